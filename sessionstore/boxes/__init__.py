@@ -1,0 +1,1 @@
+"""The doors that existing programs use."""

@@ -1,0 +1,1 @@
+"""The live simulation of a heterogeneous drone fleet, which records itself."""
