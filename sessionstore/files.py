@@ -1,0 +1,338 @@
+"""Every write of this package: create, replace, append, rename, remove and fsync; nothing else opens for writing.
+
+What returned is done as promised: :func:`put` and :func:`create` are durable on return (unless ``sync=False``),
+a reader sees the old bytes or the new ones, and an error before the replace leaves the old ones in place.
+Reading is safe against what a copied folder may hold: no symlink is followed, no FIFO is waited for.
+Not here: who may write (locks), what is written (documents, streams, index).
+
+Operations, named as :data:`observer` hears of them: open, write, fsync, replace, fsync_dir, mkdir, rename, unlink,
+rmdir, truncate. The protocol and its reasons: README, "How it keeps its promises".
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+import stat
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from sessionstore.errors import OutcomeUnknown, StoreUnusable, UnsafeFile
+
+#: What tests hang in to log the operations or to make one fail: called with (operation, path, payload) before each
+#: system call that changes the disk; what it raises is raised there. The payload is the bytes of a write, the target
+#: of a rename, the size of a truncate.
+Observer = Callable[[str, str, bytes | str | int | None], None]
+observer: Observer | None = None
+
+_NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
+_NONBLOCK = getattr(os, "O_NONBLOCK", 0)  # a plain open of a FIFO waits for ever
+_CLOEXEC = getattr(os, "O_CLOEXEC", 0)
+_BINARY = getattr(os, "O_BINARY", 0)
+_WINDOWS = sys.platform == "win32"
+_TEMP_PREFIX = ".tmp-"
+
+AnyPath = str | Path
+
+
+def note(operation: str, path: AnyPath, payload: bytes | str | int | None = None) -> None:
+    """Tell the observer, when there is one, what is about to happen."""
+    if observer is not None:
+        observer(operation, str(path), payload)
+
+
+def refused(error: OSError, path: AnyPath) -> StoreUnusable:
+    """Return the NotApplied form of a failed system call, errno and path kept."""
+    return StoreUnusable(error.errno, error.strerror or str(error), str(path))
+
+
+# ---------------------------------------------------------------- reading
+
+
+def open_to_read(path: AnyPath) -> int:
+    """Return a descriptor of a plain file.
+
+    Raises:
+        FileNotFoundError: nothing is there.
+        UnsafeFile: a symlink, FIFO, device or directory is there.
+        PermissionError, OSError: the file system refused.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | _NOFOLLOW | _NONBLOCK | _CLOEXEC | _BINARY)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENXIO):  # O_NOFOLLOW on a link; a socket
+            raise UnsafeFile("not a plain file", str(path)) from error
+        raise
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise UnsafeFile("not a plain file", str(path))
+    return descriptor
+
+
+def read(path: AnyPath) -> tuple[bytes, os.stat_result]:
+    """Return the bytes of a plain file and the status of the very file they came from.
+
+    Raises: as :func:`open_to_read`.
+    """
+    descriptor = open_to_read(path)
+    try:
+        status = os.fstat(descriptor)
+        parts = []
+        while part := os.read(descriptor, max(1 << 16, status.st_size + 1)):
+            parts.append(part)
+        return b"".join(parts), status
+    finally:
+        os.close(descriptor)
+
+
+# ---------------------------------------------------------------- single steps
+
+
+def _open_new(path: AnyPath) -> int:
+    note("open", path)
+    return os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | _NOFOLLOW | _CLOEXEC | _BINARY, 0o666)
+
+
+def write_all(descriptor: int, data: bytes, path: AnyPath) -> None:
+    """Write every byte; a short write is continued, an error leaves a prefix."""
+    note("write", path, data)
+    written = os.write(descriptor, data)
+    while written < len(data):  # RLIMIT_FSIZE, a full disk or a signal can end a write half-way
+        written += os.write(descriptor, memoryview(data)[written:])
+
+
+def sync_file(descriptor: int, path: AnyPath, *, data_only: bool = False) -> None:
+    """Make the content of an open file durable; once it failed, the same file must not be trusted again."""
+    note("fsync", path)
+    if data_only and hasattr(os, "fdatasync"):
+        os.fdatasync(descriptor)
+    else:
+        os.fsync(descriptor)
+
+
+def sync_dir(path: AnyPath) -> None:
+    """Make the names in a directory durable: a rename or create lives in its directory, not in the file."""
+    note("fsync_dir", path)
+    if _WINDOWS:  # has no such call; NTFS journals its directories
+        return
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | _CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _replace(source: AnyPath, target: AnyPath) -> None:
+    note("replace", source, str(target))
+    if not _WINDOWS:
+        os.replace(source, target)
+        return
+    for attempt in range(10):  # a virus scanner or an editor may hold the target for a moment
+        try:
+            os.replace(source, target)
+            return
+        except OSError as error:
+            if getattr(error, "winerror", None) not in (5, 32, 33) or attempt == 9:
+                raise
+            time.sleep(0.05 * (attempt + 1))
+
+
+# ---------------------------------------------------------------- whole operations
+
+
+def put(path: AnyPath, data: bytes, *, sync: bool = True) -> os.stat_result:
+    """Replace a file: afterwards it holds exactly ``data``, durably; return its status.
+
+    Raises:
+        FileNotFoundError: the directory is gone; nothing changed.
+        StoreUnusable: nothing changed, the temporary file is removed.
+        OutcomeUnknown: the new bytes are visible, but a power cut may bring the old ones back.
+    """
+    directory, name = os.path.split(path)
+    temporary = os.path.join(directory, f"{_TEMP_PREFIX}{os.getpid():x}-{os.urandom(4).hex()}")  # fits 255 bytes
+    try:
+        descriptor = _open_new(temporary)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise refused(error, path) from error
+    try:
+        try:
+            write_all(descriptor, data, temporary)
+            if sync:
+                sync_file(descriptor, temporary)
+            status = os.fstat(descriptor)
+        finally:
+            os.close(descriptor)
+        _replace(temporary, path)
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            note("unlink", temporary)
+            os.unlink(temporary)
+        if isinstance(error, FileNotFoundError) or not isinstance(error, OSError):
+            raise
+        raise refused(error, path) from error
+    if sync:
+        _prove(directory or ".", f"{name} was replaced")
+    return status
+
+
+def create(path: AnyPath, data: bytes, *, sync: bool = True) -> os.stat_result:
+    """Write a new file that must not exist yet; its directory is for the caller to sync.
+
+    Raises:
+        FileExistsError: nothing changed.
+        StoreUnusable: nothing changed, the file is removed again.
+    """
+    try:
+        descriptor = _open_new(path)
+    except (FileExistsError, FileNotFoundError):
+        raise
+    except OSError as error:
+        raise refused(error, path) from error
+    try:
+        try:
+            write_all(descriptor, data, path)
+            if sync:
+                sync_file(descriptor, path)
+            return os.fstat(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            note("unlink", path)
+            os.unlink(path)
+        raise refused(error, path) from error
+
+
+def make_dir(path: AnyPath, *, exist_ok: bool = False, sync: bool = False) -> None:
+    """Make one directory (its parent must exist); ``sync`` makes its name durable.
+
+    Raises:
+        FileExistsError: only without ``exist_ok``.
+        StoreUnusable: nothing changed.
+    """
+    note("mkdir", path)
+    try:
+        os.mkdir(path)
+        if sync:
+            sync_dir(os.path.dirname(path) or ".")
+    except FileExistsError:
+        if not exist_ok or not os.path.isdir(path):
+            raise
+    except OSError as error:
+        raise refused(error, path) from error
+
+
+def make_dirs(path: Path) -> None:
+    """Make a directory and what is missing above it, each durable in its parent."""
+    missing = []
+    while not path.is_dir():
+        missing.append(path)
+        path = path.parent
+    for each in reversed(missing):
+        make_dir(each, exist_ok=True, sync=True)
+
+
+def rename_new(source: AnyPath, target: AnyPath) -> None:
+    """Give a file or directory a name that nobody has; the directories are for the caller to sync.
+
+    Raises:
+        FileExistsError: the name is taken (a plain rename would replace an empty directory without a word).
+        FileNotFoundError: the source is gone.
+        StoreUnusable: nothing changed.
+    """
+    note("rename", source, str(target))
+    try:
+        if _WINDOWS:
+            os.rename(source, target)  # refuses a taken name by itself
+        elif not _rename_noreplace(os.fsencode(source), os.fsencode(target)):
+            if os.path.lexists(target):
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
+            os.rename(source, target)  # callers hold the store lock, so what is lost here is at worst an empty folder
+    except (FileExistsError, FileNotFoundError):
+        raise
+    except OSError as error:
+        raise refused(error, target) from error
+
+
+def _rename_noreplace(source: bytes, target: bytes) -> bool:
+    """Rename by renameat2(RENAME_NOREPLACE), Linux 3.15 and glibc 2.28; False where the system has no such call."""
+    call = _renameat2()
+    if call is None:
+        return False
+    import ctypes
+
+    if call(-100, source, -100, target, 1) == 0:  # AT_FDCWD = -100, RENAME_NOREPLACE = 1 (linux/fs.h)
+        return True
+    number = ctypes.get_errno()
+    if number in (errno.EINVAL, errno.ENOSYS):  # the kernel or this file system does not know the flag
+        return False
+    raise OSError(number, os.strerror(number), os.fsdecode(target))
+
+
+_renameat2_found: list[Callable[[int, bytes, int, bytes, int], int] | None] = []
+
+
+def _renameat2() -> Callable[[int, bytes, int, bytes, int], int] | None:
+    if not _renameat2_found:
+        import ctypes
+
+        _renameat2_found.append(
+            getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+            if sys.platform.startswith("linux")
+            else None
+        )
+    return _renameat2_found[0]
+
+
+def _prove(directory: AnyPath, what: str) -> None:
+    """Sync a directory after the visible change; a failure there leaves the outcome unknown."""
+    try:
+        sync_dir(directory)
+    except OSError as error:
+        raise OutcomeUnknown(error.errno, f"{what}, but not proven durable: {error.strerror}", str(directory)) from error
+
+
+def prove_renamed(*directories: AnyPath) -> None:
+    """Make a rename durable in each directory that it touched.
+
+    Raises:
+        OutcomeUnknown: the rename is visible, a power cut may undo it.
+    """
+    for directory in directories:
+        _prove(directory, "the rename is visible")
+
+
+def remove_tree(path: AnyPath) -> None:
+    """Remove a folder and all below it, following no link (used on staging, trash and quarantine only).
+
+    Raises:
+        StoreUnusable: part of it may be gone; what is left can be removed again.
+    """
+    note("rmdir", path)
+    try:
+        shutil.rmtree(path)
+    except OSError as error:
+        raise refused(error, path) from error
+
+
+def truncate(descriptor: int, size: int, path: AnyPath) -> None:
+    """Cut an open file back to ``size`` bytes (the bytes behind must be in quarantine, or never acknowledged)."""
+    note("truncate", path, size)
+    os.ftruncate(descriptor, size)
+
+
+def remove(path: AnyPath) -> None:
+    """Remove one file; one that is gone already is fine."""
+    note("unlink", path)
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise refused(error, path) from error

@@ -1,0 +1,129 @@
+"""Locks between processes and threads: held for milliseconds, freed at once when the holder dies, never stolen.
+
+:class:`Locks` gives the store lock and one of 256 session locks, as lock files that are never deleted and never
+taken for stale; :func:`lock_descriptor` locks an append-only file by its own descriptor, a hundred times cheaper.
+Lock order: store, then one session, then the index or a stream; never the other way, never two sessions.
+Not here: which operation needs which lock (store), file systems whose locks cannot be trusted (care).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sessionstore import files
+from sessionstore.errors import LockTimeout, StoreUnusable
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
+
+DEFAULT_TIMEOUT_S = 10.0
+_POLL_S = 0.002  # a lock is held for about a millisecond: waiting longer than twice that wastes a turn
+
+
+class Locks:
+    """The lock files of one store.
+
+    A fixed number of slots, since a lock file must never be deleted: one per session would pile up for ever.
+    """
+
+    def __init__(self, folder: Path, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
+        self._folder = folder
+        self._timeout_s = timeout_s
+        self._known: dict[str, BaseFileLock] = {}
+
+    def store(self) -> contextlib.AbstractContextManager[None]:
+        """Hold the store lock: creating, deleting, restoring, compacting."""
+        return self._hold("store")
+
+    def session(self, session_id: str) -> contextlib.AbstractContextManager[None]:
+        """Hold the lock of one session (shared with 1 in 256 others): documents and status."""
+        return self._hold("session-" + hashlib.blake2b(session_id.encode(), digest_size=1).hexdigest())
+
+    @contextlib.contextmanager
+    def _hold(self, name: str) -> Iterator[None]:
+        from filelock import Timeout
+
+        lock = self._lock(name)
+        try:
+            lock.acquire(timeout=self._timeout_s, poll_interval=_POLL_S)
+        except Timeout as error:
+            raise LockTimeout(f"{lock.lock_file} was not free within {self._timeout_s:g} s") from error
+        except OSError as error:
+            raise files.refused(error, lock.lock_file) from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _lock(self, name: str) -> BaseFileLock:
+        lock = self._known.get(name)
+        if lock is None:
+            from filelock import FileLock
+
+            files.make_dirs(self._folder)
+            path = self._folder / (name + ".lock")
+            # A soft lock outlives its holder's crash, so a file system without flock is refused instead.
+            lock = self._known.setdefault(name, FileLock(path, fallback_to_soft=False))
+        return lock
+
+
+def lock_descriptor(descriptor: int, path: str, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
+    """Lock an open file for this descriptor; the system frees it when the descriptor closes or the process dies.
+
+    Raises:
+        LockTimeout: a stopped process may hold it; nothing changed.
+        StoreUnusable: the file system has no locks.
+    """
+    try:
+        if _try_lock(descriptor):
+            return
+        deadline = time.monotonic() + timeout_s
+        while not _try_lock(descriptor):
+            if time.monotonic() > deadline:
+                raise LockTimeout(f"{path} was not free within {timeout_s:g} s")
+            time.sleep(0.0005)
+    except LockTimeout:
+        raise
+    except OSError as error:
+        raise StoreUnusable(error.errno, f"cannot lock: {error.strerror}", path) from error
+
+
+if os.name == "nt":
+    import msvcrt
+
+    _FAR = 0x7FFF_0000  # a byte far behind any content: Windows locks keep others from reading what they cover
+
+    def _try_lock(descriptor: int) -> bool:
+        os.lseek(descriptor, _FAR, os.SEEK_SET)
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
+        except PermissionError:
+            return False
+        return True
+
+    def unlock_descriptor(descriptor: int) -> None:
+        """Let go of a file locked by :func:`lock_descriptor`."""
+        os.lseek(descriptor, _FAR, os.SEEK_SET)
+        msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)  # type: ignore[attr-defined,unused-ignore]
+else:
+    import fcntl
+
+    _EXCLUSIVE = fcntl.LOCK_EX | fcntl.LOCK_NB
+    _UNLOCK = fcntl.LOCK_UN
+
+    def _try_lock(descriptor: int) -> bool:
+        try:
+            fcntl.flock(descriptor, _EXCLUSIVE)
+        except BlockingIOError:
+            return False
+        return True
+
+    def unlock_descriptor(descriptor: int) -> None:
+        """Let go of a file locked by :func:`lock_descriptor`."""
+        fcntl.flock(descriptor, _UNLOCK)

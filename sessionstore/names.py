@@ -1,0 +1,133 @@
+"""Session names and ids: pure functions, the same result on every operating system.
+
+A sanitised name is a valid file name on Linux, macOS and Windows, and sanitising it again changes nothing.
+Two ids whose :func:`collision_key` differ are two different files on all three.
+Not here: which ids are taken (store), the name as it was typed (records keeps it in ``session_name``).
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from datetime import UTC, datetime
+
+from sessionstore.errors import InvalidName
+
+DEFAULT_NAME = "session"
+#: Bytes of a sanitised name in its longest normal form: with the 13 of the time stamp and a suffix it stays
+#: below the 255 of ext4, APFS (UTF-8), HFS+ (decomposed) and NTFS (UTF-16 units).
+MAX_NAME_BYTES = 180
+#: Bytes of a name as it was typed; longer ones are refused, since the record must stay readable by hand.
+MAX_TYPED_BYTES = 4096
+_MAX_ID_BYTES = 255
+
+# https://learn.microsoft.com/windows/win32/fileio/naming-a-file (the superscripts become digits by NFKC)
+_RESERVED = re.compile(r"(?:con|prn|aux|nul|conin|conout|(?:com|lpt)[0-9])", re.IGNORECASE)
+# Letters and marks that show nothing (Default_Ignorable_Code_Point, Unicode DerivedCoreProperties.txt).
+_INVISIBLE = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
+_STAMP = re.compile(r"[0-9]{12}")
+
+
+def sanitise(name: str) -> str:
+    """Return the part of a session id that stands for ``name``; never empty, and stable when repeated.
+
+    Letters, digits, marks and underscores of any script stay (in NFKC form), blanks and dashes become one
+    hyphen, everything else drops; edge hyphens are trimmed; Windows' reserved names get an underscore.
+    """
+    kept = unicodedata.normalize("NFKC", name)
+    # Dropping a character can let its neighbours compose, and NFKC can give blanks: both rounds are needed.
+    kept = unicodedata.normalize("NFKC", _keep(kept))
+    kept = _trim(_cut(_trim(_keep(kept))))
+    if not kept:
+        return DEFAULT_NAME
+    return kept + "_" if _RESERVED.fullmatch(kept) else kept
+
+
+def _keep(text: str) -> str:
+    """Keep what a file name may hold on every system, one hyphen for each run of blanks and dashes."""
+    out: list[str] = []
+    for char in _INVISIBLE.sub("", text):
+        category = unicodedata.category(char)
+        if category[0] in "LN" or char == "_":
+            out.append(char)
+        elif category[0] == "M":
+            if out and out[-1] != "-":  # a mark needs something to stand on
+                out.append(char)
+        elif (category in ("Zs", "Zl", "Zp", "Pd") or char.isspace()) and out and out[-1] != "-":
+            out.append("-")
+    return "".join(out)
+
+
+def _cut(text: str) -> str:
+    """Return the longest prefix within the byte limit, in whichever normal form a file system stores."""
+    size = 0
+    for position, char in enumerate(text):
+        size += max(len(char.encode()), len(unicodedata.normalize("NFD", char).encode()))
+        if size > MAX_NAME_BYTES:
+            return text[:position]
+    return text
+
+
+def _trim(text: str) -> str:
+    return text.strip("-")
+
+
+def check_typed_name(name: str) -> str:
+    """Return ``name`` unchanged when it can be stored as typed.
+
+    Raises:
+        InvalidName: not text, over 4,096 bytes, or not encodable as UTF-8 (lone surrogates).
+    """
+    if not isinstance(name, str):
+        raise InvalidName(f"a session name is text, not {type(name).__name__}")
+    try:
+        size = len(name.encode())
+    except UnicodeEncodeError as error:
+        raise InvalidName(f"the name holds a lone surrogate at position {error.start}") from error
+    if size > MAX_TYPED_BYTES:
+        raise InvalidName(f"the name has {size} bytes; at most {MAX_TYPED_BYTES} are stored")
+    return name
+
+
+def make_id(created: datetime, name: str | None, number: int = 1) -> str:
+    """Return ``YYYYMMDDHHMM[-Name][-number]``; the number stands from 2 on, and never cuts the name.
+
+    Args:
+        created: an aware instant; its own zone decides the digits (the store passes UTC).
+    """
+    parts = [f"{created:%Y%m%d%H%M}"]
+    if name is not None:
+        parts.append(sanitise(name))
+    if number > 1:
+        parts.append(str(number))
+    return "-".join(parts)
+
+
+def collision_key(folder_name: str) -> str:
+    """Return what two names share when some file system takes them for one: case, width and normal form."""
+    text = unicodedata.normalize("NFKD", folder_name)
+    for _ in range(2):  # the upper case of a small letter without capital twin can fold further (dotless i)
+        text = unicodedata.normalize("NFKD", text.casefold().upper().casefold())
+    return text
+
+
+def is_session_folder_name(name: str) -> bool:
+    """Whether a folder of this name may be a session: anything a person may have renamed it to, hidden ones not."""
+    if not name or name[0] == "." or "/" in name or "\\" in name:
+        return False
+    if any(unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") for char in name):
+        return False
+    return len(name.encode()) <= _MAX_ID_BYTES
+
+
+def stamp_of(session_id: str) -> datetime | None:
+    """Return the minute that an id begins with, or None for a renamed folder."""
+    found = _STAMP.match(session_id)
+    if found is None:
+        return None
+    try:
+        return datetime.strptime(found[0], "%Y%m%d%H%M").replace(tzinfo=UTC)
+    except ValueError:
+        return None
