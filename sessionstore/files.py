@@ -29,12 +29,13 @@ from sessionstore.errors import OutcomeUnknown, StoreUnusable, UnsafeFile
 Observer = Callable[[str, str, bytes | str | int | None], None]
 observer: Observer | None = None
 
-_NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
-_NONBLOCK = getattr(os, "O_NONBLOCK", 0)  # a plain open of a FIFO waits for ever
-_CLOEXEC = getattr(os, "O_CLOEXEC", 0)
-_BINARY = getattr(os, "O_BINARY", 0)
+NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
+NONBLOCK = getattr(os, "O_NONBLOCK", 0)  # a plain open of a FIFO waits for ever
+CLOEXEC = getattr(os, "O_CLOEXEC", 0)
+BINARY = getattr(os, "O_BINARY", 0)
 _WINDOWS = sys.platform == "win32"
 _TEMP_PREFIX = ".tmp-"
+NOT_PLAIN_ERRORS = (errno.ELOOP, errno.ENXIO)  # what O_NOFOLLOW says to a link, and a socket to an open
 
 AnyPath = str | Path
 
@@ -53,6 +54,11 @@ def refused(error: OSError, path: AnyPath) -> StoreUnusable:
 # ---------------------------------------------------------------- reading
 
 
+def is_plain(status: os.stat_result) -> bool:
+    """Whether it is a regular file."""
+    return stat.S_ISREG(status.st_mode)
+
+
 def open_to_read(path: AnyPath) -> int:
     """Return a descriptor of a plain file.
 
@@ -62,12 +68,12 @@ def open_to_read(path: AnyPath) -> int:
         PermissionError, OSError: the file system refused.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | _NOFOLLOW | _NONBLOCK | _CLOEXEC | _BINARY)
+        descriptor = os.open(path, os.O_RDONLY | NOFOLLOW | NONBLOCK | CLOEXEC | BINARY)
     except OSError as error:
-        if error.errno in (errno.ELOOP, errno.ENXIO):  # O_NOFOLLOW on a link; a socket
+        if error.errno in NOT_PLAIN_ERRORS:
             raise UnsafeFile("not a plain file", str(path)) from error
         raise
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    if not is_plain(os.fstat(descriptor)):
         os.close(descriptor)
         raise UnsafeFile("not a plain file", str(path))
     return descriptor
@@ -94,7 +100,7 @@ def read(path: AnyPath) -> tuple[bytes, os.stat_result]:
 
 def _open_new(path: AnyPath) -> int:
     note("open", path)
-    return os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | _NOFOLLOW | _CLOEXEC | _BINARY, 0o666)
+    return os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | NOFOLLOW | CLOEXEC | BINARY, 0o666)
 
 
 def write_all(descriptor: int, data: bytes, path: AnyPath) -> None:
@@ -119,7 +125,7 @@ def sync_dir(path: AnyPath) -> None:
     note("fsync_dir", path)
     if _WINDOWS:  # has no such call; NTFS journals its directories
         return
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | _CLOEXEC)
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | CLOEXEC)
     try:
         os.fsync(descriptor)
     finally:

@@ -1,0 +1,140 @@
+"""One append-only file shared by many processes: opened, locked for one write, written whole, synced.
+
+Between :meth:`AppendFile.lock` and ``unlock`` nobody else writes; a write that fails is taken back, so that no torn line
+is left by a full disk. The path is looked at under the lock: a file that was deleted, moved to the trash or replaced by a
+compaction is noticed before a byte goes to the wrong place.
+Not here: what a line is (streams, index.journal), fsync in the background (streams).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+from sessionstore import files
+from sessionstore.errors import OutcomeUnknown, SessionGone, StoreUnusable, UnsafeFile
+from sessionstore.locks import DEFAULT_TIMEOUT_S, lock_descriptor, unlock_descriptor
+
+_fork_count = 0
+
+
+class AppendFile:
+    """The open file; not safe for threads by itself.
+
+    Args:
+        path: made by the first lock, when its directory exists.
+        durable: whether making it syncs the directory.
+    """
+
+    def __init__(self, path: Path, durable: bool = True, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
+        self.path = path
+        self.descriptor = -1
+        self.opened = 0  # counts the files that were behind this path: a change tells that offsets are void
+        self._text_path = str(path)
+        self._durable = durable
+        self._timeout_s = timeout_s
+        self._identity = (0, 0)
+        self._forks = 0
+
+    def lock(self) -> int:
+        """Lock the file that the path names now, and return its size.
+
+        Raises: SessionGone (no such directory), UnsafeFile, LockTimeout, StoreUnusable: nothing is locked.
+        """
+        for _ in range(100):  # each round, somebody replaced the file between open and lock
+            if self.descriptor < 0 or self._forks != _fork_count:
+                self._open()
+            lock_descriptor(self.descriptor, self._text_path, self._timeout_s)
+            try:
+                status = os.stat(self._text_path, follow_symlinks=False)
+                if (status.st_dev, status.st_ino) == self._identity:
+                    return status.st_size
+            except (FileNotFoundError, NotADirectoryError):
+                pass
+            self.unlock()
+            self.close()
+        raise StoreUnusable(f"{self.path} is being replaced again and again")
+
+    def unlock(self) -> None:
+        """Let others write."""
+        unlock_descriptor(self.descriptor)
+
+    def close(self) -> None:
+        """Let go of the file; the next lock opens it again."""
+        if self.descriptor >= 0:
+            with contextlib.suppress(OSError):  # nothing is waiting in it: every write went straight to the system
+                os.close(self.descriptor)
+            self.descriptor = -1
+
+    def _open(self) -> None:
+        self.close()
+        flags = os.O_RDWR | os.O_APPEND | files.NOFOLLOW | files.NONBLOCK | files.CLOEXEC | files.BINARY
+        try:
+            descriptor = self._open_or_make(flags)
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise SessionGone(f"{self.path.parent} is gone; nothing was written to {self.path.name}") from error
+        except IsADirectoryError as error:
+            raise UnsafeFile("not a plain file", str(self.path)) from error
+        except OSError as error:
+            if error.errno in files.NOT_PLAIN_ERRORS:
+                raise UnsafeFile("not a plain file", str(self.path)) from error
+            raise files.refused(error, self.path) from error
+        status = os.fstat(descriptor)
+        if not files.is_plain(status):
+            os.close(descriptor)
+            raise UnsafeFile("not a plain file", str(self.path))
+        self.descriptor, self._forks, self._identity = descriptor, _fork_count, (status.st_dev, status.st_ino)
+        self.opened += 1
+
+    def _open_or_make(self, flags: int) -> int:
+        try:
+            return os.open(self._text_path, flags)
+        except FileNotFoundError:
+            files.note("open", self.path)
+            descriptor = os.open(self._text_path, flags | os.O_CREAT, 0o666)
+            if self._durable:
+                files.sync_dir(self.path.parent)
+            return descriptor
+
+    def write(self, data: bytes, size: int) -> int:
+        """Append whole lines to the locked file of this size, and return its new size.
+
+        Raises:
+            StoreUnusable: nothing was written.
+            OutcomeUnknown: a part may be there, and could not be taken back.
+        """
+        try:
+            files.write_all(self.descriptor, data, self._text_path)
+        except OSError as error:
+            try:
+                files.truncate(self.descriptor, size, self._text_path)  # a short write must not become a torn line
+            except OSError as second:
+                reason = f"a write failed ({error.strerror}) and so did taking it back ({second.strerror})"
+                raise OutcomeUnknown(error.errno, reason, self._text_path) from second
+            raise files.refused(error, self.path) from error
+        return size + len(data)
+
+    def sync(self) -> None:
+        """Make what was written durable.
+
+        Raises: OutcomeUnknown: and never to be tried again on this file, since the kernel forgets what failed.
+        """
+        try:
+            files.sync_file(self.descriptor, self._text_path, data_only=True)
+        except OSError as error:
+            raise OutcomeUnknown(error.errno, f"fsync failed: {error.strerror}", self._text_path) from error
+
+    def inherited(self) -> bool:
+        """Whether the open file was opened before a fork, and is the parent's."""
+        return self._forks != _fork_count
+
+
+def _after_fork() -> None:
+    """A child shares its parent's open files, and with them their locks: it opens its own."""
+    global _fork_count
+    _fork_count += 1
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -1,0 +1,210 @@
+"""JSON as people read it: strict parsing with line and column, and a layout that fits a hand and a diff.
+
+Parsing refuses what other readers would take differently: duplicate keys, NaN and Infinity, lone surrogates, integers
+beyond 4,300 digits, nesting beyond 200. Integers are exact at any size. Formatting is canonical: equal values give equal
+bytes. numpy arrays and scalars are taken by duck typing (``tolist``), aware datetimes become UTC with Z.
+Not here: files (documents), meaning (records), the lines of streams (streams).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import PurePath
+from typing import Any
+
+from sessionstore.errors import Corrupt, InvalidRecord
+
+_WIDTH = 110  # what still fits one line of an editor
+_MAX_DEPTH = 200
+_LONE_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:,]|[^\s{}\[\]:,"]+')
+
+
+def parse(data: bytes, path: str) -> Any:
+    """Return the value that a JSON file holds.
+
+    Raises:
+        Corrupt: with line and column where the parser stopped.
+    """
+    try:
+        text = data.decode("utf-8-sig")  # an editor on Windows may have put a byte order mark in front
+    except UnicodeDecodeError as error:
+        raise Corrupt(f"not UTF-8: {error.reason}", path, error.start, data.count(b"\n", 0, error.start) + 1) from error
+    if not text.strip("\0 \t\r\n"):
+        raise Corrupt("the file is empty" if not text else "the file holds only blanks or zeros", path, 0, 1, 1)
+    try:
+        value = json.loads(text, object_pairs_hook=_no_duplicates, parse_constant=_no_constants)
+    except json.JSONDecodeError as error:
+        raise Corrupt(error.msg, path, error.pos, error.lineno, error.colno) from error
+    except RecursionError as error:
+        raise Corrupt("nested too deeply", path) from error
+    except ValueError as error:  # a duplicate key, a constant, or an integer of more than 4,300 digits
+        word = getattr(error, "word", None)
+        line, column = _last_place(text, word) if word is not None else (None, None)
+        raise Corrupt(str(error), path, None, line, column) from error
+    if _LONE_SURROGATE.search(data):
+        try:
+            json.dumps(value, ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:
+            raise Corrupt("a lone surrogate, which is not text", path) from error
+    return value
+
+
+class _Refused(ValueError):
+    def __init__(self, reason: str, word: str) -> None:
+        super().__init__(reason)
+        self.word = word
+
+
+def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise _Refused(f"the key {key!r} stands twice in one object", json.dumps(key, ensure_ascii=False))
+            seen.add(key)
+    return found
+
+
+def _no_constants(word: str) -> None:
+    raise _Refused(f"{word} is not JSON", word)
+
+
+def _last_place(text: str, word: str) -> tuple[int | None, int | None]:
+    position = text.rfind(word)
+    return (None, None) if position < 0 else line_and_column(text, position)
+
+
+def line_and_column(text: str, position: int) -> tuple[int, int]:
+    """Return line and column of a character, both counted from 1."""
+    return text.count("\n", 0, position) + 1, position - text.rfind("\n", 0, position)
+
+
+def locate(data: bytes, keys: Sequence[str | int]) -> tuple[int | None, int | None]:
+    """Return line and column of the value under a path of keys in a JSON text that parses; None twice if absent."""
+    text = data.decode("utf-8-sig")
+    wanted = [str(key) for key in keys]
+    stack: list[list[Any]] = []  # per open container: is it an object, the current key, does the next string name one
+    for token in _TOKEN.finditer(text):
+        word = token[0]
+        if word in "}]":
+            stack.pop()
+        elif word == ",":
+            stack[-1][1:] = [stack[-1][1], True] if stack[-1][0] else [stack[-1][1] + 1, False]
+        elif word == ":":
+            continue
+        elif stack and stack[-1][0] and stack[-1][2]:
+            stack[-1][1:] = [json.loads(word), False]
+        else:
+            if [str(level[1]) for level in stack] == wanted:
+                return line_and_column(text, token.start())
+            if word in "{[":
+                stack.append([word == "{", None if word == "{" else 0, word == "{"])
+    return None, None
+
+
+# ---------------------------------------------------------------- plain values
+
+
+def plain(value: Any, where: str = "value", _depth: int = 0) -> Any:
+    """Return ``value`` as dicts with text keys, lists, text, numbers, booleans and None; nothing shared with it.
+
+    Raises:
+        InvalidRecord: naming the place: NaN or an infinity, a naive datetime, a key that is not text, a lone surrogate,
+            nesting beyond 200 (or a cycle), or a type without a JSON form.
+    """
+    if value is None or value is True or value is False or type(value) is int:
+        return value
+    if isinstance(value, str):
+        return _text(value, where)
+    if type(value) is float:
+        if not math.isfinite(value):
+            raise InvalidRecord(f"{where}: {value} is not a number that JSON knows; use null")
+        return value
+    if _depth >= _MAX_DEPTH:
+        raise InvalidRecord(f"{where}: nested beyond {_MAX_DEPTH} levels")
+    if isinstance(value, Mapping):
+        return {_key(key, where): plain(item, f"{where}.{key}", _depth + 1) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        items = sorted(value) if isinstance(value, set | frozenset) else value
+        return [plain(item, f"{where}[{number}]", _depth + 1) for number, item in enumerate(items)]
+    return plain(foreign(value, where), where, _depth + 1)
+
+
+def foreign(value: Any, where: str = "value") -> Any:
+    """Return the JSON form of a value of another library or class, one level deep.
+
+    Raises: InvalidRecord: there is none.
+    """
+    if isinstance(value, int):  # IntEnum and the like
+        return int(value)
+    if isinstance(value, float):  # numpy.float64
+        return float(value)
+    if isinstance(value, datetime):
+        return utc_text(value, where)
+    if isinstance(value, PurePath):
+        return str(value)
+    to_list = getattr(value, "tolist", None)  # numpy arrays and scalars, array.array, pandas
+    if callable(to_list):
+        return to_list()
+    if hasattr(value, "hex") and hasattr(value, "bytes_le"):  # uuid.UUID, without importing it
+        return str(value)
+    raise InvalidRecord(f"{where}: {type(value).__module__}.{type(value).__qualname__} has no JSON form")
+
+
+def _key(key: Any, where: str) -> str:
+    if not isinstance(key, str):
+        raise InvalidRecord(f"{where}: the key {key!r} is not text")
+    return _text(key, where)
+
+
+def _text(value: str, where: str) -> str:
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            raise InvalidRecord(f"{where}: a lone surrogate, which is not text") from error
+    return str(value)
+
+
+def utc_text(instant: datetime, where: str = "value") -> str:
+    """Return an aware instant as ISO 8601 in UTC with Z and microseconds, so that text order is time order.
+
+    Raises: InvalidRecord: the instant has no zone.
+    """
+    if instant.tzinfo is None:
+        raise InvalidRecord(f"{where}: {instant} has no time zone; a guess would be wrong somewhere")
+    return f"{instant.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}Z"
+
+
+# ---------------------------------------------------------------- layout
+
+
+def layout(value: Any) -> bytes:
+    """Return plain ``value`` as UTF-8 JSON, two blanks a level; what fits a line stands on one line."""
+    return (_layout(value, "")[0] + "\n").encode()
+
+
+def _layout(value: Any, indent: str) -> tuple[str, bool]:
+    """Return the text and whether it is one line."""
+    if isinstance(value, dict) and value:
+        inner = indent + "  "
+        parts = [(json.dumps(key, ensure_ascii=False) + ": ", *_layout(item, inner)) for key, item in value.items()]
+        return _join("{", "}", [(head + text, flat) for head, text, flat in parts], indent)
+    if isinstance(value, list) and value:
+        return _join("[", "]", [_layout(item, indent + "  ") for item in value], indent)
+    return json.dumps(value, ensure_ascii=False, allow_nan=False), True
+
+
+def _join(opening: str, closing: str, parts: list[tuple[str, bool]], indent: str) -> tuple[str, bool]:
+    texts = [text for text, _ in parts]
+    size = sum(map(len, texts)) + 2 * len(texts) + len(indent)
+    if size <= _WIDTH and all(flat for _, flat in parts):
+        return opening + ", ".join(texts) + closing, True
+    inner = indent + "  "
+    return f"{opening}\n{inner}" + f",\n{inner}".join(texts) + f"\n{indent}{closing}", False

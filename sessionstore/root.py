@@ -1,0 +1,138 @@
+"""Where everything of a store lies: the root folder, and the private folder ``.sessionstore`` in it.
+
+    training_sessions/
+      index.jsonl                    the journal index
+      .sessionstore/format.json      the version of this layout, and the index engine when it was chosen for good
+      .sessionstore/locks/           lock files, never deleted
+      .sessionstore/claims/          which names were given away this minute
+      .sessionstore/staging/         sessions being made
+      .sessionstore/trash/           deleted sessions, each in a folder named by its time-ordered uuid
+      .sessionstore/quarantine/      bytes that were cut or replaced by a repair
+      202611231430-Butterfly/        one session
+
+Looking at a store makes nothing; the private folder appears with the first write.
+Not here: what is in a session folder (session), which index engine (index).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from sessionstore import files, jsontext, names
+from sessionstore.errors import Corrupt, NewerFormat, StoreUnusable
+from sessionstore.locks import DEFAULT_TIMEOUT_S, Locks
+
+STORE_FORMAT = 1
+DEFAULT_FOLDER = "training_sessions"
+DOCUMENT = "session.json"
+PRIVATE = ".sessionstore"
+
+
+def resolve(folder: str | Path | None = None) -> Path:
+    """Return the absolute root: the argument, SESSIONSTORE_DIR, the nearest store at or above here, ./training_sessions.
+
+    It is resolved once; a later change of the working directory changes nothing.
+    """
+    if folder is not None:
+        return Path(folder).expanduser().absolute()
+    if named := os.environ.get("SESSIONSTORE_DIR"):
+        return Path(named).expanduser().absolute()
+    here = Path.cwd()
+    for each in (here, *here.parents):
+        for candidate in (each, each / DEFAULT_FOLDER):
+            if (candidate / PRIVATE / "format.json").is_file():
+                return candidate
+    return here / DEFAULT_FOLDER
+
+
+class StoreRoot:
+    """The paths and locks of one store."""
+
+    def __init__(self, path: Path, lock_timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
+        self.path = path
+        self.private = path / PRIVATE
+        self.staging = self.private / "staging"
+        self.trash = self.private / "trash"
+        self.claims = self.private / "claims"
+        self.quarantine_folder = self.private / "quarantine"
+        self.locks = Locks(self.private / "locks", lock_timeout_s)
+        self._prepared = False
+
+    def __repr__(self) -> str:
+        return f"StoreRoot({str(self.path)!r})"
+
+    def folder(self, session_id: str) -> Path:
+        """Return the folder of a session."""
+        return self.path / session_id
+
+    def prepare(self, settings: dict[str, Any] | None = None) -> None:
+        """Make what a write needs, once: the folders and format.json, durable.
+
+        Raises:
+            NewerFormat, Corrupt: the store was left alone.
+            StoreUnusable: the place cannot be written.
+        """
+        if self._prepared and self.private.is_dir():
+            return
+        try:
+            for each in (self.staging, self.trash, self.claims, self.quarantine_folder):
+                files.make_dirs(each)
+        except StoreUnusable:
+            raise
+        except OSError as error:
+            raise files.refused(error, self.private) from error
+        if self.settings() is None:
+            files.put(self.private / "format.json", jsontext.layout({"format": STORE_FORMAT, **(settings or {})}))
+        self._prepared = True
+
+    def settings(self) -> dict[str, Any] | None:
+        """Return format.json, or None when this is not a store yet.
+
+        Raises:
+            NewerFormat: the store was written by a newer version.
+            Corrupt: it does not parse.
+        """
+        path = self.private / "format.json"
+        try:
+            data, _ = files.read(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        value = jsontext.parse(data, str(path))
+        if not isinstance(value, dict) or not isinstance(value.get("format"), int):
+            raise Corrupt('expected an object with a number "format"', path, None, 1, 1)
+        if value["format"] > STORE_FORMAT:
+            raise NewerFormat(f"format {value['format']}, this version reads up to {STORE_FORMAT}", path)
+        return value
+
+    def session_ids(self) -> set[str]:
+        """Return the names of the folders that may be sessions; a store that is not there has none."""
+        try:
+            with os.scandir(self.path) as entries:
+                return {
+                    entry.name
+                    for entry in entries
+                    if entry.name[0] != "." and entry.is_dir(follow_symlinks=False) and _plausible(entry.name)
+                }
+        except (FileNotFoundError, NotADirectoryError):
+            return set()
+        except OSError as error:
+            raise files.refused(error, self.path) from error
+
+    def quarantine(self, path: Path, offset: int, data: bytes) -> None:
+        """Keep bytes, durably, before a repair cuts or replaces them."""
+        files.make_dirs(self.quarantine_folder)
+        label = f"{path.parent.name[:100]}~{path.name[:60]}~{offset}~{os.urandom(4).hex()}"
+        files.create(self.quarantine_folder / label, data)
+        files.sync_dir(self.quarantine_folder)
+
+    def quarantined(self) -> Iterator[Path]:
+        """Yield what lies in quarantine."""
+        if self.quarantine_folder.is_dir():
+            yield from sorted(self.quarantine_folder.iterdir())
+
+
+def _plausible(name: str) -> bool:
+    return name.isascii() and name.isprintable() and "\\" not in name or names.is_session_folder_name(name)
