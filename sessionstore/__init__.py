@@ -1,3 +1,55 @@
-"""A flight recorder for simulation fleets: every session is a folder; the index over them is derived."""
+"""A flight recorder for simulation fleets: every session is a folder; the index over them is derived.
+
+    import sessionstore
+
+    with sessionstore.open("training_sessions") as store:
+        with store.record("Butterfly", metadata={"pilot": "Ada"}) as session:
+            session.motion.append("scout-1", t_s=0.05, position_m=(0, 0, 5))
+            session.log("on its way")
+
+Names below are imported when they are first used, so that ``import sessionstore`` stays quick.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sessionstore.documents import Database
+    from sessionstore.index.tables import JournalDatabase
+    from sessionstore.recorder import Recorder
+    from sessionstore.session import Session
+    from sessionstore.store import SessionStore
 
 __version__ = "0.1.0"
+__all__ = ["Database", "JournalDatabase", "Recorder", "Session", "SessionStore", "__version__", "open"]
+
+_HOMES = {
+    "Database": "sessionstore.documents",
+    "JournalDatabase": "sessionstore.index.tables",
+    "Recorder": "sessionstore.recorder",
+    "Session": "sessionstore.session",
+    "SessionStore": "sessionstore.store",
+}
+
+
+def open(folder: str | Path | None = None, index: str | None = None) -> SessionStore:  # noqa: A001
+    """Return the store in a folder; by default SESSIONSTORE_DIR, the nearest store at or above here, ./training_sessions.
+
+    Args:
+        index: the URL of the index engine (``journal:`` by default).
+
+    Raises: NewerFormat, Corrupt: what is there was not touched.
+    """
+    from sessionstore.store import SessionStore
+
+    return SessionStore(folder, index)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'sessionstore' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)

@@ -13,7 +13,7 @@ import os
 from pathlib import Path
 
 from sessionstore import files
-from sessionstore.errors import OutcomeUnknown, SessionGone, StoreUnusable, UnsafeFile
+from sessionstore.errors import OutcomeUnknown, SessionGone, StoreUnusable
 from sessionstore.locks import DEFAULT_TIMEOUT_S, lock_descriptor, unlock_descriptor
 
 _fork_count = 0
@@ -69,33 +69,13 @@ class AppendFile:
 
     def _open(self) -> None:
         self.close()
-        flags = os.O_RDWR | os.O_APPEND | files.NOFOLLOW | files.NONBLOCK | files.CLOEXEC | files.BINARY
         try:
-            descriptor = self._open_or_make(flags)
+            descriptor = files.open_to_append(self._text_path, durable=self._durable)
         except (FileNotFoundError, NotADirectoryError) as error:
             raise SessionGone(f"{self.path.parent} is gone; nothing was written to {self.path.name}") from error
-        except IsADirectoryError as error:
-            raise UnsafeFile("not a plain file", str(self.path)) from error
-        except OSError as error:
-            if error.errno in files.NOT_PLAIN_ERRORS:
-                raise UnsafeFile("not a plain file", str(self.path)) from error
-            raise files.refused(error, self.path) from error
         status = os.fstat(descriptor)
-        if not files.is_plain(status):
-            os.close(descriptor)
-            raise UnsafeFile("not a plain file", str(self.path))
         self.descriptor, self._forks, self._identity = descriptor, _fork_count, (status.st_dev, status.st_ino)
         self.opened += 1
-
-    def _open_or_make(self, flags: int) -> int:
-        try:
-            return os.open(self._text_path, flags)
-        except FileNotFoundError:
-            files.note("open", self.path)
-            descriptor = os.open(self._text_path, flags | os.O_CREAT, 0o666)
-            if self._durable:
-                files.sync_dir(self.path.parent)
-            return descriptor
 
     def write(self, data: bytes, size: int) -> int:
         """Append whole lines to the locked file of this size, and return its new size.

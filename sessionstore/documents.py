@@ -204,10 +204,6 @@ class SharedTable(Table):
         with self._exclusive():
             super()._update_table(updater)
 
-    def _get_next_id(self) -> int:
-        self._next_id = None
-        return int(super()._get_next_id())
-
     def search(self, cond: Any) -> Any:
         self._forget()
         return super().search(cond)

@@ -103,6 +103,35 @@ def _open_new(path: AnyPath) -> int:
     return os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | NOFOLLOW | CLOEXEC | BINARY, 0o666)
 
 
+def open_to_append(path: AnyPath, *, durable: bool) -> int:
+    """Return a descriptor that appends to (and reads) a plain file, which is made when it is not there.
+
+    Raises:
+        FileNotFoundError, NotADirectoryError: there is no such directory.
+        UnsafeFile: a symlink, FIFO, device or directory is there.
+        StoreUnusable: the file system refused.
+    """
+    flags = os.O_RDWR | os.O_APPEND | NOFOLLOW | NONBLOCK | CLOEXEC | BINARY
+    try:
+        try:
+            descriptor = os.open(path, flags)
+        except FileNotFoundError:
+            note("open", path)
+            descriptor = os.open(path, flags | os.O_CREAT, 0o666)
+            if durable:
+                sync_dir(os.path.dirname(path))
+    except (FileNotFoundError, NotADirectoryError):
+        raise
+    except OSError as error:
+        if error.errno in NOT_PLAIN_ERRORS or isinstance(error, IsADirectoryError):
+            raise UnsafeFile("not a plain file", str(path)) from error
+        raise refused(error, path) from error
+    if not is_plain(os.fstat(descriptor)):
+        os.close(descriptor)
+        raise UnsafeFile("not a plain file", str(path))
+    return descriptor
+
+
 def write_all(descriptor: int, data: bytes, path: AnyPath) -> None:
     """Write every byte; a short write is continued, an error leaves a prefix."""
     note("write", path, data)

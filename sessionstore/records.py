@@ -261,6 +261,11 @@ class SessionRow(msgspec.Struct, omit_defaults=True, gc=False):
         return {**row, "metadata": self.decoded_metadata()}
 
 
+def as_interrupted(row: SessionRow, reason: str) -> SessionRow:
+    """Return the row of a run whose process is gone, as readers see it."""
+    return msgspec.structs.replace(row, status=INTERRUPTED, problem=reason)
+
+
 FILTER_FIELDS = tuple(name for name in SessionRow.__struct_fields__ if name not in ("size", "mtime_ns", "owner"))
 FILTER_ALIASES = {"id": "session_id", "name": "session_name", "phase": "workflow_state", "windows": "windows_cleaned"}
 

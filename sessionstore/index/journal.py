@@ -1,0 +1,358 @@
+"""The journal index: ``index.jsonl``, one line a change, one line a session once compacted.
+
+    {"table":"sessions","id":4611686018427387904,"doc":{...},"c":"crc"}       "doc":null removes
+
+A write costs the line it writes, whatever the file holds; a reader reads on from where it stopped, so that what other
+processes wrote is seen at once. Lines carry a CRC-32; a torn end is cut by the next writer, damage elsewhere is Corrupt
+(the store then rebuilds the index from the folders). Compaction writes a new file beside and renames it.
+The id of a session's line is a hash of the session id, so that writing needs no reading and a rebuilt file is the same.
+Not here: TinyDB's face of the same file (index.tables).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+import msgspec
+
+from sessionstore import files
+from sessionstore.appending import AppendFile
+from sessionstore.errors import Corrupt, IndexUnavailable, SessionGone
+from sessionstore.index import RowStamp
+from sessionstore.query import Filter, matcher
+from sessionstore.records import SessionRow, as_interrupted
+from sessionstore.streams import Quarantine, keep_beside
+
+SESSIONS = "sessions"
+#: Compaction is worth it when this many lines are superseded, and more than there are rows.
+_GARBAGE_LINES = 1000
+_NO_DOCUMENT = b"null"
+#: Ids below 1 speak of the table itself: 0 says that it exists, -1 that it was dropped.
+TABLE_EXISTS, TABLE_DROPPED = 0, -1
+
+
+class _Entry(msgspec.Struct, gc=False):
+    table: str
+    id: int
+    doc: msgspec.Raw
+    c: str
+
+
+_decode_entry = msgspec.json.Decoder(_Entry).decode
+_decode_row = msgspec.json.Decoder(SessionRow).decode
+_encode = msgspec.json.Encoder().encode
+
+Tables = dict[str, dict[int, bytes]]
+Change = tuple[str, int, bytes]
+
+
+def _line(table: str, doc_id: int, document: bytes) -> bytes:
+    head = b'{"table":%s,"id":%d,"doc":%s' % (_encode(table), doc_id, document)
+    return b'%s,"c":"%08x"}\n' % (head, crc32(head))
+
+
+class Journal:
+    """The file: tables of numbered raw JSON documents, and the changes that made them.
+
+    Safe for threads and processes. ``tables`` is what :meth:`refresh` saw last.
+
+    Args:
+        sync: whether a write waits for the disk (an index that can be rebuilt need not).
+    """
+
+    def __init__(self, path: Path, sync: bool, quarantine: Quarantine | None = None) -> None:
+        self.path = path
+        self.tables: Tables = {}
+        self.last_ids: dict[str, int] = {}
+        self.lines = 0
+        self._file = AppendFile(path, durable=sync)
+        self._sync = sync
+        self._quarantine = quarantine or keep_beside
+        self._mutex = threading.RLock()
+        self._depth = 0
+        self._size = 0  # of the locked file
+        self._read_to: tuple[tuple[int, int], int] = ((0, 0), 0)  # which file, and up to which byte
+
+    def __repr__(self) -> str:
+        return f"Journal({str(self.path)!r})"
+
+    # ------------------------------------------------------------ reading
+
+    def refresh(self) -> bool:
+        """Read on to the last whole line; return whether anything had changed.
+
+        Raises: Corrupt: with the offset of the line; UnsafeFile, StoreUnusable.
+        """
+        with self._mutex:
+            try:
+                status = os.stat(self.path, follow_symlinks=False)
+            except (FileNotFoundError, NotADirectoryError):
+                changed = self._read_to != ((0, 0), 0)
+                self._start_over((0, 0))
+                return changed
+            identity, offset = self._read_to
+            if identity == (status.st_dev, status.st_ino) and offset == status.st_size:
+                return False
+            return self._read_on()
+
+    def _start_over(self, identity: tuple[int, int]) -> None:
+        self.tables, self.last_ids, self.lines = {}, {}, 0
+        self._read_to = (identity, 0)
+
+    def _read_on(self) -> bool:
+        try:
+            descriptor = files.open_to_read(self.path)
+        except FileNotFoundError:
+            self._start_over((0, 0))
+            return True
+        except OSError as error:
+            raise files.refused(error, self.path) from error
+        try:
+            status = os.fstat(descriptor)
+            identity, offset = (status.st_dev, status.st_ino), self._read_to[1]
+            if identity != self._read_to[0] or status.st_size < offset:
+                self._start_over(identity)
+                offset = 0
+            os.lseek(descriptor, offset, os.SEEK_SET)
+            data = b"".join(iter(lambda: os.read(descriptor, max(1 << 16, status.st_size - offset)), b""))
+        finally:
+            os.close(descriptor)
+        whole = data.rfind(b"\n") + 1
+        self._take_in(data[:whole], offset)
+        self._read_to = (identity, offset + whole)
+        return bool(whole)
+
+    def _take_in(self, data: bytes, offset: int) -> None:
+        tables, last_ids = self.tables, self.last_ids
+        for raw in data.splitlines():
+            try:
+                entry = _decode_entry(raw)
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+                raise Corrupt(f"does not parse: {error}", self.path, offset) from error
+            if raw[-16:-10] != b',"c":"' or b"%08x" % crc32(raw[:-16]) != raw[-10:-2]:
+                raise Corrupt("its checksum does not match", self.path, offset)
+            offset += len(raw) + 1
+            self.lines += 1
+            table = tables.get(entry.table)
+            if table is None:
+                table = tables[entry.table] = {}
+            if entry.id < 1:
+                if entry.id == TABLE_DROPPED:
+                    del tables[entry.table]
+                    last_ids.pop(entry.table, None)
+                continue
+            document = bytes(entry.doc)
+            if document == _NO_DOCUMENT:
+                table.pop(entry.id, None)
+            else:
+                table[entry.id] = document
+                if entry.id > last_ids.get(entry.table, 0):
+                    last_ids[entry.table] = entry.id
+
+    # ------------------------------------------------------------ writing
+
+    @contextlib.contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """Keep every other writer out, threads and processes; may be nested. Raises: LockTimeout, StoreUnusable."""
+        with self._mutex:
+            if self._depth:
+                self._depth += 1
+                try:
+                    yield
+                finally:
+                    self._depth -= 1
+                return
+            files.make_dirs(self.path.parent)
+            self._size = self._cut_torn_end(self._file.lock())
+            self._depth = 1
+            try:
+                yield
+            finally:
+                self._depth = 0
+                self._file.unlock()
+
+    def append(self, changes: Iterable[Change]) -> None:
+        """Write changes as (table, id, raw document or ``null``), all with one write.
+
+        Raises: LockTimeout, StoreUnusable: nothing was written; OutcomeUnknown: on a failed fsync.
+        """
+        data = b"".join(_line(*change) for change in changes)
+        if not data:
+            return
+        with self.exclusive():
+            self._size = self._file.write(data, self._size)
+            if self._sync:
+                self._file.sync()
+
+    def _cut_torn_end(self, size: int) -> int:
+        """Cut what a killed writer left behind the last newline; return the size of the locked file."""
+        window = 1
+        while size:
+            window = min(size, window)
+            os.lseek(self._file.descriptor, size - window, os.SEEK_SET)
+            tail = os.read(self._file.descriptor, window)
+            newline = tail.rfind(b"\n")
+            if newline < 0 and window < size:
+                window *= 4096
+                continue
+            torn = tail[newline + 1 :]
+            if torn:
+                self._quarantine(self.path, size - len(torn), torn)
+                files.truncate(self._file.descriptor, size - len(torn), self.path)
+            return size - len(torn)
+        return 0
+
+    def garbage(self) -> int:
+        """Return how many lines are superseded."""
+        return self.lines - sum(map(len, self.tables.values()))
+
+    def compact(self) -> None:
+        """Write the file anew, one line a document, in order of ids within the table; nobody notices.
+
+        Raises: Corrupt, LockTimeout, StoreUnusable, OutcomeUnknown: the old file is still there.
+        """
+        with self.exclusive():
+            self.refresh()
+            self.rewrite(self.tables)
+
+    def rewrite(self, tables: Mapping[str, Mapping[int, bytes]]) -> None:
+        """Replace the file by exactly these documents, in the order given. Raises: as :meth:`compact`."""
+        lines = []
+        for name, documents in tables.items():
+            if name != SESSIONS:
+                lines.append(_line(name, TABLE_EXISTS, _NO_DOCUMENT))
+            lines += [_line(name, doc_id, document) for doc_id, document in documents.items()]
+        with self.exclusive():
+            files.put(self.path, b"".join(lines))  # who waits for the lock sees that the path has another file now
+
+    def set_aside(self) -> None:
+        """Move a damaged file into quarantine, whole; the next write begins a new one."""
+        with self._mutex:
+            with contextlib.suppress(FileNotFoundError):
+                self._quarantine(self.path, 0, files.read(self.path)[0])
+                files.remove(self.path)
+            self._file.close()
+            self._start_over((0, 0))
+
+    def close(self) -> None:
+        """Let go of the file."""
+        with self._mutex:
+            self._file.close()
+
+
+def doc_id_of(session_id: str) -> int:
+    """Return the number of a session's line: 63 bits of a hash, the same in every store."""
+    return (int.from_bytes(hashlib.blake2b(session_id.encode(), digest_size=8).digest(), "big") >> 1) or 1
+
+
+class JournalIndex:
+    """The default engine; see the module and :class:`~sessionstore.index.SessionIndex`."""
+
+    def __init__(self, path: Path, quarantine: Quarantine | None = None) -> None:
+        self._journal = Journal(path, sync=False, quarantine=quarantine)
+        self._rows: dict[int, tuple[bytes, SessionRow]] = {}
+        self._sorted: list[SessionRow] = []
+        self._mutex = threading.RLock()
+
+    def __repr__(self) -> str:
+        return f"JournalIndex({str(self._journal.path)!r})"
+
+    @property
+    def url(self) -> str:
+        """``journal:`` and the path."""
+        return f"journal:{self._journal.path}"
+
+    def put(self, rows: Iterable[SessionRow]) -> None:
+        """Append one line a row."""
+        self._append((SESSIONS, doc_id_of(row.session_id), _encode(row)) for row in rows)
+
+    def remove(self, session_ids: Iterable[str]) -> None:
+        """Append one line an id."""
+        self._append((SESSIONS, doc_id_of(session_id), _NO_DOCUMENT) for session_id in session_ids)
+
+    def _append(self, changes: Iterable[Change]) -> None:
+        try:
+            self._journal.append(changes)
+        except SessionGone as error:
+            raise IndexUnavailable(f"{self._journal.path}: the folder is gone") from error
+
+    def replace_all(self, rows: Iterable[SessionRow]) -> None:
+        """Write the file anew, ordered by creation: the same rows give the same bytes."""
+        ordered = sorted(rows, key=_creation)
+        with self._journal.exclusive():
+            with contextlib.suppress(Corrupt):  # only the other tables of this file are kept, if they can be read
+                self._journal.refresh()
+            others = {name: table for name, table in self._journal.tables.items() if name != SESSIONS}
+            self._journal.rewrite({SESSIONS: {doc_id_of(row.session_id): _encode(row) for row in ordered}, **others})
+
+    def stamps(self) -> Mapping[str, RowStamp]:
+        """Return (size, mtime_ns) of each row's file, by session id."""
+        return {row.session_id: (row.size, row.mtime_ns) for row in self._current()}
+
+    def active(self) -> list[SessionRow]:
+        """Return the rows that say they run (they alone name an owner)."""
+        return [row for row in self._current() if row.owner is not None]
+
+    def find(self, tree: Filter | None = None, interrupted: Mapping[str, str] | None = None) -> list[SessionRow]:
+        """Return the rows that fit, oldest first; a snapshot."""
+        rows = self._current()
+        if interrupted:
+            rows = [as_interrupted(row, interrupted[row.session_id]) if row.session_id in interrupted else row for row in rows]
+        if tree is None:
+            return list(rows)
+        fits = matcher(tree, SessionRow.get)
+        return [row for row in rows if fits(row)]
+
+    def health(self) -> dict[str, Any]:
+        """Return engine, url, rows, lines and how many of them are superseded."""
+        rows = len(self._current())
+        return {
+            "engine": "journal",
+            "url": self.url,
+            "rows": rows,
+            "lines": self._journal.lines,
+            "superseded": self._journal.garbage(),
+        }
+
+    def compact(self) -> None:
+        """Drop what is superseded, ordered by creation as after a rebuild."""
+        with self._journal.exclusive():
+            self.replace_all(self._current())
+
+    def set_aside(self) -> None:
+        """Move a damaged index into quarantine."""
+        self._journal.set_aside()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._journal.close()
+
+    def _current(self) -> list[SessionRow]:
+        """Return all rows, oldest first, reading on first."""
+        with self._mutex:
+            if self._journal.refresh() or not self._sorted:
+                self._decode()
+            return self._sorted
+
+    def _decode(self) -> None:
+        table, known = self._journal.tables.get(SESSIONS, {}), self._rows
+        rows: dict[int, tuple[bytes, SessionRow]] = {}
+        try:
+            for doc_id, raw in table.items():
+                found = known.get(doc_id)
+                rows[doc_id] = found if found is not None and found[0] is raw else (raw, _decode_row(raw))
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise Corrupt(f"a row does not parse: {error}", self._journal.path) from error
+        self._rows = rows
+        self._sorted = sorted((row for _, row in rows.values()), key=_creation)
+
+
+def _creation(row: SessionRow) -> tuple[str, str]:
+    return row.created_at, row.session_id

@@ -1,0 +1,111 @@
+"""Deleted sessions, until somebody empties the trash; and what creators that died left in staging.
+
+Each deleted session lies in a folder of its own, named by a time-ordered uuid: the same id can be deleted many times.
+A crash leaves the session in its place or in the trash, never in both or in none.
+Not here: locks and the index row (store).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID
+
+from sessionstore import files, records
+from sessionstore.errors import Conflict, SessionGone, SessionNotFound, StoreUnusable
+from sessionstore.root import StoreRoot
+
+#: A creator needs milliseconds; what is this old in staging belongs to one that died.
+_ABANDONED_S = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class TrashEntry:
+    """One deleted session: the entry's own id, the session's, and when it was deleted."""
+
+    entry_id: str
+    session_id: str
+    deleted_at: datetime
+    folder: Path
+
+    def size(self) -> int:
+        """Return the bytes of its files."""
+        return sum(
+            os.stat(os.path.join(folder, name), follow_symlinks=False).st_size
+            for folder, _, names in os.walk(self.folder)
+            for name in names
+        )
+
+
+def entries(root: StoreRoot) -> Iterator[TrashEntry]:
+    """Yield what is in the trash; entries without a session (a crash before the move) are passed over."""
+    try:
+        found = sorted(entry.name for entry in os.scandir(root.trash))
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    for entry_id in found:
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError, ValueError):
+            deleted_at = datetime.fromtimestamp((UUID(entry_id).int >> 80) / 1000, UTC)
+            for inner in os.scandir(root.trash / entry_id):
+                yield TrashEntry(entry_id, inner.name, deleted_at, Path(inner.path))
+
+
+def throw_away(root: StoreRoot, session_id: str) -> TrashEntry:
+    """Move a session into the trash, durably; the caller holds the store lock and the session's.
+
+    Raises: SessionGone, StoreUnusable: nothing changed. OutcomeUnknown: moved, not proven durable.
+    """
+    entry_id = records.new_uuid()
+    place = root.trash / entry_id
+    files.make_dir(place, sync=True)
+    try:
+        files.rename_new(root.folder(session_id), place / session_id)
+    except (FileNotFoundError, StoreUnusable) as error:
+        files.remove_tree(place)
+        if isinstance(error, FileNotFoundError):
+            raise SessionGone(f"there is no folder {root.folder(session_id)}") from error
+        raise
+    files.prove_renamed(place, root.path)
+    return TrashEntry(entry_id, session_id, datetime.now(UTC), place / session_id)
+
+
+def bring_back(root: StoreRoot, key: str) -> TrashEntry:
+    """Move the newest entry with this session id, or the entry with this id, back; the caller holds the store lock.
+
+    Raises: SessionNotFound; Conflict: a session of this id is there again; StoreUnusable: nothing changed.
+    """
+    fitting = [entry for entry in entries(root) if key in (entry.session_id, entry.entry_id)]
+    if not fitting:
+        raise SessionNotFound(f"no session {key!r} is in the trash")
+    entry = max(fitting, key=lambda each: each.entry_id)
+    try:
+        files.rename_new(entry.folder, root.folder(entry.session_id))
+    except FileExistsError as error:
+        raise Conflict(f"there is a session {entry.session_id} again; rename or delete it first") from error
+    files.prove_renamed(root.path, entry.folder.parent)
+    with contextlib.suppress(StoreUnusable):  # an empty folder in the trash is nobody's session
+        files.remove_tree(entry.folder.parent)
+    return entry
+
+
+def empty(root: StoreRoot, older_than_s: float, now: float) -> list[TrashEntry]:
+    """Remove entries for good; return them. Raises: StoreUnusable: some may be gone, the rest is still listed."""
+    removed = []
+    for entry in list(entries(root)):
+        if now - entry.deleted_at.timestamp() >= older_than_s:
+            files.remove_tree(entry.folder.parent)
+            removed.append(entry)
+    return removed
+
+
+def sweep_staging(root: StoreRoot) -> None:
+    """Remove what creators that died left behind."""
+    with contextlib.suppress(FileNotFoundError, StoreUnusable):
+        for entry in list(os.scandir(root.staging)):
+            if time.time() - entry.stat(follow_symlinks=False).st_mtime > _ABANDONED_S:
+                files.remove_tree(entry.path)
