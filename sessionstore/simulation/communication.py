@@ -22,7 +22,7 @@ LOSS_AT_1M_DB = 40.0  # free space at 2.4 GHz
 EXPONENT = 2.7  # an urban street
 SHADOWING_DB = 3.0
 THRESHOLD_DBM = -92.0
-ANTENNA_M: Vec3 = (0.0, 0.0, 8.0)
+ANTENNA_HEIGHT_M = 8.0
 BASE = "base"
 CLOCK_DRIFT_PPM = 20.0
 SYNC_EVERY_S = 10.0
@@ -50,6 +50,7 @@ class Radio:
     """All messages of the fleet; `log` is what goes into the communication stream of this tick."""
 
     seed: str
+    base_m: Vec3 = (0.0, 0.0, 0.0)
     sent: int = 0
     dropped: int = 0
     dropped_by_drone: dict[str, int] = field(default_factory=dict)
@@ -58,6 +59,8 @@ class Radio:
 
     def __post_init__(self) -> None:
         self._random = Random(f"{self.seed}/radio")
+        east, north, up = self.base_m
+        self._antenna_m: Vec3 = (east, north, up + ANTENNA_HEIGHT_M)
 
     def send(
         self,
@@ -69,7 +72,7 @@ class Radio:
         data: Mapping[str, object] | None = None,
     ) -> bool:
         """Send one message (None is the base) and say whether it arrived."""
-        a, b = (ANTENNA_M if end is None else end.position for end in (sender, receiver))
+        a, b = (self._antenna_m if end is None else end.position for end in (sender, receiver))
         distance = sum((a[i] - b[i]) ** 2 for i in range(3)) ** 0.5
         strength = rssi_dbm(distance, self._random.gauss(0.0, SHADOWING_DB))
         down = any(end is not None and (end.link_out or not end.active) for end in (sender, receiver))

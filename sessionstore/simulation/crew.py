@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import hypot
 from random import Random
 
 from sessionstore.simulation.drone import Drone
@@ -42,7 +41,7 @@ class Crew:
         self.batch_per_climber = batch_per_climber
         self._random = Random(f"{seed}/brush")
         self._to_map = [f for f in world.facades if f.viewpoints]
-        self._to_map.sort(key=lambda f: (hypot(*f.viewpoints[0][:2]), f.id))
+        self._to_map.sort(key=lambda f: (world.from_base_m(f.viewpoints[0]), f.id))
         self._scouting: set[str] = set()
         self.open: list[Window] = []  # found, dirty, not in the batch
         self.batch: list[Window] = []  # to be cleaned in this EXECUTE
@@ -122,7 +121,7 @@ class Crew:
         for window in self.open:
             by_facade.setdefault(window.facade.id, []).append(window)
         share = self.batch_per_climber
-        for windows in sorted(by_facade.values(), key=_score):
+        for windows in sorted(by_facade.values(), key=self._score):
             ordered = facade_order(windows, windows[0].facade.is_wide)
             self.batch.extend(ordered[: min(share, size - len(self.batch))])
             if len(self.batch) >= size:
@@ -130,6 +129,12 @@ class Crew:
         chosen = {w.id for w in self.batch}
         self.open = [w for w in self.open if w.id not in chosen]
         return list(self.batch)
+
+    def _score(self, windows: Sequence[Window]) -> tuple[float, str]:
+        """Near and dirty first."""
+        dirt = sum(w.dirt_estimate or 0.0 for w in windows) / len(windows)
+        distance = self.world.from_base_m(windows[0].center_m)
+        return (round(distance / DISTANCE_WEIGHT_M - dirt, 6), windows[0].facade.id)
 
     # --- EXECUTE
 
@@ -208,10 +213,3 @@ class Crew:
         """Make the windows that failed the new batch."""
         self.batch, self.bad = self.bad, []
         return list(self.batch)
-
-
-def _score(windows: Sequence[Window]) -> tuple[float, str]:
-    """Near and dirty first."""
-    dirt = sum(w.dirt_estimate or 0.0 for w in windows) / len(windows)
-    distance = hypot(*windows[0].center_m[:2])
-    return (round(distance / DISTANCE_WEIGHT_M - dirt, 6), windows[0].facade.id)

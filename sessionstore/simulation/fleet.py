@@ -58,7 +58,7 @@ class Fleet:
         self.weather = Weather(seed, condition, TICK_S)
         self.mission = Mission(TICK_S)
         self.crew = Crew(world, seed, batch_per_climber)
-        self.radio = Radio(seed)
+        self.radio = Radio(seed, world.base_m)
         self.birds = Birds(seed)
         self.supply = Supply(self)
         self.ledger = Ledger()
@@ -317,7 +317,7 @@ class Fleet:
         Raises:
             NoPath: there is none.
         """
-        level = MIN_LEVEL_M + LEVEL_STEP_M * (self.number_of(drone) % 6)
+        level = self.world.base_m[2] + MIN_LEVEL_M + LEVEL_STEP_M * (self.number_of(drone) % 6)
         return plan_path(self.world, drone.position, goal_m, level)
 
     def _evade(self, drone: Drone) -> None:

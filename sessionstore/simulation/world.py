@@ -141,8 +141,15 @@ CELL_M = 24.0
 class World:
     """All buildings with a grid to find the near ones; facades and windows ready to be worked on."""
 
-    def __init__(self, city: City, ceiling_m: float | None = None, dirt_seed: str = "0") -> None:
+    def __init__(
+        self,
+        city: City,
+        ceiling_m: float | None = None,
+        dirt_seed: str = "0",
+        base_m: Vec3 = (0.0, 0.0, 0.0),
+    ) -> None:
         self.city = city
+        self.base_m = base_m
         self.buildings = [Building(f) for f in city.footprints]
         self.known = [b for b in self.buildings if b.known]
         self._grid: dict[tuple[int, int], list[Building]] = {}
@@ -150,7 +157,7 @@ class World:
             self._enter(building)
         highest = max((b.roof_m for b in self.buildings), default=0.0)
         # chosen: 20 m above the highest roof and at least 60 m, so that every roof can be overflown
-        self.ceiling_m = max(60.0, highest + 20.0) if ceiling_m is None else ceiling_m
+        self.ceiling_m = max(60.0, highest + 20.0, base_m[2] + 40.0) if ceiling_m is None else ceiling_m
         self.facades: list[Facade] = build_facades(self, dirt_seed)
         self.windows: list[Window] = [w for f in self.facades for w in f.windows]
         self.windows_by_id = {w.id: w for w in self.windows}
@@ -212,23 +219,32 @@ class World:
                 seen[id(building)] = building
         return seen.values()
 
+    def from_base_m(self, point: Vec3) -> float:
+        """Horizontal distance from the base."""
+        return hypot(point[0] - self.base_m[0], point[1] - self.base_m[1])
+
     def ground_m(self, x: float, y: float) -> float:
         """The terrain height: that of the nearest known building, 0 where none is near."""
         close = min(self.near(x, y), key=lambda b: hypot(x - b.center[0], y - b.center[1]), default=None)
         return close.ground_m if close else 0.0
 
     def free_spots(self, count: int, pitch_m: float, altitude_m: float, margin_m: float) -> list[Vec3]:
-        """The given number of free points around the base on a square lattice, nearest first."""
+        """The given number of free points around the base on a square lattice, nearest first.
+
+        Args:
+            altitude_m: above the base.
+        """
+        east, north, up = self.base_m
         spots: list[Vec3] = []
         ring = 0
         while len(spots) < count and ring < 200:
             shell = [
-                (i * pitch_m, j * pitch_m, altitude_m)
+                (east + i * pitch_m, north + j * pitch_m, up + altitude_m)
                 for i in range(-ring, ring + 1)
                 for j in range(-ring, ring + 1)
                 if max(abs(i), abs(j)) == ring
             ]
-            shell.sort(key=lambda p: (hypot(p[0], p[1]), p))
+            shell.sort(key=lambda p: (hypot(p[0] - east, p[1] - north), p))
             spots.extend(p for p in shell if self.free(p, margin_m))
             ring += 1
         return spots[:count]

@@ -17,10 +17,12 @@ LEVEL_M = 16.0  # chosen
 
 def utility(fleet: Fleet, drone: Drone) -> Behaviour:
     """Fly a square around the base, each drone at its own height."""
-    level = LEVEL_M + 3.0 * (fleet.number_of(drone) % 8)
+    east, north, up = fleet.world.base_m
+    level = up + LEVEL_M + 3.0 * (fleet.number_of(drone) % 8)
     corners = [(ROUND_M, ROUND_M), (-ROUND_M, ROUND_M), (-ROUND_M, -ROUND_M), (ROUND_M, -ROUND_M)]
     while True:
-        for x, y in corners:
+        for dx, dy in corners:
+            x, y = east + dx, north + dy
             drone.activity = "watching the perimeter"
             try:
                 yield from fly_to(fleet, drone, (x, y, fleet.free_level(x, y, level)))
