@@ -34,8 +34,8 @@ _HOMES = {
 }
 
 
-def open(folder: str | Path | None = None, index: str | None = None) -> SessionStore:  # noqa: A001
-    """Return the store in a folder; by default SESSIONSTORE_DIR, the nearest store at or above here, ./training_sessions.
+def open(folder: str | Path | None = None, index: str | None = None) -> SessionStore:
+    """Return the store in a folder (by default SESSIONSTORE_DIR, the nearest store at or above, ./training_sessions).
 
     Args:
         index: the URL of the index engine (``journal:`` by default).

@@ -1,8 +1,8 @@
 """One append-only file shared by many processes: opened, locked for one write, written whole, synced.
 
-Between :meth:`AppendFile.lock` and ``unlock`` nobody else writes; a write that fails is taken back, so that no torn line
-is left by a full disk. The path is looked at under the lock: a file that was deleted, moved to the trash or replaced by a
-compaction is noticed before a byte goes to the wrong place.
+Between :meth:`AppendFile.lock` and ``unlock`` nobody else writes; a write that fails is taken back, so that a full disk
+leaves no torn line. The path is looked at under the lock: a file that was deleted, moved to the trash or replaced by
+a compaction is noticed before a byte goes to the wrong place.
 Not here: what a line is (streams, index.journal), fsync in the background (streams).
 """
 

@@ -233,7 +233,7 @@ class Database(TinyDB):
     """
 
     table_class = SharedTable
-    default_storage_class = DocumentStorage
+    default_storage_class: type[Storage] = DocumentStorage  # type: ignore[assignment]  # TinyDB names its own class
 
     def drop_table(self, name: str) -> None:
         with self._storage.exclusive():  # type: ignore[attr-defined]

@@ -318,9 +318,7 @@ def _renameat2() -> Callable[[int, bytes, int, bytes, int], int] | None:
         import ctypes
 
         _renameat2_found.append(
-            getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
-            if sys.platform.startswith("linux")
-            else None
+            getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None) if sys.platform.startswith("linux") else None
         )
     return _renameat2_found[0]
 
@@ -330,7 +328,9 @@ def _prove(directory: AnyPath, what: str) -> None:
     try:
         sync_dir(directory)
     except OSError as error:
-        raise OutcomeUnknown(error.errno, f"{what}, but not proven durable: {error.strerror}", str(directory)) from error
+        raise OutcomeUnknown(
+            error.errno, f"{what}, but not proven durable: {error.strerror}", str(directory)
+        ) from error
 
 
 def prove_renamed(*directories: AnyPath) -> None:

@@ -1,8 +1,8 @@
 """JSON as people read it: strict parsing with line and column, and a layout that fits a hand and a diff.
 
 Parsing refuses what other readers would take differently: duplicate keys, NaN and Infinity, lone surrogates, integers
-beyond 4,300 digits, nesting beyond 200. Integers are exact at any size. Formatting is canonical: equal values give equal
-bytes. numpy arrays and scalars are taken by duck typing (``tolist``), aware datetimes become UTC with Z.
+beyond 4,300 digits, nesting beyond 200. Integers are exact at any size. Formatting is canonical: equal values give
+equal bytes. numpy arrays and scalars are taken by duck typing (``tolist``), aware datetimes become UTC with Z.
 Not here: files (documents), meaning (records), the lines of streams (streams).
 """
 

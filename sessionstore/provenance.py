@@ -60,13 +60,21 @@ def _git(folder: str) -> dict[str, Any] | None:
     commit = _run(folder, "rev-parse", "HEAD")
     if commit is None:
         return None
-    return {"commit": commit.strip(), "dirty": bool(_run(folder, "status", "--porcelain", "--untracked-files=no"))}
+    return {
+        "commit": commit.strip(),
+        "dirty": bool(_run(folder, "status", "--porcelain", "--untracked-files=no")),
+    }
 
 
 def _run(folder: str, *arguments: str) -> str | None:
     try:
         done = subprocess.run(
-            ["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=_GIT_TIMEOUT_S, check=True
+            ["git", *arguments],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=_GIT_TIMEOUT_S,
+            check=True,
         )
     except (OSError, subprocess.SubprocessError):
         return None  # provenance is data, not a reason to refuse a session

@@ -269,7 +269,9 @@ def _kind(value: Any) -> str:
 
 
 def _ordered(test: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
-    return lambda found, wanted: isinstance(wanted, str | int | float) and not isinstance(wanted, bool) and test(found, wanted)
+    return lambda found, wanted: (
+        isinstance(wanted, str | int | float) and not isinstance(wanted, bool) and test(found, wanted)
+    )
 
 
 _TESTS: dict[str, Callable[[Any, Any], bool]] = {

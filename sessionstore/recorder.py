@@ -3,8 +3,8 @@
     with store.record("name") as session:
         session.motion.append("scout-1", t_s=0.05, position_m=(0, 0, 5))
 
-The block's end completes the session; an exception marks it failed, with the traceback as an event, and goes on its way;
-Ctrl-C and SystemExit mark it stopped. A process that dies tells nothing: readers then find the session interrupted.
+The block's end completes the session; an exception marks it failed, with the traceback as an event, and goes on its
+way; Ctrl-C and SystemExit mark it stopped. A process that dies tells nothing: readers find the session interrupted.
 Not here: the simulation (simulation), reading (session, tape).
 """
 
@@ -22,7 +22,7 @@ from typing import Any, Self
 from sessionstore import owner, records
 from sessionstore.errors import InvalidRecord, SessionStoreError, StreamClosed
 from sessionstore.motion import MOTION_STREAM, MotionWriter, movement_totals
-from sessionstore.records import FINAL_STATUSES, SessionRow
+from sessionstore.records import SessionRow
 from sessionstore.root import StoreRoot
 from sessionstore.session import CLOCK_STREAM, Session
 from sessionstore.streams import StreamWriter, SyncMode
@@ -99,11 +99,14 @@ class Recorder(Session):
             self._beat()
         for writer in self._writers.values():
             writer.close()
+        metrics = self._metrics(metrics)
+        named: dict[str, Any] = {} if self.record.drones else {"drones": [{"id": name} for name in metrics["drones"]]}
         self.update(
             status=status,
             end_reason=end_reason,
             duration_sim_s=self._sim_time_s if duration_sim_s is None else duration_sim_s,
-            performance_metrics=self._metrics(metrics),
+            performance_metrics=metrics,
+            **named,
             progress={},
             reason=end_reason,
             sim_time_s=self._sim_time_s,
@@ -175,7 +178,10 @@ class Recorder(Session):
         if time.monotonic() >= self._progress_due and not self._ended.is_set():
             self._progress_due = time.monotonic() + PROGRESS_S
             drones = {name: movement.to_dict() for name, movement in self.motion.movements.items()}
-            self.update(duration_sim_s=self._sim_time_s, progress={**movement_totals(drones), **progress} if drones else progress)
+            self.update(
+                duration_sim_s=self._sim_time_s,
+                progress={**movement_totals(drones), **progress} if drones else progress,
+            )
 
     def handler(self, level: int = logging.NOTSET) -> logging.Handler:
         """Return a ``logging.Handler`` that stores a program's log lines in this session."""
@@ -205,7 +211,7 @@ class Recorder(Session):
 
 
 class SessionLogHandler(logging.Handler):
-    """Sends log lines into the stream ``log`` of a session; what cannot be stored goes to ``logging.raiseExceptions``."""
+    """Sends log lines into the stream ``log`` of a session; what cannot be stored is reported as logging does."""
 
     def __init__(self, recorder: Recorder, level: int = logging.NOTSET) -> None:
         super().__init__(level)

@@ -45,7 +45,7 @@ _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 
 @dataclass(slots=True)
 class SessionRecord:
-    """One session, as ``session.json`` holds it: instants are UTC texts (ISO 8601, Z), durations seconds, places metres."""
+    """One session, as ``session.json`` holds it; instants are UTC texts (ISO 8601, Z), durations seconds, places m."""
 
     session_id: str
     uuid: str
@@ -171,7 +171,7 @@ def read_record(tables: Mapping[str, Any], data: bytes, path: Path) -> SessionRe
         raise Corrupt("there is no table 'session' with a record", path, None, 1, 1)
     if len(table) > 1:
         raise Corrupt("the table 'session' holds more than one record", path, None, *jsontext.locate(data, ["session"]))
-    (doc_id, document), = table.items()
+    ((doc_id, document),) = table.items()
     number = document.get("format")
     if isinstance(number, int) and number > FORMAT:
         raise NewerFormat(f"format {number}, this version reads up to {FORMAT}", path)
@@ -189,7 +189,9 @@ def read_record(tables: Mapping[str, Any], data: bytes, path: Path) -> SessionRe
 def _flat(problems: Any, path: tuple[str | int, ...] = ()) -> list[tuple[tuple[str | int, ...], str]]:
     """Return marshmallow's nested messages as (path, reason)."""
     if isinstance(problems, Mapping):
-        return [item for key, inner in problems.items() for item in _flat(inner, (*path, key) if key != "_schema" else path)]
+        return [
+            item for key, inner in problems.items() for item in _flat(inner, (*path, key) if key != "_schema" else path)
+        ]
     return [(path, " ".join(problems) if isinstance(problems, list) else str(problems))]
 
 
@@ -267,7 +269,12 @@ def as_interrupted(row: SessionRow, reason: str) -> SessionRow:
 
 
 FILTER_FIELDS = tuple(name for name in SessionRow.__struct_fields__ if name not in ("size", "mtime_ns", "owner"))
-FILTER_ALIASES = {"id": "session_id", "name": "session_name", "phase": "workflow_state", "windows": "windows_cleaned"}
+FILTER_ALIASES = {
+    "id": "session_id",
+    "name": "session_name",
+    "phase": "workflow_state",
+    "windows": "windows_cleaned",
+}
 
 
 def to_row(record: SessionRecord, status: os.stat_result) -> SessionRow:
@@ -291,7 +298,11 @@ def to_row(record: SessionRecord, status: os.stat_result) -> SessionRow:
     )
 
 
-_COPIED = tuple(name for name in SessionRow.__struct_fields__ if name in RECORD_FIELDS and name not in ("drones", "owner", "metadata"))
+_COPIED = tuple(
+    name
+    for name in SessionRow.__struct_fields__
+    if name in RECORD_FIELDS and name not in ("drones", "owner", "metadata")
+)
 
 
 def _number(value: Any, kind: type[int] | type[float]) -> Any:

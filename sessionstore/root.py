@@ -32,7 +32,7 @@ PRIVATE = ".sessionstore"
 
 
 def resolve(folder: str | Path | None = None) -> Path:
-    """Return the absolute root: the argument, SESSIONSTORE_DIR, the nearest store at or above here, ./training_sessions.
+    """Return the absolute root: the argument, SESSIONSTORE_DIR, the nearest store at or above, ./training_sessions.
 
     It is resolved once; a later change of the working directory changes nothing.
     """
@@ -135,4 +135,4 @@ class StoreRoot:
 
 
 def _plausible(name: str) -> bool:
-    return name.isascii() and name.isprintable() and "\\" not in name or names.is_session_folder_name(name)
+    return (name.isascii() and name.isprintable() and "\\" not in name) or names.is_session_folder_name(name)

@@ -14,8 +14,6 @@ from sessionstore import names
 from sessionstore.errors import InvalidName, InvalidRecord
 from sessionstore.records import STATUSES, instant
 
-_VECTOR = {"validate": validate.Length(equal=3)}
-
 
 def _instant(value: str) -> None:
     try:
@@ -40,11 +38,10 @@ def _uuid(value: str) -> None:
         raise ValidationError("not a UUID") from error
 
 
-
 class _Number(fields.Float):
     """A finite JSON number; text that looks like one is not."""
 
-    def _validated(self, value: Any) -> float | None:
+    def _validated(self, value: Any) -> float:
         if isinstance(value, str | bool):
             raise self.make_error("invalid")
         return super()._validated(value)
@@ -56,6 +53,10 @@ def _seconds() -> fields.Field[Any]:
 
 def _count() -> fields.Field[Any]:
     return fields.Integer(strict=True, validate=validate.Range(min=0))
+
+
+def _vector() -> fields.Field[Any]:
+    return fields.List(_Number(), validate=validate.Length(equal=3))
 
 
 def _when() -> fields.Field[Any]:
@@ -86,8 +87,8 @@ class RecordSchema(Schema):
     duration_sim_s = _seconds()
     duration_wall_s = _seconds()
     end_reason = fields.String(allow_none=True)
-    base_position = fields.List(_Number(), **_VECTOR)
-    base_orientation = fields.List(_Number(), **_VECTOR)
+    base_position = _vector()
+    base_orientation = _vector()
     gps = fields.Dict(keys=fields.String(), values=_Number(), allow_none=True)
     num_buildings = _count()
     num_invisible_buildings = _count()

@@ -18,7 +18,7 @@ from typing import Any
 from sessionstore import owner as owners
 from sessionstore import records
 from sessionstore.documents import Database, DocumentStorage, SharedTable, Tables
-from sessionstore.errors import Conflict, InvalidName, InvalidRecord, IllegalTransition
+from sessionstore.errors import Conflict, IllegalTransition, InvalidName, InvalidRecord
 from sessionstore.motion import MOTION_STREAM
 from sessionstore.records import FINAL_STATUSES, INTERRUPTED, SessionRecord, SessionRow
 from sessionstore.root import DOCUMENT, StoreRoot
@@ -169,6 +169,7 @@ class Session:
         if_rev: int | None = None,
         reason: str = "",
         sim_time_s: float | None = None,
+        edit_tables: Callable[[Tables], None] | None = None,
         **changes: Any,
     ) -> SessionRecord:
         """Change fields of the record, durably, and return it as it is now.
@@ -177,10 +178,12 @@ class Session:
             change: edits the record as a dict, in place, inside the lock: no update is lost.
             if_rev: change only this revision.
             reason, sim_time_s: go into the history when status or workflow_state change.
+            edit_tables: edits further tables of session.json in place, in the same step (plain data).
             changes: field=value; ``metadata`` is replaced as a whole.
 
         Raises:
-            Conflict, InvalidRecord, IllegalTransition, SessionGone, Corrupt, LockTimeout, StoreUnusable: nothing changed.
+            Conflict, InvalidRecord, IllegalTransition, SessionGone, Corrupt, LockTimeout, StoreUnusable: nothing
+                changed.
             OutcomeUnknown: the change is visible, a power cut may undo it.
         """
         given = records.check_changes(changes) if changes else {}
@@ -190,6 +193,8 @@ class Session:
             if if_rev is not None and record.rev != if_rev:
                 raise Conflict(f"{self.session_id} is at revision {record.rev}, not {if_rev}")
             wanted = {**given, **(_edited(record, change) if change else {})}
+            if edit_tables is not None:
+                edit_tables(tables)
             return self._apply(tables, record, wanted, reason, sim_time_s)
 
         record, status = self._storage.update(apply)
@@ -206,7 +211,12 @@ class Session:
         return self.update(if_rev=if_rev, **fields)
 
     def _apply(
-        self, tables: Tables, record: SessionRecord, wanted: dict[str, Any], reason: str, sim_time_s: float | None
+        self,
+        tables: Tables,
+        record: SessionRecord,
+        wanted: dict[str, Any],
+        reason: str,
+        sim_time_s: float | None,
     ) -> SessionRecord:
         """Edit the tables in place, and return the record that they now hold."""
         now = records.now_text()
@@ -225,7 +235,17 @@ class Session:
         for field in ("status", "workflow_state"):
             old, new = getattr(record, field), wanted.get(field)
             if new is not None and new != old:
-                _remember(tables, {"field": field, "old": old, "new": new, "reason": reason, "sim_time": sim_time_s, "at": now})
+                _remember(
+                    tables,
+                    {
+                        "field": field,
+                        "old": old,
+                        "new": new,
+                        "reason": reason,
+                        "sim_time": sim_time_s,
+                        "at": now,
+                    },
+                )
         (document,) = tables["session"].values()
         document.update(wanted, session_id=self.session_id, rev=record.rev + 1, updated_at=now)
         for name, value in document.items():
@@ -242,7 +262,9 @@ def _edited(record: SessionRecord, change: Callable[[dict[str, Any]], None]) -> 
     gone = [name for name in records.RECORD_FIELDS if name not in after]
     if gone:
         raise InvalidRecord(f"{', '.join(gone)}: a field of the record cannot be removed")
-    return records.check_changes({name: value for name, value in after.items() if before.get(name) != value or name not in before})
+    return records.check_changes(
+        {name: value for name, value in after.items() if before.get(name) != value or name not in before}
+    )
 
 
 def _remember(tables: Tables, transition: dict[str, Any]) -> None:

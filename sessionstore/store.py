@@ -36,8 +36,8 @@ from sessionstore.errors import (
 from sessionstore.index import SessionIndex, open_index
 from sessionstore.query import MISSING, Filter, matcher
 from sessionstore.query import parse as parse_query
-from sessionstore.records import FILTER_ALIASES, FILTER_FIELDS, SessionRecord, SessionRow
 from sessionstore.recorder import Recorder
+from sessionstore.records import FILTER_ALIASES, FILTER_FIELDS, SessionRecord, SessionRow
 from sessionstore.root import DOCUMENT, StoreRoot, resolve
 from sessionstore.session import CLOCK_STREAM, Session
 from sessionstore.streams import SyncMode
@@ -132,7 +132,11 @@ class SessionStore:
             setattr(record, field, value)
         status = self._build(record, created, tables)
         step = self._deliver([records.to_row(record, status)])
-        return self._session(record.session_id), {"directory": Step("done"), "record": Step("done"), "index": step}
+        return self._session(record.session_id), {
+            "directory": Step("done"),
+            "record": Step("done"),
+            "index": step,
+        }
 
     def _build(self, record: SessionRecord, created: datetime, tables: dict[str, Any]) -> os.stat_result:
         """Build the folder in staging, whole and durable, then give it its name; return the record's file status."""
@@ -402,7 +406,9 @@ def _broken_row(session_id: str, problem: str, stamp: tuple[int, int]) -> Sessio
 def _as_missing(row: SessionRow) -> SessionRow:
     size, mtime_ns = _NO_FILE
     problem = "its folder is gone, and it is not in the trash"
-    return msgspec.structs.replace(row, status=MISSING_FOLDER, problem=problem, size=size, mtime_ns=mtime_ns, owner=None)
+    return msgspec.structs.replace(
+        row, status=MISSING_FOLDER, problem=problem, size=size, mtime_ns=mtime_ns, owner=None
+    )
 
 
 def _sort_order(sort: str) -> Any:

@@ -198,7 +198,11 @@ def _lines(payloads: Iterable[bytes], n: int, time_text: bytes) -> tuple[bytes, 
     """Return the bytes of the lines numbered from ``n`` on, and the number after the last."""
     lines = []
     for payload in payloads:
-        head = b'{"n":%d,"t":%s,%s' % (n, time_text, payload[1:-1]) if len(payload) > 2 else b'{"n":%d,"t":%s' % (n, time_text)
+        head = (
+            b'{"n":%d,"t":%s,%s' % (n, time_text, payload[1:-1])
+            if len(payload) > 2
+            else b'{"n":%d,"t":%s' % (n, time_text)
+        )
         lines.append(b'%s,"c":"%08x"}\n' % (head, crc32(head)))
         n += 1
     return b"".join(lines), n

@@ -77,7 +77,9 @@ def parse_line(raw: bytes, offset: int) -> Line | Damage:
     if type(data) is not dict:
         return Damage(offset, end, "not an object")
     crc = data.pop("c", None)
-    if crc is not None and (raw[-_TAIL_LENGTH:-10] != b',"c":"' or b"%08x" % zlib.crc32(raw[:-_TAIL_LENGTH]) != raw[-10:-2]):
+    if crc is not None and (
+        raw[-_TAIL_LENGTH:-10] != b',"c":"' or b"%08x" % zlib.crc32(raw[:-_TAIL_LENGTH]) != raw[-10:-2]
+    ):
         return Damage(offset, end, 'its checksum does not match (if you edited the line by hand, remove its "c")')
     n, t_s = data.pop("n", -1), data.pop("t", None)
     if type(n) is not int or isinstance(t_s, bool) or not isinstance(t_s, int | float | None):
@@ -219,9 +221,7 @@ class Tape:
         finally:
             os.close(descriptor)
 
-    def follow(
-        self, offset: int = 0, stop: Callable[[], bool] | None = None, poll_s: float = POLL_S
-    ) -> Iterator[Line]:
+    def follow(self, offset: int = 0, stop: Callable[[], bool] | None = None, poll_s: float = POLL_S) -> Iterator[Line]:
         """Yield the lines from an offset on, waiting for more until ``stop()`` is true and all is read.
 
         Damaged lines are passed over; after a file that shrank under the offset it goes on at the new end.

@@ -304,7 +304,10 @@ class JournalIndex:
         """Return the rows that fit, oldest first; a snapshot."""
         rows = self._current()
         if interrupted:
-            rows = [as_interrupted(row, interrupted[row.session_id]) if row.session_id in interrupted else row for row in rows]
+            rows = [
+                as_interrupted(row, interrupted[row.session_id]) if row.session_id in interrupted else row
+                for row in rows
+            ]
         if tree is None:
             return list(rows)
         fits = matcher(tree, SessionRow.get)

@@ -1,7 +1,7 @@
 """TinyDB's face of a journal file: every operation of TinyDB, where a write costs what it changes.
 
-``Database(path, storage=JournalStorage)`` is a TinyDB on an append-only file: an insert into 10,000 documents writes one
-line, not 10,000. Middleware and TinyDB's own ``TinyDB`` class work too; they hand over whole tables, so that the
+``Database(path, storage=JournalStorage)`` is a TinyDB on an append-only file: an insert into 10,000 documents
+writes one line, not 10,000. Middleware and TinyDB's own ``TinyDB`` class work too: they hand over whole tables, and the
 difference is found and written.
 Not here: the file (index.journal), TinyDB on one JSON document (documents).
 """
@@ -167,12 +167,13 @@ class JournalTable(SharedTable):
     def _get_next_id(self) -> int:
         storage = self._journal()
         if storage is None:
-            return int(super()._get_next_id())
-        if self._next_id is None:  # every operation begins with forgetting it
+            return int(super()._get_next_id())  # type: ignore[no-untyped-call]
+        following: int | None = self._next_id
+        if following is None:  # every operation begins with forgetting it
             storage.journal.refresh()
-            self._next_id = storage.journal.last_ids.get(self.name, 0) + 1
-        self._next_id += 1
-        return int(self._next_id) - 1
+            following = storage.journal.last_ids.get(self.name, 0) + 1
+        self._next_id = following + 1  # type: ignore[assignment]  # TinyDB leaves it untyped
+        return following
 
     def truncate(self) -> None:
         """Remove all documents with two lines; numbers begin at 1 again."""
@@ -188,4 +189,4 @@ class JournalDatabase(Database):
     """TinyDB on a journal file: ``JournalDatabase(path)``."""
 
     table_class = JournalTable
-    default_storage_class = JournalStorage
+    default_storage_class: type[Storage] = JournalStorage

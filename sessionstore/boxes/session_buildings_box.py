@@ -1,0 +1,68 @@
+"""The buildings box: the scene of a session, stored in its ``scene`` table.
+
+In: buildings and a base as plain dicts. Out: the same. Duty: replay finds in the folder what was flown around.
+Not here: reading city models (simulation.world), drawing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from sessionstore.boxes.session_db_box import SessionDBBox
+from sessionstore.documents import Tables
+from sessionstore.jsontext import plain
+from sessionstore.store import SessionStore
+
+SCENE = "scene"
+
+
+class SessionBuildingsBox:
+    """The buildings and the base of the sessions of one store.
+
+    In: dicts with a ``name`` each. Out: dicts. Duty: one scene per session, replaced as a whole, counted in the record.
+    """
+
+    def __init__(
+        self, session_db_box: SessionDBBox | None = None, training_sessions_dir: str | Path = "training_sessions"
+    ) -> None:
+        box = session_db_box or SessionDBBox(training_sessions_dir=training_sessions_dir)
+        self.store: SessionStore = box.store
+
+    def save_buildings(
+        self, session_id: str, buildings: Iterable[Mapping[str, Any]], base: Mapping[str, Any] | None = None
+    ) -> int:
+        """Replace the scene of a session, durably; return the number of buildings.
+
+        Args:
+            buildings: each with at least a name; ``"visible": False`` marks one that only the physics knows.
+            base: the base station (position [x, y, z] in metres, orientation, origin of the local frame ...).
+
+        Raises: SessionNotFound, InvalidRecord, LockTimeout, StoreUnusable: nothing changed.
+        """
+        rows = [{**plain(dict(building), "building"), "kind": "building"} for building in buildings]
+        hidden = sum(1 for row in rows if row.get("visible") is False)
+        scene = ([{**plain(dict(base), "base"), "kind": "base"}] if base else []) + rows
+
+        def put_scene(tables: Tables) -> None:
+            tables[SCENE] = {str(number): row for number, row in enumerate(scene, 1)}
+
+        self.store.get(session_id).update(
+            edit_tables=put_scene, num_buildings=len(rows) - hidden, num_invisible_buildings=hidden
+        )
+        return len(rows)
+
+    def list_buildings(self, session_id: str) -> list[dict[str, Any]]:
+        """Return the buildings of a session; none is an empty list, a missing session is an error.
+
+        Raises: SessionNotFound, Corrupt.
+        """
+        return [row for row in self._scene(session_id) if row.get("kind") == "building"]
+
+    def get_base(self, session_id: str) -> dict[str, Any] | None:
+        """Return the base station, or None when the session has none stored. Raises: SessionNotFound, Corrupt."""
+        return next((row for row in self._scene(session_id) if row.get("kind") == "base"), None)
+
+    def _scene(self, session_id: str) -> list[dict[str, Any]]:
+        return list(self.store.get(session_id).tables().get(SCENE, {}).values())
