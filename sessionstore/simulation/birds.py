@@ -57,11 +57,7 @@ class Birds:
 
     def _goes(self, fleet: Fleet, bird: Bird) -> bool:
         for drone in fleet.drones:
-            if (
-                drone.kind.role == "overseer"
-                and drone.airborne
-                and drone.distance_to(bird.place_m) <= DETER_M
-            ):
+            if drone.kind.role == "overseer" and drone.airborne and drone.distance_to(bird.place_m) <= DETER_M:
                 self.scared += 1
                 fleet.event("bird", f"{drone.id} scared a bird", drone=drone.id, scared=True)
                 return True

@@ -102,9 +102,7 @@ class _Reader:
             try:
                 self._building(name, item)
             except (IndexError, KeyError, TypeError, ValueError) as error:
-                raise CityFileError(
-                    str(self.path), f"CityObjects.{name}", f"bad geometry: {error}"
-                ) from error
+                raise CityFileError(str(self.path), f"CityObjects.{name}", f"bad geometry: {error}") from error
 
     def _vertex(self, v: Sequence[float]) -> Vec3:
         x, y, z = (float(v[i]) * self.scale[i] + self.translate[i] for i in range(3))
@@ -158,9 +156,7 @@ class _Face:
     kind: str
 
 
-def _collect(
-    node: Any, values: Any, kinds: Sequence[str], vertices: Sequence[Vec3], faces: list[_Face]
-) -> None:
+def _collect(node: Any, values: Any, kinds: Sequence[str], vertices: Sequence[Vec3], faces: list[_Face]) -> None:
     """Walk boundaries of any depth down to the surfaces (lists of rings of indices)."""
     if node and isinstance(node[0], list) and node[0] and isinstance(node[0][0], int):
         kind = kinds[values] if isinstance(values, int) and values < len(kinds) else ""
@@ -223,9 +219,7 @@ def _attribute_height_m(attributes: Mapping[str, Any]) -> float:
         if isinstance(value, int | float) and value > 0:
             return float(value)
     storeys = attributes.get("storeysAboveGround")
-    return (
-        float(storeys) * STOREY_M if isinstance(storeys, int | float) and storeys > 0 else FALLBACK_HEIGHT_M
-    )
+    return float(storeys) * STOREY_M if isinstance(storeys, int | float) and storeys > 0 else FALLBACK_HEIGHT_M
 
 
 def _crs_name(system: str) -> str:

@@ -76,9 +76,7 @@ def check(kind: str, drone: str, target: object, args: Mapping[str, object]) -> 
 
 def _point(kind: str, drone: str, target: object) -> Vec3:
     values = list(target) if isinstance(target, list | tuple) else []
-    numbers = [
-        float(v) for v in values if isinstance(v, int | float) and not isinstance(v, bool) and isfinite(v)
-    ]
+    numbers = [float(v) for v in values if isinstance(v, int | float) and not isinstance(v, bool) and isfinite(v)]
     if len(values) != 3 or len(numbers) != 3:
         raise CommandRefused(kind, drone, f"a target is three finite numbers, not {target!r}")
     return (numbers[0], numbers[1], numbers[2])

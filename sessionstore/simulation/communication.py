@@ -127,7 +127,5 @@ class Radio:
             if clock is None:
                 continue
             error = clock.error_s(t_s)
-            if self.send(
-                master, drone, "SYNC", "time of the master", t_s, {"error_us": round(error * 1e6, 1)}
-            ):
+            if self.send(master, drone, "SYNC", "time of the master", t_s, {"error_us": round(error * 1e6, 1)}):
                 clock.offset_s, clock.since_s = self._random.gauss(0.0, 1e-6), t_s

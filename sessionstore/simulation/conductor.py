@@ -42,12 +42,12 @@ class Conductor:
             self._next(fleet, "PLAN", f"all is mapped, {len(crew.open)} windows are left")
         elif not crew.all_mapped and not fleet.count_role("scout"):
             entered = crew.enter_from_model(crew.batch_per_climber * max(1, climbers))
-            fleet.event(
-                "no_scout", f"{entered} windows taken from the city model", level="warning", windows=entered
-            )
+            fleet.event("no_scout", f"{entered} windows taken from the city model", level="warning", windows=entered)
         elif crew.all_mapped and "over" not in self.told:
             self.told.add("over")
-            fleet.event("job_done", f"nothing left to clean: {crew.counts['cleaned']} windows", **crew.counts)
+            fleet.event(
+                "job_done", f"nothing left to clean: {crew.counts['cleaned']} windows", windows=dict(crew.counts)
+            )
 
     def _plan(self, fleet: Fleet) -> None:
         if fleet.ticks - self.since_tick < PLAN_S * TICK_HZ:
@@ -55,9 +55,7 @@ class Conductor:
         climbers = fleet.count_role("climber")
         batch = fleet.crew.plan_batch(climbers)
         facades = list(dict.fromkeys(w.facade.id for w in batch))
-        fleet.event(
-            "plan", f"{len(batch)} windows on {len(facades)} facades", windows=len(batch), facades=facades
-        )
+        fleet.event("plan", f"{len(batch)} windows on {len(facades)} facades", windows=len(batch), facades=facades)
         self._next(fleet, "EXECUTE", f"{len(batch)} windows for {climbers} climbers")
 
     def _execute(self, fleet: Fleet) -> None:
@@ -72,9 +70,7 @@ class Conductor:
         crew = fleet.crew
         if crew.cleaned:
             waited = (fleet.ticks - self.since_tick) / TICK_HZ
-            if not fleet.count_role("overseer") or waited > OVERSEER_PATIENCE_S * (
-                1 + len(crew.cleaned) / 20
-            ):
+            if not fleet.count_role("overseer") or waited > OVERSEER_PATIENCE_S * (1 + len(crew.cleaned) / 20):
                 for window in [w for w in crew.cleaned if not w.claimed]:
                     judge(fleet, None, window)
             return

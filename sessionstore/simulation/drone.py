@@ -44,6 +44,7 @@ class Day:
     returns: dict[str, int] = field(default_factory=dict)
     points: int = 0
     blocked_s: float = 0.0
+    modes: list[tuple[float, str]] = field(default_factory=list)  # since when, which
 
 
 class Drone:

@@ -22,6 +22,9 @@ RESTOCK_EVERY_TICKS = 100  # chosen: a cartridge each 5 s
 def spend(fleet: Fleet, drone: Drone) -> None:
     """Take the energy of one tick; an empty battery in the air loses the drone."""
     mode = drone.mode
+    modes = drone.day.modes
+    if not modes or modes[-1][1] != mode:
+        modes.append((fleet.t_s, mode))
     if mode == "docked":
         _serve_on_berth(fleet, drone)
         drone.day.berth_s += TICK_S

@@ -45,9 +45,7 @@ class ScenarioError(SimulationError, ValueError):
 class NoPath(SimulationError, ValueError):
     """There is no way from start to goal that keeps the margin; nothing moved."""
 
-    def __init__(
-        self, start_m: tuple[float, float, float], goal_m: tuple[float, float, float], reason: str
-    ) -> None:
+    def __init__(self, start_m: tuple[float, float, float], goal_m: tuple[float, float, float], reason: str) -> None:
         super().__init__(start_m, goal_m, reason)
         self.start_m, self.goal_m, self.reason = start_m, goal_m, reason
 

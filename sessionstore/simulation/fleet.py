@@ -163,9 +163,7 @@ class Fleet:
 
     # --- drones come and go
 
-    def spawn(
-        self, kind: str, drone_id: str | None = None, charge: float = 1.0, position: Vec3 | None = None
-    ) -> Drone:
+    def spawn(self, kind: str, drone_id: str | None = None, charge: float = 1.0, position: Vec3 | None = None) -> Drone:
         """Add a drone: on the next free berth, or hovering at a position.
 
         Raises:
@@ -185,9 +183,7 @@ class Fleet:
         self.drones.append(drone)
         self.by_id[name] = drone
         self.gps_random[name] = Random(f"{self.seed}/gps/{name}")
-        self.event(
-            "spawn", f"{name} joins the fleet", drone=name, drone_kind=kind, position=list(drone.position)
-        )
+        self.event("spawn", f"{name} joins the fleet", drone=name, drone_kind=kind, position=list(drone.position))
         if not self.radio.handshake(drone, self.t_s):
             self.event("handshake", f"{name} did not complete its handshake", level="warning", drone=name)
         return drone
@@ -207,9 +203,7 @@ class Fleet:
         if not self.world.free(position, PATH_MARGIN_M) or position[2] < self.world.ground_m(*position[:2]):
             raise CommandRefused("spawn", drone.id, "the place is too near to a building or under the ground")
         drone.x, drone.y, drone.z = position
-        if any(
-            d.mode != "retired" and d.distance_to(position) < least_distance_m(d, drone) for d in self.drones
-        ):
+        if any(d.mode != "retired" and d.distance_to(position) < least_distance_m(d, drone) for d in self.drones):
             raise CommandRefused("spawn", drone.id, "the place is too near to another drone")
         drone.mode = "flying"
 
@@ -354,9 +348,7 @@ class Fleet:
         if self.world.blockers((drone.x, drone.y), aside[:2], low, PATH_MARGIN_M - 0.3):
             return False
         return all(
-            d is drone
-            or d.mode in ("lost", "retired")
-            or d.distance_to(aside) > least_distance_m(d, drone) + 0.5
+            d is drone or d.mode in ("lost", "retired") or d.distance_to(aside) > least_distance_m(d, drone) + 0.5
             for d in self.drones
         )
 
@@ -386,9 +378,7 @@ class Fleet:
 
     def facade_to_watch(self, overseer: Drone) -> Facade | None:
         """The facade of the climber that is this overseer's to watch."""
-        walls = [
-            d.facade for d in self.drones if d.kind.role == "climber" and d.facade and d.facade.viewpoints
-        ]
+        walls = [d.facade for d in self.drones if d.kind.role == "climber" and d.facade and d.facade.viewpoints]
         if not walls:
             return None
         peers = [d for d in self.drones if d.kind.role == "overseer" and d.active]

@@ -78,9 +78,7 @@ def _buildings(path: Path, features: Sequence[Any], ignored: dict[str, int]) -> 
         properties = feature.get("properties") or {}
         height = _height_m(properties)
         if height is None:
-            ignored["Polygon without height or levels"] = (
-                ignored.get("Polygon without height or levels", 0) + 1
-            )
+            ignored["Polygon without height or levels"] = ignored.get("Polygon without height or levels", 0) + 1
             continue
         try:
             polygons = [geometry["coordinates"]] if kind == "Polygon" else geometry["coordinates"]
@@ -88,9 +86,7 @@ def _buildings(path: Path, features: Sequence[Any], ignored: dict[str, int]) -> 
         except (TypeError, ValueError, IndexError, KeyError) as error:
             raise CityFileError(str(path), where, f"bad coordinates: {error}") from error
         ground = _number(properties.get("ground_m", properties.get("ele", 0.0))) or 0.0
-        name = str(
-            feature.get("id") or properties.get("@id") or properties.get("name") or f"building-{number + 1}"
-        )
+        name = str(feature.get("id") or properties.get("@id") or properties.get("name") or f"building-{number + 1}")
         yield name, rings, ground, ground + height
 
 

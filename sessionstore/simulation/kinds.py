@@ -57,9 +57,7 @@ _KINDS = (
     Kind("scout", "scout", 4.0, 0.35, 4, 8.0, 3.0, 3.0, 300.0, 37.0, SCOUT_WIND_LIMIT_MPS, 0.05),
     # known: cleans on the wall, no-fly sphere 1.2 m. chosen: all figures, for a 12 kg hexacopter with a 3 l
     # cartridge
-    Kind(
-        "climber", "climber", 12.0, 0.40, 6, 5.0, 2.0, 2.0, 800.0, 25.0, FLEET_WIND_LIMIT_MPS, 0.12, 3.0, 3.0
-    ),
+    Kind("climber", "climber", 12.0, 0.40, 6, 5.0, 2.0, 2.0, 800.0, 25.0, FLEET_WIND_LIMIT_MPS, 0.12, 3.0, 3.0),
     # known: 120-150 kg octocopter, 62 min. chosen: 7 m/s, 2 m/s up, 1.5 m/s2, 20 kWh, eight cartridges
     Kind(
         "tanker-mule",

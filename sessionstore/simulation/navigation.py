@@ -47,11 +47,7 @@ def plan_path(world: World, start_m: Vec3, goal_m: Vec3, min_level_m: float) -> 
     best_cost = float("inf")
     others = sorted({_above(building) for building in world.known})
     for level in [*tops[-1:], floor, *others]:  # right over all of it is found at once and bounds the rest
-        if (
-            level < floor
-            or level > world.ceiling_m
-            or (best is not None and level not in (floor, *tops[-1:]))
-        ):
+        if level < floor or level > world.ceiling_m or (best is not None and level not in (floor, *tops[-1:])):
             continue
         climb = CLIMB_COST * (2 * level - start_m[2] - goal_m[2])
         limit = best_cost - climb
@@ -78,9 +74,7 @@ def _refuse_near_goal(world: World, start_m: Vec3, goal_m: Vec3) -> None:
         raise NoPath(start_m, goal_m, "the goal is under the ground")
     clearance = world.clearance_m(goal_m, limit_m=PATH_MARGIN_M)
     if clearance < PATH_MARGIN_M:
-        raise NoPath(
-            start_m, goal_m, f"the goal is {clearance:.1f} m from a building, {PATH_MARGIN_M} m are needed"
-        )
+        raise NoPath(start_m, goal_m, f"the goal is {clearance:.1f} m from a building, {PATH_MARGIN_M} m are needed")
     clearance = world.clearance_m(start_m, limit_m=PLANNER_MARGIN_M)
     if clearance < PLANNER_MARGIN_M:
         raise NoPath(start_m, goal_m, f"the start is {clearance:.1f} m from a building")

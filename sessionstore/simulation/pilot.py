@@ -75,9 +75,7 @@ def leave_wall(fleet: Fleet, drone: Drone) -> Behaviour:
 
 
 def _out_point(drone: Drone, facade: Facade) -> Vec3:
-    along = (drone.x - facade.start_m[0]) * facade.normal[0] + (drone.y - facade.start_m[1]) * facade.normal[
-        1
-    ]
+    along = (drone.x - facade.start_m[0]) * facade.normal[0] + (drone.y - facade.start_m[1]) * facade.normal[1]
     return facade.off_wall(drone.position, STANDOFF_M - along)
 
 
@@ -107,9 +105,7 @@ def go_home(fleet: Fleet, drone: Drone, reason: str) -> Behaviour:
     finally:
         arrived = drone.mode == "docked"
         decision.close({"arrived": arrived, "battery": round(drone.battery.charge, 4)})
-    fleet.event(
-        "docked", f"{drone.id} is on its berth", drone=drone.id, battery=round(drone.battery.charge, 4)
-    )
+    fleet.event("docked", f"{drone.id} is on its berth", drone=drone.id, battery=round(drone.battery.charge, 4))
     while not ready_again(fleet, drone, reason):
         drone.activity = "charging" if drone.battery.charge < RECHARGED else f"grounded ({reason})"
         yield

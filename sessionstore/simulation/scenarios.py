@@ -176,9 +176,7 @@ def load_scenario(path: str | Path) -> Scenario:
         data = tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
         known = ", ".join(ready)
-        raise ScenarioError(
-            str(path), "file", f"{error.strerror or error}; ready scenarios: {known}"
-        ) from error
+        raise ScenarioError(str(path), "file", f"{error.strerror or error}; ready scenarios: {known}") from error
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ScenarioError(str(path), "TOML", str(error)) from error
     return parse_scenario(data, str(path))
@@ -193,12 +191,8 @@ def parse_scenario(data: Mapping[str, Any], source: str = "scenario") -> Scenari
     try:
         checked = _SCHEMA.load(dict(data))
     except ValidationError as error:
-        problems = list(_problems(error.normalized_messages()))
-        rest = (
-            f" (and {len(problems) - 1} more: {', '.join(p[0] for p in problems[1:])})"
-            if problems[1:]
-            else ""
-        )
+        problems = list(_problems(error.messages))
+        rest = f" (and {len(problems) - 1} more: {', '.join(p[0] for p in problems[1:])})" if problems[1:] else ""
         raise ScenarioError(source, problems[0][0], problems[0][1] + rest) from error
     return _from_checked(checked, source)
 
@@ -216,8 +210,7 @@ def _from_checked(data: dict[str, Any], source: str) -> Scenario:
     given["fleet"] = tuple(Group(**g) for g in data.get("fleet", ())) or DEFAULT_FLEET
     given["faults"] = tuple(Fault(**f) for f in data.get("faults", ()))
     given["orders"] = tuple(
-        Order(**{**o, "target": tuple(o["target"]) if "target" in o else None})
-        for o in data.get("commands", ())
+        Order(**{**o, "target": tuple(o["target"]) if "target" in o else None}) for o in data.get("commands", ())
     )
     for name in ("base_position", "base_orientation", "base_gps"):
         if not all(isfinite(v) for v in given.get(name, ())):

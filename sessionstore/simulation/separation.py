@@ -56,12 +56,7 @@ def _pairs(ranked: Sequence[Drone]) -> list[tuple[Drone, Drone]]:
     moving = [bool(d.path) or d.vx != 0.0 or d.vy != 0.0 or d.vz != 0.0 for d in ranked]
     if len(ranked) <= 12:
         count = len(ranked)
-        return [
-            (ranked[i], ranked[j])
-            for i in range(count)
-            for j in range(i + 1, count)
-            if moving[i] or moving[j]
-        ]
+        return [(ranked[i], ranked[j]) for i in range(count) for j in range(i + 1, count) if moving[i] or moving[j]]
     cells: dict[tuple[int, int], list[int]] = {}
     for i, drone in enumerate(ranked):
         cells.setdefault((int(drone.x // CELL_M), int(drone.y // CELL_M)), []).append(i)
@@ -115,10 +110,7 @@ def _leaves(drone: Drone, other: Drone) -> bool:
             False
             if not drone.path
             else _away(drone, (ox, oy, oz))
-            and (
-                drone.vx * ox + drone.vy * oy + drone.vz * oz
-                > 0.7 * drone.speed * sqrt(ox * ox + oy * oy + oz * oz)
-            )
+            and (drone.vx * ox + drone.vy * oy + drone.vz * oz > 0.7 * drone.speed * sqrt(ox * ox + oy * oy + oz * oz))
         )
     return _away(drone, (drone.x - other.x, drone.y - other.y, drone.z - other.z))
 

@@ -29,9 +29,7 @@ class Supply:
     # --- mules
 
     def mule_is_available(self) -> bool:
-        return any(
-            d.kind.role == "mule" and d.active and not d.stuck and not d.motor_out for d in self.fleet.drones
-        )
+        return any(d.kind.role == "mule" and d.active and not d.stuck and not d.motor_out for d in self.fleet.drones)
 
     def call_mule(self, client: Drone) -> None:
         if client not in self.calls:
@@ -43,9 +41,7 @@ class Supply:
 
     def mule_is_docking(self, client: Drone) -> bool:
         """Whether a mule is beside the climber already: it is worth waiting on."""
-        return any(
-            c is client and self.fleet.by_id[m].distance_to(c.position) < 6.0 for m, c in self.serving.items()
-        )
+        return any(c is client and self.fleet.by_id[m].distance_to(c.position) < 6.0 for m, c in self.serving.items())
 
     def next_call(self, mule: Drone) -> Drone | None:
         if not self.calls:
@@ -65,10 +61,7 @@ class Supply:
         free = [
             d
             for d in self.fleet.drones
-            if d.kind.role == "climber"
-            and d.mode == "wall"
-            and d.tether is None
-            and d.id not in self.promised
+            if d.kind.role == "climber" and d.mode == "wall" and d.tether is None and d.id not in self.promised
         ]
         if not free:
             return None

@@ -97,7 +97,7 @@ class Building:
             "footprint": [[[round(x, 3), round(y, 3)] for x, y in ring] for ring in self.rings],
             "ground_m": round(self.ground_m, 3),
             "roof_m": round(self.roof_m, 3),
-            "hidden": self.hidden,
+            "visible": not self.hidden,
         }
 
 
@@ -178,9 +178,7 @@ class World:
         """The known buildings that can lie within 12 m of a point, and a few more."""
         return self._grid.get((int(x // CELL_M), int(y // CELL_M)), ())
 
-    def clearance_m(
-        self, point: Vec3, among: Iterable[Building] | None = None, limit_m: float = 12.0
-    ) -> float:
+    def clearance_m(self, point: Vec3, among: Iterable[Building] | None = None, limit_m: float = 12.0) -> float:
         """The distance in space from a point to the nearest known building, at most the limit."""
         x, y, z = point
         best = limit_m

@@ -83,9 +83,7 @@ def _reach(fleet: Fleet, drone: Drone, window: Window) -> Behaviour:
 
 def _free_to_crawl(fleet: Fleet, drone: Drone, spot: Vec3) -> bool:
     low = min(drone.z, spot[2])
-    others = [
-        b for b in fleet.world.near(drone.x, drone.y) if drone.facade and b is not drone.facade.building
-    ]
+    others = [b for b in fleet.world.near(drone.x, drone.y) if drone.facade and b is not drone.facade.building]
     margin = drone.kind.radius_m + 0.2
     return not fleet.world.blockers((drone.x, drone.y), spot[:2], low, margin, others)
 
@@ -139,9 +137,7 @@ def _wipe(fleet: Fleet, drone: Drone, window: Window) -> Behaviour:
     points: list[Vec3] = []
     for u, v in stroke_path(WINDOW_WIDTH_M, WINDOW_HEIGHT_M, facade.is_wide):
         along, up = u - WINDOW_WIDTH_M / 2, v - WINDOW_HEIGHT_M / 2
-        points.append(
-            (center[0] + facade.along[0] * along, center[1] + facade.along[1] * along, center[2] + up)
-        )
+        points.append((center[0] + facade.along[0] * along, center[1] + facade.along[1] * along, center[2] + up))
     total = WINDOW_WIDTH_M * WINDOW_HEIGHT_M * FLUID_L_PER_M2
     length = _length(drone.position, points)
     drone.go(points, BRUSH_MPS)

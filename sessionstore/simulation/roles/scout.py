@@ -51,8 +51,6 @@ def _map(fleet: Fleet, drone: Drone, facade: Facade) -> Behaviour:
         found += len(fresh)
         drone.day.windows_found += len(fresh)
     message = f"{facade.id}: {found} windows"
-    while not fleet.radio.send(
-        drone, None, "MAP", message, fleet.t_s, {"facade": facade.id, "windows": found}
-    ):
+    while not fleet.radio.send(drone, None, "MAP", message, fleet.t_s, {"facade": facade.id, "windows": found}):
         yield from wait(2.0)
     fleet.crew.finish_map(facade)
