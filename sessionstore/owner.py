@@ -40,7 +40,7 @@ def why_interrupted(owner: dict[str, Any] | None, last_beat: float | None, now: 
         if not _runs(owner):
             return f"process {owner.get('pid')} is gone"
     if age_s is None:
-        return None if owner else "no process and no beat"
+        return None  # nobody knows: a program that says "running" without being seen is believed
     return f"no beat for {age_s:.0f} s" if age_s > STALE_S else None
 
 

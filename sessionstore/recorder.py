@@ -65,7 +65,7 @@ class Recorder(Session):
 
         Raises: IllegalTransition: it has ended before; and as ``Session.update``.
         """
-        self.update(status="running", owner=owner.here(), reason="started")
+        self.update(status="running", owner=owner.here(), reason="started")  # also when it ran before: a resumed run
         self._beat()
         self._heart = threading.Thread(target=self._keep_beating, name=f"beat-{self.session_id}", daemon=True)
         self._heart.start()

@@ -225,8 +225,10 @@ class Session:
             records.check_move(record.status, status)
         except IllegalTransition as error:
             raise IllegalTransition(f"{self.session_id}: {error}") from error
-        if status == "running" and record.started_at is None:
-            wanted.setdefault("started_at", now)
+        if status == "running" and record.status != "running":
+            wanted.setdefault("owner", owners.here())  # who says that it runs is who can be asked whether it still does
+            if record.started_at is None:
+                wanted.setdefault("started_at", now)
         if status in FINAL_STATUSES and record.status not in FINAL_STATUSES:
             wanted.setdefault("ended_at", now)
             if record.started_at is not None and "duration_wall_s" not in wanted:

@@ -251,6 +251,26 @@ class Tape:
         finally:
             os.close(descriptor)
 
+    def last_lines(self, count: int) -> int:
+        """Return the offset where the last ``count`` lines begin."""
+        try:
+            descriptor = files.open_to_read(self.path)
+        except FileNotFoundError:
+            return 0
+        try:
+            start = os.fstat(descriptor).st_size
+            newlines, data = count + 1, b""
+            while start and data.count(b"\n") < newlines:
+                step = min(start, _CHUNK)
+                start -= step
+                data = _read_at(descriptor, step, start) + data
+        finally:
+            os.close(descriptor)
+        position = data.rfind(b"\n") + 1  # what follows is still being written
+        for _ in range(count):
+            position = data.rfind(b"\n", 0, max(0, position - 1)) + 1
+        return start + position
+
     def count(self) -> int:
         """Return how many records there are, from the number of the last one."""
         last = self.last()

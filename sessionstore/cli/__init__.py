@@ -1,0 +1,111 @@
+"""The command line: ``sessionstore COMMAND``; data on stdout, words for people on stderr.
+
+Each command is imported when it is called, so that ``list`` and ``--help`` start quickly. A failure is one sentence and
+an exit code by the class of the error (:data:`EXIT_CODES`), never a trace: SESSIONSTORE_DEBUG=1 shows it.
+Not here: what the commands do (the modules beside this one).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from typing import Any
+
+import click
+
+from sessionstore import __version__, errors
+
+#: Where each command lives, and what it says of itself in the overview.
+COMMANDS = {
+    "list": ("sessions:list_command", "List sessions: filters, sorting, columns, JSON."),
+    "show": ("sessions:show", "Show one session: record, drones, phases, streams."),
+    "tail": ("sessions:tail", "Print the end of a stream, and follow it."),
+    "set": ("sessions:set_command", "Change name, tags, notes or metadata."),
+    "delete": ("trash:delete", "Move sessions to the trash."),
+    "restore": ("trash:restore", "Bring a session back from the trash."),
+    "trash": ("trash:trash", "List or empty the trash."),
+    "rebuild": ("trash:rebuild", "Make the index anew from the folders."),
+    "completion": ("completion:completion", "Print the shell completion for bash, zsh or fish."),
+}
+
+#: The exit code of each class of error; a class without its own has that of its nearest base.
+EXIT_CODES: dict[type[BaseException], int] = {
+    errors.SessionStoreError: 1,
+    errors.NotApplied: 1,
+    errors.SessionNotFound: 3,
+    errors.SessionGone: 3,
+    errors.AmbiguousSession: 4,
+    errors.Conflict: 5,
+    errors.InvalidName: 6,
+    errors.InvalidRecord: 6,
+    errors.InvalidQuery: 6,
+    errors.IllegalTransition: 6,
+    errors.TimeOrderError: 6,
+    errors.LockTimeout: 7,
+    errors.StoreUnusable: 8,
+    errors.UnsafeFilesystem: 8,
+    errors.StreamClosed: 8,
+    errors.Unreadable: 9,
+    errors.Corrupt: 9,
+    errors.NewerFormat: 9,
+    errors.UnsafeFile: 9,
+    errors.OutcomeUnknown: 10,
+    errors.IndexUnavailable: 11,
+}
+
+
+def exit_code(error: BaseException) -> int:
+    """Return the exit code of an error, from the nearest class in the table."""
+    return next((EXIT_CODES[each] for each in type(error).__mro__ if each in EXIT_CODES), 1)
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(import_module(f"sessionstore.cli.{module}"), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, about) for name, (_, about) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="sessionstore")
+def group() -> None:
+    """A flight recorder for simulation fleets: record, find and replay sessions.
+
+    The store is --dir, else SESSIONSTORE_DIR, else the nearest one at or above here, else ./training_sessions.
+    """
+
+
+def main(arguments: list[str] | None = None) -> Any:
+    """Run a command line and exit with its code."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # names may hold any script
+    try:
+        group.main(arguments, prog_name="sessionstore", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(130)
+    except BrokenPipeError:  # the reader of a pipe has gone: no error of ours
+        os.dup2(os.open(os.devnull, os.O_RDWR), sys.stdout.fileno())
+        sys.exit(0)
+    except errors.SessionStoreError as error:
+        if os.environ.get("SESSIONSTORE_DEBUG"):
+            raise
+        from sessionstore.cli.text import shown
+
+        click.echo(f"{type(error).__name__}: {shown(str(error))}", err=True)
+        sys.exit(exit_code(error))
