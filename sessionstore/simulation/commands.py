@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from math import isfinite
+from math import hypot, isfinite
 from typing import TYPE_CHECKING
 
 from sessionstore.simulation.drone import TICK_HZ, Drone
@@ -17,6 +17,7 @@ from sessionstore.simulation.errors import CommandRefused, NoPath
 from sessionstore.simulation.geometry import Vec3
 from sessionstore.simulation.kinds import KINDS
 from sessionstore.simulation.pilot import Behaviour, fly_to, go_home, leave_wall, wait
+from sessionstore.simulation.separation import least_distance_m
 
 if TYPE_CHECKING:
     from sessionstore.simulation.fleet import Fleet
@@ -159,8 +160,7 @@ def _follow(fleet: Fleet, drone: Drone, command: Command) -> Behaviour:
     """Stay 4 m from the leader until the leader is gone; the path is renewed once a second."""
     leader = fleet.find(str(command.args["leader"]))
     if leader is drone:
-        raise_self = CommandRefused("follow", drone.id, "a drone cannot follow itself")
-        command.note(fleet, "failed", raise_self.reason)
+        command.note(fleet, "failed", "a drone cannot follow itself")
         return
     seconds = command.args.get("duration_s")
     until_s = fleet.t_s + float(seconds) if isinstance(seconds, int | float) else float("inf")
@@ -168,7 +168,17 @@ def _follow(fleet: Fleet, drone: Drone, command: Command) -> Behaviour:
     while leader.active and fleet.t_s < until_s:
         if drone.distance_to(leader.position) > FOLLOW_AT_M + 1.0:
             try:
-                drone.go(fleet.plan(drone, fleet.beside(leader, drone, FOLLOW_AT_M)))
+                drone.go(fleet.plan(drone, _beside(leader, drone)))
             except NoPath as error:
                 fleet.event("no_path", str(error), level="warning", drone=drone.id)
         yield from wait(1.0)
+
+
+def _beside(leader: Drone, follower: Drone) -> Vec3:
+    """A point near the leader, on the follower's side."""
+    dx, dy = follower.x - leader.x, follower.y - leader.y
+    length = hypot(dx, dy)
+    if length < 0.1:
+        dx, dy, length = 1.0, 0.0, 1.0
+    k = max(FOLLOW_AT_M, least_distance_m(leader, follower) + 1.0) / length
+    return (leader.x + dx * k, leader.y + dy * k, leader.z)

@@ -14,6 +14,7 @@ from sessionstore.simulation.roles.overseer import judge
 if TYPE_CHECKING:
     from sessionstore.simulation.fleet import Fleet
 
+LOOK_TICKS = 10
 PLAN_S = 2.0  # chosen: the time that a planner and its operator take
 OVERSEER_PATIENCE_S = 90.0  # chosen: then the climbers' own reports count
 
@@ -34,6 +35,8 @@ class Conductor:
         fleet.change_phase(phase, reason)
 
     def _scan(self, fleet: Fleet) -> None:
+        if fleet.ticks % LOOK_TICKS:
+            return  # counting the board at every tick would cost more than it gains
         crew = fleet.crew
         climbers = fleet.count_role("climber")
         if crew.enough_to_plan(climbers):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from random import Random
 
 from sessionstore.simulation.drone import Drone
@@ -58,10 +59,10 @@ class Crew:
 
     def next_to_map(self, drone: Drone) -> Facade | None:
         """Claim the nearest facade that nobody maps yet, near ones to the base first."""
-        free = [f for f in self._to_map[:12] if f.id not in self._scouting]
+        free = list(islice((f for f in self._to_map if f.id not in self._scouting), 4))
         if not free:
             return None
-        facade = min(free[:4], key=lambda f: (drone.distance_to(f.viewpoints[0]), f.id))
+        facade = min(free, key=lambda f: (drone.distance_to(f.viewpoints[0]), f.id))
         self._scouting.add(facade.id)
         return facade
 
@@ -99,8 +100,10 @@ class Crew:
             self.open.append(window)
 
     def far_ahead(self, climbers: int) -> bool:
-        """Whether the climbers have ten minutes of mapped work in front of them."""
-        return len(self.open) >= max(1, climbers) * AHEAD_S / WINDOW_S
+        """Whether the climbers have ten minutes of mapped work in front of them, and enough facades for
+        all.
+        """
+        return len(self.open) >= max(1, climbers) * AHEAD_S / WINDOW_S and self.enough_to_plan(climbers)
 
     def enough_to_plan(self, climbers: int) -> bool:
         """Whether a full batch is mapped, with a facade for every climber."""

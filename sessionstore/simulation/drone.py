@@ -66,6 +66,7 @@ class Drone:
         self.speed_mps = kind.cruise_mps
         self.brake = False
         self.blocked_ticks = 0
+        self.still_ticks = 0
         self.blocked_by: Drone | None = None
         self.facade: Facade | None = None  # the wall it sits on
         self.tether: Drone | None = None  # the other end of a lifeline

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from heapq import heappop, heappush
 from itertools import count
-from math import atan2, hypot
+from math import atan2
 from random import Random
 from typing import Any
 
@@ -22,16 +22,18 @@ from sessionstore.simulation.conductor import Conductor
 from sessionstore.simulation.crew import Crew
 from sessionstore.simulation.drone import TICK_HZ, TICK_S, Drone
 from sessionstore.simulation.energy import spend
-from sessionstore.simulation.errors import CommandRefused, NoPath
+from sessionstore.simulation.errors import CommandRefused
+from sessionstore.simulation.evasion import evade
 from sessionstore.simulation.facades import Facade
 from sessionstore.simulation.faults import Fault, strike
 from sessionstore.simulation.geometry import Vec3
 from sessionstore.simulation.kinds import KINDS
 from sessionstore.simulation.mission import Mission
 from sessionstore.simulation.navigation import PATH_MARGIN_M, plan_path
-from sessionstore.simulation.pilot import Behaviour, go_home, must_return
+from sessionstore.simulation.pilot import Behaviour, go_home, must_return, stand_still
 from sessionstore.simulation.roles import behaviour_of
-from sessionstore.simulation.samples import motion_lines
+from sessionstore.simulation.samples import metrics_line, motion_lines
+from sessionstore.simulation.sensing import sense
 from sessionstore.simulation.separation import least_distance_m, separate
 from sessionstore.simulation.supply import Supply
 from sessionstore.simulation.training import Decision, Ledger
@@ -43,7 +45,7 @@ BERTH_PITCH_M = 4.0  # chosen: two mules fit beside each other
 MIN_LEVEL_M = 12.0  # chosen: level flight stays above the berths
 LEVEL_STEP_M = 1.5  # chosen: neighbours in the fleet fly at different levels
 HEARTBEAT_S = 5.0  # chosen
-SENSE_M = 15.0  # chosen: how far a drone senses a building that nobody told it of; scouts see twice as far
+MOTIONLESS_TICKS = 15 * TICK_HZ  # chosen: later than a command's own check
 
 
 class Fleet:
@@ -71,7 +73,7 @@ class Fleet:
         self.out: dict[str, list[dict[str, object]]] = {}
         self.transitions: list[tuple[str, str, str]] = []
         self.ended: tuple[str, str] | None = None
-        self._evasion = Random(f"{seed}/evasion")
+        self.evasion_random = Random(f"{seed}/evasion")
         self._due: list[tuple[int, int, Callable[[], None]]] = []
         self._order = count()
         self._spawned: dict[str, int] = {}
@@ -93,14 +95,14 @@ class Fleet:
             self._decide(drone)
         self._radio_duties()
         for drone in separate(self.drones):
-            self._evade(drone)
+            evade(self, drone)
         for drone in self.drones:
             if drone.gps_out and drone.mode == "flying" and drone.duty != "home":
                 drone.brake = True  # it hovers until it knows where it is
             drone.advance()
             spend(self, drone)
         self.supply.step()
-        self._sense()
+        sense(self)
         self._collect()
 
     def later(self, delay_s: float, action: Callable[[], None]) -> None:
@@ -145,21 +147,8 @@ class Fleet:
             self.out["ml_training"], self.ledger.done = self.ledger.done, []
         if self.ticks % TICK_HZ == 0:
             self.record("weather", self.weather.as_record())
-            self.record("metrics", self.metrics())
+            self.record("metrics", metrics_line(self))
         self.out["motion_history"] = motion_lines(self)
-
-    def metrics(self) -> dict[str, object]:
-        counts = self.crew.counts
-        return {
-            "phase": self.mission.phase,
-            "windows_found": counts["found"],
-            "windows_cleaned": counts["cleaned"],
-            "airborne": sum(1 for d in self.drones if d.airborne),
-            "used_wh": round(sum(d.battery.used_j for d in self.drones) / 3600, 3),
-            "battery": {d.id: round(d.battery.charge, 4) for d in self.drones if d.active},
-            "messages": self.radio.sent,
-            "dropped": self.radio.dropped,
-        }
 
     # --- drones come and go
 
@@ -262,7 +251,9 @@ class Fleet:
     def _decide(self, drone: Drone) -> None:
         if not drone.active:
             return
-        if drone.duty != "home":
+        if self._stands_still(drone):
+            self.give(drone, stand_still(self, drone), "motionless")
+        elif drone.duty in ("role", "command"):
             reason = must_return(self, drone)
             if reason is not None:
                 self.give(drone, go_home(self, drone, reason), "home")
@@ -273,6 +264,12 @@ class Fleet:
             next(drone.behaviour)
         except StopIteration:
             self.back_to_role(drone)
+
+    def _stands_still(self, drone: Drone) -> bool:
+        """Whether a drone has just been found not to move, with a way to go and nobody in it."""
+        waits = not drone.path or drone.brake or drone.speed_mps == 0.0 or drone.speed > 0.01
+        drone.still_ticks = 0 if waits else drone.still_ticks + 1
+        return drone.still_ticks == MOTIONLESS_TICKS and drone.duty != "motionless"
 
     def give(self, drone: Drone, behaviour: Behaviour, duty: str) -> None:
         """Replace what a drone does; what it did before is dropped and gives its claims back."""
@@ -314,44 +311,6 @@ class Fleet:
         level = self.world.base_m[2] + MIN_LEVEL_M + LEVEL_STEP_M * (self.number_of(drone) % 6)
         return plan_path(self.world, drone.position, goal_m, level)
 
-    def _evade(self, drone: Drone) -> None:
-        """Blocked for a second: step aside, and plan the rest of the way from there."""
-        other = drone.blocked_by
-        if drone.mode != "flying" or other is None or not drone.path:
-            return
-        step = least_distance_m(drone, other) + 2.0
-        offsets: list[Vec3] = [
-            (0, 0, step),
-            (step, 0, 0),
-            (0, step, 0),
-            (-step, 0, 0),
-            (0, -step, 0),
-            (0, 0, -step),
-        ]
-        turn = self._evasion.randrange(len(offsets))
-        goal = drone.path[-1]
-        for dx, dy, dz in offsets[turn:] + offsets[:turn]:
-            aside = (drone.x + dx, drone.y + dy, drone.z + dz)
-            if aside[2] < 3.0 or not self._may_step(drone, aside):
-                continue
-            try:
-                rest = plan_path(self.world, aside, goal, aside[2])
-            except NoPath:
-                continue  # another side may do
-            drone.path = [aside, *rest]
-            return
-
-    def _may_step(self, drone: Drone, aside: Vec3) -> bool:
-        low = min(drone.z, aside[2])
-        if aside[2] > self.world.ceiling_m or not self.world.free(aside, PATH_MARGIN_M):
-            return False
-        if self.world.blockers((drone.x, drone.y), aside[:2], low, PATH_MARGIN_M - 0.3):
-            return False
-        return all(
-            d is drone or d.mode in ("lost", "retired") or d.distance_to(aside) > least_distance_m(d, drone) + 0.5
-            for d in self.drones
-        )
-
     # --- what drones ask
 
     def number_of(self, drone: Drone) -> int:
@@ -382,24 +341,8 @@ class Fleet:
         if not walls:
             return None
         peers = [d for d in self.drones if d.kind.role == "overseer" and d.active]
-        return walls[peers.index(overseer) % len(walls)]
-
-    def beside(self, leader: Drone, follower: Drone, distance_m: float) -> Vec3:
-        """A point at a distance from the leader on the follower's side."""
-        dx, dy = follower.x - leader.x, follower.y - leader.y
-        length = hypot(dx, dy)
-        if length < 0.1:
-            dx, dy, length = 1.0, 0.0, 1.0
-        k = max(distance_m, least_distance_m(leader, follower) + 1.0) / length
-        return (leader.x + dx * k, leader.y + dy * k, leader.z)
-
-    def free_level(self, x: float, y: float, level_m: float) -> float:
-        """The lowest free altitude at or above a level."""
-        tops = [b.roof_m + PATH_MARGIN_M + 0.1 for b in self.world.near(x, y)]
-        for level in sorted([level_m, *(t for t in tops if t > level_m)]):
-            if self.world.free((x, y, level), PATH_MARGIN_M):
-                return level
-        return level_m
+        number = peers.index(overseer)
+        return walls[number] if number < len(walls) else None
 
     # --- duties of the whole fleet
 
@@ -425,34 +368,3 @@ class Fleet:
         self.mission.move_to(phase)
         self.transitions.append((old, phase, reason))
         self.event("phase", f"{old} -> {phase}", reason=reason)
-
-    def _sense(self) -> None:
-        """Hidden buildings become known when a drone comes near; ways through them are planned anew."""
-        for building in list(self.hidden):
-            for drone in self.drones:
-                reach = SENSE_M * (2 if drone.kind.role == "scout" else 1)
-                if (
-                    drone.airborne
-                    and drone.z < building.roof_m + reach
-                    and building.distance_m(drone.x, drone.y) < reach
-                ):
-                    self.hidden.remove(building)
-                    self.world.reveal(building)
-                    self.event(
-                        "hidden_building",
-                        f"{drone.id} sensed {building.name}",
-                        level="warning",
-                        drone=drone.id,
-                        building=building.name,
-                    )
-                    self._replan_all()
-                    break
-
-    def _replan_all(self) -> None:
-        for drone in self.drones:
-            if drone.mode == "flying" and drone.path:
-                try:
-                    drone.path = self.plan(drone, drone.path[-1])
-                except NoPath as error:
-                    drone.halt()
-                    self.event("no_path", str(error), level="warning", drone=drone.id)

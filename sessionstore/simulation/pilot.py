@@ -66,6 +66,9 @@ def leave_wall(fleet: Fleet, drone: Drone) -> Behaviour:
     facade = drone.facade
     if facade is None:
         return
+    while not wind_allows(fleet, drone):
+        drone.activity = "held on the wall by the wind"
+        yield
     fleet.supply.drop_tether(drone)
     out = _out_point(drone, facade)
     drone.activity = "leaving the wall"
@@ -125,16 +128,27 @@ def ready_again(fleet: Fleet, drone: Drone, reason: str) -> bool:
 
 
 def fit_to_fly(fleet: Fleet, drone: Drone) -> bool:
-    """Whether the wind lets this kind take off; 5 % below the limit, so that it does not turn round at
-    once.
-    """
-    weather = fleet.weather
-    strong = max(weather.mean_mps, weather.wind_mps)
+    """Whether a drone may take off: wind, battery and sensors allow it."""
     return (
-        strong <= 0.95 * drone.kind.wind_limit_mps
-        and drone.battery.charge > RESERVE + 0.05
-        and not (drone.motor_out or drone.gps_out)
+        wind_allows(fleet, drone) and drone.battery.charge > RESERVE + 0.05 and not (drone.motor_out or drone.gps_out)
     )
+
+
+def wind_allows(fleet: Fleet, drone: Drone) -> bool:
+    """Whether the wind is 5 % below the kind's limit, so that it need not turn round at once."""
+    weather = fleet.weather
+    return max(weather.mean_mps, weather.wind_mps) <= 0.95 * drone.kind.wind_limit_mps
+
+
+def stand_still(fleet: Fleet, drone: Drone) -> Behaviour:
+    """A drone that does not move although it should: its work goes back to the board until it answers
+    again.
+    """
+    fleet.event("motionless", f"{drone.id} does not move", level="warning", drone=drone.id)
+    drone.activity = "does not move"
+    while drone.stuck:
+        yield
+    fleet.event("motionless", f"{drone.id} moves again", drone=drone.id, over=True)
 
 
 def must_return(fleet: Fleet, drone: Drone) -> str | None:

@@ -56,3 +56,18 @@ def _extent(drone: Drone) -> None:
         day.low_m = (min(x, lx), min(y, ly), min(z, lz))
     if x > hx or y > hy or z > hz:
         day.high_m = (max(x, hx), max(y, hy), max(z, hz))
+
+
+def metrics_line(fleet: Fleet) -> dict[str, object]:
+    """The figures of the whole fleet at this moment, once a second."""
+    counts = fleet.crew.counts
+    return {
+        "phase": fleet.mission.phase,
+        "windows_found": counts["found"],
+        "windows_cleaned": counts["cleaned"],
+        "airborne": sum(1 for d in fleet.drones if d.airborne),
+        "used_wh": round(sum(d.battery.used_j for d in fleet.drones) / 3600, 3),
+        "battery": {d.id: round(d.battery.charge, 4) for d in fleet.drones if d.active},
+        "messages": fleet.radio.sent,
+        "dropped": fleet.radio.dropped,
+    }

@@ -226,6 +226,12 @@ class World:
         close = min(self.near(x, y), key=lambda b: hypot(x - b.center[0], y - b.center[1]), default=None)
         return close.ground_m if close else 0.0
 
+    def free_level(self, x: float, y: float, level_m: float, margin_m: float) -> float:
+        """The lowest free altitude at or above a level."""
+        tops = [b.roof_m + margin_m + 0.1 for b in self.near(x, y)]
+        levels = sorted([level_m, *(top for top in tops if top > level_m)])
+        return next(level for level in levels if self.free((x, y, level), margin_m))
+
     def free_spots(self, count: int, pitch_m: float, altitude_m: float, margin_m: float) -> list[Vec3]:
         """The given number of free points around the base on a square lattice, nearest first.
 

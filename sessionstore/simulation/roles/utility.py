@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from sessionstore.simulation.drone import Drone
 from sessionstore.simulation.errors import NoPath
+from sessionstore.simulation.navigation import PATH_MARGIN_M
 from sessionstore.simulation.pilot import Behaviour, fly_to, wait
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def utility(fleet: Fleet, drone: Drone) -> Behaviour:
             x, y = east + dx, north + dy
             drone.activity = "watching the perimeter"
             try:
-                yield from fly_to(fleet, drone, (x, y, fleet.free_level(x, y, level)))
+                yield from fly_to(fleet, drone, (x, y, fleet.world.free_level(x, y, level, PATH_MARGIN_M)))
             except NoPath as error:
                 fleet.event("no_path", str(error), level="warning", drone=drone.id)
                 yield from wait(10.0)
