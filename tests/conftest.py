@@ -1,0 +1,40 @@
+"""What every test starts from: an empty store of its own, and an environment that names no other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+import sessionstore
+from sessionstore import files
+from sessionstore.store import SessionStore
+
+# Shared machines stall for seconds: a deadline would test the neighbours.
+settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("default")
+
+DATA = Path(__file__).parents[2] / "shared" / "data"
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SESSIONSTORE_DIR", "SESSIONSTORE_INDEX", "DB_HOST"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(files, "observer", None)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[SessionStore]:
+    with sessionstore.open(tmp_path / "store") as opened:
+        yield opened
+
+
+@pytest.fixture
+def data() -> Path:
+    """The folder of real inputs beside the project."""
+    if not DATA.is_dir():
+        pytest.skip(f"the folder of real inputs is missing: {DATA}")
+    return DATA
