@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sessionstore.cli.options import dir_option, json_option, open_store, store_options
+
 if TYPE_CHECKING:
     from sessionstore.simulation.faults import Fault
     from sessionstore.simulation.scenarios import Scenario
@@ -46,22 +48,20 @@ def _kind_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--fault", "faults", multiple=True, metavar="KIND@S[+S][:DRONE]", help="As gps_loss@60+20:scout-1.")
 @click.option("--name", metavar="NAME", help="Name of the session.")
 @click.option("--realtime", type=click.FloatRange(0, min_open=True), metavar="F", help="F sim seconds a second.")
-@click.option("--dir", "folder", metavar="DIR", help="The store; by default SESSIONSTORE_DIR or the nearest one.")
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-@click.pass_context
-def run(context: click.Context, folder: str | None, as_json: bool, **options: Any) -> None:
+@store_options
+@json_option
+def run(folder: str | None, index: str | None, as_json: bool, **options: Any) -> None:
     """Fly a fleet and record it as a session.
 
     Without options: two scouts, two climbers and an overseer at four random buildings, 300 s.
     Ctrl-C ends the session as stopped; everything recorded so far is kept.
     """
-    import sessionstore
     from sessionstore.boxes.session_db_box import SessionDBBox
     from sessionstore.cli.progress import ProgressView
     from sessionstore.simulation.hmrs_simulation_live import HMRSSimulationLive
 
     scenario = _scenario(options)
-    with sessionstore.open(folder) as store, ProgressView(scenario.duration_s, quiet=as_json) as view:
+    with open_store(folder, index) as store, ProgressView(scenario.duration_s, quiet=as_json) as view:
         live = HMRSSimulationLive(
             scenario,
             session_name=options["name"] or (scenario.name if options["scenario"] else None),
@@ -80,7 +80,7 @@ def run(context: click.Context, folder: str | None, as_json: bool, **options: An
 
         print_summary(live.fleet, record, str(folder_path))
     if record.status != "completed":
-        context.exit(SIGNAL_EXITS.get((record.end_reason or "").partition(";")[0], 1))
+        raise SystemExit(SIGNAL_EXITS.get((record.end_reason or "").partition(";")[0], 1))
 
 
 def _result(record: Any, folder: str) -> dict[str, Any]:
@@ -138,8 +138,8 @@ def _fault(text: str) -> Fault:
 
 
 @click.command()
-@click.option("--dir", "folder", metavar="DIR", hidden=True, help="Not used: scenarios come with the package.")
-@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+@dir_option
+@json_option
 def scenarios(folder: str | None, as_json: bool) -> None:
     """List the ready scenarios; `run --scenario NAME` flies one."""
     from sessionstore.simulation.scenarios import load_scenario, ready_scenarios

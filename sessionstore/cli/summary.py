@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from sessionstore.records import SessionRecord
     from sessionstore.simulation.fleet import Fleet
 
-BAR = 36
 SIGNS = {"docked": ("·", "dim"), "flying": ("▲", "cyan"), "wall": ("█", "green"), "lost": ("x", "red bold"),
          "retired": (" ", "")}  # fmt: skip
 LEGEND = "· berth   ▲ in the air   █ on a wall   x lost"
@@ -26,14 +25,16 @@ LEGEND = "· berth   ▲ in the air   █ on a wall   x lost"
 
 def print_summary(fleet: Fleet, record: SessionRecord, folder: str) -> None:
     """Print the summary on stdout."""
-    console = Console(highlight=False)
+    terminal = Console(highlight=False)
+    # A pipe has no width: a table that is cut at 80 columns would lose the figures.
+    console = terminal if terminal.is_terminal else Console(highlight=False, width=160)
     console.print(_headline(fleet, record))
     phases = "   ".join(
         f"{name} {seconds:.1f} s ({fleet.mission.entries[name]}x)"
         for name, seconds in fleet.mission.durations_s().items()
     )
     console.print(f"phases: {phases}   back from VERIFY {fleet.mission.loops_back}x")
-    console.print(_days(fleet))
+    console.print(_days(fleet, max(12, min(36, console.width - 104))))
     console.print(LEGEND, style="dim")
     _print_rest(console, fleet)
     console.print(f"session {record.session_id} in {folder}", markup=False, soft_wrap=True)
@@ -51,15 +52,15 @@ def _headline(fleet: Fleet, record: SessionRecord) -> Text:
     )
 
 
-def _days(fleet: Fleet) -> Table:
+def _days(fleet: Fleet, width: int) -> Table:
     table = Table(box=None, pad_edge=False)
-    for name in ("drone", "day", "way", "top", "energy used", "charged", "left", "windows", "returned for"):
+    for name in ("drone", "day", "way", "top", "used", "charged", "left", "windows", "returned for"):
         table.add_column(name, justify="left" if name in ("drone", "day", "windows", "returned for") else "right")
     for drone in fleet.drones:
         battery = drone.battery
         table.add_row(
             drone.id,
-            day_bar(drone, fleet.t_s),
+            day_bar(drone, fleet.t_s, width),
             f"{drone.day.distance_m:.0f} m",
             f"{drone.day.max_speed_mps:.1f} m/s",
             f"{battery.used_j / 3600:.1f} Wh",
@@ -78,7 +79,7 @@ def _work(drone: Drone) -> str:
     return ", ".join(f"{n} {what}" for n, what in parts if n) or "-"
 
 
-def day_bar(drone: Drone, end_s: float, width: int = BAR) -> Text:
+def day_bar(drone: Drone, end_s: float, width: int) -> Text:
     """The drone's day from left to right, one sign for what it did at that time."""
     bar = Text()
     changes = drone.day.modes
