@@ -167,7 +167,7 @@ class SessionStore:
         """
         if names.is_session_folder_name(key) and (self.root.folder(key) / DOCUMENT).is_file():
             return self.catalog.session(key)
-        rows = self.find(verify=False) if key != "latest" else self.find(limit=1)
+        rows = self.find(limit=1 if key == "latest" else None)
         tests = (
             lambda row: row.session_name == key,
             lambda row: row.uuid == key,
