@@ -155,6 +155,7 @@ class Catalog:
         if lost - gone:
             known = {row.session_id: row for row in self.index.find()}
             fresh += [_as_missing(known[name]) for name in lost - gone if name in known]
+        fresh.sort(key=lambda row: (row.created_at, row.session_id))  # an index made anew is the same, byte for byte
         try:
             self.index.put(fresh)
             self.index.remove(gone)

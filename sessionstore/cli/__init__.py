@@ -18,6 +18,8 @@ from sessionstore import __version__, errors
 
 #: Where each command lives, and what it says of itself in the overview.
 COMMANDS = {
+    "run": ("run:run", "Fly a simulated fleet and record it as a session."),
+    "scenarios": ("run:scenarios", "List the ready scenarios."),
     "list": ("sessions:list_command", "List sessions: filters, sorting, columns, JSON."),
     "show": ("sessions:show", "Show one session: record, drones, phases, streams."),
     "tail": ("sessions:tail", "Print the end of a stream, and follow it."),

@@ -1,0 +1,158 @@
+"""`sessionstore run` and `sessionstore scenarios`: fly a fleet, watch it, and read how each drone's day went.
+
+Progress goes to stderr, so that stdout holds the summary, or nothing but data with --json.
+Not here: the run itself (simulation), the other commands (their own modules), exit codes of errors (cli).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sessionstore.cli.options import dir_option, json_option, open_store, store_options
+
+if TYPE_CHECKING:
+    from sessionstore.simulation.faults import Fault
+    from sessionstore.simulation.scenarios import Scenario
+
+KIND_OPTIONS = (
+    "scout", "climber", "overseer", "tanker-mule", "tanker-lifeline", "quadcopter", "hexacopter", "ornithopter",
+)  # fmt: skip
+CONDITIONS = ("calm", "light", "breeze", "fresh", "strong", "storm")
+SIGNAL_EXITS = {"stopped by SIGINT": 130, "stopped by SIGTERM": 143}
+_FAULT = re.compile(r"(?P<kind>[a-z_]+)@(?P<at>[0-9.]+)(\+(?P<duration>[0-9.]+))?(:(?P<drone>.+))?")
+
+
+def _kind_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    for kind in reversed(KIND_OPTIONS):
+        option = click.option(f"--{kind}", type=click.IntRange(0, 1000), metavar="N", help=f"Number of {kind} drones.")
+        command = option(command)
+    return command
+
+
+@click.command()
+@click.option("--scenario", metavar="FILE", help="Scenario file (TOML), or a ready one by name.")
+@click.option("--city", type=click.Path(dir_okay=False), metavar="FILE", help="CityJSON or GeoJSON file.")
+@click.option("--buildings", type=click.IntRange(0, 2000), metavar="N", help="Random buildings, without --city.")
+@click.option("--hidden-buildings", type=click.IntRange(0, 2000), metavar="N", help="Known to the physics only.")
+@_kind_options
+@click.option(
+    "--duration", type=click.FloatRange(0, 7 * 86400, min_open=True), metavar="S", help="Seconds of sim time."
+)
+@click.option("--seed", type=int, metavar="N", help="The same seed gives the same bytes.")
+@click.option("--weather", type=click.Choice(CONDITIONS), help="Wind and visibility.")
+@click.option("--fault", "faults", multiple=True, metavar="KIND@S[+S][:DRONE]", help="As gps_loss@60+20:scout-1.")
+@click.option("--name", metavar="NAME", help="Name of the session.")
+@click.option("--realtime", type=click.FloatRange(0, min_open=True), metavar="F", help="F sim seconds a second.")
+@store_options
+@json_option
+def run(folder: str | None, index: str | None, as_json: bool, **options: Any) -> None:
+    """Fly a fleet and record it as a session.
+
+    Without options: two scouts, two climbers and an overseer at four random buildings, 300 s.
+    Ctrl-C ends the session as stopped; everything recorded so far is kept.
+    """
+    from sessionstore.boxes.session_db_box import SessionDBBox
+    from sessionstore.cli.progress import ProgressView
+    from sessionstore.simulation.hmrs_simulation_live import HMRSSimulationLive
+
+    scenario = _scenario(options)
+    with open_store(folder, index) as store, ProgressView(scenario.duration_s, quiet=as_json) as view:
+        live = HMRSSimulationLive(
+            scenario,
+            session_name=options["name"] or (scenario.name if options["scenario"] else None),
+            realtime=options["realtime"],
+            session_db_box=SessionDBBox(store=store),
+            on_tick=view.show,
+        )
+        view.begin(live.session_id)
+        live.run()
+        record = store.get(live.session_id).record
+        folder_path = store.root.folder(live.session_id)
+    if as_json:
+        click.echo(json.dumps(_result(record, str(folder_path)), ensure_ascii=False))
+    else:
+        from sessionstore.cli.summary import print_summary
+
+        print_summary(live.fleet, record, str(folder_path))
+    if record.status != "completed":
+        raise SystemExit(SIGNAL_EXITS.get((record.end_reason or "").partition(";")[0], 1))
+
+
+def _result(record: Any, folder: str) -> dict[str, Any]:
+    return {
+        "session_id": record.session_id,
+        "status": record.status,
+        "end_reason": record.end_reason,
+        "duration_sim_s": record.duration_sim_s,
+        "duration_wall_s": record.duration_wall_s,
+        "session_dir_path": folder,
+        "performance_metrics": record.performance_metrics,
+    }
+
+
+def _scenario(options: dict[str, Any]) -> Scenario:
+    """The scenario file, if any, with the options of the command line laid over it."""
+    from sessionstore.simulation.scenarios import DEFAULT_FLEET, Group, Scenario, load_scenario
+
+    scenario = load_scenario(options["scenario"]) if options["scenario"] else Scenario(name="command line")
+    if options["buildings"] is not None and options["city"] is not None:
+        raise click.UsageError("--buildings and --city exclude each other")
+    if options["buildings"] is not None:
+        scenario = scenario.with_options(buildings=options["buildings"])
+    counts = {kind: options[kind.replace("-", "_")] for kind in KIND_OPTIONS}
+    groups = [group for group in scenario.fleet if counts.get(group.kind) is None]
+    groups += [Group(kind, count) for kind, count in counts.items() if count]
+    if not groups and all(count is None for count in counts.values()):
+        groups = list(DEFAULT_FLEET)
+    if not groups:
+        raise click.UsageError("a fleet of no drones flies nowhere")
+    return scenario.with_options(
+        city=options["city"],
+        hidden_buildings=options["hidden_buildings"],
+        duration_s=options["duration"],
+        seed=options["seed"],
+        condition=options["weather"],
+        fleet=tuple(groups),
+        faults=scenario.faults + tuple(_fault(text) for text in options["faults"]),
+    )
+
+
+def _fault(text: str) -> Fault:
+    from sessionstore.simulation.faults import FAULT_KINDS, NEED_DRONE, Fault
+
+    match = _FAULT.fullmatch(text)
+    if match is None or match["kind"] not in FAULT_KINDS:
+        raise click.BadParameter(f"{text!r} is not KIND@S[+S][:DRONE] with one of {', '.join(FAULT_KINDS)}")
+    if match["kind"] in NEED_DRONE and not match["drone"]:
+        raise click.BadParameter(f"{match['kind']} needs a drone, as {text}:scout-1")
+    try:
+        duration = float(match["duration"]) if match["duration"] else None
+        return Fault(match["kind"], float(match["at"]), match["drone"] or "", duration)
+    except ValueError as error:
+        raise click.BadParameter(f"{text!r}: {error}") from error
+
+
+@click.command()
+@dir_option
+@json_option
+def scenarios(folder: str | None, as_json: bool) -> None:
+    """List the ready scenarios; `run --scenario NAME` flies one."""
+    from sessionstore.simulation.scenarios import load_scenario, ready_scenarios
+
+    ready = {name: load_scenario(path) for name, path in ready_scenarios().items()}
+    if as_json:
+        rows = [
+            {"name": name, "description": s.description, "duration_s": s.duration_s, "fleet": s.counts(),
+             "weather": s.condition, "faults": [f.kind for f in s.faults]}
+            for name, s in ready.items()
+        ]  # fmt: skip
+        click.echo(json.dumps(rows, ensure_ascii=False))
+        return
+    width = max(len(name) for name in ready)
+    for name, scenario in ready.items():
+        click.echo(f"{name:<{width}}  {scenario.duration_s:6.0f} s  {scenario.description}")

@@ -1,0 +1,104 @@
+"""How a run went, for a terminal: the phases, each drone's day as a bar, its energy balance, and what was remarkable.
+
+Not here: the figures themselves (simulation.figures), the show command.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from sessionstore.simulation.drone import Drone
+from sessionstore.simulation.figures import warnings_of
+
+if TYPE_CHECKING:
+    from sessionstore.records import SessionRecord
+    from sessionstore.simulation.fleet import Fleet
+
+SIGNS = {"docked": ("·", "dim"), "flying": ("▲", "cyan"), "wall": ("█", "green"), "lost": ("x", "red bold"),
+         "retired": (" ", "")}  # fmt: skip
+LEGEND = "· berth   ▲ in the air   █ on a wall   x lost"
+
+
+def print_summary(fleet: Fleet, record: SessionRecord, folder: str) -> None:
+    """Print the summary on stdout."""
+    terminal = Console(highlight=False)
+    # A pipe has no width: a table that is cut at 80 columns would lose the figures.
+    console = terminal if terminal.is_terminal else Console(highlight=False, width=160)
+    console.print(_headline(fleet, record))
+    phases = "   ".join(
+        f"{name} {seconds:.1f} s ({fleet.mission.entries[name]}x)"
+        for name, seconds in fleet.mission.durations_s().items()
+    )
+    console.print(f"phases: {phases}   back from VERIFY {fleet.mission.loops_back}x")
+    console.print(_days(fleet, max(12, min(36, console.width - 104))))
+    console.print(LEGEND, style="dim")
+    _print_rest(console, fleet)
+    console.print(f"session {record.session_id} in {folder}", markup=False, soft_wrap=True)
+
+
+def _headline(fleet: Fleet, record: SessionRecord) -> Text:
+    counts = fleet.crew.counts
+    wall_s = record.duration_wall_s or 0.0
+    speed = f", {fleet.t_s / wall_s:.0f} times real time" if wall_s else ""
+    return Text(
+        f"{record.status}: {record.end_reason}; {fleet.t_s:.1f} of {record.duration_planned_s:.0f} s{speed}; "
+        f"{counts['cleaned']} windows cleaned, {counts['found']} found, {counts['inspected']} inspections, "
+        f"{counts['failed_inspection']} failed",
+        style="bold" if record.status == "completed" else "bold red",
+    )
+
+
+def _days(fleet: Fleet, width: int) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for name in ("drone", "day", "way", "top", "used", "charged", "left", "windows", "returned for"):
+        table.add_column(name, justify="left" if name in ("drone", "day", "windows", "returned for") else "right")
+    for drone in fleet.drones:
+        battery = drone.battery
+        table.add_row(
+            drone.id,
+            day_bar(drone, fleet.t_s, width),
+            f"{drone.day.distance_m:.0f} m",
+            f"{drone.day.max_speed_mps:.1f} m/s",
+            f"{battery.used_j / 3600:.1f} Wh",
+            f"{battery.charged_j / 3600:.1f} Wh",
+            f"{100 * battery.charge:.0f} %",
+            _work(drone),
+            ", ".join(f"{reason} {n}x" for reason, n in drone.day.returns.items()) or "-",
+        )
+    return table
+
+
+def _work(drone: Drone) -> str:
+    day = drone.day
+    parts = [(day.windows_found, "found"), (day.windows_cleaned, "cleaned"), (day.windows_inspected, "inspected"),
+             (day.swaps, "swaps")]  # fmt: skip
+    return ", ".join(f"{n} {what}" for n, what in parts if n) or "-"
+
+
+def day_bar(drone: Drone, end_s: float, width: int) -> Text:
+    """The drone's day from left to right, one sign for what it did at that time."""
+    bar = Text()
+    changes = drone.day.modes
+    at = 0
+    for column in range(width):
+        t_s = end_s * (column + 0.5) / width
+        while at + 1 < len(changes) and changes[at + 1][0] <= t_s:
+            at += 1
+        sign, style = SIGNS[changes[at][1]] if changes and changes[at][0] <= t_s else (" ", "")
+        bar.append(sign, style)
+    return bar
+
+
+def _print_rest(console: Console, fleet: Fleet) -> None:
+    radio = fleet.radio
+    console.print(f"radio: {radio.sent} messages, {radio.dropped} dropped")
+    ignored = fleet.world.city.ignored
+    if ignored:
+        passed = ", ".join(f"{n} {kind}" for kind, n in sorted(ignored.items()))
+        console.print(f"passed over in the city file: {passed}", markup=False)
+    for warning in warnings_of(fleet):
+        console.print(f"warning: {warning}", style="yellow", markup=False)
