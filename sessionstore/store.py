@@ -43,7 +43,7 @@ class SessionStore:
     def __init__(self, folder: str | Path | None = None, index: str | None = None) -> None:
         self.root = StoreRoot(resolve(folder))
         settings = self.root.settings() or {}
-        self.index: SessionIndex = open_index(index or settings.get("index"), self.root.path)
+        self.index: SessionIndex = open_index(index or settings.get("index"), self.root.path, self.root.quarantine)
         self.catalog = Catalog(self.root, self.index)
         self._swept = False
 

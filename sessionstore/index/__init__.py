@@ -18,6 +18,7 @@ from typing import Any, Protocol
 from sessionstore.errors import InvalidQuery
 from sessionstore.query import Filter
 from sessionstore.records import SessionRow
+from sessionstore.streams import Quarantine
 
 #: Which state of its file a row mirrors: (size in bytes, mtime in ns).
 RowStamp = tuple[int, int]
@@ -70,8 +71,11 @@ class SessionIndex(Protocol):
         ...
 
 
-def open_index(url: str | None, root: Path) -> SessionIndex:
+def open_index(url: str | None, root: Path, quarantine: Quarantine | None = None) -> SessionIndex:
     """Return the engine that a URL names; nothing is made before the first write.
+
+    Args:
+        quarantine: keeps what a journal cuts off its torn end (by default beside it).
 
     Raises: InvalidQuery: no engine has this scheme.
     """
@@ -79,5 +83,5 @@ def open_index(url: str | None, root: Path) -> SessionIndex:
 
     scheme, _, rest = (url or "journal:").partition(":")
     if scheme == "journal":
-        return JournalIndex(Path(rest).expanduser().absolute() if rest else root / "index.jsonl")
+        return JournalIndex(Path(rest).expanduser().absolute() if rest else root / "index.jsonl", quarantine)
     raise InvalidQuery(f"no index engine is called {scheme!r} (there is journal:)")
