@@ -242,9 +242,18 @@ class SessionStore:
         return sorted(trash.entries(self.root), key=lambda entry: entry.entry_id, reverse=True)
 
     def empty_trash(self, older_than_s: float = 0.0) -> list[TrashEntry]:
-        """Remove for good what was deleted at least so many seconds ago; return what was removed."""
+        """Remove for good what was deleted at least so many seconds ago; return what was removed.
+
+        Raises: IndexUnavailable, LockTimeout, StoreUnusable, OutcomeUnknown: what is left can still be restored.
+        """
+        self.root.prepare()
         with self.root.locks.store():
-            return trash.empty(self.root, older_than_s, time.time())
+            due = trash.older_than(self.root, older_than_s, time.time())
+            # First the rows, durably: one that outlived its trash entry would be listed as a missing session.
+            self.index.remove({entry.session_id for entry in due})
+            for entry in due:
+                trash.discard(self.root, entry.folder.parent)
+        return due
 
 
 def _numbered(rows: Iterable[dict[str, Any]]) -> dict[str, Any]:

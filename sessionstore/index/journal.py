@@ -178,8 +178,11 @@ class Journal:
                 self._depth = 0
                 self._file.unlock()
 
-    def append(self, changes: Iterable[Change]) -> None:
+    def append(self, changes: Iterable[Change], durable: bool = False) -> None:
         """Write changes as (table, id, raw document or ``null``), all with one write.
+
+        Args:
+            durable: wait for the disk, even in a journal that does not.
 
         Raises: LockTimeout, StoreUnusable: nothing was written; OutcomeUnknown: on a failed fsync.
         """
@@ -188,7 +191,7 @@ class Journal:
             return
         with self.exclusive():
             self._size = self._file.write(data, self._size)
-            if self._sync:
+            if self._sync or durable:
                 self._file.sync()
 
     def _cut_torn_end(self, size: int) -> int:
@@ -271,12 +274,12 @@ class JournalIndex:
         self._append((SESSIONS, doc_id_of(row.session_id), _encode(row)) for row in rows)
 
     def remove(self, session_ids: Iterable[str]) -> None:
-        """Append one line an id."""
-        self._append((SESSIONS, doc_id_of(session_id), _NO_DOCUMENT) for session_id in session_ids)
+        """Append one line an id, durably: a row that came back would outlive the folder and the trash."""
+        self._append(((SESSIONS, doc_id_of(session_id), _NO_DOCUMENT) for session_id in session_ids), durable=True)
 
-    def _append(self, changes: Iterable[Change]) -> None:
+    def _append(self, changes: Iterable[Change], durable: bool = False) -> None:
         try:
-            self._journal.append(changes)
+            self._journal.append(changes, durable)
         except SessionGone as error:
             raise IndexUnavailable(f"{self._journal.path}: the folder is gone") from error
 
