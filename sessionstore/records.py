@@ -243,6 +243,11 @@ class SessionRow(msgspec.Struct, omit_defaults=True, gc=False):
     problem: str | None = None  # why the record cannot be read, for the rows that stand for a broken session
     owner: Owner | None = None
     metadata: msgspec.Raw = msgspec.Raw(b"{}")
+    # Answered when an index that several hosts share is read, never stored:
+    host: str | None = None  # None: in this store
+    store: str | None = None  # the folder of the store on that host
+    openable: bool = True  # its folder can be reached from here
+    copies: list[str] = []  # host:folder of each copy, once there is one elsewhere
 
     def get(self, path: tuple[str, ...]) -> Any:
         """Return the value under a path of the filter language, or :data:`~sessionstore.query.MISSING`."""

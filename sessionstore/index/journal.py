@@ -269,8 +269,8 @@ class JournalIndex:
         """``journal:`` and the path."""
         return f"journal:{self._journal.path}"
 
-    def put(self, rows: Iterable[SessionRow]) -> None:
-        """Append one line a row."""
+    def put(self, rows: Iterable[SessionRow], exact: bool = False) -> None:
+        """Append one line a row; the last one counts."""
         self._append((SESSIONS, doc_id_of(row.session_id), _encode(row)) for row in rows)
 
     def remove(self, session_ids: Iterable[str]) -> None:
@@ -325,6 +325,14 @@ class JournalIndex:
             "lines": self._journal.lines,
             "superseded": self._journal.garbage(),
         }
+
+    def version(self) -> object:
+        """Return which file this is and how long: it only grows."""
+        try:
+            status = os.stat(self._journal.path, follow_symlinks=False)
+        except OSError:
+            return None
+        return status.st_dev, status.st_ino, status.st_size
 
     def compact(self) -> None:
         """Drop what is superseded, ordered by creation as after a rebuild. Raises: as :meth:`put`."""
