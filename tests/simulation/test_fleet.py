@@ -81,12 +81,12 @@ def test_everyone_returns_at_the_reserve_recharges_and_goes_on() -> None:
     assert {event["drone"] for event in returns} >= {"scout-1", "overseer-1"}
     for event in [e for e in returns if e["t"] < 1200.0]:
         assert RESERVE - 0.01 <= event["battery"] <= RESERVE
-        docked = [e for e in flown.events("docked") if e["drone"] == event["drone"] and e["t"] > event["t"]]
+        docked = [e for e in flown.events("docked") if e["drone"] == event["drone"] and e["t"] >= event["t"]]
         assert docked and docked[0]["battery"] > 0.1
     ready = {event["drone"]: event for event in flown.events("ready")}
-    assert ready["scout-1"]["battery"] >= 0.95
-    after = [line for line in flown.lines["motion_history"] if line["drone"] == "scout-1"]
-    assert any(line["mode"] == "flying" and line["t"] > ready["scout-1"]["t"] for line in after)
+    assert ready["scout-1"]["battery"] >= 0.95 and ready["overseer-1"]["battery"] >= 0.95
+    after = [line for line in flown.lines["motion_history"] if line["drone"] == "overseer-1"]
+    assert any(line["mode"] == "flying" and line["t"] > ready["overseer-1"]["t"] for line in after)
 
 
 def test_a_climber_calls_the_mule_below_a_fifth_and_gets_a_cartridge_in_under_15_seconds() -> None:

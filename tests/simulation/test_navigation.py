@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from math import hypot
 
 import pytest
@@ -131,6 +132,6 @@ def test_real_cities_are_flown_through_with_the_margin(data) -> None:  # type: i
     for name in ("rotterdam_subset.json", "delft.json"):
         world = World(open_city(data / name))
         spots = [window.standoff_m for window in world.windows if window.reachable][::23]
-        for start, goal in zip(spots, spots[1:], strict=False):
+        for start, goal in pairwise(spots):
             path = plan_path(world, start, goal, 12.0)
             assert least_clearance_m(world, start, path, 1.0) >= PATH_MARGIN_M - 1e-6
