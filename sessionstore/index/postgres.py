@@ -108,7 +108,9 @@ class PostgresIndex(SqlIndex):
                 connection.execute(self._sql("DELETE FROM {schema}.sessions WHERE store = %s"), [store])
                 for start in range(0, len(wanted), _CHUNK):
                     self._insert(connection, store, wanted[start : start + _CHUNK], True)
-                return self._told(connection, self._sql("UPDATE {schema}.watch SET removed = removed + 1 RETURNING until > now()"), [])
+                return self._told(
+                    connection, self._sql("UPDATE {schema}.watch SET removed = removed + 1 RETURNING until > now()"), []
+                )
 
         self._write(swap)
 
@@ -282,7 +284,8 @@ class PostgresIndex(SqlIndex):
 
     def _sql(self, text: str, guard: str = "") -> sql.Composed:
         return sql.SQL(text).format(  # type: ignore[arg-type]  # the texts are ours
-            schema=sql.Identifier(self._url.schema), guard=sql.SQL(guard)  # type: ignore[arg-type]
+            schema=sql.Identifier(self._url.schema),
+            guard=sql.SQL(guard),  # type: ignore[arg-type]
         )
 
     @contextlib.contextmanager

@@ -88,7 +88,9 @@ def parse_url(url: str) -> IndexUrl:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as error:
-        raise InvalidQuery(f"the index URL ({url.partition(':')[0]}:...) cannot be understood: bad port or host") from error
+        raise InvalidQuery(
+            f"the index URL ({url.partition(':')[0]}:...) cannot be understood: bad port or host"
+        ) from error
     given = dict(parse_qsl(parts.query, keep_blank_values=True))
     is_file = parts.scheme in ("journal", "sqlite")
     known = {

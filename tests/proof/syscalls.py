@@ -189,7 +189,9 @@ def _drain(report: int) -> list[list[str]]:
 
 def _attach(pid: int, log: Path, options: list[str]) -> subprocess.Popen[bytes]:
     tracer = subprocess.Popen(
-        ["strace", "-q", "-y", "-o", str(log), *options, "-p", str(pid)], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL
+        ["strace", "-q", "-y", "-o", str(log), *options, "-p", str(pid)],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
     )
     try:
         while _tracer_of(pid) == 0:
