@@ -163,10 +163,15 @@ class Catalog:
         if not stale and not lost:
             return [], set()
         fresh = list(self.read_rows(stale))
+        if any(row.status == UNREADABLE for row in fresh):
+            before = {row.session_id: row for row in self.index.find()}
+            fresh = [_still_known(row, before.get(row.session_id)) for row in fresh]
         trashed = {entry.session_id for entry in trash.entries(self.root)} if lost else set()
         gone = {name for name in lost if name in trashed}
         if lost - gone:
             known = {row.session_id: row for row in self.index.find()}
+            here = {row.uuid for row in (*known.values(), *fresh) if row.session_id in on_disk and row.uuid}
+            gone |= {name for name in lost - gone if name in known and known[name].uuid in here}  # it was renamed
             fresh += [_as_missing(known[name]) for name in lost - gone if name in known]
         fresh.sort(key=lambda row: (row.created_at, row.session_id))  # an index made anew is the same, byte for byte
         try:
@@ -219,6 +224,15 @@ def _broken_row(session_id: str, problem: str, stamp: tuple[int, int]) -> Sessio
         session_id=session_id, uuid="", rev=0, size=stamp[0], mtime_ns=stamp[1], status=UNREADABLE, workflow_state="",
         created_at=created, updated_at=created, problem=problem,
     )  # fmt: skip
+
+
+def _still_known(row: SessionRow, before: SessionRow | None) -> SessionRow:
+    """Return the row of a session that cannot be read now with what was known before: name, uuid, metadata, figures."""
+    if row.status != UNREADABLE or before is None:
+        return row
+    return msgspec.structs.replace(
+        before, status=UNREADABLE, problem=row.problem, size=row.size, mtime_ns=row.mtime_ns, rev=0, owner=None
+    )
 
 
 def _as_missing(row: SessionRow) -> SessionRow:

@@ -18,7 +18,7 @@ import shutil
 import stat
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from sessionstore.errors import OutcomeUnknown, StoreUnusable, UnsafeFile
@@ -179,8 +179,8 @@ def _replace(source: AnyPath, target: AnyPath) -> None:
 # ---------------------------------------------------------------- whole operations
 
 
-def put(path: AnyPath, data: bytes, *, sync: bool = True) -> os.stat_result:
-    """Replace a file: afterwards it holds exactly ``data``, durably; return its status.
+def put(path: AnyPath, data: bytes | Iterable[bytes], *, sync: bool = True) -> os.stat_result:
+    """Replace a file: afterwards it holds exactly ``data`` (given whole, or in parts), durably; return its status.
 
     Raises:
         FileNotFoundError: the directory is gone; nothing changed.
@@ -197,7 +197,8 @@ def put(path: AnyPath, data: bytes, *, sync: bool = True) -> os.stat_result:
         raise refused(error, path) from error
     try:
         try:
-            write_all(descriptor, data, temporary)
+            for part in (data,) if isinstance(data, bytes) else data:
+                write_all(descriptor, part, temporary)
             if sync:
                 sync_file(descriptor, temporary)
             status = os.fstat(descriptor)
