@@ -250,6 +250,17 @@ def test_a_damaged_index_costs_nothing_but_a_rebuild(store: SessionStore, spoilt
         assert ids(again, "rev=2") == [made[1]]
 
 
+def test_a_torn_end_of_the_index_is_cut_by_the_next_write_and_kept_aside(store: SessionStore) -> None:
+    store.create("one")
+    index = store.root.path / "index.jsonl"
+    with index.open("ab") as stream:
+        stream.write(b'{"table":"sessions","id":12')
+    store.create("two")
+    assert all(json.loads(line) for line in index.read_bytes().splitlines())
+    assert [path.read_bytes() for path in store.root.quarantined()] == [b'{"table":"sessions","id":12']
+    assert len(ids(store)) == 2
+
+
 def test_another_store_sees_every_write_at_once(store: SessionStore) -> None:
     with sessionstore.open(store.root.path) as other:
         session = store.create("x")

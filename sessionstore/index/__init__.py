@@ -22,6 +22,7 @@ from typing import Any, Protocol
 from sessionstore.errors import InvalidQuery
 from sessionstore.query import Filter
 from sessionstore.records import SessionRow
+from sessionstore.streams import Quarantine
 
 #: Which state of its file a row mirrors: (size in bytes, mtime in ns).
 RowStamp = tuple[int, int]
@@ -86,10 +87,34 @@ class SessionIndex(Protocol):
         ...
 
 
-def open_index(url: str | None, root: Path) -> SessionIndex:
+def choose_url(given: str | None, environment: Mapping[str, str], settings: Mapping[str, Any]) -> str | None:
+    """Return the URL of the index: the argument, SESSIONSTORE_INDEX, format.json, DB_HOST and its kin, or None.
+
+    DB_* come last, since other programs use these names for databases of their own. A server's URL without a password
+    takes DB_PASSWORD; without that, the driver looks into PGPASSWORD and ~/.pgpass.
+    """
+    url = given or environment.get("SESSIONSTORE_INDEX") or settings.get("index")
+    if not isinstance(url, str):
+        if not environment.get("DB_HOST"):
+            return None
+        from sessionstore.index.url import url_of_database
+
+        url = url_of_database(environment)
+    password = environment.get("DB_PASSWORD")
+    if password and url.startswith(("postgresql://", "postgres://")):
+        from sessionstore.index.url import with_password
+
+        return with_password(url, password)
+    return url
+
+
+def open_index(url: str | None, root: Path, quarantine: Quarantine | None = None) -> SessionIndex:
     """Return the engine that a URL names; nothing is made, and no server is asked, before the first use.
 
     An engine whose software is missing opens all the same and says so when it is used: it costs no session.
+
+    Args:
+        quarantine: keeps what a journal cuts off its torn end (by default beside it).
 
     Raises: InvalidQuery: no engine has this scheme, or a setting in the URL is wrong.
     """
@@ -98,7 +123,7 @@ def open_index(url: str | None, root: Path) -> SessionIndex:
     text = url or "journal:"
     scheme, _, rest = text.partition(":")
     if scheme == "journal":
-        return JournalIndex(Path(rest).expanduser().absolute() if rest else root / "index.jsonl")
+        return JournalIndex(Path(rest).expanduser().absolute() if rest else root / "index.jsonl", quarantine)
     if scheme == "sqlite":
         from sessionstore.index.sqlite import SqliteIndex
         from sessionstore.index.url import parse_url

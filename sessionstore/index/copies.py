@@ -75,7 +75,11 @@ def _remote(group: list[tuple[int, SessionRow]], places: Mapping[int, Place], he
     store, row = max(group, key=lambda each: (each[1].rev, each[1].updated_at, -each[0]))
     place = places[store]
     return msgspec.structs.replace(
-        row, host=place.host, store=place.path, openable=_openable(place, row, places, here), copies=_told(group, places)
+        row,
+        host=place.host,
+        store=place.path,
+        openable=_openable(place, row, places, here),
+        copies=_told(group, places),
     )
 
 

@@ -117,7 +117,8 @@ class Journal:
         try:
             status = os.fstat(descriptor)
             identity, offset = (status.st_dev, status.st_ino), self._read_to[1]
-            if identity != self._read_to[0] or status.st_size < offset:
+            another = identity != self._read_to[0] or status.st_size < offset
+            if another:
                 self._start_over(identity)
                 offset = 0
             os.lseek(descriptor, offset, os.SEEK_SET)
