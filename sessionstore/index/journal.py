@@ -128,7 +128,7 @@ class Journal:
         whole = data.rfind(b"\n") + 1
         self._take_in(data[:whole], offset)
         self._read_to = (identity, offset + whole)
-        return bool(whole)
+        return another or bool(whole)  # a file that was emptied has nothing to read, and yet is news
 
     def _take_in(self, data: bytes, offset: int) -> None:
         tables, last_ids = self.tables, self.last_ids
