@@ -117,7 +117,8 @@ class Journal:
         try:
             status = os.fstat(descriptor)
             identity, offset = (status.st_dev, status.st_ino), self._read_to[1]
-            if identity != self._read_to[0] or status.st_size < offset:
+            another = identity != self._read_to[0] or status.st_size < offset
+            if another:
                 self._start_over(identity)
                 offset = 0
             os.lseek(descriptor, offset, os.SEEK_SET)
@@ -127,7 +128,7 @@ class Journal:
         whole = data.rfind(b"\n") + 1
         self._take_in(data[:whole], offset)
         self._read_to = (identity, offset + whole)
-        return bool(whole)
+        return another or bool(whole)  # a file that was emptied has nothing to read, and yet is news
 
     def _take_in(self, data: bytes, offset: int) -> None:
         tables, last_ids = self.tables, self.last_ids
