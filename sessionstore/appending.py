@@ -47,11 +47,14 @@ class AppendFile:
                 self._open()
             lock_descriptor(self.descriptor, self._text_path, self._timeout_s)
             try:
-                status = os.stat(self._text_path, follow_symlinks=False)
-                if (status.st_dev, status.st_ino) == self._identity:
-                    return status.st_size
+                found = os.stat(self._text_path, follow_symlinks=False)
+                if (found.st_dev, found.st_ino) == self._identity:
+                    return found.st_size
             except (FileNotFoundError, NotADirectoryError):
                 pass
+            except OSError as error:
+                self.close()  # and with it the lock
+                raise files.refused(error, self.path) from error
             self.unlock()
             self.close()
         raise StoreUnusable(f"{self.path} is being replaced again and again")
@@ -67,14 +70,21 @@ class AppendFile:
                 os.close(self.descriptor)
             self.descriptor = -1
 
+    def __del__(self) -> None:
+        self.close()
+
     def _open(self) -> None:
         self.close()
         try:
             descriptor = files.open_to_append(self._text_path, durable=self._durable)
         except (FileNotFoundError, NotADirectoryError) as error:
             raise SessionGone(f"{self.path.parent} is gone; nothing was written to {self.path.name}") from error
-        status = os.fstat(descriptor)
-        self.descriptor, self._forks, self._identity = descriptor, _fork_count, (status.st_dev, status.st_ino)
+        try:
+            found = os.fstat(descriptor)
+        except OSError as error:
+            os.close(descriptor)
+            raise files.refused(error, self.path) from error
+        self.descriptor, self._forks, self._identity = descriptor, _fork_count, (found.st_dev, found.st_ino)
         self.opened += 1
 
     def write(self, data: bytes, size: int) -> int:

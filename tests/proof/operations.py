@@ -17,7 +17,6 @@ import sessionstore
 from sessionstore import files
 from sessionstore.boxes.session_buildings_box import SessionBuildingsBox
 from sessionstore.boxes.session_db_box import SessionDBBox
-from sessionstore.errors import OutcomeUnknown
 from sessionstore.session import Session
 from sessionstore.store import SessionStore
 

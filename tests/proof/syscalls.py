@@ -58,7 +58,7 @@ def _child(request: dict) -> None:
     go, report = os.open(request["go"], os.O_RDONLY), os.open(request["report"], os.O_WRONLY)
     world = operations.world_from(request["world"])
     path = Path(request["store"])
-    os.read(go, 1)
+    os.readv(go, [bytearray(1)])
 
     def tell(*words: object) -> None:
         os.writev(report, [(" ".join(map(str, words)) + "\n").encode()])
@@ -189,7 +189,9 @@ def _drain(report: int) -> list[list[str]]:
 
 def _attach(pid: int, log: Path, options: list[str]) -> subprocess.Popen[bytes]:
     tracer = subprocess.Popen(
-        ["strace", "-q", "-y", "-o", str(log), *options, "-p", str(pid)], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL
+        ["strace", "-q", "-y", "-o", str(log), *options, "-p", str(pid)],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
     )
     try:
         while _tracer_of(pid) == 0:
