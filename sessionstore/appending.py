@@ -61,7 +61,10 @@ class AppendFile:
 
     def unlock(self) -> None:
         """Let others write."""
-        unlock_descriptor(self.descriptor)
+        try:
+            unlock_descriptor(self.descriptor)
+        except OSError:
+            self.close()  # and with it the lock
 
     def close(self) -> None:
         """Let go of the file; the next lock opens it again."""
@@ -110,6 +113,8 @@ class AppendFile:
 
         Raises: OutcomeUnknown: and never to be tried again on this file, since the kernel forgets what failed.
         """
+        if self.descriptor < 0:
+            raise OutcomeUnknown("the file had to be closed before it was synced", self._text_path)
         try:
             files.sync_file(self.descriptor, self._text_path, data_only=True)
         except OSError as error:

@@ -150,6 +150,7 @@ class Catalog:
         if not stale and not lost:
             return [], set()
         fresh = list(self.read_rows(stale))
+        untold = [row for row in fresh if _stamp(row) == _NOT_READ]
         trashed = {entry.session_id for entry in trash.entries(self.root)} if lost else set()
         gone = {name for name in lost if name in trashed}
         if lost - gone:
@@ -157,11 +158,11 @@ class Catalog:
             fresh += [_as_missing(known[name]) for name in lost - gone if name in known]
         fresh.sort(key=lambda row: (row.created_at, row.session_id))  # an index made anew is the same, byte for byte
         try:
-            self.index.put(fresh)
+            self.index.put(row for row in fresh if _stamp(row) != _NOT_READ)
             self.index.remove(gone)
         except (NotApplied, OutcomeUnknown):
             return fresh, gone
-        return [], set()
+        return untold, set()
 
     def _stamp_of(self, session_id: str) -> tuple[int, int]:
         try:
@@ -173,12 +174,15 @@ class Catalog:
     def read_rows(self, session_ids: Iterable[str]) -> Iterator[SessionRow]:
         """Yield the row of each folder; a broken one gives a row that says what is wrong, and stops nobody."""
         for session_id in sorted(session_ids):
+            stamp = self._stamp_of(session_id)  # before reading: what is mended in the meantime is then read again
             try:
                 yield self.session(session_id).row()
             except SessionGone:
                 continue
-            except (Unreadable, NotApplied) as error:
-                yield _broken_row(session_id, str(error), self._stamp_of(session_id))
+            except Unreadable as error:
+                yield _broken_row(session_id, str(error), stamp)
+            except NotApplied as error:  # the disk, permissions or open files are at fault, and may be well again
+                yield _broken_row(session_id, str(error), _NOT_READ)
 
     def rebuild(self) -> int:
         """Make the index anew from the folders; return how many there are. Twice gives the same bytes.
@@ -192,7 +196,12 @@ class Catalog:
             return len(rows)
 
 
-_NO_FILE = (-1, -1)
+#: In place of a file's size and time: there is none; it could not be looked at, so that the next listing tries again.
+_NO_FILE, _NOT_READ = (-1, -1), (-2, -2)
+
+
+def _stamp(row: SessionRow) -> tuple[int, int]:
+    return row.size, row.mtime_ns
 
 
 def _broken_row(session_id: str, problem: str, stamp: tuple[int, int]) -> SessionRow:

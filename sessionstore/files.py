@@ -123,15 +123,19 @@ def sync_file(descriptor: int, path: AnyPath, *, data_only: bool = False) -> Non
 
 
 def sync_dir(path: AnyPath) -> None:
-    """Make the names in a directory durable: a rename or create lives in its directory, not in the file."""
+    """Make the names in a directory durable: a rename or create lives in its directory, not in the file.
+
+    Raises: StoreUnusable, FileNotFoundError: the names are there, and may be lost.
+    """
     note("fsync_dir", path)
     if _WINDOWS:  # has no such call; NTFS journals its directories
         return
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    with refusals(path):
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _replace(source: AnyPath, target: AnyPath) -> None:
@@ -259,7 +263,7 @@ def make_dir(path: AnyPath, *, exist_ok: bool = False, sync: bool = False) -> No
 def make_dirs(path: Path) -> None:
     """Make a directory and what is missing above it, each durable in its parent."""
     missing = []
-    while not is_folder(path.resolve()):
+    while not is_folder(path, follow=True):
         missing.append(path)
         path = path.parent
     for each in reversed(missing):

@@ -40,19 +40,19 @@ def refusals(path: AnyPath) -> Iterator[None]:
         raise refused(error, path) from error
 
 
-def status(path: AnyPath) -> os.stat_result | None:
-    """Return the status of what a path names, no link followed; None when nothing is there. Raises: StoreUnusable."""
+def status(path: AnyPath, *, follow: bool = False) -> os.stat_result | None:
+    """Return the status of what a path names; None when nothing is there. Raises: StoreUnusable."""
     try:
-        return os.stat(path, follow_symlinks=False)
+        return os.stat(path, follow_symlinks=follow)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         raise refused(error, path) from error
 
 
-def is_folder(path: AnyPath) -> bool:
-    """Whether a directory is there (not a link to one). Raises: StoreUnusable: it cannot be told."""
-    found = status(path)
+def is_folder(path: AnyPath, *, follow: bool = False) -> bool:
+    """Whether a directory is there (with ``follow`` also a link to one). Raises: StoreUnusable: it cannot be told."""
+    found = status(path, follow=follow)
     return found is not None and stat.S_ISDIR(found.st_mode)
 
 

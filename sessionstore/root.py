@@ -124,8 +124,7 @@ class StoreRoot:
 
     def quarantined(self) -> Iterator[Path]:
         """Yield what lies in quarantine."""
-        if self.quarantine_folder.is_dir():
-            yield from sorted(self.quarantine_folder.iterdir())
+        yield from sorted(Path(entry.path) for entry in files.entries(self.quarantine_folder))
 
 
 def _plausible(name: str) -> bool:

@@ -7,6 +7,7 @@ Not here: one session (session), recording (recorder), listing and the index (ca
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Iterable
@@ -21,6 +22,7 @@ from sessionstore.errors import (
     AmbiguousSession,
     SessionNotFound,
     SessionStoreError,
+    StoreUnusable,
 )
 from sessionstore.index import SessionIndex, open_index
 from sessionstore.query import Filter
@@ -130,8 +132,9 @@ class SessionStore:
                 except FileExistsError:  # a folder that was copied here or restored has this name
                     record.session_id = claim(self.root, created, record.session_name)
         except OSError as error:
-            if staged.is_dir():
-                files.remove_tree(staged)
+            with contextlib.suppress(StoreUnusable):  # what cannot be removed now is swept later
+                if files.is_folder(staged):
+                    files.remove_tree(staged)
             if isinstance(error, SessionStoreError):
                 raise
             raise files.refused(error, staged) from error
@@ -165,7 +168,7 @@ class SessionStore:
 
         Raises: SessionNotFound; AmbiguousSession, naming the candidates.
         """
-        if names.is_session_folder_name(key) and (self.root.folder(key) / DOCUMENT).is_file():
+        if names.is_session_folder_name(key) and files.status(self.root.folder(key) / DOCUMENT):
             return self.catalog.session(key)
         rows = self.find(verify=False) if key != "latest" else self.find(limit=1)
         tests = (

@@ -179,9 +179,11 @@ class Journal:
                     self._depth -= 1
                 return
             files.make_dirs(self.path.parent)
-            self._size = self._cut_torn_end(self._file.lock())
-            self._depth = 1
+            size = self._file.lock()
             try:
+                with files.refusals(self.path):
+                    self._size = self._cut_torn_end(size)
+                self._depth = 1
                 yield
             finally:
                 self._depth = 0
