@@ -40,10 +40,11 @@ class SessionStore:
     Args:
         folder: the root; see :func:`sessionstore.root.resolve` for the default.
         index: the URL of the index engine; by default what format.json says, else the journal.
+        force: write even to a file system whose locks cannot be trusted (also by SESSIONSTORE_FORCE=1).
     """
 
-    def __init__(self, folder: str | Path | None = None, index: str | None = None) -> None:
-        self.root = StoreRoot(resolve(folder))
+    def __init__(self, folder: str | Path | None = None, index: str | None = None, force: bool = False) -> None:
+        self.root = StoreRoot(resolve(folder), force=force)
         settings = self.root.settings() or {}
         self.index: SessionIndex = open_index(index or settings.get("index"), self.root.path, self.root.quarantine)
         self.catalog = Catalog(self.root, self.index)
@@ -170,7 +171,7 @@ class SessionStore:
         """
         if names.is_session_folder_name(key) and files.status(self.root.folder(key) / DOCUMENT):
             return self.catalog.session(key)
-        rows = self.find(verify=False) if key != "latest" else self.find(limit=1)
+        rows = self.find(limit=1 if key == "latest" else None)
         tests = (
             lambda row: row.session_name == key,
             lambda row: row.uuid == key,
