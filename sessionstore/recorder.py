@@ -135,8 +135,13 @@ class Recorder(Session):
     # ------------------------------------------------------------ what happens
 
     def stream(self, name: str) -> StreamWriter:
-        """Return the writer of a stream of this run, the same one for the same name. Raises: InvalidName."""
+        """Return the writer of a stream of this run, the same one for the same name.
+
+        Raises: InvalidName; StreamClosed: the run has ended, and the stream was never begun.
+        """
         with self._mutex:
+            if self._finished and name not in self._writers:
+                raise StreamClosed(f"{self.session_id} has ended")
             if name not in self._writers:
                 self._writers[name] = self.writer(name, self._sync)
             return self._writers[name]
