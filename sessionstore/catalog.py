@@ -17,7 +17,6 @@ import msgspec
 from sessionstore import jsontext, names, owner, records, trash
 from sessionstore.errors import (
     Corrupt,
-    IndexUnavailable,
     InvalidQuery,
     NewerFormat,
     NotApplied,
