@@ -23,7 +23,7 @@ from zlib import crc32
 import msgspec
 
 from sessionstore import files
-from sessionstore.appending import AppendFile
+from sessionstore.appending import AppendFile, renewed_after_fork
 from sessionstore.errors import Corrupt, IndexUnavailable, NotApplied, OutcomeUnknown, SessionGone
 from sessionstore.index import RowStamp
 from sessionstore.query import Filter, matcher
@@ -78,6 +78,9 @@ class Journal:
         self._mutex = threading.RLock()
         self._depth = 0
         self._size = 0  # of the locked file
+        self._compaction_due = False
+        self._replaced = False  # by this process, within the present exclusive block
+        renewed_after_fork(self)
         self._kept = -1  # holds the file that was read last
         self._read_to: tuple[tuple[int, int], int] = ((0, 0), 0)  # which file, and up to which byte
 
@@ -185,8 +188,12 @@ class Journal:
                     self._size = self._cut_torn_end(size)
                 self._depth = 1
                 yield
+                if self._compaction_due:  # last of all: what is written after it would go into the old file
+                    self._compaction_due = False
+                    with contextlib.suppress(NotApplied, OutcomeUnknown):  # the next writer tries again
+                        self.compact()
             finally:
-                self._depth = 0
+                self._depth, self._replaced = 0, False
                 self._file.unlock()
 
     def append(self, changes: Iterable[Change], durable: bool = False) -> None:
@@ -201,6 +208,8 @@ class Journal:
         if not data:
             return
         with self.exclusive():
+            if self._replaced:  # by ourselves, in this very block
+                self._size, self._replaced = self._file.lock(), False
             self._size = self._file.write(data, self._size)
             if self._sync or durable:
                 self._file.sync()
@@ -245,6 +254,15 @@ class Journal:
             lines += [_line(name, doc_id, document) for doc_id, document in documents.items()]
         with self.exclusive():
             files.put(self.path, b"".join(lines))  # who waits for the lock sees that the path has another file now
+            self._replaced = True
+
+    def compact_soon(self) -> None:
+        """Compact at the end of the exclusive block that this stands in; what was written in it is safe either way."""
+        self._compaction_due = True
+
+    def renew_after_fork(self) -> None:
+        """Forget a lock that another thread of the parent held: it will never be let go of here."""
+        self._mutex, self._depth = threading.RLock(), 0
 
     def keep_aside(self) -> None:
         """Keep the bytes of a damaged file in quarantine, before it is written anew; the tables are empty then."""
@@ -276,6 +294,7 @@ class JournalIndex:
         self._rows: dict[int, tuple[bytes, SessionRow]] = {}
         self._sorted: list[SessionRow] = []
         self._mutex = threading.RLock()
+        renewed_after_fork(self)
 
     def __repr__(self) -> str:
         return f"JournalIndex({str(self._journal.path)!r})"
@@ -342,13 +361,17 @@ class JournalIndex:
             "superseded": self._journal.garbage(),
         }
 
+    def renew_after_fork(self) -> None:
+        """Forget a lock that another thread of the parent held."""
+        self._mutex = threading.RLock()
+
     def version(self) -> object:
-        """Return which file this is and how long: it only grows."""
+        """Return which file this is, how long and how old: a file that was written anew can get an old number."""
         try:
             status = os.stat(self._journal.path, follow_symlinks=False)
         except OSError:
             return None
-        return status.st_dev, status.st_ino, status.st_size
+        return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
     def compact(self) -> None:
         """Drop what is superseded, ordered by creation as after a rebuild. Raises: as :meth:`put`."""

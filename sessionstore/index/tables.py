@@ -131,7 +131,7 @@ class JournalStorage(Storage):
         self.journal.refresh()
         live = sum(map(len, self.journal.tables.values()))
         if self.journal.garbage() > _GARBAGE_LINES + live:
-            self.journal.compact()
+            self.journal.compact_soon()
 
     def close(self) -> None:
         """Let go of the file."""
