@@ -153,8 +153,8 @@ def test_any_program_of_operations_crashes_copies_and_edits_keeps_the_model() ->
     run_state_machine_as_test(
         StoreMachine,
         settings=settings(
-            max_examples=volume(100, 5_000),
-            stateful_step_count=volume(25, 100),
+            max_examples=volume(200, 5_000),
+            stateful_step_count=volume(50, 100),
             deadline=None,
             suppress_health_check=list(HealthCheck),
             derandomize=volume(1, 0) == 1,
