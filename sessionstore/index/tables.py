@@ -18,7 +18,7 @@ from tinydb.storages import Storage
 
 from sessionstore import jsontext
 from sessionstore.documents import Database, SharedTable
-from sessionstore.index.journal import TABLE_DROPPED, TABLE_EXISTS, Change, Journal
+from sessionstore.index.journalfile import TABLE_DROPPED, TABLE_EXISTS, Change, Journal
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
