@@ -20,6 +20,7 @@ from sessionstore.errors import Corrupt, InvalidRecord
 
 _WIDTH = 110  # what still fits one line of an editor
 _MAX_DEPTH = 200
+_MAX_BITS = 14_000
 _LONE_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:,]|[^\s{}\[\]:,"]+')
 
@@ -125,7 +126,11 @@ def plain(value: Any, where: str = "value", _depth: int = 0) -> Any:
         InvalidRecord: naming the place: NaN or an infinity, a naive datetime, a key that is not text, a lone surrogate,
             nesting beyond 200 (or a cycle), or a type without a JSON form.
     """
-    if value is None or value is True or value is False or type(value) is int:
+    if value is None or value is True or value is False:
+        return value
+    if type(value) is int:
+        if value.bit_length() > _MAX_BITS:  # 4,300 digits, beyond which Python reads none
+            raise InvalidRecord(f"{where}: an integer of more than 4,200 digits")
         return value
     if isinstance(value, str):
         return _text(value, where)
