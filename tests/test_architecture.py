@@ -21,6 +21,7 @@ FLOORS = [
     {"catalog"},
     {"store"},
     {"care"},
+    {"legacy"},
     {"boxes"},
     {"simulation"},
     {"server"},
