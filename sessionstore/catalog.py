@@ -19,6 +19,7 @@ from sessionstore.errors import (
     Corrupt,
     IndexUnavailable,
     InvalidQuery,
+    NewerFormat,
     NotApplied,
     OutcomeUnknown,
     SessionGone,
@@ -49,6 +50,9 @@ class Catalog:
     def __init__(self, root: StoreRoot, index: SessionIndex) -> None:
         self.root = root
         self.index = index
+        #: What a person should know of the last listing: the index did not answer, or could not be told.
+        self.notice: str | None = None
+        self._pending: set[str] = set()
 
     def session(self, session_id: str) -> Session:
         """Return a handle whose updates reach the index."""
@@ -59,18 +63,29 @@ class Catalog:
         self.deliver([row])
 
     def deliver(self, rows: list[SessionRow]) -> Step:
-        """Tell the index; what it cannot take now is found and delivered by a later listing."""
+        """Tell the index; what it cannot take now goes with a later delivery, or is found by a later listing."""
         try:
             self.index.put(rows)
         except (NotApplied, OutcomeUnknown, Unreadable) as error:
+            self._pending.update(row.session_id for row in rows)
             return Step("pending", f"{type(error).__name__}: {error}")
+        if self._pending:
+            self._catch_up()
         return Step("done")
+
+    def _catch_up(self) -> None:
+        """Deliver what an engine that is back could not take before, as the folders hold it now."""
+        waiting, self._pending = self._pending, set()
+        try:
+            self.index.put(list(self.read_rows(waiting)), exact=True)
+        except (NotApplied, OutcomeUnknown, Unreadable):
+            self._pending |= waiting
 
     def forget(self, session_ids: list[str]) -> None:
         """Drop the rows of sessions that went to the trash; an index that is away is told by a later listing."""
         try:
             self.index.remove(session_ids)
-        except (NotApplied, OutcomeUnknown):
+        except (NotApplied, OutcomeUnknown, Unreadable):
             return
 
     def find(
@@ -99,23 +114,30 @@ class Catalog:
         return rows[offset : None if limit is None else offset + limit]
 
     def _select(self, tree: Filter | None, verify: bool) -> list[SessionRow]:
+        self.notice = None
         try:
-            fresh, gone = self.reconcile(verify)
-            interrupted = self._interrupted(self.index.active())
-            if not fresh and not gone:
-                return self.index.find(tree, interrupted)
-            rows = {row.session_id: row for row in self.index.find()}
-        except Corrupt:
-            self.rebuild()
-            rows = {row.session_id: row for row in self.index.find()}
-            fresh, gone = [], set()
-        except IndexUnavailable:
-            rows, fresh, gone = {}, list(self.read_rows(self.root.session_ids())), set()
-        # The index cannot be written (a read-only disk, an engine that is away): the answer is right all the same.
+            try:
+                fresh, gone = self.reconcile(verify)
+                if not fresh and not gone:
+                    return self.index.find(tree, self._interrupted(self.index.active()))
+            except Corrupt:
+                self.rebuild()
+                fresh, gone = [], set()
+            known = self.index.find()
+        except (NotApplied, OutcomeUnknown, NewerFormat) as error:  # away, or damaged on a read-only disk
+            known, fresh, gone = [], list(self.read_rows(self.root.session_ids())), set()
+            self.notice = f"the index does not answer, so {len(fresh)} folders were read instead: {error}"
+        return self._answer(tree, known, fresh, gone)
+
+    def _answer(
+        self, tree: Filter | None, known: list[SessionRow], fresh: list[SessionRow], gone: set[str]
+    ) -> list[SessionRow]:
+        """Answer without the index, which is away or cannot be written (a read-only disk): right all the same."""
+        rows = {row.session_id: row for row in known if row.host is None and row.session_id not in gone}
         rows.update((row.session_id, row) for row in fresh)
-        found = [row for name, row in rows.items() if name not in gone]
-        why = self._interrupted(row for row in found if row.owner is not None)
-        found = [records.as_interrupted(row, why[row.session_id]) if row.session_id in why else row for row in found]
+        why = self._interrupted(row for row in rows.values() if row.owner is not None)
+        found = [records.as_interrupted(row, why[name]) if name in why else row for name, row in rows.items()]
+        found += [row for row in known if row.host is not None]
         fits = matcher(tree, SessionRow.get)
         return sorted((row for row in found if fits(row)), key=lambda row: (row.created_at, row.session_id))
 
@@ -143,7 +165,7 @@ class Catalog:
         Raises: Corrupt, IndexUnavailable: of the index; StoreUnusable: the folder cannot be read.
         """
         stamps, on_disk = self.index.stamps(), self.root.session_ids()
-        stale = on_disk - stamps.keys()
+        stale = {name for name in on_disk - stamps.keys() if self._is_session(name)}
         if verify:
             stale.update(name for name, stamp in stamps.items() if name in on_disk and self._stamp_of(name) != stamp)
         lost = {name for name in stamps.keys() - on_disk if stamps[name] != _NO_FILE}
@@ -156,17 +178,22 @@ class Catalog:
         trashed = {entry.session_id for entry in trash.entries(self.root)} if lost else set()
         gone = {name for name in lost if name in trashed}
         if lost - gone:
-            known = {row.session_id: row for row in self.index.find()}
+            known = {row.session_id: row for row in self.index.find() if row.host is None}
             here = {row.uuid for row in (*known.values(), *fresh) if row.session_id in on_disk and row.uuid}
             gone |= {name for name in lost - gone if name in known and known[name].uuid in here}  # it was renamed
             fresh += [_as_missing(known[name]) for name in lost - gone if name in known]
         fresh.sort(key=lambda row: (row.created_at, row.session_id))  # an index made anew is the same, byte for byte
         try:
-            self.index.put(fresh)
+            self.index.put(fresh, exact=True)
             self.index.remove(gone)
-        except (NotApplied, OutcomeUnknown):
+        except (NotApplied, OutcomeUnknown) as error:
+            self.notice = f"the index could not be told of {len(fresh) + len(gone)} sessions: {error}"
             return fresh, gone
         return [], set()
+
+    def _is_session(self, name: str) -> bool:
+        """Whether an unknown folder is one of ours: it has a record, or its name begins like an id."""
+        return names.stamp_of(name) is not None or os.path.lexists(self.root.folder(name) / DOCUMENT)
 
     def _stamp_of(self, session_id: str) -> tuple[int, int]:
         try:
@@ -222,7 +249,7 @@ def _as_missing(row: SessionRow) -> SessionRow:
     size, mtime_ns = _NO_FILE
     problem = "its folder is gone, and it is not in the trash"
     return msgspec.structs.replace(
-        row, status=MISSING_FOLDER, problem=problem, size=size, mtime_ns=mtime_ns, owner=None
+        row, status=MISSING_FOLDER, problem=problem, size=size, mtime_ns=mtime_ns, owner=None, copies=[]
     )
 
 
