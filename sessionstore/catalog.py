@@ -17,7 +17,6 @@ import msgspec
 from sessionstore import jsontext, names, owner, records, trash
 from sessionstore.errors import (
     Corrupt,
-    IndexUnavailable,
     InvalidQuery,
     NewerFormat,
     NotApplied,
@@ -175,6 +174,7 @@ class Catalog:
         if any(row.status == UNREADABLE for row in fresh):
             before = {row.session_id: row for row in self.index.find()}
             fresh = [_still_known(row, before.get(row.session_id)) for row in fresh]
+        untold = [row for row in fresh if _stamp(row) == _NOT_READ]
         trashed = {entry.session_id for entry in trash.entries(self.root)} if lost else set()
         gone = {name for name in lost if name in trashed}
         if lost - gone:
@@ -184,12 +184,12 @@ class Catalog:
             fresh += [_as_missing(known[name]) for name in lost - gone if name in known]
         fresh.sort(key=lambda row: (row.created_at, row.session_id))  # an index made anew is the same, byte for byte
         try:
-            self.index.put(fresh, exact=True)
+            self.index.put([row for row in fresh if _stamp(row) != _NOT_READ], exact=True)
             self.index.remove(gone)
         except (NotApplied, OutcomeUnknown) as error:
             self.notice = f"the index could not be told of {len(fresh) + len(gone)} sessions: {error}"
             return fresh, gone
-        return [], set()
+        return untold, set()
 
     def _is_session(self, name: str) -> bool:
         """Whether an unknown folder is one of ours: it has a record, or its name begins like an id."""
@@ -205,12 +205,15 @@ class Catalog:
     def read_rows(self, session_ids: Iterable[str]) -> Iterator[SessionRow]:
         """Yield the row of each folder; a broken one gives a row that says what is wrong, and stops nobody."""
         for session_id in sorted(session_ids):
+            stamp = self._stamp_of(session_id)  # before reading: what is mended in the meantime is then read again
             try:
                 yield self.session(session_id).row()
             except SessionGone:
                 continue
-            except (Unreadable, NotApplied) as error:
-                yield _broken_row(session_id, str(error), self._stamp_of(session_id))
+            except Unreadable as error:
+                yield _broken_row(session_id, str(error), stamp)
+            except NotApplied as error:  # the disk, permissions or open files are at fault, and may be well again
+                yield _broken_row(session_id, str(error), _NOT_READ)
 
     def rebuild(self) -> int:
         """Make the index anew from the folders; return how many there are. Twice gives the same bytes.
@@ -224,7 +227,12 @@ class Catalog:
             return len(rows)
 
 
-_NO_FILE = (-1, -1)
+#: In place of a file's size and time: there is none; it could not be looked at, so that the next listing tries again.
+_NO_FILE, _NOT_READ = (-1, -1), (-2, -2)
+
+
+def _stamp(row: SessionRow) -> tuple[int, int]:
+    return row.size, row.mtime_ns
 
 
 def _broken_row(session_id: str, problem: str, stamp: tuple[int, int]) -> SessionRow:

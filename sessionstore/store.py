@@ -7,6 +7,7 @@ Not here: one session (session), recording (recorder), listing and the index (ca
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable, Iterable
@@ -21,6 +22,7 @@ from sessionstore.errors import (
     AmbiguousSession,
     SessionNotFound,
     SessionStoreError,
+    StoreUnusable,
 )
 from sessionstore.index import SessionIndex, choose_url, open_index
 from sessionstore.query import Filter
@@ -134,8 +136,9 @@ class SessionStore:
                 except FileExistsError:  # a folder that was copied here or restored has this name
                     record.session_id = claim(self.root, created, record.session_name)
         except OSError as error:
-            if staged.is_dir():
-                files.remove_tree(staged)
+            with contextlib.suppress(StoreUnusable):  # what cannot be removed now is swept later
+                if files.is_folder(staged):
+                    files.remove_tree(staged)
             if isinstance(error, SessionStoreError):
                 raise
             raise files.refused(error, staged) from error
@@ -169,7 +172,7 @@ class SessionStore:
 
         Raises: SessionNotFound; AmbiguousSession, naming the candidates.
         """
-        if names.is_session_folder_name(key) and (self.root.folder(key) / DOCUMENT).is_file():
+        if names.is_session_folder_name(key) and files.status(self.root.folder(key) / DOCUMENT):
             return self.catalog.session(key)
         rows = [row for row in self.find(limit=1 if key == "latest" else None) if row.status != MISSING_FOLDER]
         tests: tuple[Callable[[SessionRow], bool], ...] = (
