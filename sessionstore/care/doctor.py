@@ -8,6 +8,7 @@ Not here: the single checks (ground, folders, listing, leftovers), the repairs (
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ from sessionstore.care import folders, ground, leftovers, listing
 from sessionstore.care.findings import Finding, Report, worst_first
 from sessionstore.care.patient import Patient
 from sessionstore.errors import Unreadable
-from sessionstore.index import open_index
+from sessionstore.index import choose_url, open_index
 from sessionstore.root import StoreRoot, resolve
 
 #: Told (done, of) while sessions are being read.
@@ -55,7 +56,7 @@ def admit(folder: str | Path | None, index: str | None, deep: bool) -> Patient:
         settings = root.settings() or {}
     except Unreadable:
         return patient  # told by ground.check_format
-    patient.index = open_index(index or settings.get("index"), root.path)
+    patient.index = open_index(choose_url(index, os.environ, settings), root.path, root.quarantine)
     return patient
 
 
