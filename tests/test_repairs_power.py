@@ -10,16 +10,22 @@ import random
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import sessionstore
 from sessionstore import files
 from sessionstore.care.doctor import examine
+from sessionstore.care.moved import describe
 from sessionstore.care.repairs import REPAIRABLE, mend
+from sessionstore.legacy import importer
+from sessionstore.legacy.importer import import_legacy
 from sessionstore.root import StoreRoot
+from sessionstore.session import Session
 from tests.proof.crash_states import Disk, lay_out, tree_of
 from tests.proof.volumes import fast_folder, volume
+from tests.test_legacy import FIXTURES
 from tests.test_repairs import CASES, Damage, holds, records_of, tear_stream
 
 
@@ -98,3 +104,53 @@ def test_a_repair_that_cuts_before_the_bytes_are_kept_is_found_out(
     monkeypatch.setattr(StoreRoot, "quarantine", not_synced)
     _, wrong = wrong_states("stream-torn", tear_stream, place, 100)
     assert any("the original bytes are gone" in reason for reason in wrong)
+
+
+def imported_states(place: Path) -> tuple[int, list[str]]:
+    """Import the good old folder, cut the power at every moment, and return (states judged, what was wrong)."""
+    top = place / "disk"
+    top.mkdir()
+    with sessionstore.open(top / "store") as store:
+        store.create("there already")
+        store.find()
+        disk = Disk(top)
+        files.observer = disk.hear
+        try:
+            (report,) = import_legacy(store, FIXTURES / "good")
+        finally:
+            files.observer = None
+    whole = describe(Session(StoreRoot(top / "store"), str(report.session_id)))
+    wrong, known = [], set()
+    for upto in range(disk.events, -1, -1):  # the end first: that is where the name is given
+        for nodes in disk.states(upto, random.Random(upto)):
+            tree = tree_of(nodes)
+            if (key := hash((tree, upto == disk.events))) in known or len(known) >= volume(300, 20000):
+                continue
+            known.add(key)
+            lay_out(tree, place / "state")
+            with sessionstore.open(place / "state" / "store") as store:
+                found = [row.session_id for row in store.find() if row.session_name == "Quadcopter"]
+                if upto == disk.events and not found:
+                    wrong.append("the import was acknowledged, and is gone")
+                if found and without_updates(describe(store.get(found[0]))) != without_updates(whole):
+                    wrong.append(f"before event {upto} of {disk.events}: half an import is listed")
+                (again,) = import_legacy(store, FIXTURES / "good")
+                if again.state != ("already there" if found else "imported") or len(store.find()) != 2:
+                    wrong.append(f"before event {upto} of {disk.events}: importing again gave {again.state}")
+    return len(known), wrong
+
+
+def without_updates(said: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in said.items() if key.startswith("stream") or key == "replay_available"}
+
+
+def test_a_power_cut_within_an_import_leaves_the_whole_session_or_none(place: Path) -> None:
+    judged, wrong = imported_states(place)
+    assert wrong == []
+    assert judged > 50
+
+
+def test_an_import_that_does_not_sync_its_streams_is_found_out(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importer.StreamWriter, "flush", lambda writer: None)
+    _, wrong = imported_states(place)
+    assert any("half an import is listed" in reason for reason in wrong)
