@@ -12,7 +12,7 @@ import pytest
 import sessionstore
 from sessionstore import files
 from sessionstore.care.history import History
-from sessionstore.errors import Conflict, InvalidRecord, NotApplied, StoreUnusable
+from sessionstore.errors import Conflict, IllegalTransition, InvalidRecord, NotApplied, StoreUnusable
 from sessionstore.store import SessionStore
 
 
@@ -61,6 +61,17 @@ def test_what_somebody_changed_since_is_never_overwritten(store: SessionStore, h
     session.update(notes="mine", started_at=None)
     history.undo()
     assert (session.record.notes, session.record.tags) == ("", ["a"])
+
+
+def test_a_status_moves_on_and_is_no_edit_to_take_back(store: SessionStore, history: History) -> None:
+    session = store.create("x")
+    history.edit("x", status="stopped", end_reason="by hand", notes="one")
+    (change,) = history.changes()
+    assert change.after.keys() == {"end_reason", "notes"}
+    history.undo()
+    assert (session.record.status, session.record.notes, session.record.end_reason) == ("stopped", "", None)
+    history.edit("x", workflow_state="done")
+    assert [each.kind for each in history.changes()] == ["undo", "edit"]
 
 
 def test_a_renamed_folder_is_found_by_its_uuid(store: SessionStore, history: History) -> None:
@@ -116,6 +127,14 @@ def test_what_is_refused_is_not_noted_and_what_cannot_be_noted_is_not_done(
         history.edit("x", lambda record: record.update(tags="not a list"))
     with pytest.raises(Conflict):
         history.edit("x", notes="late", if_rev=7)
+    with pytest.raises(IllegalTransition):
+        history.edit("x", notes="late", status="completed")
+
+    def refuse(tables: object) -> None:
+        raise Conflict("somebody was faster")
+
+    with pytest.raises(Conflict, match="faster"):
+        history.edit("x", notes="late", edit_tables=refuse)
     history.edit("x", notes="")  # changes nothing
     assert history.changes() == []
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from sessionstore import records, trash
+from sessionstore.documents import Tables
 from sessionstore.errors import Conflict, NotApplied, OutcomeUnknown, SessionNotFound, StoreUnusable
 from sessionstore.jsontext import plain, utc_text
 from sessionstore.records import SessionRecord
@@ -24,6 +25,8 @@ from sessionstore.streams import StreamWriter
 from sessionstore.tape import Tape
 
 FILE = "history.jsonl"
+#: What cannot be taken back: these moves are told by ``Session.transitions``.
+_ONE_WAY = ("status", "workflow_state")
 Kind = Literal["edit", "delete", "merge", "undo"]
 
 
@@ -63,27 +66,37 @@ class History:
         *,
         reason: str = "",
         if_rev: int | None = None,
+        edit_tables: Callable[[Tables], None] | None = None,
         **changes: Any,
     ) -> SessionRecord:
         """Change fields of a record as ``Session.update`` does, so that :meth:`undo` can take it back.
+
+        Status and workflow state move on and never back: they are changed, and keep a history of their own.
 
         Raises: as ``Session.update``; nothing is changed that could not be written down first.
         """
         session = self._store.get(key)
         given = records.check_changes(changes)
+        told: dict[str, Any] = {}
 
-        def noted(record: dict[str, Any]) -> None:
+        def changed(record: dict[str, Any]) -> None:
             before = copy.deepcopy(record)
             record.update(copy.deepcopy(given))
             if change is not None:
                 change(record)
-            new = {name: value for name, value in record.items() if before.get(name) != value}
-            records.check_changes(new)  # what is refused is no change, and is not noted
-            old = {name: before.get(name) for name in new}
-            if new:
-                self._note("edit", [session.session_id], record["uuid"], old, plain(new), reason)
+            told.update(uuid=record.get("uuid"), before=before, after=plain(record))
 
-        return session.update(noted, if_rev=if_rev, reason=reason)
+        def noted(tables: Tables) -> None:
+            if edit_tables is not None:
+                edit_tables(tables)  # what it refuses is no change, and is not noted
+            before, after = told["before"], told["after"]
+            records.check_move(before["status"], after["status"])
+            new = {name: after[name] for name in after if before.get(name) != after[name] and name not in _ONE_WAY}
+            if new:
+                old = {name: before.get(name) for name in new}
+                self._note("edit", [session.session_id], told["uuid"], old, new, reason)
+
+        return session.update(changed, if_rev=if_rev, reason=reason, edit_tables=noted)
 
     def merged(self, session_ids: Iterable[str], reason: str = "") -> None:
         """Note that sessions came from elsewhere; undoing it moves them to the trash. Raises: StoreUnusable."""
