@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from sessionstore import __version__, files, jsontext, names, provenance, records, trash
 from sessionstore.catalog import MISSING_FOLDER, Catalog, Step
@@ -32,6 +32,9 @@ from sessionstore.root import DOCUMENT, StoreRoot, resolve
 from sessionstore.session import Session
 from sessionstore.streams import SyncMode
 from sessionstore.trash import TrashEntry
+
+if TYPE_CHECKING:
+    from sessionstore.care.findings import Report
 
 
 class SessionStore:
@@ -223,6 +226,16 @@ class SessionStore:
         Raises: StoreUnusable, LockTimeout, IndexUnavailable: the old index is still there.
         """
         return self.catalog.rebuild()
+
+    def doctor(self, deep: bool = True) -> Report:
+        """Return all that is wrong with this store; nothing is written. ``sessionstore doctor --fix`` mends it.
+
+        Args:
+            deep: read every document and stream; else only what the index has not seen yet, and open runs.
+        """
+        from sessionstore.care.doctor import examine
+
+        return examine(self.root.path, self.index.url, deep)
 
     # ------------------------------------------------------------ change and delete
 
