@@ -208,10 +208,14 @@ class Catalog:
 
         Raises: StoreUnusable, LockTimeout, IndexUnavailable: the old index is still there.
         """
+        return self.fill(self.index)
+
+    def fill(self, index: SessionIndex) -> int:
+        """Make any index hold what the folders hold; return how many there are. Raises: as :meth:`rebuild`."""
         self.root.prepare()
         with self.root.locks.store():
             rows = list(self.read_rows(self.root.session_ids()))
-            self.index.replace_all(rows)
+            index.replace_all(rows)
             return len(rows)
 
 

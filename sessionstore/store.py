@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from sessionstore import __version__, files, jsontext, names, provenance, records, trash
 from sessionstore.catalog import MISSING_FOLDER, Catalog, Step
@@ -30,6 +30,9 @@ from sessionstore.root import DOCUMENT, StoreRoot, resolve
 from sessionstore.session import Session
 from sessionstore.streams import SyncMode
 from sessionstore.trash import TrashEntry
+
+if TYPE_CHECKING:
+    from sessionstore.index.watch import Watch
 
 
 class SessionStore:
@@ -212,6 +215,12 @@ class SessionStore:
     ) -> list[SessionRow]:
         """Return the rows that a filter fits, newest first; see :meth:`sessionstore.catalog.Catalog.find`."""
         return self.catalog.find(where, sort, limit, offset, verify)
+
+    def watch(self, poll_s: float = 1.0) -> Watch:
+        """Return what wakes up when sessions may have changed, on this host or another that shares the index."""
+        from sessionstore.index.watch import Watch
+
+        return Watch(self.index, poll_s)
 
     def rebuild(self) -> int:
         """Make the index anew from the folders; return how many there are. Twice gives the same bytes.
