@@ -17,7 +17,6 @@ import msgspec
 from sessionstore import jsontext, names, owner, records, trash
 from sessionstore.errors import (
     Corrupt,
-    IndexUnavailable,
     InvalidQuery,
     NewerFormat,
     NotApplied,
@@ -124,7 +123,7 @@ class Catalog:
                 self.rebuild()
                 fresh, gone = [], set()
             known = self.index.find()
-        except (IndexUnavailable, NewerFormat) as error:
+        except (NotApplied, OutcomeUnknown, NewerFormat) as error:  # away, or damaged on a read-only disk
             known, fresh, gone = [], list(self.read_rows(self.root.session_ids())), set()
             self.notice = f"the index does not answer, so {len(fresh)} folders were read instead: {error}"
         return self._answer(tree, known, fresh, gone)
@@ -165,26 +164,36 @@ class Catalog:
         Raises: Corrupt, IndexUnavailable: of the index; StoreUnusable: the folder cannot be read.
         """
         stamps, on_disk = self.index.stamps(), self.root.session_ids()
-        stale = on_disk - stamps.keys()
+        stale = {name for name in on_disk - stamps.keys() if self._is_session(name)}
         if verify:
             stale.update(name for name, stamp in stamps.items() if name in on_disk and self._stamp_of(name) != stamp)
         lost = {name for name in stamps.keys() - on_disk if stamps[name] != _NO_FILE}
         if not stale and not lost:
             return [], set()
         fresh = list(self.read_rows(stale))
+        if any(row.status == UNREADABLE for row in fresh):
+            before = {row.session_id: row for row in self.index.find()}
+            fresh = [_still_known(row, before.get(row.session_id)) for row in fresh]
+        untold = [row for row in fresh if _stamp(row) == _NOT_READ]
         trashed = {entry.session_id for entry in trash.entries(self.root)} if lost else set()
         gone = {name for name in lost if name in trashed}
         if lost - gone:
             known = {row.session_id: row for row in self.index.find() if row.host is None}
+            here = {row.uuid for row in (*known.values(), *fresh) if row.session_id in on_disk and row.uuid}
+            gone |= {name for name in lost - gone if name in known and known[name].uuid in here}  # it was renamed
             fresh += [_as_missing(known[name]) for name in lost - gone if name in known]
         fresh.sort(key=lambda row: (row.created_at, row.session_id))  # an index made anew is the same, byte for byte
         try:
-            self.index.put(fresh, exact=True)
+            self.index.put([row for row in fresh if _stamp(row) != _NOT_READ], exact=True)
             self.index.remove(gone)
         except (NotApplied, OutcomeUnknown) as error:
             self.notice = f"the index could not be told of {len(fresh) + len(gone)} sessions: {error}"
             return fresh, gone
-        return [], set()
+        return untold, set()
+
+    def _is_session(self, name: str) -> bool:
+        """Whether an unknown folder is one of ours: it has a record, or its name begins like an id."""
+        return names.stamp_of(name) is not None or os.path.lexists(self.root.folder(name) / DOCUMENT)
 
     def _stamp_of(self, session_id: str) -> tuple[int, int]:
         try:
@@ -196,12 +205,15 @@ class Catalog:
     def read_rows(self, session_ids: Iterable[str]) -> Iterator[SessionRow]:
         """Yield the row of each folder; a broken one gives a row that says what is wrong, and stops nobody."""
         for session_id in sorted(session_ids):
+            stamp = self._stamp_of(session_id)  # before reading: what is mended in the meantime is then read again
             try:
                 yield self.session(session_id).row()
             except SessionGone:
                 continue
-            except (Unreadable, NotApplied) as error:
-                yield _broken_row(session_id, str(error), self._stamp_of(session_id))
+            except Unreadable as error:
+                yield _broken_row(session_id, str(error), stamp)
+            except NotApplied as error:  # the disk, permissions or open files are at fault, and may be well again
+                yield _broken_row(session_id, str(error), _NOT_READ)
 
     def rebuild(self) -> int:
         """Make the index anew from the folders; return how many there are. Twice gives the same bytes.
@@ -219,7 +231,12 @@ class Catalog:
             return len(rows)
 
 
-_NO_FILE = (-1, -1)
+#: In place of a file's size and time: there is none; it could not be looked at, so that the next listing tries again.
+_NO_FILE, _NOT_READ = (-1, -1), (-2, -2)
+
+
+def _stamp(row: SessionRow) -> tuple[int, int]:
+    return row.size, row.mtime_ns
 
 
 def _broken_row(session_id: str, problem: str, stamp: tuple[int, int]) -> SessionRow:
@@ -229,6 +246,15 @@ def _broken_row(session_id: str, problem: str, stamp: tuple[int, int]) -> Sessio
         session_id=session_id, uuid="", rev=0, size=stamp[0], mtime_ns=stamp[1], status=UNREADABLE, workflow_state="",
         created_at=created, updated_at=created, problem=problem,
     )  # fmt: skip
+
+
+def _still_known(row: SessionRow, before: SessionRow | None) -> SessionRow:
+    """Return the row of a session that cannot be read now with what was known before: name, uuid, metadata, figures."""
+    if row.status != UNREADABLE or before is None:
+        return row
+    return msgspec.structs.replace(
+        before, status=UNREADABLE, problem=row.problem, size=row.size, mtime_ns=row.mtime_ns, rev=0, owner=None
+    )
 
 
 def _as_missing(row: SessionRow) -> SessionRow:

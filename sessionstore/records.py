@@ -40,6 +40,8 @@ _MOVES = {
     "stopped": set[str](),
     "failed": set[str](),
 }
+#: Counts stay below 2**53, where every JSON reader is exact.
+MAX_COUNT = 1 << 53
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 
 
@@ -65,11 +67,11 @@ class SessionRecord:
     duration_sim_s: float | None = None
     duration_wall_s: float | None = None
     end_reason: str | None = None
-    base_position: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0])
+    base_position: list[float] | None = field(default_factory=lambda: [0.0, 0.0, 0.0])
     base_orientation: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0])
     gps: dict[str, float] | None = None
-    num_buildings: int = 0
-    num_invisible_buildings: int = 0
+    num_buildings: int | None = 0  # None: nobody knows (an old folder), which is not none
+    num_invisible_buildings: int | None = 0
     drones: list[dict[str, Any]] = field(default_factory=list)
     metadata: dict[str, Any] = field(default_factory=dict)
     progress: dict[str, Any] = field(default_factory=dict)
@@ -230,8 +232,8 @@ class SessionRow(msgspec.Struct, omit_defaults=True, gc=False):
     duration_sim_s: float | None = None
     duration_wall_s: float | None = None
     end_reason: str | None = None
-    num_buildings: int = 0
-    num_invisible_buildings: int = 0
+    num_buildings: int | None = 0
+    num_invisible_buildings: int | None = 0
     num_drones: int = 0
     drones: dict[str, int] = {}
     tags: list[str] = []
@@ -284,7 +286,7 @@ FILTER_ALIASES = {
 
 def to_row(record: SessionRecord, status: os.stat_result) -> SessionRow:
     """Return the row that mirrors a record in a file of this size and time."""
-    totals = {**record.progress, **record.performance_metrics.get("totals", {})}
+    totals = {**record.progress, **_mapping(record.performance_metrics.get("totals"))}
     kinds: dict[str, int] = {}
     for drone in record.drones:
         kind = str(drone.get("kind", "drone"))
@@ -297,7 +299,7 @@ def to_row(record: SessionRecord, status: os.stat_result) -> SessionRow:
         points=_number(totals.get("points"), int),
         distance_m=_number(totals.get("distance_m"), float),
         windows_cleaned=_number(totals.get("windows_cleaned"), int),
-        owner=msgspec.convert(record.owner, Owner) if record.owner and record.status in ("running", "paused") else None,
+        owner=_owner(record.owner) if record.status in ("running", "paused") else None,
         metadata=msgspec.Raw(msgspec.json.encode(record.metadata)),
         **{name: getattr(record, name) for name in _COPIED},
     )
@@ -311,4 +313,18 @@ _COPIED = tuple(
 
 
 def _number(value: Any, kind: type[int] | type[float]) -> Any:
-    return kind(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    """Return a figure that somebody may have edited, or None when it is none."""
+    usable = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < MAX_COUNT
+    return kind(value) if usable else None
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _owner(facts: dict[str, Any] | None) -> Owner:
+    """Return who records; a stranger when that is not said or not readable, so that only the beat decides."""
+    try:
+        return msgspec.convert(facts or {}, Owner)
+    except msgspec.ValidationError:
+        return Owner()

@@ -7,6 +7,7 @@ Not here: one session (session), recording (recorder), listing and the index (ca
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable, Iterable
@@ -21,6 +22,7 @@ from sessionstore.errors import (
     AmbiguousSession,
     SessionNotFound,
     SessionStoreError,
+    StoreUnusable,
 )
 from sessionstore.index import SessionIndex, choose_url, open_index
 from sessionstore.query import Filter
@@ -42,10 +44,11 @@ class SessionStore:
         folder: the root; see :func:`sessionstore.root.resolve` for the default.
         index: the URL of the index engine; by default what SESSIONSTORE_INDEX, format.json or DB_HOST say, else the
             journal.
+        force: write even to a file system whose locks cannot be trusted (also by SESSIONSTORE_FORCE=1).
     """
 
-    def __init__(self, folder: str | Path | None = None, index: str | None = None) -> None:
-        self.root = StoreRoot(resolve(folder))
+    def __init__(self, folder: str | Path | None = None, index: str | None = None, force: bool = False) -> None:
+        self.root = StoreRoot(resolve(folder), force=force)
         settings = self.root.settings() or {}
         self.index: SessionIndex = open_index(
             choose_url(index, os.environ, settings), self.root.path, self.root.quarantine
@@ -136,8 +139,9 @@ class SessionStore:
                 except FileExistsError:  # a folder that was copied here or restored has this name
                     record.session_id = claim(self.root, created, record.session_name)
         except OSError as error:
-            if staged.is_dir():
-                files.remove_tree(staged)
+            with contextlib.suppress(StoreUnusable):  # what cannot be removed now is swept later
+                if files.is_folder(staged):
+                    files.remove_tree(staged)
             if isinstance(error, SessionStoreError):
                 raise
             raise files.refused(error, staged) from error
@@ -171,9 +175,9 @@ class SessionStore:
 
         Raises: SessionNotFound; AmbiguousSession, naming the candidates.
         """
-        if names.is_session_folder_name(key) and (self.root.folder(key) / DOCUMENT).is_file():
+        if names.is_session_folder_name(key) and files.status(self.root.folder(key) / DOCUMENT):
             return self.catalog.session(key)
-        rows = [row for row in self.find(verify=False) if row.status != MISSING_FOLDER]
+        rows = [row for row in self.find(limit=1 if key == "latest" else None) if row.status != MISSING_FOLDER]
         tests: tuple[Callable[[SessionRow], bool], ...] = (
             lambda row: row.session_name == key,
             lambda row: row.uuid == key,
@@ -269,9 +273,18 @@ class SessionStore:
         return sorted(trash.entries(self.root), key=lambda entry: entry.entry_id, reverse=True)
 
     def empty_trash(self, older_than_s: float = 0.0) -> list[TrashEntry]:
-        """Remove for good what was deleted at least so many seconds ago; return what was removed."""
+        """Remove for good what was deleted at least so many seconds ago; return what was removed.
+
+        Raises: IndexUnavailable, LockTimeout, StoreUnusable, OutcomeUnknown: what is left can still be restored.
+        """
+        self.root.prepare()
         with self.root.locks.store():
-            return trash.empty(self.root, older_than_s, time.time())
+            due = trash.older_than(self.root, older_than_s, time.time())
+            # First the rows, durably: one that outlived its trash entry would be listed as a missing session.
+            self.index.remove({entry.session_id for entry in due})
+            for entry in due:
+                trash.discard(self.root, entry.folder.parent)
+        return due
 
 
 def _numbered(rows: Iterable[dict[str, Any]]) -> dict[str, Any]:

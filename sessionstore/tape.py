@@ -42,11 +42,16 @@ class Line:
 
 @dataclass(slots=True)
 class Damage:
-    """A line that cannot be used, and why; its bytes are still there."""
+    """A line that cannot be used, and why; its bytes are still there.
+
+    ``whole`` ones parse: what is wrong is their place (``expected`` is the number that should stand there).
+    """
 
     offset: int
     end: int
     reason: str
+    whole: bool = False
+    expected: int | None = None
 
 
 @dataclass(slots=True)
@@ -59,6 +64,7 @@ class StreamCheck:
     first_t_s: float | None = None
     last_t_s: float | None = None
     torn_bytes: int = 0
+    good_end: int = 0  # where the last usable line ends: what lies behind it, a crash or a hand left there
     damaged: list[Damage] = field(default_factory=list)
 
     @property
@@ -165,10 +171,8 @@ class Tape:
 
     def size(self) -> int:
         """Return the bytes of the file, a line being written included."""
-        try:
-            return os.stat(self.path, follow_symlinks=False).st_size
-        except FileNotFoundError:
-            return 0
+        found = files.status(self.path)
+        return 0 if found is None else found.st_size
 
     def read(
         self,
@@ -206,20 +210,17 @@ class Tape:
 
     def _lines(self, offset: int) -> Iterator[Line | Damage]:
         try:
-            descriptor = files.open_to_read(self.path)
+            with files.opened(self.path) as descriptor:
+                os.lseek(descriptor, offset, os.SEEK_SET)
+                rest = b""
+                while part := os.read(descriptor, _CHUNK):
+                    pieces = (rest + part).split(b"\n")
+                    rest = pieces.pop()
+                    for raw in pieces:
+                        yield parse_line(raw, offset)
+                        offset += len(raw) + 1
         except FileNotFoundError:
             return
-        try:
-            os.lseek(descriptor, offset, os.SEEK_SET)
-            rest = b""
-            while part := os.read(descriptor, _CHUNK):
-                pieces = (rest + part).split(b"\n")
-                rest = pieces.pop()
-                for raw in pieces:
-                    yield parse_line(raw, offset)
-                    offset += len(raw) + 1
-        finally:
-            os.close(descriptor)
 
     def follow(self, offset: int = 0, stop: Callable[[], bool] | None = None, poll_s: float = POLL_S) -> Iterator[Line]:
         """Yield the lines from an offset on, waiting for more until ``stop()`` is true and all is read.
@@ -243,29 +244,23 @@ class Tape:
     def last(self) -> Line | None:
         """Return the last usable line; its number + 1 is how many there are, unless check() says otherwise."""
         try:
-            descriptor = files.open_to_read(self.path)
+            with files.opened(self.path) as descriptor:
+                return last_good_line(descriptor, os.fstat(descriptor).st_size)[0]
         except FileNotFoundError:
             return None
-        try:
-            return last_good_line(descriptor, os.fstat(descriptor).st_size)[0]
-        finally:
-            os.close(descriptor)
 
     def last_lines(self, count: int) -> int:
         """Return the offset where the last ``count`` lines begin."""
         try:
-            descriptor = files.open_to_read(self.path)
+            with files.opened(self.path) as descriptor:
+                start = os.fstat(descriptor).st_size
+                newlines, data = count + 1, b""
+                while start and data.count(b"\n") < newlines:
+                    step = min(start, _CHUNK)
+                    start -= step
+                    data = _read_at(descriptor, step, start) + data
         except FileNotFoundError:
             return 0
-        try:
-            start = os.fstat(descriptor).st_size
-            newlines, data = count + 1, b""
-            while start and data.count(b"\n") < newlines:
-                step = min(start, _CHUNK)
-                start -= step
-                data = _read_at(descriptor, step, start) + data
-        finally:
-            os.close(descriptor)
         position = data.rfind(b"\n") + 1  # what follows is still being written
         for _ in range(count):
             position = data.rfind(b"\n", 0, max(0, position - 1)) + 1
@@ -282,28 +277,25 @@ class Tape:
         Bisects the bytes: of any position one can say whether the next line behind it is late enough.
         """
         try:
-            descriptor = files.open_to_read(self.path)
+            with files.opened(self.path) as descriptor:
+                end = os.fstat(descriptor).st_size
+                low, high = 0, end
+                while low < high:
+                    middle = (low + high) // 2
+                    found = _first_line(descriptor, middle)
+                    if found is None or found.t_s >= t_s:
+                        high = middle
+                    else:
+                        low = found.offset + 1
+                found = _first_line(descriptor, low)
+                return end if found is None else found.offset
         except FileNotFoundError:
             return 0
-        try:
-            end = os.fstat(descriptor).st_size
-            low, high = 0, end
-            while low < high:
-                middle = (low + high) // 2
-                found = _first_line(descriptor, middle)
-                if found is None or found.t_s >= t_s:
-                    high = middle
-                else:
-                    low = found.offset + 1
-            found = _first_line(descriptor, low)
-            return end if found is None else found.offset
-        finally:
-            os.close(descriptor)
 
     def check(self) -> StreamCheck:
         """Read all of it and say what is whole, unverified, damaged, missing or torn; nothing is written.
 
-        Raises: UnsafeFile, PermissionError.
+        Raises: UnsafeFile, StoreUnusable.
         """
         result = StreamCheck(str(self.path))
         before: Line | None = None
@@ -316,10 +308,12 @@ class Tape:
             line = _numbered(found, before)
             expected = before.n + 1 if before else 0
             if line.n != expected and line.verified and not self._behind_damage(result, before):
-                result.damaged.append(Damage(line.offset, line.end, f"number {line.n} where {expected} was expected"))
+                reason = f"number {line.n} where {expected} was expected"
+                result.damaged.append(Damage(line.offset, line.end, reason, whole=True, expected=expected))
             if before and line.t_s < before.t_s:
-                result.damaged.append(Damage(line.offset, line.end, f"sim_time goes back to {line.t_s} s"))
-            before = line
+                reason = f"sim_time goes back to {line.t_s} s"
+                result.damaged.append(Damage(line.offset, line.end, reason, whole=True))
+            before, result.good_end = line, line.end
             result.lines += 1
             result.unverified += not line.verified
             result.first_t_s = line.t_s if result.first_t_s is None else result.first_t_s

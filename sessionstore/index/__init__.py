@@ -49,7 +49,7 @@ class SessionIndex(Protocol):
         ...
 
     def remove(self, session_ids: Iterable[str]) -> None:
-        """Remove rows; unknown ids are fine. Raises: as :meth:`put`."""
+        """Remove rows, durably; unknown ids are fine. Raises: as :meth:`put`, and OutcomeUnknown."""
         ...
 
     def replace_all(self, rows: Iterable[SessionRow]) -> None:

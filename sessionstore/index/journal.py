@@ -24,7 +24,7 @@ import msgspec
 
 from sessionstore import files
 from sessionstore.appending import AppendFile
-from sessionstore.errors import Corrupt, IndexUnavailable, SessionGone
+from sessionstore.errors import Corrupt, IndexUnavailable, NotApplied, OutcomeUnknown, SessionGone
 from sessionstore.index import RowStamp
 from sessionstore.query import Filter, matcher
 from sessionstore.records import SessionRow, as_interrupted
@@ -78,6 +78,7 @@ class Journal:
         self._mutex = threading.RLock()
         self._depth = 0
         self._size = 0  # of the locked file
+        self._kept = -1  # holds the file that was read last
         self._read_to: tuple[tuple[int, int], int] = ((0, 0), 0)  # which file, and up to which byte
 
     def __repr__(self) -> str:
@@ -91,14 +92,13 @@ class Journal:
         Raises: Corrupt: with the offset of the line; UnsafeFile, StoreUnusable.
         """
         with self._mutex:
-            try:
-                status = os.stat(self.path, follow_symlinks=False)
-            except (FileNotFoundError, NotADirectoryError):
+            found = files.status(self.path)
+            if found is None:
                 changed = self._read_to != ((0, 0), 0)
                 self._start_over((0, 0))
                 return changed
             identity, offset = self._read_to
-            if identity == (status.st_dev, status.st_ino) and offset == status.st_size:
+            if identity == (found.st_dev, found.st_ino) and offset == found.st_size:
                 return False
             return self._read_on()
 
@@ -108,27 +108,35 @@ class Journal:
 
     def _read_on(self) -> bool:
         try:
-            descriptor = files.open_to_read(self.path)
-        except FileNotFoundError:
+            with files.opened(self.path) as descriptor:
+                found = os.fstat(descriptor)
+                identity, offset = (found.st_dev, found.st_ino), self._read_to[1]
+                anew = identity != self._read_to[0] or found.st_size < offset
+                if anew:
+                    self._keep_open(descriptor)
+                    self._start_over(identity)
+                    offset = 0
+                os.lseek(descriptor, offset, os.SEEK_SET)
+                data = b"".join(iter(lambda: os.read(descriptor, max(1 << 16, found.st_size - offset)), b""))
+        except (FileNotFoundError, NotADirectoryError):
             self._start_over((0, 0))
             return True
-        except OSError as error:
-            raise files.refused(error, self.path) from error
-        try:
-            status = os.fstat(descriptor)
-            identity, offset = (status.st_dev, status.st_ino), self._read_to[1]
-            another = identity != self._read_to[0] or status.st_size < offset
-            if another:
-                self._start_over(identity)
-                offset = 0
-            os.lseek(descriptor, offset, os.SEEK_SET)
-            data = b"".join(iter(lambda: os.read(descriptor, max(1 << 16, status.st_size - offset)), b""))
-        finally:
-            os.close(descriptor)
         whole = data.rfind(b"\n") + 1
         self._take_in(data[:whole], offset)
         self._read_to = (identity, offset + whole)
-        return another or bool(whole)  # a file that was emptied has nothing to read, and yet is news
+        return anew or bool(whole)
+
+    def _keep_open(self, descriptor: int) -> None:
+        """Keep the file that was read from being forgotten by the system: else one of two compactions later could have
+        its number (and its size), and be taken for it."""
+        self._let_go()
+        if os.name != "nt":  # numbers of NTFS are not used again, and an open file cannot be replaced there
+            self._kept = os.dup(descriptor)
+
+    def _let_go(self) -> None:
+        if self._kept >= 0:
+            os.close(self._kept)
+            self._kept = -1
 
     def _take_in(self, data: bytes, offset: int) -> None:
         tables, last_ids = self.tables, self.last_ids
@@ -171,16 +179,21 @@ class Journal:
                     self._depth -= 1
                 return
             files.make_dirs(self.path.parent)
-            self._size = self._cut_torn_end(self._file.lock())
-            self._depth = 1
+            size = self._file.lock()
             try:
+                with files.refusals(self.path):
+                    self._size = self._cut_torn_end(size)
+                self._depth = 1
                 yield
             finally:
                 self._depth = 0
                 self._file.unlock()
 
-    def append(self, changes: Iterable[Change]) -> None:
+    def append(self, changes: Iterable[Change], durable: bool = False) -> None:
         """Write changes as (table, id, raw document or ``null``), all with one write.
+
+        Args:
+            durable: wait for the disk, even in a journal that does not.
 
         Raises: LockTimeout, StoreUnusable: nothing was written; OutcomeUnknown: on a failed fsync.
         """
@@ -189,7 +202,7 @@ class Journal:
             return
         with self.exclusive():
             self._size = self._file.write(data, self._size)
-            if self._sync:
+            if self._sync or durable:
                 self._file.sync()
 
     def _cut_torn_end(self, size: int) -> int:
@@ -233,19 +246,21 @@ class Journal:
         with self.exclusive():
             files.put(self.path, b"".join(lines))  # who waits for the lock sees that the path has another file now
 
-    def set_aside(self) -> None:
-        """Move a damaged file into quarantine, whole; the next write begins a new one."""
+    def keep_aside(self) -> None:
+        """Keep the bytes of a damaged file in quarantine, before it is written anew; the tables are empty then."""
         with self._mutex:
-            with contextlib.suppress(FileNotFoundError):
-                self._quarantine(self.path, 0, files.read(self.path)[0])
-                files.remove(self.path)
-            self._file.close()
+            self._quarantine(self.path, 0, files.read(self.path)[0])
             self._start_over((0, 0))
 
     def close(self) -> None:
         """Let go of the file."""
         with self._mutex:
             self._file.close()
+            self._let_go()
+            self._read_to = ((0, 0), 0)
+
+    def __del__(self) -> None:
+        self._let_go()
 
 
 def doc_id_of(session_id: str) -> int:
@@ -275,12 +290,12 @@ class JournalIndex:
         self._append((SESSIONS, doc_id_of(row.session_id), _encode(row)) for row in rows)
 
     def remove(self, session_ids: Iterable[str]) -> None:
-        """Append one line an id."""
-        self._append((SESSIONS, doc_id_of(session_id), _NO_DOCUMENT) for session_id in session_ids)
+        """Append one line an id, durably: a row that came back would outlive the folder and the trash."""
+        self._append(((SESSIONS, doc_id_of(session_id), _NO_DOCUMENT) for session_id in session_ids), durable=True)
 
-    def _append(self, changes: Iterable[Change]) -> None:
+    def _append(self, changes: Iterable[Change], durable: bool = False) -> None:
         try:
-            self._journal.append(changes)
+            self._journal.append(changes, durable)
         except SessionGone as error:
             raise IndexUnavailable(f"{self._journal.path}: the folder is gone") from error
 
@@ -288,8 +303,10 @@ class JournalIndex:
         """Write the file anew, ordered by creation: the same rows give the same bytes."""
         ordered = sorted(rows, key=_creation)
         with self._journal.exclusive():
-            with contextlib.suppress(Corrupt):  # only the other tables of this file are kept, if they can be read
+            try:
                 self._journal.refresh()
+            except Corrupt:
+                self._journal.keep_aside()
             others = {name: table for name, table in self._journal.tables.items() if name != SESSIONS}
             self._journal.rewrite({SESSIONS: {doc_id_of(row.session_id): _encode(row) for row in ordered}, **others})
 
@@ -334,13 +351,11 @@ class JournalIndex:
         return status.st_dev, status.st_ino, status.st_size
 
     def compact(self) -> None:
-        """Drop what is superseded, ordered by creation as after a rebuild."""
-        with self._journal.exclusive():
-            self.replace_all(self._current())
-
-    def set_aside(self) -> None:
-        """Move a damaged index into quarantine."""
-        self._journal.set_aside()
+        """Drop what is superseded, ordered by creation as after a rebuild. Raises: as :meth:`put`."""
+        with self._mutex, self._journal.exclusive():
+            self._journal.refresh()
+            self._decode()
+            self.replace_all(self._sorted)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -351,6 +366,9 @@ class JournalIndex:
         with self._mutex:
             if self._journal.refresh() or not self._sorted:
                 self._decode()
+                if self._journal.garbage() > _GARBAGE_LINES + len(self._sorted):
+                    with contextlib.suppress(NotApplied, OutcomeUnknown):  # not needed for a right answer
+                        self.compact()
             return self._sorted
 
     def _decode(self) -> None:
