@@ -71,7 +71,8 @@ def test_a_url_is_taken_apart() -> None:
 @pytest.mark.parametrize(
     "url",
     ["sqlite:?timeout_s=-1", "sqlite:?timeout_s=nan", "sqlite:?timeout_s=x", "sqlite:?keys=status",
-     "sqlite:?keys=metadata.a'b", "postgresql://h:port/x", "postgresql://h/x?schema=A;drop", "postgresql://h/x?pool=0.5", "postgresql://[::1/x"],
+     "sqlite:?keys=metadata.a'b",
+     "postgresql://h:port/x", "postgresql://h/x?schema=A;drop", "postgresql://h/x?pool=0.5", "postgresql://[::1/x"],
 )  # fmt: skip
 def test_a_url_that_is_wrong_is_refused_without_being_repeated(url: str, tmp_path: Path) -> None:
     with pytest.raises(InvalidQuery) as caught:
