@@ -235,11 +235,16 @@ class Catalog:
 
         Raises: StoreUnusable, LockTimeout, IndexUnavailable: the old index is still there.
         """
+        return self.fill(self.index)
+
+    def fill(self, index: SessionIndex) -> int:
+        """Make any index hold what the folders hold; return how many there are. Raises: as :meth:`rebuild`."""
         self.root.prepare()
         with self.root.locks.store():
             rows = list(self.read_rows(self._folders()))
-            self.index.replace_all(rows)
-        self.reconcile()  # what was written while the folders were read
+            index.replace_all(rows)
+        if index is self.index:
+            self.reconcile()  # what was written while the folders were read
         return len(rows)
 
 

@@ -113,6 +113,14 @@ class StoreRoot:
             raise NewerFormat(f"format {value['format']}, this version reads up to {STORE_FORMAT}", path)
         return value
 
+    def configure(self, **changes: Any) -> None:
+        """Change format.json, durably; None takes a setting out. Raises: StoreUnusable, LockTimeout, Corrupt."""
+        self.prepare()
+        with self.locks.store():
+            settings = {**(self.settings() or {"format": STORE_FORMAT}), **changes}
+            kept = {name: value for name, value in settings.items() if value is not None}
+            files.put(self.private / "format.json", jsontext.layout(kept))
+
     def session_ids(self) -> set[str]:
         """Return the names of the folders that may be sessions; a store that is not there has none."""
         return {

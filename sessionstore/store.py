@@ -35,6 +35,7 @@ from sessionstore.trash import TrashEntry
 
 if TYPE_CHECKING:
     from sessionstore.care.findings import Report
+    from sessionstore.index.watch import Watch
 
 
 class SessionStore:
@@ -219,6 +220,12 @@ class SessionStore:
     ) -> list[SessionRow]:
         """Return the rows that a filter fits, newest first; see :meth:`sessionstore.catalog.Catalog.find`."""
         return self.catalog.find(where, sort, limit, offset, verify)
+
+    def watch(self, poll_s: float = 1.0) -> Watch:
+        """Return what wakes up when sessions may have changed, on this host or another that shares the index."""
+        from sessionstore.index.watch import Watch
+
+        return Watch(self.index, poll_s)
 
     def rebuild(self) -> int:
         """Make the index anew from the folders; return how many there are. Twice gives the same bytes.
