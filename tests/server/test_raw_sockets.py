@@ -28,7 +28,8 @@ def send(running: Running, text: str) -> bytes:
         "GET / HTTP/1.1\r\n" + HOST + "X: " + "a" * 100_000 + "\r\n\r\n",
         "POST /api/sessions HTTP/1.1\r\n" + HOST + "Content-Length: 5\r\nContent-Length: 6\r\n\r\n12345",
         "POST /api/sessions HTTP/1.1\r\n" + HOST + "Content-Length: -1\r\n\r\n",
-        "POST /api/sessions HTTP/1.1\r\n" + HOST + "Transfer-Encoding: chunked\r\nContent-Length: 2\r\nConnection: close\r\n\r\nzz\r\n",
+        "POST /api/sessions HTTP/1.1\r\n" + HOST
+        + "Transfer-Encoding: chunked\r\nContent-Length: 2\r\nConnection: close\r\n\r\nzz\r\n",
         "GET /%zz%ff HTTP/1.1\r\n" + HOST + "Connection: close\r\n\r\n",
         "GET " + "/a" * 9000 + " HTTP/1.1\r\n" + HOST + "Connection: close\r\n\r\n",
         "GET /api/sessions HTTP/1.1\r\n" + HOST + "X: 1\r\n" * 200 + "Connection: close\r\n\r\n",
