@@ -200,7 +200,8 @@ def test_what_no_simulation_can_do_is_a_4xx(served: Running) -> None:
         ("/api/command", {"drone_name": "x", "command_type": "explode"}),
         ("/api/spawn", {"type": "submarine"}), ("/api/spawn", {"name": "../x"}), ("/api/start", {"duration": 0}),
         ("/api/start", {"duration": -5}), ("/api/start", {"drones": {"submarine": 1}}),
-        ("/api/start", {"weather": "x"}), ("/api/start", {"session_id": "nothing"}), ("/api/weather", {"condition": "hail"}), ("/api/buildings/load", []),
+        ("/api/start", {"weather": "x"}), ("/api/start", {"session_id": "nothing"}),
+        ("/api/weather", {"condition": "hail"}), ("/api/buildings/load", []),
     ):  # fmt: skip
         reply = served.client.post(path, json=body)
         assert 400 <= reply.status_code < 500 and reply.json()["detail"], (path, body, reply.text)
