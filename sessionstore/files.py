@@ -98,9 +98,9 @@ def read(path: AnyPath) -> tuple[bytes, os.stat_result]:
 # ---------------------------------------------------------------- single steps
 
 
-def _open_new(path: AnyPath) -> int:
+def _open_new(path: AnyPath, mode: int = 0o666) -> int:
     note("open", path)
-    return os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | NOFOLLOW | CLOEXEC | BINARY, 0o666)
+    return os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | NOFOLLOW | CLOEXEC | BINARY, mode)
 
 
 def open_to_append(path: AnyPath, *, durable: bool) -> int:
@@ -216,15 +216,18 @@ def put(path: AnyPath, data: bytes, *, sync: bool = True) -> os.stat_result:
     return status
 
 
-def create(path: AnyPath, data: bytes, *, sync: bool = True) -> os.stat_result:
+def create(path: AnyPath, data: bytes, *, sync: bool = True, mode: int = 0o666) -> os.stat_result:
     """Write a new file that must not exist yet; its directory is for the caller to sync.
+
+    Args:
+        mode: who may read it (0o600 for secrets), less what the umask takes.
 
     Raises:
         FileExistsError: nothing changed.
         StoreUnusable: nothing changed, the file is removed again.
     """
     try:
-        descriptor = _open_new(path)
+        descriptor = _open_new(path, mode)
     except (FileExistsError, FileNotFoundError):
         raise
     except OSError as error:

@@ -15,7 +15,7 @@ FLOORS = [
     {"schemas", "documents", "streams"},
     {"motion"},
     {"session"},
-    {"recorder"},
+    {"recorder", "replay"},
     {"index"},
     {"claims", "trash"},
     {"catalog"},

@@ -1,0 +1,54 @@
+"""``sessionstore serve``: the HTTP API, the web page and the live simulation on one port.
+
+Not here: what is served (server).
+"""
+
+from __future__ import annotations
+
+import click
+
+from sessionstore.cli.options import open_store, store_options
+
+DEFAULT_PORT = 5007
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Where to listen.")
+@click.option("--port", type=click.IntRange(1, 65535), default=DEFAULT_PORT, show_default=True, help="Which port.")
+@click.option(
+    "--token", envvar="SESSIONSTORE_TOKEN", metavar="TEXT", help="What callers must show (SESSIONSTORE_TOKEN)."
+)
+@click.option(
+    "--token-file", type=click.Path(dir_okay=False), metavar="FILE", help="A file with the token; made when missing."
+)
+@click.option("--allow-host", "hosts", multiple=True, metavar="NAME[:PORT]", help="A further name of this server.")
+@click.option("--allow-origin", "origins", multiple=True, metavar="URL", help="A page of another origin that may call.")
+@store_options
+def serve(
+    folder: str | None,
+    index: str | None,
+    host: str,
+    port: int,
+    token: str | None,
+    token_file: str | None,
+    hosts: tuple[str, ...],
+    origins: tuple[str, ...],
+) -> None:
+    """Serve the store and the live simulation over HTTP (needs the extra `api`).
+
+    Only this machine is served unless --host says otherwise, and then only with a token.
+    """
+    try:
+        from sessionstore.server.context import Settings
+        from sessionstore.server.serve import serve, token_from
+    except ModuleNotFoundError as error:
+        raise click.ClickException(f"{error.name} is missing: pip install 'sessionstore[api]'") from error
+    from pathlib import Path
+
+    if token_file is not None:
+        token = token_from(Path(token_file))
+    settings = Settings(host, port, token or None, hosts, tuple(origin.rstrip("/") for origin in origins))
+    with open_store(folder, index) as store:
+        shown = f"[{host}]" if ":" in host else host
+        click.echo(f"http://{shown}:{port}  (store {store.root.path}; Ctrl-C ends)", err=True)
+        serve(store, settings)

@@ -1,0 +1,123 @@
+"""What a route is: method, path, schemas and a plain function from a :class:`Call` to a :class:`Reply`.
+
+Handlers know nothing of HTTP libraries and run in worker threads, so that a slow disk stops nobody else. What they
+get has been validated; what they raise becomes a problem (errors). The same table makes the routes and the OpenAPI.
+Not here: reading requests and sending replies (app), checks of origin and token (security).
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from marshmallow import Schema
+
+from sessionstore.errors import InvalidQuery
+
+if TYPE_CHECKING:
+    from sessionstore.server.context import Context
+
+JSON = "application/json"
+NDJSON = "application/x-ndjson"
+MAX_BODY_BYTES = 1 << 20
+_GZIP_FROM_BYTES = 1400  # what fits one network packet does not get quicker
+_GZIP_LEVEL = 4
+encode = msgspec.json.Encoder(enc_hook=str).encode
+
+
+@dataclass(slots=True)
+class Call:
+    """One request, validated: path parameters, query, body (None when none was sent) and headers."""
+
+    context: Context
+    path: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, Any] = field(default_factory=dict)
+    body: Any = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Reply:
+    """Bytes to be sent; with an etag, a client that has them already gets 304 instead."""
+
+    body: bytes
+    status: int = 200
+    content_type: str = JSON
+    etag: str | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    packed: bytes | None = None
+
+    def pack(self) -> None:
+        """Compress the body, once, when that is worth it; done in the worker thread."""
+        if self.packed is None and len(self.body) >= _GZIP_FROM_BYTES and "content-encoding" not in self.headers:
+            self.packed = gzip.compress(self.body, _GZIP_LEVEL, mtime=0)
+
+
+@dataclass(slots=True)
+class Stream:
+    """A reply that is made while it is sent; a plain iterator is advanced in worker threads."""
+
+    parts: AsyncIterator[bytes] | Iterator[bytes]
+    content_type: str
+    headers: dict[str, str] = field(default_factory=dict)
+    status: int = 200
+
+
+Handler = Callable[[Call], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One route; ``handler`` is a function (run in a thread) or a coroutine function."""
+
+    method: str
+    path: str
+    handler: Handler
+    summary: str
+    tag: str
+    query: Schema | None = None
+    body: Schema | None = None
+    body_optional: bool = True
+    raw_body: bool = False  # the body is any JSON document, checked by the handler
+    max_body: int = MAX_BODY_BYTES
+    reply: Schema | None = None
+    status: int = 200
+    content_type: str = JSON
+    problems: tuple[int, ...] = ()
+    description: str = ""
+
+    @property
+    def name(self) -> str:
+        """The operationId."""
+        return self.handler.__name__
+
+
+def json_reply(value: Any, status: int = 200, etag: str | None = None, **headers: str) -> Reply:
+    """Return plain data as JSON."""
+    return Reply(encode(value), status, JSON, etag, dict(headers))
+
+
+def content_etag(body: bytes) -> str:
+    """Return an entity tag made of the content itself."""
+    return f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
+
+
+def split_names(text: str | None) -> list[str] | None:
+    """Return the items of a comma-separated list; None for none given."""
+    if text is None:
+        return None
+    return [item for item in (part.strip() for part in text.split(",")) if item]
+
+
+def pick(rows: list[dict[str, Any]], wanted: list[str] | None, allowed: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Return only the wanted fields of each row. Raises: InvalidQuery: a field that there is not."""
+    if wanted is None:
+        return rows
+    unknown = [name for name in wanted if name not in allowed]
+    if unknown:
+        raise InvalidQuery(f"there is no field {unknown[0]!r} (there are {', '.join(sorted(allowed))})")
+    return [{name: row[name] for name in wanted if name in row} for row in rows]

@@ -1,0 +1,21 @@
+"""Every operation of the API, in the order in which addresses are tried.
+
+Not here: what they do (the modules named here).
+"""
+
+from __future__ import annotations
+
+from sessionstore.server import artifacts, health, openapi, replays, sessions
+from sessionstore.server.operations import Operation
+
+
+def all_operations() -> list[Operation]:
+    """Return all operations; those with literal paths stand before those with an id in the same place."""
+    found = [
+        *sessions.operations(),
+        *replays.operations(),
+        *artifacts.operations(),
+        *health.operations(),
+        *openapi.operations(),
+    ]
+    return sorted(found, key=lambda operation: "{" in operation.path)
