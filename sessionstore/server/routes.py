@@ -5,7 +5,7 @@ Not here: what they do (the modules named here).
 
 from __future__ import annotations
 
-from sessionstore.server import artifacts, health, openapi, replays, sessions
+from sessionstore.server import artifacts, filters, health, openapi, replays, sessions, tracks
 from sessionstore.server.operations import Operation
 
 
@@ -13,7 +13,9 @@ def all_operations() -> list[Operation]:
     """Return all operations; those with literal paths stand before those with an id in the same place."""
     found = [
         *sessions.operations(),
+        *filters.operations(),
         *replays.operations(),
+        *tracks.operations(),
         *artifacts.operations(),
         *health.operations(),
         *openapi.operations(),
