@@ -5,7 +5,7 @@ Not here: what they do (the modules named here).
 
 from __future__ import annotations
 
-from sessionstore.server import artifacts, filters, health, openapi, replays, sessions, tracks
+from sessionstore.server import artifacts, charts, filters, health, openapi, replays, sessions, tracks
 from sessionstore.server.operations import Operation
 
 
@@ -16,6 +16,7 @@ def all_operations() -> list[Operation]:
         *filters.operations(),
         *replays.operations(),
         *tracks.operations(),
+        *charts.operations(),
         *artifacts.operations(),
         *health.operations(),
         *openapi.operations(),

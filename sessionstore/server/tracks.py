@@ -20,6 +20,7 @@ from sessionstore.session import Session
 TAG = "replay"
 DEFAULT_POINTS = 300
 _MOST_MESSAGES = 20_000
+_MOST_BYTES = 4 << 20  # a player waits for this: beyond, moments are sampled by seeking
 
 
 class TrackQuery(schemas.Strict):
@@ -38,9 +39,9 @@ class TrackQuery(schemas.Strict):
 class TrackReply(Schema):
     """Columns for each drone: t, p (x, y, z one behind the other), yaw, battery, mode as [index, mode] changes."""
 
-    start = fields.Number(required=True)
-    end = fields.Number(required=True)
-    max_time = fields.Number(required=True)
+    start = fields.Float(required=True)
+    end = fields.Float(required=True)
+    max_time = fields.Float(required=True)
     drones = fields.Dict(required=True)
 
 
@@ -63,7 +64,7 @@ def tracks(
 ) -> dict[str, Any]:
     """Return the columns of every drone between two moments. Raises: InvalidQuery."""
     reader = Replay(session)
-    window = reader.window(start_s, end_s, None, split_names(drones), points)
+    window = reader.window(start_s, end_s, None, split_names(drones), points, _MOST_BYTES)
     columns = {name: columns_of(history) for name, history in window.history.items()}
     for name, levels in _signal(session, window.start_s, window.end_s).items():
         if name in columns:
