@@ -34,17 +34,18 @@ _HOMES = {
 }
 
 
-def open(folder: str | Path | None = None, index: str | None = None) -> SessionStore:
+def open(folder: str | Path | None = None, index: str | None = None, force: bool = False) -> SessionStore:
     """Return the store in a folder (by default SESSIONSTORE_DIR, the nearest store at or above, ./training_sessions).
 
     Args:
         index: the URL of the index engine (``journal:`` by default).
+        force: write even to a file system whose locks cannot be trusted.
 
     Raises: NewerFormat, Corrupt: what is there was not touched.
     """
     from sessionstore.store import SessionStore
 
-    return SessionStore(folder, index)
+    return SessionStore(folder, index, force)
 
 
 def __getattr__(name: str) -> Any:

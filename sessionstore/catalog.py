@@ -106,11 +106,24 @@ class Catalog:
                 return self.index.find(tree, interrupted)
             rows = {row.session_id: row for row in self.index.find()}
         except Corrupt:
-            self.rebuild()
-            rows = {row.session_id: row for row in self.index.find()}
-            fresh, gone = [], set()
+            return self._select_after_damage(tree)
         except IndexUnavailable:
             rows, fresh, gone = {}, list(self.read_rows(self.root.session_ids())), set()
+        return self._answer(rows, fresh, gone, tree)
+
+    def _select_after_damage(self, tree: Filter | None) -> list[SessionRow]:
+        """Make a damaged index anew, and answer from the folders where that cannot be done either."""
+        try:
+            self.rebuild()
+            rows = {row.session_id: row for row in self.index.find()}
+        except (NotApplied, OutcomeUnknown):
+            rows = {row.session_id: row for row in self.read_rows(self.root.session_ids())}
+        return self._answer(rows, [], set(), tree)
+
+    def _answer(
+        self, rows: dict[str, SessionRow], fresh: list[SessionRow], gone: set[str], tree: Filter | None
+    ) -> list[SessionRow]:
+        """Return the rows that fit, without the help of the index."""
         # The index cannot be written (a read-only disk, an engine that is away): the answer is right all the same.
         rows.update((row.session_id, row) for row in fresh)
         found = [row for name, row in rows.items() if name not in gone]
@@ -143,7 +156,7 @@ class Catalog:
         Raises: Corrupt, IndexUnavailable: of the index; StoreUnusable: the folder cannot be read.
         """
         stamps, on_disk = self.index.stamps(), self.root.session_ids()
-        stale = on_disk - stamps.keys()
+        stale = {name for name in on_disk - stamps.keys() if self._is_session(name)}
         if verify:
             stale.update(name for name, stamp in stamps.items() if name in on_disk and self._stamp_of(name) != stamp)
         lost = {name for name in stamps.keys() - on_disk if stamps[name] != _NO_FILE}
@@ -162,6 +175,10 @@ class Catalog:
         except (NotApplied, OutcomeUnknown):
             return fresh, gone
         return [], set()
+
+    def _is_session(self, name: str) -> bool:
+        """Whether an unknown folder is one of ours: it has a record, or its name begins like an id."""
+        return names.stamp_of(name) is not None or os.path.lexists(self.root.folder(name) / DOCUMENT)
 
     def _stamp_of(self, session_id: str) -> tuple[int, int]:
         try:

@@ -37,7 +37,7 @@ def parse(data: bytes, path: str) -> Any:
     if not text.strip("\0 \t\r\n"):
         raise Corrupt("the file is empty" if not text else "the file holds only blanks or zeros", path, 0, 1, 1)
     try:
-        value = json.loads(text, object_pairs_hook=_no_duplicates, parse_constant=_no_constants)
+        value = json.loads(text, object_pairs_hook=_no_duplicates, parse_constant=_no_constants, parse_float=_finite)
     except json.JSONDecodeError as error:
         raise Corrupt(error.msg, path, error.pos, error.lineno, error.colno) from error
     except RecursionError as error:
@@ -73,6 +73,13 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constants(word: str) -> None:
     raise _Refused(f"{word} is not JSON", word)
+
+
+def _finite(word: str) -> float:
+    number = float(word)
+    if math.isinf(number):
+        raise _Refused(f"{word} is beyond what a number can hold", word)
+    return number
 
 
 def _last_place(text: str, word: str) -> tuple[int | None, int | None]:

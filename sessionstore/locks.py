@@ -3,7 +3,7 @@
 :class:`Locks` gives the store lock and one of 256 session locks, as lock files that are never deleted and never
 taken for stale; :func:`lock_descriptor` locks an append-only file by its own descriptor, a hundred times cheaper.
 Lock order: store, then one session, then the index or a stream; never the other way, never two sessions.
-Not here: which operation needs which lock (store), file systems whose locks cannot be trusted (care).
+Not here: which operation needs which lock (store), file systems whose locks cannot be trusted (filesystem).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sessionstore import files
+from sessionstore import files, filesystem
 from sessionstore.errors import LockTimeout, StoreUnusable
 
 if TYPE_CHECKING:
@@ -32,9 +32,10 @@ class Locks:
     A fixed number of slots, since a lock file must never be deleted: one per session would pile up for ever.
     """
 
-    def __init__(self, folder: Path, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
+    def __init__(self, folder: Path, timeout_s: float = DEFAULT_TIMEOUT_S, force: bool = False) -> None:
         self._folder = folder
         self._timeout_s = timeout_s
+        self._force = force  # use a file system whose locks cannot be trusted all the same
         self._known: dict[str, BaseFileLock] = {}
 
     def store(self) -> contextlib.AbstractContextManager[None]:
@@ -66,6 +67,7 @@ class Locks:
         if lock is None:
             from filelock import FileLock
 
+            filesystem.refuse_unsafe(self._folder, self._force)
             files.make_dirs(self._folder)
             path = self._folder / (name + ".lock")
             # A soft lock outlives its holder's crash, so a file system without flock is refused instead.

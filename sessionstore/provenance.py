@@ -16,6 +16,7 @@ from functools import lru_cache
 from typing import Any
 
 _SECRET = re.compile(r"(?i)(token|password|passwd|secret|api-?key)")
+_LOGIN = re.compile(r"(://[^/@\s:]*:)[^@\s]*@")  # postgresql://user:password@host
 _GIT_TIMEOUT_S = 2.0
 
 
@@ -42,6 +43,7 @@ def _masked(arguments: list[str]) -> list[str]:
     for argument in arguments:
         name, equals, _ = argument.partition("=")
         secret = bool(_SECRET.search(name)) and argument.startswith("-")
+        argument = _LOGIN.sub(r"\1***@", argument)
         shown.append("***" if hide_next else f"{name}=***" if secret and equals else argument)
         hide_next = secret and not equals
     return [text.encode("utf-8", "replace").decode() for text in shown]

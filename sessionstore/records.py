@@ -40,6 +40,8 @@ _MOVES = {
     "stopped": set[str](),
     "failed": set[str](),
 }
+#: Counts stay below 2**53, where every JSON reader is exact.
+MAX_COUNT = 1 << 53
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 
 
@@ -241,6 +243,11 @@ class SessionRow(msgspec.Struct, omit_defaults=True, gc=False):
     problem: str | None = None  # why the record cannot be read, for the rows that stand for a broken session
     owner: Owner | None = None
     metadata: msgspec.Raw = msgspec.Raw(b"{}")
+    # Answered when an index that several hosts share is read, never stored:
+    host: str | None = None  # None: in this store
+    store: str | None = None  # the folder of the store on that host
+    openable: bool = True  # its folder can be reached from here
+    copies: list[str] = []  # host:folder of each copy, once there is one elsewhere
 
     def get(self, path: tuple[str, ...]) -> Any:
         """Return the value under a path of the filter language, or :data:`~sessionstore.query.MISSING`."""
@@ -279,7 +286,7 @@ FILTER_ALIASES = {
 
 def to_row(record: SessionRecord, status: os.stat_result) -> SessionRow:
     """Return the row that mirrors a record in a file of this size and time."""
-    totals = {**record.progress, **record.performance_metrics.get("totals", {})}
+    totals = {**record.progress, **_mapping(record.performance_metrics.get("totals"))}
     kinds: dict[str, int] = {}
     for drone in record.drones:
         kind = str(drone.get("kind", "drone"))
@@ -292,7 +299,7 @@ def to_row(record: SessionRecord, status: os.stat_result) -> SessionRow:
         points=_number(totals.get("points"), int),
         distance_m=_number(totals.get("distance_m"), float),
         windows_cleaned=_number(totals.get("windows_cleaned"), int),
-        owner=msgspec.convert(record.owner, Owner) if record.owner and record.status in ("running", "paused") else None,
+        owner=_owner(record.owner) if record.status in ("running", "paused") else None,
         metadata=msgspec.Raw(msgspec.json.encode(record.metadata)),
         **{name: getattr(record, name) for name in _COPIED},
     )
@@ -306,4 +313,18 @@ _COPIED = tuple(
 
 
 def _number(value: Any, kind: type[int] | type[float]) -> Any:
-    return kind(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    """Return a figure that somebody may have edited, or None when it is none."""
+    usable = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < MAX_COUNT
+    return kind(value) if usable else None
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _owner(facts: dict[str, Any] | None) -> Owner:
+    """Return who records; a stranger when that is not said or not readable, so that only the beat decides."""
+    try:
+        return msgspec.convert(facts or {}, Owner)
+    except msgspec.ValidationError:
+        return Owner()

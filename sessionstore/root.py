@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from sessionstore import files, jsontext, names
+from sessionstore import files, filesystem, jsontext, names
 from sessionstore.errors import Corrupt, NewerFormat, StoreUnusable
 from sessionstore.locks import DEFAULT_TIMEOUT_S, Locks
 
@@ -49,16 +49,21 @@ def resolve(folder: str | Path | None = None) -> Path:
 
 
 class StoreRoot:
-    """The paths and locks of one store."""
+    """The paths and locks of one store.
 
-    def __init__(self, path: Path, lock_timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
+    Args:
+        force: write even where locks cannot be trusted (see :mod:`sessionstore.filesystem`).
+    """
+
+    def __init__(self, path: Path, lock_timeout_s: float = DEFAULT_TIMEOUT_S, force: bool = False) -> None:
         self.path = path
+        self.force = force
         self.private = path / PRIVATE
         self.staging = self.private / "staging"
         self.trash = self.private / "trash"
         self.claims = self.private / "claims"
         self.quarantine_folder = self.private / "quarantine"
-        self.locks = Locks(self.private / "locks", lock_timeout_s)
+        self.locks = Locks(self.private / "locks", lock_timeout_s, force)
         self._prepared = False
 
     def __repr__(self) -> str:
@@ -73,10 +78,11 @@ class StoreRoot:
 
         Raises:
             NewerFormat, Corrupt: the store was left alone.
-            StoreUnusable: the place cannot be written.
+            StoreUnusable: the place cannot be written; UnsafeFilesystem: or must not be.
         """
         if self._prepared and self.private.is_dir():
             return
+        filesystem.refuse_unsafe(self.path, self.force)
         try:
             for each in (self.staging, self.trash, self.claims, self.quarantine_folder):
                 files.make_dirs(each)

@@ -12,7 +12,7 @@ from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
 from sessionstore import names
 from sessionstore.errors import InvalidName, InvalidRecord
-from sessionstore.records import STATUSES, instant
+from sessionstore.records import MAX_COUNT, STATUSES, instant
 
 
 def _instant(value: str) -> None:
@@ -52,7 +52,7 @@ def _seconds() -> fields.Field[Any]:
 
 
 def _count() -> fields.Field[Any]:
-    return fields.Integer(strict=True, validate=validate.Range(min=0))
+    return fields.Integer(strict=True, validate=validate.Range(min=0, max=MAX_COUNT))
 
 
 def _vector() -> fields.Field[Any]:
@@ -73,7 +73,7 @@ class RecordSchema(Schema):
     uuid = fields.String(required=True, validate=_uuid)
     session_name = fields.String(allow_none=True, validate=_typed_name)
     format = fields.Integer(strict=True, required=True, validate=validate.Range(min=1))
-    rev = fields.Integer(strict=True, required=True, validate=validate.Range(min=1))
+    rev = fields.Integer(strict=True, required=True, validate=validate.Range(min=1, max=MAX_COUNT))
     tags = fields.List(fields.String(validate=validate.Length(min=1, max=200)), validate=validate.Length(max=100))
     notes = fields.String()
     status = fields.String(required=True, validate=validate.OneOf(STATUSES))

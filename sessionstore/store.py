@@ -38,12 +38,13 @@ class SessionStore:
     Args:
         folder: the root; see :func:`sessionstore.root.resolve` for the default.
         index: the URL of the index engine; by default what format.json says, else the journal.
+        force: write even to a file system whose locks cannot be trusted (also by SESSIONSTORE_FORCE=1).
     """
 
-    def __init__(self, folder: str | Path | None = None, index: str | None = None) -> None:
-        self.root = StoreRoot(resolve(folder))
+    def __init__(self, folder: str | Path | None = None, index: str | None = None, force: bool = False) -> None:
+        self.root = StoreRoot(resolve(folder), force=force)
         settings = self.root.settings() or {}
-        self.index: SessionIndex = open_index(index or settings.get("index"), self.root.path)
+        self.index: SessionIndex = open_index(index or settings.get("index"), self.root.path, self.root.quarantine)
         self.catalog = Catalog(self.root, self.index)
         self._swept = False
 
@@ -167,7 +168,7 @@ class SessionStore:
         """
         if names.is_session_folder_name(key) and (self.root.folder(key) / DOCUMENT).is_file():
             return self.catalog.session(key)
-        rows = self.find(verify=False) if key != "latest" else self.find(limit=1)
+        rows = self.find(limit=1 if key == "latest" else None)
         tests = (
             lambda row: row.session_name == key,
             lambda row: row.uuid == key,
@@ -241,9 +242,18 @@ class SessionStore:
         return sorted(trash.entries(self.root), key=lambda entry: entry.entry_id, reverse=True)
 
     def empty_trash(self, older_than_s: float = 0.0) -> list[TrashEntry]:
-        """Remove for good what was deleted at least so many seconds ago; return what was removed."""
+        """Remove for good what was deleted at least so many seconds ago; return what was removed.
+
+        Raises: IndexUnavailable, LockTimeout, StoreUnusable, OutcomeUnknown: what is left can still be restored.
+        """
+        self.root.prepare()
         with self.root.locks.store():
-            return trash.empty(self.root, older_than_s, time.time())
+            due = trash.older_than(self.root, older_than_s, time.time())
+            # First the rows, durably: one that outlived its trash entry would be listed as a missing session.
+            self.index.remove({entry.session_id for entry in due})
+            for entry in due:
+                trash.discard(self.root, entry.folder.parent)
+        return due
 
 
 def _numbered(rows: Iterable[dict[str, Any]]) -> dict[str, Any]:

@@ -42,11 +42,16 @@ class Line:
 
 @dataclass(slots=True)
 class Damage:
-    """A line that cannot be used, and why; its bytes are still there."""
+    """A line that cannot be used, and why; its bytes are still there.
+
+    ``whole`` ones parse: what is wrong is their place (``expected`` is the number that should stand there).
+    """
 
     offset: int
     end: int
     reason: str
+    whole: bool = False
+    expected: int | None = None
 
 
 @dataclass(slots=True)
@@ -59,6 +64,7 @@ class StreamCheck:
     first_t_s: float | None = None
     last_t_s: float | None = None
     torn_bytes: int = 0
+    good_end: int = 0  # where the last usable line ends: what lies behind it, a crash or a hand left there
     damaged: list[Damage] = field(default_factory=list)
 
     @property
@@ -316,10 +322,12 @@ class Tape:
             line = _numbered(found, before)
             expected = before.n + 1 if before else 0
             if line.n != expected and line.verified and not self._behind_damage(result, before):
-                result.damaged.append(Damage(line.offset, line.end, f"number {line.n} where {expected} was expected"))
+                reason = f"number {line.n} where {expected} was expected"
+                result.damaged.append(Damage(line.offset, line.end, reason, whole=True, expected=expected))
             if before and line.t_s < before.t_s:
-                result.damaged.append(Damage(line.offset, line.end, f"sim_time goes back to {line.t_s} s"))
-            before = line
+                reason = f"sim_time goes back to {line.t_s} s"
+                result.damaged.append(Damage(line.offset, line.end, reason, whole=True))
+            before, result.good_end = line, line.end
             result.lines += 1
             result.unverified += not line.verified
             result.first_t_s = line.t_s if result.first_t_s is None else result.first_t_s

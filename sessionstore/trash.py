@@ -22,6 +22,8 @@ from sessionstore.root import StoreRoot
 
 #: A creator needs milliseconds; what is this old in staging belongs to one that died.
 _ABANDONED_S = 600.0
+#: What is called so in staging is being removed, and nobody's any more.
+_DEAD = "dead-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,19 +95,34 @@ def bring_back(root: StoreRoot, key: str) -> TrashEntry:
     return entry
 
 
-def empty(root: StoreRoot, older_than_s: float, now: float) -> list[TrashEntry]:
-    """Remove entries for good; return them. Raises: StoreUnusable: some may be gone, the rest is still listed."""
-    removed = []
-    for entry in list(entries(root)):
-        if now - entry.deleted_at.timestamp() >= older_than_s:
-            files.remove_tree(entry.folder.parent)
-            removed.append(entry)
-    return removed
+def older_than(root: StoreRoot, age_s: float, now: float) -> list[TrashEntry]:
+    """Return what was deleted at least so many seconds before ``now`` (epoch seconds)."""
+    return [entry for entry in entries(root) if now - entry.deleted_at.timestamp() >= age_s]
 
 
 def sweep_staging(root: StoreRoot) -> None:
-    """Remove what creators that died left behind."""
+    """Remove what creators that died left behind, and what a crash kept from being removed."""
     with contextlib.suppress(FileNotFoundError, StoreUnusable):
         for entry in list(os.scandir(root.staging)):
-            if time.time() - entry.stat(follow_symlinks=False).st_mtime > _ABANDONED_S:
+            if entry.name.startswith(_DEAD):
                 files.remove_tree(entry.path)
+            elif time.time() - entry.stat(follow_symlinks=False).st_mtime > _ABANDONED_S:
+                discard(root, Path(entry.path))
+
+
+def discard(root: StoreRoot, path: Path) -> None:
+    """Remove a folder for good: one rename takes it away whole, so that nobody ever finds, or is given, half of it.
+
+    A creator that was stopped for long and goes on finds its staging folder gone, and acknowledges nothing.
+
+    Raises: StoreUnusable, OutcomeUnknown: it is where it was, or gone; the rest of it is swept later.
+    """
+    dead = root.staging / f"{_DEAD}{path.name}"
+    try:
+        files.rename_new(path, dead)
+    except FileNotFoundError:
+        return  # somebody else was faster
+    except FileExistsError as error:
+        raise StoreUnusable(error.errno, "what is left of an earlier removal is in the way", str(dead)) from error
+    files.prove_renamed(path.parent, root.staging)
+    files.remove_tree(dead)

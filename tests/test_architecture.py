@@ -9,7 +9,7 @@ PACKAGE = Path(__file__).parents[1] / "sessionstore"
 #: From the ground up; a name covers the module or the whole folder, and modules of one floor do not know each other.
 FLOORS = [
     {"errors"},
-    {"names", "files", "jsontext"},
+    {"names", "files", "jsontext", "filesystem"},
     {"locks", "query"},
     {"appending", "root", "owner", "tape", "provenance", "records"},
     {"schemas", "documents", "streams"},
@@ -21,6 +21,7 @@ FLOORS = [
     {"claims", "trash"},
     {"catalog"},
     {"store"},
+    {"care"},
     {"boxes"},
     {"simulation"},
     {"server"},

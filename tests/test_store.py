@@ -250,6 +250,17 @@ def test_a_damaged_index_costs_nothing_but_a_rebuild(store: SessionStore, spoilt
         assert ids(again, "rev=2") == [made[1]]
 
 
+def test_a_torn_end_of_the_index_is_cut_by_the_next_write_and_kept_aside(store: SessionStore) -> None:
+    store.create("one")
+    index = store.root.path / "index.jsonl"
+    with index.open("ab") as stream:
+        stream.write(b'{"table":"sessions","id":12')
+    store.create("two")
+    assert all(json.loads(line) for line in index.read_bytes().splitlines())
+    assert [path.read_bytes() for path in store.root.quarantined()] == [b'{"table":"sessions","id":12']
+    assert len(ids(store)) == 2
+
+
 def test_another_store_sees_every_write_at_once(store: SessionStore) -> None:
     with sessionstore.open(store.root.path) as other:
         session = store.create("x")
@@ -427,6 +438,59 @@ def test_an_edit_that_does_not_hold_is_told_with_its_place_and_left_alone(
     assert path.read_bytes() == before
     path.write_text(path.read_text().replace(new, old))
     assert {row.status for row in store.find()} == {"created"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"owner": null', '"owner": {"pid": "x", "host": 5}'),
+        ('"performance_metrics": {}', '"performance_metrics": {"totals": [1]}'),
+        ('"progress": {}', '"progress": {"points": 1e300, "distance_m": "far"}'),
+        ('"drones": []', '"drones": [{"kind": 7}, {}]'),
+        ('"metadata": {}', '"metadata": {"n": 123456789012345678901234567890}'),
+    ],
+)
+def test_odd_but_valid_edits_stop_no_listing(store: SessionStore, old: str, new: str) -> None:
+    session = store.create("x")
+    session.update(status="running", owner=None)
+    edit(session, old, new)
+    assert [row.status for row in store.find()] == ["running"]
+    with sessionstore.open(store.root.path) as again:
+        assert [row.status for row in again.find("status=running")] == ["running"]
+    assert session.update(notes="still fine").notes == "still fine"
+
+
+@pytest.mark.parametrize("value", ["1e999", "NaN", "-Infinity", "9" * 5000])
+def test_numbers_that_no_reader_agrees_on_are_refused(store: SessionStore, value: str) -> None:
+    session = store.create("x")
+    edit(session, '"metadata": {}', f'"metadata": {{"n": {value}}}')
+    with pytest.raises(Corrupt):
+        _ = session.record
+
+
+def test_a_folder_that_is_no_session_is_not_listed_unless_it_is_named_like_one(store: SessionStore) -> None:
+    store.create("x")
+    (store.root.path / "plots").mkdir()
+    (store.root.path / "202611230001-old").mkdir()
+    rows = {row.session_id: row.problem for row in store.find("not name=x")}
+    assert list(rows) == ["202611230001-old"] and "session.json is missing" in str(rows["202611230001-old"])
+
+
+def test_the_index_stays_small_under_many_updates(store: SessionStore) -> None:
+    session = store.create("x")
+    index = store.root.path / "index.jsonl"
+    line = index.read_bytes()
+    index.write_bytes(line * 1500)
+    assert [row.session_id for row in store.find()] == [session.session_id]
+    assert index.read_bytes() == line
+
+
+def test_a_damaged_index_is_kept_aside_before_it_is_made_anew(store: SessionStore) -> None:
+    store.create("x")
+    (store.root.path / "index.jsonl").write_bytes(b"garbage\n")
+    with sessionstore.open(store.root.path) as again:
+        assert len(again.find()) == 1
+    assert [path.read_bytes() for path in store.root.quarantined()] == [b"garbage\n"]
 
 
 def test_missing_empty_unparsable_and_newer_are_four_answers(store: SessionStore) -> None:

@@ -28,6 +28,7 @@ COMMANDS = {
     "restore": ("trash:restore", "Bring a session back from the trash."),
     "trash": ("trash:trash", "List or empty the trash."),
     "rebuild": ("trash:rebuild", "Make the index anew from the folders."),
+    "doctor": ("care:doctor", "Check the store: what is wrong, why it matters, what mends it."),
     "serve": ("serve:serve", "Serve the HTTP API, the web page and the live simulation."),
     "completion": ("completion:completion", "Print the shell completion for bash, zsh or fish."),
 }

@@ -159,7 +159,7 @@ def _blocks(session: Session) -> list[str]:
 
 
 def _drone_table(record: SessionRecord) -> list[str]:
-    figures = record.performance_metrics.get("drones", {})
+    figures = record.performance_metrics.get("drones") or {}
     kinds = {str(drone.get("id", "?")): str(drone.get("kind", "-")) for drone in record.drones}
     rows = []
     for name in {**kinds, **figures}:

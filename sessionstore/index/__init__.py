@@ -3,9 +3,13 @@
 An index is a cache of the folders: it may be lost, late or wrong, and the store puts it right. What an engine promises
 is only that what was put is found, and that :meth:`SessionIndex.stamps` tells the truth about what it holds.
 
-    journal:                   index.jsonl in the store (the default)
-    journal:/path/index.jsonl  elsewhere
+    journal:                          index.jsonl in the store (the default)
+    journal:/path/index.jsonl         elsewhere
+    sqlite:                           index.sqlite in the store; sqlite:/path/file.db elsewhere
+    postgresql://user@host:5432/name  a server that many hosts share
 
+Others come from entry points of the group ``sessionstore.index_engines``: the name is the scheme, the object is called
+with (url, root) and returns a :class:`SessionIndex`. Settings in a URL: index.url.
 Not here: adopting folders, staleness, the computed status (store); the filter language (query).
 """
 
@@ -18,9 +22,11 @@ from typing import Any, Protocol
 from sessionstore.errors import InvalidQuery
 from sessionstore.query import Filter
 from sessionstore.records import SessionRow
+from sessionstore.streams import Quarantine
 
 #: Which state of its file a row mirrors: (size in bytes, mtime in ns).
 RowStamp = tuple[int, int]
+ENTRY_POINTS = "sessionstore.index_engines"
 
 
 class SessionIndex(Protocol):
@@ -31,12 +37,19 @@ class SessionIndex(Protocol):
         """The URL that opens this index again, without secrets."""
         ...
 
-    def put(self, rows: Iterable[SessionRow]) -> None:
-        """Insert or replace rows. Raises: IndexUnavailable, StoreUnusable, LockTimeout: the folders are untouched."""
+    def put(self, rows: Iterable[SessionRow], exact: bool = False) -> None:
+        """Insert or replace rows.
+
+        Args:
+            exact: the rows are what the folders hold now, whatever was there. Otherwise they are a writer's report,
+                and an engine that can tell may keep a higher revision of the same session that came in meanwhile.
+
+        Raises: IndexUnavailable, StoreUnusable, LockTimeout: the folders are untouched.
+        """
         ...
 
     def remove(self, session_ids: Iterable[str]) -> None:
-        """Remove rows; unknown ids are fine. Raises: as :meth:`put`."""
+        """Remove rows, durably; unknown ids are fine. Raises: as :meth:`put`, and OutcomeUnknown."""
         ...
 
     def replace_all(self, rows: Iterable[SessionRow]) -> None:
@@ -61,6 +74,10 @@ class SessionIndex(Protocol):
         """
         ...
 
+    def version(self) -> object:
+        """Return a value that differs from an earlier one once rows have changed. Raises: IndexUnavailable."""
+        ...
+
     def health(self) -> dict[str, Any]:
         """Return ``engine``, ``url`` and figures. Raises: IndexUnavailable, Corrupt."""
         ...
@@ -70,14 +87,59 @@ class SessionIndex(Protocol):
         ...
 
 
-def open_index(url: str | None, root: Path) -> SessionIndex:
-    """Return the engine that a URL names; nothing is made before the first write.
+def open_index(url: str | None, root: Path, quarantine: Quarantine | None = None) -> SessionIndex:
+    """Return the engine that a URL names; nothing is made, and no server is asked, before the first use.
 
-    Raises: InvalidQuery: no engine has this scheme.
+    An engine whose software is missing opens all the same and says so when it is used: it costs no session.
+
+    Args:
+        quarantine: keeps what a journal cuts off its torn end (by default beside it).
+
+    Raises: InvalidQuery: no engine has this scheme, or a setting in the URL is wrong.
     """
     from sessionstore.index.journal import JournalIndex
 
-    scheme, _, rest = (url or "journal:").partition(":")
+    text = url or "journal:"
+    scheme, _, rest = text.partition(":")
     if scheme == "journal":
-        return JournalIndex(Path(rest).expanduser().absolute() if rest else root / "index.jsonl")
-    raise InvalidQuery(f"no index engine is called {scheme!r} (there is journal:)")
+        return JournalIndex(Path(rest).expanduser().absolute() if rest else root / "index.jsonl", quarantine)
+    if scheme == "sqlite":
+        from sessionstore.index.sqlite import SqliteIndex
+        from sessionstore.index.url import parse_url
+
+        return SqliteIndex(parse_url(text), root)
+    if scheme in ("postgresql", "postgres"):
+        return _open_postgres(text, root)
+    return _open_foreign(scheme, text, root)
+
+
+def _open_postgres(url: str, root: Path) -> SessionIndex:
+    from sessionstore.index.url import parse_url, show_url
+
+    settings = parse_url(url)
+    try:
+        from sessionstore.index.postgres import PostgresIndex
+    except ImportError as error:
+        from sessionstore.index.absent import AbsentIndex
+
+        return AbsentIndex(show_url(url), f"needs pip install sessionstore[postgresql] ({error})")
+    return PostgresIndex(settings, url, root)
+
+
+def _open_foreign(scheme: str, url: str, root: Path) -> SessionIndex:
+    """Return an engine of a third party, which an entry point of the group :data:`ENTRY_POINTS` names by its scheme."""
+    from importlib.metadata import entry_points
+
+    found = {each.name: each for each in entry_points(group=ENTRY_POINTS)}
+    if scheme not in found:
+        known = ", ".join(f"{name}:" for name in ("journal", "sqlite", "postgresql", *sorted(found)))
+        raise InvalidQuery(f"no index engine is called {scheme!r} (there are {known})")
+    try:
+        factory = found[scheme].load()
+    except Exception as error:  # noqa: BLE001 whatever a plug-in does when imported, the session is recorded
+        from sessionstore.index.absent import AbsentIndex
+        from sessionstore.index.url import show_url
+
+        return AbsentIndex(show_url(url), f"the plug-in {found[scheme].value} failed: {type(error).__name__}: {error}")
+    engine: SessionIndex = factory(url, root)
+    return engine

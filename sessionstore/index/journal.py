@@ -24,7 +24,7 @@ import msgspec
 
 from sessionstore import files
 from sessionstore.appending import AppendFile
-from sessionstore.errors import Corrupt, IndexUnavailable, SessionGone
+from sessionstore.errors import Corrupt, IndexUnavailable, NotApplied, OutcomeUnknown, SessionGone
 from sessionstore.index import RowStamp
 from sessionstore.query import Filter, matcher
 from sessionstore.records import SessionRow, as_interrupted
@@ -178,8 +178,11 @@ class Journal:
                 self._depth = 0
                 self._file.unlock()
 
-    def append(self, changes: Iterable[Change]) -> None:
+    def append(self, changes: Iterable[Change], durable: bool = False) -> None:
         """Write changes as (table, id, raw document or ``null``), all with one write.
+
+        Args:
+            durable: wait for the disk, even in a journal that does not.
 
         Raises: LockTimeout, StoreUnusable: nothing was written; OutcomeUnknown: on a failed fsync.
         """
@@ -188,7 +191,7 @@ class Journal:
             return
         with self.exclusive():
             self._size = self._file.write(data, self._size)
-            if self._sync:
+            if self._sync or durable:
                 self._file.sync()
 
     def _cut_torn_end(self, size: int) -> int:
@@ -232,13 +235,10 @@ class Journal:
         with self.exclusive():
             files.put(self.path, b"".join(lines))  # who waits for the lock sees that the path has another file now
 
-    def set_aside(self) -> None:
-        """Move a damaged file into quarantine, whole; the next write begins a new one."""
+    def keep_aside(self) -> None:
+        """Keep the bytes of a damaged file in quarantine, before it is written anew; the tables are empty then."""
         with self._mutex:
-            with contextlib.suppress(FileNotFoundError):
-                self._quarantine(self.path, 0, files.read(self.path)[0])
-                files.remove(self.path)
-            self._file.close()
+            self._quarantine(self.path, 0, files.read(self.path)[0])
             self._start_over((0, 0))
 
     def close(self) -> None:
@@ -269,17 +269,17 @@ class JournalIndex:
         """``journal:`` and the path."""
         return f"journal:{self._journal.path}"
 
-    def put(self, rows: Iterable[SessionRow]) -> None:
-        """Append one line a row."""
+    def put(self, rows: Iterable[SessionRow], exact: bool = False) -> None:
+        """Append one line a row; the last one counts."""
         self._append((SESSIONS, doc_id_of(row.session_id), _encode(row)) for row in rows)
 
     def remove(self, session_ids: Iterable[str]) -> None:
-        """Append one line an id."""
-        self._append((SESSIONS, doc_id_of(session_id), _NO_DOCUMENT) for session_id in session_ids)
+        """Append one line an id, durably: a row that came back would outlive the folder and the trash."""
+        self._append(((SESSIONS, doc_id_of(session_id), _NO_DOCUMENT) for session_id in session_ids), durable=True)
 
-    def _append(self, changes: Iterable[Change]) -> None:
+    def _append(self, changes: Iterable[Change], durable: bool = False) -> None:
         try:
-            self._journal.append(changes)
+            self._journal.append(changes, durable)
         except SessionGone as error:
             raise IndexUnavailable(f"{self._journal.path}: the folder is gone") from error
 
@@ -287,8 +287,10 @@ class JournalIndex:
         """Write the file anew, ordered by creation: the same rows give the same bytes."""
         ordered = sorted(rows, key=_creation)
         with self._journal.exclusive():
-            with contextlib.suppress(Corrupt):  # only the other tables of this file are kept, if they can be read
+            try:
                 self._journal.refresh()
+            except Corrupt:
+                self._journal.keep_aside()
             others = {name: table for name, table in self._journal.tables.items() if name != SESSIONS}
             self._journal.rewrite({SESSIONS: {doc_id_of(row.session_id): _encode(row) for row in ordered}, **others})
 
@@ -324,14 +326,20 @@ class JournalIndex:
             "superseded": self._journal.garbage(),
         }
 
-    def compact(self) -> None:
-        """Drop what is superseded, ordered by creation as after a rebuild."""
-        with self._journal.exclusive():
-            self.replace_all(self._current())
+    def version(self) -> object:
+        """Return which file this is and how long: it only grows."""
+        try:
+            status = os.stat(self._journal.path, follow_symlinks=False)
+        except OSError:
+            return None
+        return status.st_dev, status.st_ino, status.st_size
 
-    def set_aside(self) -> None:
-        """Move a damaged index into quarantine."""
-        self._journal.set_aside()
+    def compact(self) -> None:
+        """Drop what is superseded, ordered by creation as after a rebuild. Raises: as :meth:`put`."""
+        with self._mutex, self._journal.exclusive():
+            self._journal.refresh()
+            self._decode()
+            self.replace_all(self._sorted)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -342,6 +350,9 @@ class JournalIndex:
         with self._mutex:
             if self._journal.refresh() or not self._sorted:
                 self._decode()
+                if self._journal.garbage() > _GARBAGE_LINES + len(self._sorted):
+                    with contextlib.suppress(NotApplied, OutcomeUnknown):  # not needed for a right answer
+                        self.compact()
             return self._sorted
 
     def _decode(self) -> None:

@@ -5,19 +5,21 @@ Not here: what they do (the modules named here).
 
 from __future__ import annotations
 
-from sessionstore.server import artifacts, charts, filters, health, openapi, replays, sessions, tracks
+from sessionstore.server import artifacts, charts, filters, health, openapi, replays, sessions, simulation, tracks
 from sessionstore.server.operations import Operation
 
 
 def all_operations() -> list[Operation]:
     """Return all operations; those with literal paths stand before those with an id in the same place."""
     found = [
+        *simulation.session_operations(),
         *sessions.operations(),
         *filters.operations(),
         *replays.operations(),
         *tracks.operations(),
         *charts.operations(),
         *artifacts.operations(),
+        *simulation.operations(),
         *health.operations(),
         *openapi.operations(),
     ]

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 COMMAND_TYPES = ("move_to", "hover", "follow", "return", "resume", "spawn", "retire")
 FOLLOW_AT_M = 4.0  # chosen
+FOLLOW_ANEW_M = 10.0  # chosen: the leader's way after which the follower plans anew
 MOTIONLESS_S = 10.0  # chosen: a command whose drone does not move for so long has failed
 
 
@@ -133,8 +134,8 @@ def _carry_out(fleet: Fleet, drone: Drone, command: Command) -> Behaviour:
                 yield
         if command.status == "applied":
             command.note(fleet, "done")
-    except NoPath as error:
-        command.note(fleet, "failed", str(error))
+    except (NoPath, CommandRefused) as error:
+        command.note(fleet, "failed", getattr(error, "reason", str(error)))
     finally:
         if command.status == "applied":
             command.note(fleet, "failed", f"broken off: {fleet.why_dropped.get(drone.id, 'the run ended')}")
@@ -164,14 +165,21 @@ def _follow(fleet: Fleet, drone: Drone, command: Command) -> Behaviour:
         return
     seconds = command.args.get("duration_s")
     until_s = fleet.t_s + float(seconds) if isinstance(seconds, int | float) else float("inf")
-    drone.mode = "flying"
     while leader.active and fleet.t_s < until_s:
-        if drone.distance_to(leader.position) > FOLLOW_AT_M + 1.0:
-            try:
-                drone.go(fleet.plan(drone, _beside(leader, drone)))
-            except NoPath as error:
-                fleet.event("no_path", str(error), level="warning", drone=drone.id)
-        yield from wait(1.0)
+        if drone.distance_to(leader.position) <= FOLLOW_AT_M + 1.0:
+            yield from wait(1.0)
+            continue
+        seen_at = leader.position
+        try:
+            for _ in fly_to(fleet, drone, _beside(leader, drone)):
+                if leader.distance_to(seen_at) > FOLLOW_ANEW_M or fleet.t_s >= until_s:
+                    break  # the leader has gone elsewhere meanwhile
+                yield
+        except NoPath as error:
+            fleet.event("no_path", str(error), level="warning", drone=drone.id)
+            yield from wait(2.0)
+        yield
+    drone.halt()
 
 
 def _beside(leader: Drone, follower: Drone) -> Vec3:

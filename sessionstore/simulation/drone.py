@@ -65,6 +65,7 @@ class Drone:
         self.path: list[Vec3] = []
         self.speed_mps = kind.cruise_mps
         self.brake = False
+        self.interrupted = False  # it has to stop and plan anew
         self.blocked_ticks = 0
         self.still_ticks = 0
         self.blocked_by: Drone | None = None

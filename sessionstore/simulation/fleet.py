@@ -105,6 +105,10 @@ class Fleet:
         sense(self)
         self._collect()
 
+    def open_tape(self) -> None:
+        """Record where everybody is before the first tick."""
+        self.out["motion_history"] = motion_lines(self)
+
     def later(self, delay_s: float, action: Callable[[], None]) -> None:
         """Do something at a coming tick."""
         heappush(self._due, (self.ticks + max(1, round(delay_s * TICK_HZ)), next(self._order), action))

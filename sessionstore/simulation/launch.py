@@ -59,3 +59,4 @@ def man_fleet(fleet: Fleet, scenario: Scenario, command_ids: Iterator[int] | Non
         raise ScenarioError(scenario.name, error.command, error.reason) from error
     for fault in scenario.faults:
         fleet.schedule(fault)
+    fleet.open_tape()

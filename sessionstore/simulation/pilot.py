@@ -36,15 +36,19 @@ def fly_to(fleet: Fleet, drone: Drone, goal_m: Vec3, speed_mps: float | None = N
     """Fly to a point and stop there; take off first when the weather allows it.
 
     Raises:
-        NoPath: the drone has not moved.
+        NoPath: the drone hovers where it was, or where a building that it did not know of stopped it.
     """
     while drone.mode == "docked" and not fit_to_fly(fleet, drone):
         drone.activity = "waiting for weather"
         yield
-    path = fleet.plan(drone, goal_m)
-    drone.mode = "flying"
-    drone.go(path, speed_mps)
-    while drone.path:
+    drone.halt()
+    drone.interrupted = True
+    while drone.path or drone.interrupted:
+        # A path begins where the drone stands: planned at full speed, its first corner would be overshot.
+        if drone.interrupted and drone.speed == 0.0:
+            path = fleet.plan(drone, goal_m)
+            drone.interrupted, drone.mode = False, "flying"
+            drone.go(path, speed_mps)
         yield
 
 

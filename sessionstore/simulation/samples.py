@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def motion_lines(fleet: Fleet) -> list[dict[str, object]]:
     """All lines of this tick, in the order of the fleet."""
-    on_the_second = fleet.ticks % TICK_HZ == 0 or fleet.ticks == 1
+    on_the_second = fleet.ticks % TICK_HZ == 0
     lines = []
     for drone in fleet.drones:
         if drone.mode == "retired":

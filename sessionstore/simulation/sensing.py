@@ -1,18 +1,19 @@
 """Hidden buildings: known to the physics only, until a drone comes near enough to sense them.
 
-Then the planner knows them, and every way is planned anew. Not here: paths (navigation).
+Then the planner knows them, and who is on the way to one stops and plans anew. Not here: paths (navigation).
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sessionstore.simulation.errors import NoPath
+from sessionstore.simulation.navigation import PATH_MARGIN_M
 
 if TYPE_CHECKING:
     from sessionstore.simulation.fleet import Fleet
+    from sessionstore.simulation.world import Building
 
-SENSE_M = 15.0  # chosen; longer than any drone's way to brake. Scouts, with their LiDAR, see twice as far
+SENSE_M = 20.0  # chosen; longer than any drone's way to brake. Scouts, with their LiDAR, see twice as far
 
 
 def sense(fleet: Fleet) -> None:
@@ -27,16 +28,20 @@ def sense(fleet: Fleet) -> None:
                 message = f"{drone.id} sensed {building.name}"
                 data = {"drone": drone.id, "building": building.name}
                 fleet.event("hidden_building", message, level="warning", **data)
-                replan_all(fleet)
+                stop_in_front(fleet, building)
                 break
 
 
-def replan_all(fleet: Fleet) -> None:
-    """Give every flying drone a path that knows of all buildings; one without a way stops."""
+def stop_in_front(fleet: Fleet, building: Building) -> None:
+    """Let every drone whose way leads past the new building stop, and plan anew from there (pilot.fly_to)."""
     for drone in fleet.drones:
-        if drone.mode == "flying" and drone.path:
-            try:
-                drone.path = fleet.plan(drone, drone.path[-1])
-            except NoPath as error:
+        if drone.mode != "flying" or not drone.path:
+            continue
+        here = drone.position
+        for point in drone.path:
+            low = min(here[2], point[2])
+            if fleet.world.blockers(here[:2], point[:2], low, PATH_MARGIN_M, [building]):
                 drone.halt()
-                fleet.event("no_path", str(error), level="warning", drone=drone.id)
+                drone.interrupted = True
+                break
+            here = point

@@ -4,7 +4,6 @@ tension control.
 
 from __future__ import annotations
 
-from math import hypot
 from typing import TYPE_CHECKING
 
 from sessionstore.simulation.drone import Drone
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from sessionstore.simulation.fleet import Fleet
 
 ABOVE_ROOF_M = 3.5  # chosen
+REACH_M = 0.8 * LENGTH_M  # chosen: some tether is left to follow with
 FOLLOW_BEYOND_M = 3.0  # chosen: how far the climber may crawl aside before the lifeline follows
 
 
@@ -37,20 +37,22 @@ def lifeline(fleet: Fleet, drone: Drone) -> Behaviour:
         finally:
             fleet.supply.drop_tether(drone)
             fleet.supply.promised.discard(client.id)
+        yield from wait(1.0)
 
 
 def _above(client: Drone) -> Vec3 | None:
-    """Where to hover for a climber: out from the wall and above the roof, so that the tether hangs free."""
+    """Where to hover for a climber: out from the wall, above the roof where the tether is long enough."""
     if client.facade is None:
         return None
     x, y, _ = client.facade.off_wall(client.position, STANDOFF_M)
-    return (x, y, client.facade.building.roof_m + max(ABOVE_ROOF_M, PATH_MARGIN_M))
+    above_roof = client.facade.building.roof_m + max(ABOVE_ROOF_M, PATH_MARGIN_M)
+    return (x, y, min(above_roof, client.z + REACH_M))
 
 
 def _serve(fleet: Fleet, drone: Drone, client: Drone) -> Behaviour:
     while client.active and client.facade is not None:
         spot = _above(client)
-        if spot is None or hypot(*(spot[i] - client.position[i] for i in range(3))) > LENGTH_M:
+        if spot is None:
             return
         if drone.distance_to(spot) > (FOLLOW_BEYOND_M if drone.tether else 0.1):
             drone.activity = f"following {client.id}"

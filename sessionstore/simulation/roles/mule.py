@@ -32,6 +32,7 @@ def mule(fleet: Fleet, drone: Drone) -> Behaviour:
             yield from _serve(fleet, drone, client)
         finally:
             fleet.supply.end_call(drone, client)
+        yield
 
 
 def _serve(fleet: Fleet, drone: Drone, client: Drone) -> Behaviour:

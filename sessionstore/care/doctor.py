@@ -1,0 +1,77 @@
+"""The doctor: examines a store without writing a byte, and mends what can be mended when asked to.
+
+    report = examine("training_sessions")              every document and stream, with checksum and sequence
+    report = examine("training_sessions", deep=False)  what changed since the index saw it, and open runs: 2 s at 10,000
+
+Not here: the single checks (ground, folders, listing, leftovers), the repairs (repairs).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from sessionstore.care import folders, ground, leftovers, listing
+from sessionstore.care.findings import Finding, Report, worst_first
+from sessionstore.care.patient import Patient
+from sessionstore.errors import Unreadable
+from sessionstore.index import open_index
+from sessionstore.root import StoreRoot, resolve
+
+#: Told (done, of) while sessions are being read.
+Progress = Callable[[int, int], None]
+
+
+def examine(
+    folder: str | Path | None = None,
+    index: str | None = None,
+    deep: bool = True,
+    progress: Progress | None = None,
+) -> Report:
+    """Return all that is wrong with a store, the worst first; nothing is written, whatever is found.
+
+    Args:
+        folder, index: as :func:`sessionstore.open`.
+        deep: read every document and stream; else only what the index has not seen yet, and open runs.
+
+    Raises: StoreUnusable: the folder itself cannot be listed.
+    """
+    begin = time.perf_counter()
+    patient = admit(folder, index, deep)
+    found = list(_checks(patient, progress or (lambda done, total: None)))
+    if patient.index is not None:
+        patient.index.close()
+    patient.report.findings = worst_first(found)
+    patient.report.seconds = time.perf_counter() - begin
+    return patient.report
+
+
+def admit(folder: str | Path | None, index: str | None, deep: bool) -> Patient:
+    """Return the store as a patient; one whose format cannot be read has no index."""
+    root = StoreRoot(resolve(folder))
+    patient = Patient(root, None, deep, Report(str(root.path), deep))
+    try:
+        settings = root.settings() or {}
+    except Unreadable:
+        return patient  # told by ground.check_format
+    patient.index = open_index(index or settings.get("index"), root.path)
+    return patient
+
+
+def _checks(patient: Patient, progress: Progress) -> Iterator[Finding]:
+    yield from ground.check_format(patient)
+    yield from ground.check_file_system(patient)
+    yield from ground.check_permission(patient)
+    yield from ground.check_space(patient)
+    if any(True for each in ground.check_format(patient) if each.code == "format-newer"):
+        return  # nothing below can be understood
+    patient.look()
+    yield from listing.check_index(patient)
+    for number, session_id in enumerate(sorted(patient.on_disk), 1):
+        yield from folders.check_folder(patient, session_id)
+        progress(number, len(patient.on_disk))
+    patient.report.sessions = len(patient.on_disk)
+    yield from listing.check_uuids(patient)
+    yield from ground.check_clock(patient)
+    yield from leftovers.check_leftovers(patient)

@@ -1,0 +1,200 @@
+"""What an examination says: one finding for each thing that is wrong, and the catalogue of all that can be.
+
+A finding names the place, the fact, why it matters and the command that mends it. ``error`` means that data is lost or
+at risk, ``warning`` that something will surprise somebody, ``info`` that it is worth knowing.
+Not here: finding (ground, folders, listing, leftovers), mending (repairs).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+Severity = Literal["error", "warning", "info"]
+SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One entry of the catalogue: how bad, why it matters, what mends it ({where} and {session} are filled in)."""
+
+    severity: Severity
+    why: str
+    mend: str
+    fixable: bool = False
+
+
+_FIX = "sessionstore doctor --fix"
+_EMPTY = "sessionstore trash empty"
+_BACK = "put it back, or edit the record"
+_UPGRADE = "pip install -U sessionstore"
+
+CATALOGUE: dict[str, Kind] = {
+    # ---- the ground
+    "format-newer": Kind("error", "an older version would misread it, so it is left alone", _UPGRADE),
+    "format-unreadable": Kind("error", "without it nobody knows how to read the store; it is refused", _FIX, True),
+    "filesystem-unsafe": Kind(
+        "error",
+        "locks may hold on one machine only: two writers would overwrite each other unnoticed",
+        "move the store to a local disk (SESSIONSTORE_FORCE=1 if only one host ever writes)",
+    ),
+    "filesystem-unknown": Kind(
+        "info", "nobody has judged whether its locks can be trusted", "keep the store to one host"
+    ),
+    "filesystem-read-only": Kind("info", "sessions can be read, not recorded", "mount it read-write"),
+    "not-writable": Kind("warning", "sessions can be read, not recorded or changed", "chmod u+rwX {where}"),
+    "space-low": Kind("warning", "a recorder that finds the disk full stops storing", _EMPTY),
+    "space-out": Kind("error", "nothing can be stored", _EMPTY),
+    "inodes-low": Kind("warning", "each session needs some files; without inodes none can be made", _EMPTY),
+    "clock-behind": Kind(
+        "warning", "new sessions would sort before old ones, and beats look fresh", "set the clock (timedatectl)"
+    ),
+    "time-ahead": Kind(
+        "warning", "a run that crashed would look alive until that moment", "set the clock, then: touch {where}"
+    ),
+    # ---- the index
+    "index-damaged": Kind("error", "listings rebuild it from the folders each time until it is mended", _FIX, True),
+    "index-away": Kind(
+        "warning",
+        "listings read the folders, which is slower; new rows are delivered later",
+        "start the engine",
+    ),
+    "index-behind": Kind("info", "the next listing reads the folder anew by itself", "sessionstore list", True),
+    "row-absent": Kind("info", "the next listing adopts the folder by itself", "sessionstore list", True),
+    "folder-missing": Kind(
+        "warning",
+        "it was removed by hand, or its disk is not mounted; the row is all that is left",
+        "put the folder back, or drop the row: sessionstore rebuild",
+    ),
+    "uuid-twice": Kind("warning", "the two would be taken for one session when stores are merged", _FIX, True),
+    # ---- a session
+    "document-missing": Kind(
+        "error", "without session.json the folder has no record; the streams are whole", _FIX, True
+    ),
+    "document-unreadable": Kind(
+        "error",
+        "the session is listed as unreadable; its streams can still be read",
+        "mend the line in an editor, or rebuild the record from index and streams: sessionstore doctor --fix --salvage",
+    ),
+    "document-newer": Kind("error", "it was written by a newer version and is left alone", _UPGRADE),
+    "unsafe-file": Kind(
+        "error",
+        "links, pipes and devices are never followed: a copied folder could point anywhere",
+        "put the plain file in its place",
+    ),
+    "unreadable-file": Kind("error", "what cannot be read cannot be checked or replayed", "chmod u+r {where}"),
+    "interrupted": Kind("warning", "it says it is running, and its process is gone", _FIX, True),
+    "silent": Kind(
+        "warning",
+        "its process cannot be seen from here and has not beaten for a while; it may be suspended",
+        "wait, or end that process; after an hour of silence doctor --fix closes the session",
+    ),
+    "stream-torn": Kind(
+        "warning",
+        "a record was being written when its process died; readers stop before it",
+        _FIX,
+        True,
+    ),
+    "stream-damaged": Kind("error", "reading stops there with an error; the lines behind it are whole", _FIX, True),
+    "stream-gap": Kind(
+        "error",
+        "records are missing: lines were cut out, or two files were mixed",
+        "restore it from a backup",
+    ),
+    "stream-repaired": Kind("info", "lines that could not be read were moved to quarantine by a repair", "-"),
+    "stream-unverified": Kind("info", "lines without checksum were written by hand or by another program", "-"),
+    "artifact-missing": Kind("warning", "the record lists it, the folder does not hold it", _BACK),
+    "artifact-changed": Kind("warning", "it is not the file that was stored", _BACK),
+    "folder-empty": Kind("info", "it looks like a session and holds nothing", _FIX, True),
+    "folder-foreign": Kind("info", "it is no session: neither a record nor a stream", "move it out of the store"),
+    "folder-legacy": Kind("info", "it has the layout of the old system", "sessionstore import-legacy {where}"),
+    # ---- leftovers
+    "temp-left": Kind(
+        "info",
+        "a write that was never acknowledged ended half-way; the file beside it is whole",
+        _FIX,
+        True,
+    ),
+    "staging-left": Kind("info", "a creation that was never acknowledged ended half-way", _FIX, True),
+    "trash-hollow": Kind("info", "a deletion ended before the move; the session is in its place", _FIX, True),
+    "trash-size": Kind(
+        "info",
+        "deleted sessions keep their space until the trash is emptied",
+        "sessionstore trash empty --older-than 30d",
+    ),
+    "quarantine-size": Kind("info", "bytes that repairs took away are kept until you remove them", "rm {where}/*"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong; ``data`` is what its repair needs, as plain values."""
+
+    code: str
+    where: str
+    what: str
+    session_id: str | None = None
+    data: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def kind(self) -> Kind:
+        """Its entry in the catalogue."""
+        return CATALOGUE[self.code]
+
+    @property
+    def severity(self) -> Severity:
+        """error, warning or info."""
+        return self.kind.severity
+
+    @property
+    def mend(self) -> str:
+        """The command, or what a person has to do."""
+        return self.kind.mend.format(where=self.where, session=self.session_id or "")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data for ``--json``."""
+        facts = asdict(self)
+        told = {"severity": self.severity, "why": self.kind.why, "mend": self.mend, "fixable": self.kind.fixable}
+        return {"code": facts.pop("code"), **told, **facts}
+
+
+@dataclass(slots=True)
+class Report:
+    """What an examination found, and how much it looked at."""
+
+    store: str
+    deep: bool
+    sessions: int = 0
+    streams: int = 0
+    lines: int = 0
+    seconds: float = 0.0
+    findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def healthy(self) -> bool:
+        """Whether there is neither an error nor a warning."""
+        return all(finding.severity == "info" for finding in self.findings)
+
+    def count(self, severity: Severity) -> int:
+        """Return how many findings are this bad."""
+        return sum(finding.severity == severity for finding in self.findings)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data for ``--json``."""
+        return {
+            "store": self.store,
+            "healthy": self.healthy,
+            "deep": self.deep,
+            "sessions": self.sessions,
+            "streams": self.streams,
+            "lines": self.lines,
+            "seconds": round(self.seconds, 3),
+            "counts": {severity: self.count(severity) for severity in SEVERITIES},
+            "findings": [finding.to_dict() for finding in self.findings],
+        }
+
+
+def worst_first(findings: Iterable[Finding]) -> list[Finding]:
+    """Return findings by severity, then place."""
+    return sorted(findings, key=lambda finding: (SEVERITIES.index(finding.severity), finding.where, finding.code))

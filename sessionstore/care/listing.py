@@ -1,0 +1,75 @@
+"""Checks of the index against the folders, and of uuids over all sessions.
+
+What a listing mends by itself is told as one finding, however many sessions it is about.
+Not here: what is in a folder (folders), engines (index).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sessionstore import trash
+from sessionstore.care.findings import Finding
+from sessionstore.care.patient import Patient
+from sessionstore.errors import IndexUnavailable, SessionStoreError
+from sessionstore.root import StoreRoot
+
+_SHOWN = 5
+
+
+def check_index(patient: Patient) -> Iterator[Finding]:
+    """Compare rows and folders."""
+    if patient.index is None:
+        return
+    url = patient.index.url
+    if patient.index_error is not None:
+        away = isinstance(patient.index_error, IndexUnavailable)
+        yield Finding("index-away" if away else "index-damaged", url, str(patient.index_error))
+        return
+    behind = {name for name in patient.stamps.keys() & patient.on_disk if not _mirrored(patient, name)}
+    trashed = {entry.session_id for entry in trash.entries(patient.root)}
+    lost = patient.stamps.keys() - patient.on_disk
+    yield from _several("index-behind", url, "differ from their folders", behind | (lost & trashed))
+    yield from _several("row-absent", url, "are not in the index yet", patient.on_disk - patient.stamps.keys())
+    for session_id in sorted(lost - trashed):
+        row = patient.rows.get(session_id)
+        known = f" (last seen {row.updated_at}, {row.points or 0:,} points)" if row else ""
+        yield Finding("folder-missing", session_id, f"the folder of this session is gone{known}", session_id)
+
+
+def _mirrored(patient: Patient, session_id: str) -> bool:
+    row = patient.rows.get(session_id)
+    if row is None or row.rev:
+        return patient.known_row(session_id) is not None
+    return True  # a row that says unreadable: the folder's own check tells more
+
+
+def _several(code: str, where: str, what: str, session_ids: set[str]) -> Iterator[Finding]:
+    if session_ids:
+        names = sorted(session_ids)
+        shown = ", ".join(names[:_SHOWN]) + (" ..." if len(names) > _SHOWN else "")
+        yield Finding(code, where, f"{len(names)} sessions {what}: {shown}", data={"sessions": names})
+
+
+def check_uuids(patient: Patient) -> Iterator[Finding]:
+    """Name every copy of a session within the store; the original is the one whose record names its own folder."""
+    for uuid, session_ids in sorted(patient.uuids.items()):
+        if uuid and len(session_ids) > 1:
+            original = original_of(patient.root, session_ids)
+            for session_id in sorted(set(session_ids) - {original}):
+                what = f"it has the uuid of {original}, so one is a copy of the other"
+                yield Finding("uuid-twice", session_id, what, session_id, {"uuid": uuid, "original": original})
+
+
+def original_of(root: StoreRoot, session_ids: list[str]) -> str:
+    """Return the one whose document still names its own folder, of several the first by name."""
+    from sessionstore.session import Session
+
+    def rank(session_id: str) -> tuple[bool, str]:
+        try:
+            (stored,) = Session(root, session_id).tables()["session"].values()
+            return stored.get("session_id") != session_id, session_id
+        except (SessionStoreError, KeyError, ValueError):
+            return True, session_id
+
+    return min(session_ids, key=rank)

@@ -1,0 +1,76 @@
+"""The store under examination: opened so that nothing is written, with what several checks need read once.
+
+Not here: the checks (ground, folders, listing, leftovers), their order (doctor).
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sessionstore.care.findings import Report
+from sessionstore.errors import Corrupt, IndexUnavailable, SessionStoreError
+from sessionstore.index import RowStamp, SessionIndex
+from sessionstore.records import SessionRow
+from sessionstore.root import DOCUMENT, StoreRoot
+from sessionstore.session import Session
+
+
+@dataclass
+class Patient:
+    """One store, as it is at this moment.
+
+    Args:
+        index: None when format.json could not be read, so that nobody knows which engine.
+        deep: read every document and stream; else only what changed since the index saw it, and open runs.
+    """
+
+    root: StoreRoot
+    index: SessionIndex | None
+    deep: bool
+    report: Report
+    now: float = field(default_factory=lambda: time.time())
+    on_disk: set[str] = field(default_factory=set)
+    stamps: Mapping[str, RowStamp] = field(default_factory=dict)
+    rows: dict[str, SessionRow] = field(default_factory=dict)
+    index_error: SessionStoreError | None = None
+    uuids: dict[str, list[str]] = field(default_factory=dict)
+    newest: str = ""  # the latest updated_at, an instant as text
+
+    def look(self) -> None:
+        """Read the index and the names of the folders; an index that fails is remembered, not raised."""
+        self.on_disk = self.root.session_ids()
+        if self.index is None:
+            return
+        try:
+            self.stamps = self.index.stamps()
+            self.rows = {row.session_id: row for row in self.index.find()}
+        except (Corrupt, IndexUnavailable) as error:
+            self.index_error = error
+
+    def place(self, path: Path | str) -> str:
+        """Return a path as people read it: relative to the store."""
+        return os.path.relpath(path, self.root.path)
+
+    def session(self, session_id: str) -> Session:
+        """Return a handle whose updates tell no index (a listing finds them by itself)."""
+        return Session(self.root, session_id)
+
+    def known_row(self, session_id: str) -> SessionRow | None:
+        """Return the index's row when it mirrors the document as it is now."""
+        row = self.rows.get(session_id)
+        if row is None:
+            return None
+        try:
+            status = os.stat(f"{self.root.path}/{session_id}/{DOCUMENT}", follow_symlinks=False)
+        except OSError:
+            return None
+        return row if (row.size, row.mtime_ns) == (status.st_size, status.st_mtime_ns) and row.rev else None
+
+    def take_in(self, session_id: str, uuid: str, updated_at: str) -> None:
+        """Remember what is compared over all sessions."""
+        self.uuids.setdefault(uuid, []).append(session_id)
+        self.newest = max(self.newest, updated_at)

@@ -1,0 +1,50 @@
+"""A circuit breaker: an engine that failed is left alone for a while, so that not every call waits for it again.
+
+Not here: how long a single call may wait (the engines).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+
+from sessionstore.errors import IndexUnavailable
+
+
+class Breaker:
+    """Lets calls through until one raises IndexUnavailable; then none for ``rest_s`` seconds, and the next one tries.
+
+    Args:
+        clock: seconds that never go back.
+    """
+
+    def __init__(self, rest_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._rest_s = rest_s
+        self._clock = clock
+        self._failed_at: float | None = None
+        self._why = ""
+
+    @contextlib.contextmanager
+    def guard(self) -> Iterator[None]:
+        """Run a call. Raises: IndexUnavailable: what the call raised, or at once what the last one did."""
+        failed_at = self._failed_at
+        if failed_at is not None:
+            age_s = self._clock() - failed_at
+            if age_s < self._rest_s:
+                left_s = self._rest_s - age_s
+                raise IndexUnavailable(f"{self._why} ({age_s:.1f} s ago; asked again in {left_s:.1f} s)")
+            self._failed_at = self._clock()  # one call tries, the others go on without it
+        try:
+            yield
+        except IndexUnavailable as error:
+            self._failed_at, self._why = self._clock(), str(error)
+            raise
+        except BaseException:
+            self._failed_at = failed_at
+            raise
+        self._failed_at = None
+
+    def reset(self) -> None:
+        """Let the next call through at once."""
+        self._failed_at = None

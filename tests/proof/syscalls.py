@@ -1,0 +1,258 @@
+"""SIGKILL, or an error, at each system call of an operation: real processes, by strace.
+
+A server process imports everything once and forks a child per trial; the child waits until strace is attached, so that
+calls are counted from the operation on, then performs its steps and tells each one (begin, acknowledged, refused) with
+``writev``, which nothing else here uses and no fault is injected into. The store is judged afterwards by this process.
+Not here: what the steps are (operations), what is right (oracle).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sessionstore.errors import OutcomeUnknown, SessionStoreError
+from sessionstore.store import SessionStore
+from tests.proof import operations
+from tests.proof.operations import World
+
+#: What changes the disk; a process is killed just before one of them.
+MUTATING = (
+    "write,pwrite64,fsync,fdatasync,rename,renameat,renameat2,unlink,unlinkat,mkdir,mkdirat,rmdir,"
+    "ftruncate,truncate,utimensat,flock"
+)
+#: What may fail besides: opening, looking and reading.
+ALSO_FAILING = "openat,newfstatat,read,getdents64"
+_CALL = re.compile(r"^(?:\[?\w* ?\d+\]? +)?(\w+)\(")
+_TIMEOUT_S = 60.0
+
+
+def serve() -> None:
+    """Fork one child per request line on standard input; the child's report goes to the pipe named in it."""
+    with tempfile.TemporaryDirectory() as folder:  # everything is imported before the first trial
+        store = operations.sessionstore.open(folder)
+        for number, operation, _ in operations.possible(tuple(operations.OPERATIONS), operations.begin(Path(folder))):
+            operation.perform(store, number)
+    print("ready", flush=True)
+    for line in sys.stdin:
+        request = json.loads(line)
+        pid = os.fork()
+        if pid == 0:
+            _child(request)
+        print(pid, flush=True)
+        _, status = os.waitpid(pid, 0)
+        print(status, flush=True)
+
+
+def _child(request: dict) -> None:
+    go, report = os.open(request["go"], os.O_RDONLY), os.open(request["report"], os.O_WRONLY)
+    world = operations.world_from(request["world"])
+    path = Path(request["store"])
+    os.read(go, 1)
+
+    def tell(*words: object) -> None:
+        os.writev(report, [(" ".join(map(str, words)) + "\n").encode()])
+
+    try:
+        store = _opened(path, tell)
+        for number, operation, _ in operations.possible(tuple(request["names"]), world):
+            try:
+                operation.hand(store)
+            except OSError:  # the fault hit the hand, not us
+                tell("skipped", number)
+                break
+            if not _attempted(store, number, operation, request["attempts"], tell):
+                break
+    except BaseException as error:  # noqa: BLE001  # this is what the trial is about: an error that is not typed
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        tell("untyped", type(error).__name__, f"{Path(place.filename).name}:{place.lineno} {str(error)[:200]!r}")
+    os._exit(0)
+
+
+def _opened(path: Path, tell: Callable[..., None]) -> SessionStore:
+    try:
+        return operations.sessionstore.open(path)
+    except SessionStoreError as error:
+        tell("refused", 0, type(error).__name__)
+        return operations.sessionstore.open(path)
+
+
+def _attempted(
+    store: SessionStore, number: int, operation: operations.Operation, attempts: int, tell: Callable[..., None]
+) -> bool:
+    for attempt in range(attempts):
+        tell("begin", number)
+        try:
+            operation.perform(store, number)
+        except OutcomeUnknown as error:
+            tell("unknown", number, type(error).__name__)
+            return False
+        except SessionStoreError as error:
+            tell("refused", number, type(error).__name__, attempt)
+        else:
+            tell("done", number, attempt)
+            return True
+    return False
+
+
+@dataclass
+class Trial:
+    """What a child said, and how it ended."""
+
+    said: list[list[str]] = field(default_factory=list)
+    killed: bool = False
+    calls: list[str] = field(default_factory=list)
+
+
+class Server:
+    """The process that forks the children of all trials."""
+
+    def __init__(self, scratch: Path) -> None:
+        self._scratch = scratch
+        self._process = subprocess.Popen(
+            [os.path.realpath(sys.executable), "-m", "tests.proof.syscalls"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=Path(__file__).parents[2],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), *sys.path])},
+        )
+        self._read()
+        for name in ("go", "report"):
+            os.mkfifo(scratch / name)
+
+    def _read(self) -> str:
+        assert self._process.stdout is not None
+        return self._process.stdout.readline().strip()
+
+    def close(self) -> None:
+        """End the server."""
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._process.stdin.close()
+        self._process.wait(_TIMEOUT_S)
+        self._process.stdout.close()
+
+    def run(
+        self, names: tuple[str, ...], store: Path, world: World, strace: list[str] | None, attempts: int = 1
+    ) -> Trial:
+        """Perform a sequence in a new process under strace.
+
+        Args:
+            strace: its options; None runs without.
+            attempts: how often an operation that was refused is tried again.
+        """
+        report = os.open(self._scratch / "report", os.O_RDWR | os.O_NONBLOCK)
+        go = os.open(self._scratch / "go", os.O_RDWR)
+        try:
+            request = {
+                "names": names,
+                "store": str(store),
+                "world": operations.world_to(world),
+                "attempts": attempts,
+                "go": str(self._scratch / "go"),
+                "report": str(self._scratch / "report"),
+            }
+            assert self._process.stdin is not None
+            self._process.stdin.write(json.dumps(request) + "\n")
+            self._process.stdin.flush()
+            pid = int(self._read())
+            log = self._scratch / "strace.log"
+            tracer = None if strace is None else _attach(pid, log, strace)
+            os.write(go, b"g")
+            status = int(self._read())
+            if tracer is not None:
+                tracer.wait(_TIMEOUT_S)
+            said = _drain(report)
+        finally:
+            os.close(report)
+            os.close(go)
+        calls = [] if strace is None else log.read_text(errors="replace").splitlines()
+        return Trial(said, os.WIFSIGNALED(status), calls)
+
+
+def _drain(report: int) -> list[list[str]]:
+    data = b""
+    while select.select([report], [], [], 0)[0]:
+        data += os.read(report, 1 << 16)
+    return [line.split(" ", 3) for line in data.decode().splitlines()]
+
+
+def _attach(pid: int, log: Path, options: list[str]) -> subprocess.Popen[bytes]:
+    tracer = subprocess.Popen(
+        ["strace", "-q", "-y", "-o", str(log), *options, "-p", str(pid)],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        while _tracer_of(pid) == 0:
+            if tracer.poll() is not None:
+                assert tracer.stderr is not None
+                raise RuntimeError(f"strace ended: {tracer.stderr.read().decode()}")
+            select.select([], [], [], 0.001)
+    finally:
+        if tracer.stderr is not None:
+            tracer.stderr.close()
+    return tracer
+
+
+def _tracer_of(pid: int) -> int:
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("TracerPid:"):
+            return int(line.split()[1])
+    return 0
+
+
+def calls_of(trial: Trial, names: str) -> list[tuple[str, int]]:
+    """Return each traced call as its name and the how-manieth of that name it was, from 1."""
+    wanted, counts, found = set(names.split(",")), {}, []
+    for line in trial.calls:
+        match = _CALL.match(line)
+        if match and match[1] in wanted:
+            counts[match[1]] = counts.get(match[1], 0) + 1
+            found.append((match[1], counts[match[1]]))
+    return found
+
+
+def allowed_after(trial: Trial, names: tuple[str, ...], world: World) -> tuple[list[World], list[str]]:
+    """Return the states that the store may be in after what a child said, and what was wrong with what it said."""
+    wrong = [" ".join(words) for words in trial.said if words[0] == "untyped"]
+    allowed = [world]
+    open_steps: list[World] = []
+    steps_of = {number: steps for number, _, steps in operations.possible(names, world)}
+    for words in trial.said:
+        if words[0] == "begin":
+            open_steps = _extend(allowed, steps_of[int(words[1])])
+        elif words[0] == "done":
+            allowed, open_steps = steps_of[int(words[1])][-1:], []
+        elif words[0] == "refused" and int(words[1]):
+            open_steps = []
+            if not operations.may_stop_between(int(words[1]), names):
+                continue
+            allowed = _extend(allowed, steps_of[int(words[1])])
+        elif words[0] == "unknown":
+            allowed, open_steps = _extend(allowed, steps_of[int(words[1])]), []
+    return (open_steps or allowed), wrong
+
+
+def _extend(allowed: list[World], steps: list[World]) -> list[World]:
+    return [*allowed, *(step for step in steps if step not in allowed)]
+
+
+def ignore_interrupts() -> None:
+    """Leave Ctrl-C to the test that runs this."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+if __name__ == "__main__":
+    ignore_interrupts()
+    serve()

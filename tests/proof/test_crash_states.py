@@ -1,0 +1,134 @@
+"""T3: after a power cut at any instant, whatever was not synced may be missing, torn or zeros: nothing promised is."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import random
+from pathlib import Path
+
+import pytest
+
+from sessionstore import files
+from tests.proof import crash_states, operations
+from tests.proof.crash_states import Verdict, enumerate_run
+from tests.proof.operations import OPERATIONS, World
+from tests.proof.volumes import volume
+
+#: A recorder's whole life has twice the states of all other operations together, so it stands in no sequence.
+IN_SEQUENCES = [name for name in OPERATIONS if name != "record"]
+
+
+def sequences(length: int, seed: int = 1) -> list[tuple[str, ...]]:
+    """Return all sequences of a length that can be done whole, in an order that mixes them."""
+    world = World({"A": operations.Model(), "B": operations.Model()})
+    found = [
+        names
+        for names in itertools.product(IN_SEQUENCES, repeat=length)
+        if len(list(operations.possible(names, world))) == length
+    ]
+    random.Random(seed).shuffle(found)
+    return found
+
+
+def run(runs: list[tuple[str, ...]], beginning: tuple[Path, World], scratch: Path, states: int) -> Verdict:
+    """Judge the crash states of many sequences, until so many distinct states were seen."""
+    total = Verdict()
+    for names in runs:
+        if total.distinct >= states:
+            break
+        verdict = enumerate_run(names, beginning[0], scratch, beginning[1])
+        total.states += verdict.states
+        total.distinct += verdict.distinct
+        total.wrong += [f"{', '.join(names)}: {each}" for each in verdict.wrong]
+    return total
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_a_power_cut_within_an_operation_leaves_before_or_after(
+    name: str, beginning: tuple[Path, World], scratch: Path
+) -> None:
+    needed = {"restore": ("delete",), "empty_trash": ("delete",)}.get(name, ())
+    verdict = run([(*needed, name)], beginning, scratch, 10**9)
+    assert verdict.wrong == []
+    assert verdict.distinct >= 4
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(36000)
+def test_a_power_cut_within_sequences_of_two_and_three_keeps_what_was_acknowledged(
+    beginning: tuple[Path, World], scratch: Path
+) -> None:
+    pairs = run(sequences(2), beginning, scratch, volume(2_500, 10**9))
+    triples = run(sequences(3), beginning, scratch, volume(2_500, 500_000))
+    assert pairs.wrong + triples.wrong == []
+    assert pairs.distinct + triples.distinct >= 5_000
+
+
+def test_the_first_session_of_a_new_store_is_made_whole_or_not_at_all(scratch: Path) -> None:
+    (scratch / "base").mkdir()
+    verdict = enumerate_run(("create", "create"), scratch / "base", scratch, World())
+    assert verdict.wrong == []
+    assert verdict.distinct > 100
+
+
+# ---------------------------------------------------------------- a checker that cannot fail proves nothing
+
+
+def _no_fsync(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "sync_file", lambda *arguments, **options: None)
+
+
+def _no_directory_fsync(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "sync_dir", lambda path: None)
+
+
+def _in_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    def put(path: str | Path, data: bytes, *, sync: bool = True) -> os.stat_result:
+        descriptor = files.open_to_append(path, durable=True)
+        try:
+            files.truncate(descriptor, 0, path)
+            files.write_all(descriptor, data, path)
+            files.sync_file(descriptor, path)
+            return os.fstat(descriptor)
+        finally:
+            os.close(descriptor)
+
+    monkeypatch.setattr(files, "put", put)
+
+
+def _unlink_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    def put(path: str | Path, data: bytes, *, sync: bool = True) -> os.stat_result:
+        new = f"{path}.new"
+        status = files.create(new, data)
+        files.remove(path)
+        files.rename_new(new, path)
+        files.prove_renamed(os.path.dirname(path))
+        return status
+
+    monkeypatch.setattr(files, "put", put)
+
+
+@pytest.mark.parametrize(
+    "broken, names",
+    [
+        (_no_fsync, ("update",)),
+        (_no_fsync, ("append",)),
+        (_no_directory_fsync, ("create",)),
+        (_no_directory_fsync, ("update", "append")),
+        (_in_place, ("update",)),
+        (_unlink_first, ("update",)),
+    ],
+)
+def test_the_enumeration_goes_red_when_the_protocol_is_broken(
+    broken, names: tuple[str, ...], beginning: tuple[Path, World], scratch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = crash_states.judge_all
+
+    def judge_with_the_right_protocol(*arguments):
+        monkeypatch.undo()
+        return whole(*arguments)
+
+    broken(monkeypatch)
+    monkeypatch.setattr(crash_states, "judge_all", judge_with_the_right_protocol)
+    assert enumerate_run(names, beginning[0], scratch, beginning[1]).wrong != []
