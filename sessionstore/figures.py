@@ -53,7 +53,7 @@ def figures(
     if unknown:
         raise InvalidQuery(f"there is no figure {unknown[0]!r} (there are {', '.join(FIGURES)})")
     window = Replay(session).window(start_s, end_s, None, None, max(points, KEPT_OF_A_SLICE), _MOST_BYTES)
-    base = session.record.base_position
+    base = session.record.base_position or [0.0, 0.0, 0.0]
     return {name: _figure(name, _traces(name, session, window, base, points), window) for name in names}
 
 

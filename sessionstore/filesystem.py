@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from sessionstore.errors import UnsafeFilesystem
+from sessionstore.errors import StoreUnusable, UnsafeFilesystem
 
 FORCE_VARIABLE = "SESSIONSTORE_FORCE"
 _MOUNTS = "/proc/self/mountinfo"
@@ -60,12 +60,15 @@ def of(path: Path) -> FileSystem:
 def refuse_unsafe(path: Path, force: bool = False) -> None:
     """Let a write go on when the file system is safe or unknown, or when that was forced; asked once per device.
 
-    Raises: UnsafeFilesystem: nothing was written.
+    Raises: UnsafeFilesystem, StoreUnusable: nothing was written.
     """
     if force or os.environ.get(FORCE_VARIABLE, "") not in ("", "0"):
         return
     place = _existing(path)
-    found = _of_device(os.stat(place).st_dev, place)
+    try:
+        found = _of_device(os.stat(place).st_dev, place)
+    except OSError as error:
+        raise StoreUnusable(error.errno, error.strerror, str(place)) from error
     if found.safe is False:
         raise UnsafeFilesystem(
             f"{path} lies on {found.kind} ({found.mount}), where locks between machines cannot be trusted; move the "

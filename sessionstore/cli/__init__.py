@@ -19,6 +19,7 @@ from sessionstore import __version__, errors
 #: Where each command lives, and what it says of itself in the overview.
 COMMANDS = {
     "run": ("run:run", "Fly a simulated fleet and record it as a session."),
+    "training": ("training:training", "Print the decisions of all sessions as a data set."),
     "scenarios": ("run:scenarios", "List the ready scenarios."),
     "list": ("sessions:list_command", "List sessions: filters, sorting, columns, JSON."),
     "show": ("sessions:show", "Show one session: record, drones, phases, streams."),
@@ -30,6 +31,7 @@ COMMANDS = {
     "rebuild": ("trash:rebuild", "Make the index anew from the folders."),
     "doctor": ("care:doctor", "Check the store: what is wrong, why it matters, what mends it."),
     "serve": ("serve:serve", "Serve the HTTP API, the web page and the live simulation."),
+    "export": ("export:export", "Write sessions as one offline HTML page, or as a zip."),
     "completion": ("completion:completion", "Print the shell completion for bash, zsh or fish."),
 }
 

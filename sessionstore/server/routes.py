@@ -5,7 +5,18 @@ Not here: what they do (the modules named here).
 
 from __future__ import annotations
 
-from sessionstore.server import artifacts, charts, filters, health, openapi, replays, sessions, simulation, tracks
+from sessionstore.server import (
+    artifacts,
+    charts,
+    filters,
+    health,
+    openapi,
+    pages,
+    replays,
+    sessions,
+    simulation,
+    tracks,
+)
 from sessionstore.server.operations import Operation
 
 
@@ -18,6 +29,7 @@ def all_operations() -> list[Operation]:
         *replays.operations(),
         *tracks.operations(),
         *charts.operations(),
+        *pages.operations(),
         *artifacts.operations(),
         *simulation.operations(),
         *health.operations(),
