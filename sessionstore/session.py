@@ -161,6 +161,17 @@ class Session:
             seen.add(drone)
         return False
 
+    def plot(self, name: str | None = None, start_s: float | None = None, end_s: float | None = None) -> Any:
+        """Return a plotly figure: altitude, speed, battery, distance, windows or link; by default all of them.
+
+        Raises:
+            ModuleNotFoundError: plotly is missing (``pip install 'sessionstore[plot]'``).
+            InvalidQuery: there is no such figure.
+        """
+        from sessionstore import figures  # it stands above: a figure is made of a session's replay
+
+        return figures.plot(self, name, start_s, end_s)
+
     # ------------------------------------------------------------ writing
 
     def update(
