@@ -55,8 +55,11 @@ class StoreRoot:
         force: write even where locks cannot be trusted (see :mod:`sessionstore.filesystem`).
     """
 
-    def __init__(self, path: Path, lock_timeout_s: float = DEFAULT_TIMEOUT_S, force: bool = False) -> None:
+    def __init__(
+        self, path: Path, lock_timeout_s: float = DEFAULT_TIMEOUT_S, force: bool = False, durable: bool = True
+    ) -> None:
         self.path = path
+        self.durable = durable  # whether a new or changed record waits for the disk
         self.force = force
         self.private = path / PRIVATE
         self.staging = self.private / "staging"

@@ -12,13 +12,14 @@ import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from sessionstore import __version__, files, jsontext, names, provenance, records, trash
 from sessionstore.catalog import MISSING_FOLDER, Catalog, Step
 from sessionstore.claims import claim
 from sessionstore.errors import (
     AmbiguousSession,
+    InvalidRecord,
     SessionNotFound,
     SessionStoreError,
 )
@@ -39,10 +40,20 @@ class SessionStore:
         folder: the root; see :func:`sessionstore.root.resolve` for the default.
         index: the URL of the index engine; by default what format.json says, else the journal.
         force: write even to a file system whose locks cannot be trusted (also by SESSIONSTORE_FORCE=1).
+        sync: ``full``: creating and updating wait for the disk; ``os``: they survive the death of the process, and a
+            power cut may take the last of them (deleting, and making the store, wait always).
     """
 
-    def __init__(self, folder: str | Path | None = None, index: str | None = None, force: bool = False) -> None:
-        self.root = StoreRoot(resolve(folder), force=force)
+    def __init__(
+        self,
+        folder: str | Path | None = None,
+        index: str | None = None,
+        force: bool = False,
+        sync: Literal["full", "os"] = "full",
+    ) -> None:
+        if sync not in ("full", "os"):
+            raise InvalidRecord(f"the sync mode of a store is full or os, not {sync!r}")
+        self.root = StoreRoot(resolve(folder), force=force, durable=sync == "full")
         settings = self.root.settings() or {}
         self.index: SessionIndex = open_index(index or settings.get("index"), self.root.path, self.root.quarantine)
         self.catalog = Catalog(self.root, self.index)
@@ -124,7 +135,7 @@ class SessionStore:
             files.make_dir(staged)
             while True:
                 document = {"session": {"1": record.to_dict()}, "workflow": {}, **tables}
-                status = files.put(staged / DOCUMENT, jsontext.layout(document))
+                status = files.put(staged / DOCUMENT, jsontext.layout(document), sync=self.root.durable)
                 try:
                     files.rename_new(staged, self.root.folder(record.session_id))
                     break
@@ -136,7 +147,8 @@ class SessionStore:
             if isinstance(error, SessionStoreError):
                 raise
             raise files.refused(error, staged) from error
-        files.prove_renamed(self.root.path)
+        if self.root.durable:
+            files.prove_renamed(self.root.path)
         return status
 
     def _sweep_once(self) -> None:

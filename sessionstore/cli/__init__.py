@@ -30,6 +30,7 @@ COMMANDS = {
     "rebuild": ("trash:rebuild", "Make the index anew from the folders."),
     "doctor": ("care:doctor", "Check the store: what is wrong, why it matters, what mends it."),
     "serve": ("serve:serve", "Serve the HTTP API, the web page and the live simulation."),
+    "bench": ("bench:bench", "Measure engines, the limit and peers, in one run."),
     "completion": ("completion:completion", "Print the shell completion for bash, zsh or fish."),
 }
 
