@@ -218,7 +218,9 @@ class Sacred(System):
         observer = self._observer()
         experiment = {"name": "flight", "base_dir": str(self.folder), "sources": [], "dependencies": []}
         now = datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
-        observer.started_event(experiment, "run", {"hostname": "bench"}, now, record["metadata"], {"record": record}, None)
+        observer.started_event(
+            experiment, "run", {"hostname": "bench"}, now, record["metadata"], {"record": record}, None
+        )
         self.keys.append(observer)
 
     def change(self, number: int, **changes: Any) -> None:

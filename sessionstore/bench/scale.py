@@ -151,7 +151,10 @@ def _run(*arguments: str) -> Callable[[], int]:
 
 def imports(bench: Bench) -> None:
     """W11: the CPU time of an import and of ``--help``, beside that of a bare interpreter."""
-    cases = (("import sessionstore", ["-c", "import sessionstore"], 0.15), ("--help", ["-m", "sessionstore", "--help"], 0.2))
+    cases = (
+        ("import sessionstore", ["-c", "import sessionstore"], 0.15),
+        ("--help", ["-m", "sessionstore", "--help"], 0.2),
+    )
     for case, arguments, bound in cases:
         operations = {"bare python": _spawn(["-c", "pass"]), OURS: _spawn(arguments)}
         values = in_turn(operations, bench.plan.rounds, _cpu_s)

@@ -30,7 +30,9 @@ _PARTS = ("create", "update", "append", "look", "storm", "seek", "sizes", "impor
 @click.option("--part", "parts", multiple=True, type=click.Choice(_PARTS), help="Only this part; may be repeated.")
 @click.option("--system", "systems", multiple=True, metavar="NAME", help="Of the peers only this one; may be repeated.")
 @click.option("--size", "sizes", multiple=True, type=click.IntRange(min=1), help="Sizes for the part 'sizes'.")
-@click.option("--scratch", type=click.Path(file_okay=False), metavar="FOLDER", help="Where to work; default: the store.")
+@click.option(
+    "--scratch", type=click.Path(file_okay=False), metavar="FOLDER", help="Where to work; default: the store."
+)
 @click.option("--output", type=click.Path(file_okay=False), metavar="FOLDER", help="Copy report, JSON and picture to.")
 @json_option
 @store_options
@@ -100,7 +102,9 @@ def _keep(folder: Path, figures: Figures, results: dict[str, Any], output: str |
     from sessionstore import files, jsontext
     from sessionstore.bench import plot, report
 
-    picture = plot.draw(figures, f"seconds for one operation against the number of sessions, {results['machine']['cpu']}")
+    picture = plot.draw(
+        figures, f"seconds for one operation against the number of sessions, {results['machine']['cpu']}"
+    )
     kept = {
         "report.md": report.markdown(figures, results["machine"]).encode(),
         "bench.json": jsontext.layout(results),
