@@ -47,18 +47,24 @@ class AppendFile:
                 self._open()
             lock_descriptor(self.descriptor, self._text_path, self._timeout_s)
             try:
-                status = os.stat(self._text_path, follow_symlinks=False)
-                if (status.st_dev, status.st_ino) == self._identity:
-                    return status.st_size
+                found = os.stat(self._text_path, follow_symlinks=False)
+                if (found.st_dev, found.st_ino) == self._identity:
+                    return found.st_size
             except (FileNotFoundError, NotADirectoryError):
                 pass
+            except OSError as error:
+                self.close()  # and with it the lock
+                raise files.refused(error, self.path) from error
             self.unlock()
             self.close()
         raise StoreUnusable(f"{self.path} is being replaced again and again")
 
     def unlock(self) -> None:
         """Let others write."""
-        unlock_descriptor(self.descriptor)
+        try:
+            unlock_descriptor(self.descriptor)
+        except OSError:
+            self.close()  # and with it the lock
 
     def close(self) -> None:
         """Let go of the file; the next lock opens it again."""
@@ -67,14 +73,21 @@ class AppendFile:
                 os.close(self.descriptor)
             self.descriptor = -1
 
+    def __del__(self) -> None:
+        self.close()
+
     def _open(self) -> None:
         self.close()
         try:
             descriptor = files.open_to_append(self._text_path, durable=self._durable)
         except (FileNotFoundError, NotADirectoryError) as error:
             raise SessionGone(f"{self.path.parent} is gone; nothing was written to {self.path.name}") from error
-        status = os.fstat(descriptor)
-        self.descriptor, self._forks, self._identity = descriptor, _fork_count, (status.st_dev, status.st_ino)
+        try:
+            found = os.fstat(descriptor)
+        except OSError as error:
+            os.close(descriptor)
+            raise files.refused(error, self.path) from error
+        self.descriptor, self._forks, self._identity = descriptor, _fork_count, (found.st_dev, found.st_ino)
         self.opened += 1
 
     def write(self, data: bytes, size: int) -> int:
@@ -100,6 +113,8 @@ class AppendFile:
 
         Raises: OutcomeUnknown: and never to be tried again on this file, since the kernel forgets what failed.
         """
+        if self.descriptor < 0:
+            raise OutcomeUnknown("the file had to be closed before it was synced", self._text_path)
         try:
             files.sync_file(self.descriptor, self._text_path, data_only=True)
         except OSError as error:

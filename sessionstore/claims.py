@@ -43,9 +43,9 @@ def claim(root: StoreRoot, created: datetime, name: str | None) -> str:
 
 def _sweep(root: StoreRoot, now: datetime) -> None:
     """Remove the claims of minutes that are over, now and then."""
-    if now.second != 0 and os.stat(root.claims).st_nlink < 3 and now.microsecond % 64:
+    if now.second != 0 and now.microsecond % 64:
         return
     kept = {f"{now - timedelta(minutes=minutes):%Y%m%d%H%M}" for minutes in (0, 1)}
-    for entry in list(os.scandir(root.claims)):
+    for entry in files.entries(root.claims):
         if entry.name[:12] < min(kept):
             files.remove(entry.path)

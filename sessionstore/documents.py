@@ -79,10 +79,8 @@ class DocumentStorage(Storage):
 
     def stamp(self) -> Stamp | None:
         """Return what identifies the file's present state; None while there is no file."""
-        try:
-            return stamp_of(os.stat(self.path, follow_symlinks=False))
-        except FileNotFoundError:
-            return None
+        found = files.status(self.path)
+        return None if found is None else stamp_of(found)
 
     def read(self) -> Tables | None:
         """Return all tables, or None for a missing or empty file.
@@ -112,11 +110,9 @@ class DocumentStorage(Storage):
         try:
             data, status = files.read(self.path)
         except (FileNotFoundError, NotADirectoryError) as error:
-            if not self.path.parent.is_dir():
+            if not files.is_folder(self.path.parent):
                 raise SessionGone(f"there is no folder {self.path.parent}") from error
             raise Corrupt(f"{self.path.name} is missing", self.path.parent) from error
-        except OSError as error:
-            raise files.refused(error, self.path) from error
         return check_tables(jsontext.parse(data, str(self.path)), data, self.path), data, status
 
     def write(self, data: Tables) -> None:

@@ -2,11 +2,11 @@
 
 What returned is done as promised: :func:`put` and :func:`create` are durable on return (unless ``sync=False``),
 a reader sees the old bytes or the new ones, and an error before the replace leaves the old ones in place.
-Reading is safe against what a copied folder may hold: no symlink is followed, no FIFO is waited for.
-Not here: who may write (locks), what is written (documents, streams, index).
+Not here: reading (reading; its names can be had here too), who may write (locks), what is written (documents, streams,
+index).
 
 Operations, named as :data:`observer` hears of them: open, write, fsync, replace, fsync_dir, mkdir, rename, unlink,
-rmdir, truncate. The protocol and its reasons: README, "How it keeps its promises".
+rmdir, truncate, utime. The protocol and its reasons: README, "How it keeps its promises".
 """
 
 from __future__ import annotations
@@ -15,13 +15,39 @@ import contextlib
 import errno
 import os
 import shutil
-import stat
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from sessionstore.errors import OutcomeUnknown, StoreUnusable, UnsafeFile
+from sessionstore.errors import OutcomeUnknown, UnsafeFile
+from sessionstore.noreplace import rename_noreplace
+from sessionstore.reading import (
+    BINARY,
+    CLOEXEC,
+    NOFOLLOW,
+    NONBLOCK,
+    NOT_PLAIN_ERRORS,
+    AnyPath,
+    checked,
+)
+from sessionstore.reading import entries as entries
+from sessionstore.reading import (
+    is_folder as is_folder,
+)
+from sessionstore.reading import is_plain as is_plain
+from sessionstore.reading import open_to_read as open_to_read
+from sessionstore.reading import opened as opened
+from sessionstore.reading import read as read
+from sessionstore.reading import (
+    refusals as refusals,
+)
+from sessionstore.reading import (
+    refused as refused,
+)
+from sessionstore.reading import (
+    status as status,
+)
 
 #: What tests hang in to log the operations or to make one fail: called with (operation, path, payload) before each
 #: system call that changes the disk; what it raises is raised there. The payload is the bytes of a write, the target
@@ -29,70 +55,14 @@ from sessionstore.errors import OutcomeUnknown, StoreUnusable, UnsafeFile
 Observer = Callable[[str, str, bytes | str | int | None], None]
 observer: Observer | None = None
 
-NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
-NONBLOCK = getattr(os, "O_NONBLOCK", 0)  # a plain open of a FIFO waits for ever
-CLOEXEC = getattr(os, "O_CLOEXEC", 0)
-BINARY = getattr(os, "O_BINARY", 0)
 _WINDOWS = sys.platform == "win32"
 _TEMP_PREFIX = ".tmp-"
-NOT_PLAIN_ERRORS = (errno.ELOOP, errno.ENXIO)  # what O_NOFOLLOW says to a link, and a socket to an open
-
-AnyPath = str | Path
 
 
 def note(operation: str, path: AnyPath, payload: bytes | str | int | None = None) -> None:
     """Tell the observer, when there is one, what is about to happen."""
     if observer is not None:
         observer(operation, str(path), payload)
-
-
-def refused(error: OSError, path: AnyPath) -> StoreUnusable:
-    """Return the NotApplied form of a failed system call, errno and path kept."""
-    return StoreUnusable(error.errno, error.strerror or str(error), str(path))
-
-
-# ---------------------------------------------------------------- reading
-
-
-def is_plain(status: os.stat_result) -> bool:
-    """Whether it is a regular file."""
-    return stat.S_ISREG(status.st_mode)
-
-
-def open_to_read(path: AnyPath) -> int:
-    """Return a descriptor of a plain file.
-
-    Raises:
-        FileNotFoundError: nothing is there.
-        UnsafeFile: a symlink, FIFO, device or directory is there.
-        PermissionError, OSError: the file system refused.
-    """
-    try:
-        descriptor = os.open(path, os.O_RDONLY | NOFOLLOW | NONBLOCK | CLOEXEC | BINARY)
-    except OSError as error:
-        if error.errno in NOT_PLAIN_ERRORS:
-            raise UnsafeFile("not a plain file", str(path)) from error
-        raise
-    if not is_plain(os.fstat(descriptor)):
-        os.close(descriptor)
-        raise UnsafeFile("not a plain file", str(path))
-    return descriptor
-
-
-def read(path: AnyPath) -> tuple[bytes, os.stat_result]:
-    """Return the bytes of a plain file and the status of the very file they came from.
-
-    Raises: as :func:`open_to_read`.
-    """
-    descriptor = open_to_read(path)
-    try:
-        status = os.fstat(descriptor)
-        parts = []
-        while part := os.read(descriptor, max(1 << 16, status.st_size + 1)):
-            parts.append(part)
-        return b"".join(parts), status
-    finally:
-        os.close(descriptor)
 
 
 # ---------------------------------------------------------------- single steps
@@ -112,24 +82,27 @@ def open_to_append(path: AnyPath, *, durable: bool) -> int:
         StoreUnusable: the file system refused.
     """
     flags = os.O_RDWR | os.O_APPEND | NOFOLLOW | NONBLOCK | CLOEXEC | BINARY
-    try:
+    with refusals(path):
         try:
-            descriptor = os.open(path, flags)
-        except FileNotFoundError:
-            note("open", path)
-            descriptor = os.open(path, flags | os.O_CREAT, 0o666)
-            if durable:
+            try:
+                descriptor = os.open(path, flags)
+            except FileNotFoundError:
+                note("open", path)
+                descriptor = os.open(path, flags | os.O_CREAT, 0o666)
+        except OSError as error:
+            if error.errno in NOT_PLAIN_ERRORS or isinstance(error, IsADirectoryError):
+                raise UnsafeFile("not a plain file", str(path)) from error
+            raise
+        checked(descriptor, path)
+        try:
+            if durable and os.fstat(descriptor).st_size == 0:
+                # An empty file may be new, made by us or by somebody who failed, died or has not come to this line
+                # yet: whoever writes the first byte has made the name durable.
                 sync_dir(os.path.dirname(path))
-    except (FileNotFoundError, NotADirectoryError):
-        raise
-    except OSError as error:
-        if error.errno in NOT_PLAIN_ERRORS or isinstance(error, IsADirectoryError):
-            raise UnsafeFile("not a plain file", str(path)) from error
-        raise refused(error, path) from error
-    if not is_plain(os.fstat(descriptor)):
-        os.close(descriptor)
-        raise UnsafeFile("not a plain file", str(path))
-    return descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return descriptor
 
 
 def write_all(descriptor: int, data: bytes, path: AnyPath) -> None:
@@ -150,15 +123,19 @@ def sync_file(descriptor: int, path: AnyPath, *, data_only: bool = False) -> Non
 
 
 def sync_dir(path: AnyPath) -> None:
-    """Make the names in a directory durable: a rename or create lives in its directory, not in the file."""
+    """Make the names in a directory durable: a rename or create lives in its directory, not in the file.
+
+    Raises: StoreUnusable, FileNotFoundError: the names are there, and may be lost.
+    """
     note("fsync_dir", path)
     if _WINDOWS:  # has no such call; NTFS journals its directories
         return
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    with refusals(path):
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _replace(source: AnyPath, target: AnyPath) -> None:
@@ -179,8 +156,10 @@ def _replace(source: AnyPath, target: AnyPath) -> None:
 # ---------------------------------------------------------------- whole operations
 
 
-def put(path: AnyPath, data: bytes, *, sync: bool = True) -> os.stat_result:
-    """Replace a file: afterwards it holds exactly ``data``, durably; return its status.
+def put(path: AnyPath, data: bytes | Iterable[bytes], *, sync: bool = True) -> os.stat_result:
+    """Replace a file: afterwards it holds exactly ``data`` (whole or in parts), durably, and is younger than before.
+
+    Returns: its status.
 
     Raises:
         FileNotFoundError: the directory is gone; nothing changed.
@@ -197,10 +176,12 @@ def put(path: AnyPath, data: bytes, *, sync: bool = True) -> os.stat_result:
         raise refused(error, path) from error
     try:
         try:
-            write_all(descriptor, data, temporary)
+            for part in (data,) if isinstance(data, bytes) else data:
+                write_all(descriptor, part, temporary)
+            _date_after(descriptor, temporary, path)
             if sync:
                 sync_file(descriptor, temporary)
-            status = os.fstat(descriptor)
+            written = os.fstat(descriptor)
         finally:
             os.close(descriptor)
         _replace(temporary, path)
@@ -213,7 +194,19 @@ def put(path: AnyPath, data: bytes, *, sync: bool = True) -> os.stat_result:
         raise refused(error, path) from error
     if sync:
         _prove(directory or ".", f"{name} was replaced")
-    return status
+    return written
+
+
+def _date_after(descriptor: int, temporary: str, path: AnyPath) -> None:
+    """Make a new file younger than the one it replaces.
+
+    Clocks tick every 4 ms, and backwards when they are set; two states of one size within a tick would look the same
+    to everybody who compares size and time.
+    """
+    old = status(path)
+    if old is not None and os.fstat(descriptor).st_mtime_ns <= old.st_mtime_ns:
+        note("utime", temporary, old.st_mtime_ns + 1)
+        os.utime(temporary, ns=(old.st_mtime_ns + 1, old.st_mtime_ns + 1))
 
 
 def create(path: AnyPath, data: bytes, *, sync: bool = True, mode: int = 0o666) -> os.stat_result:
@@ -257,19 +250,26 @@ def make_dir(path: AnyPath, *, exist_ok: bool = False, sync: bool = False) -> No
     note("mkdir", path)
     try:
         os.mkdir(path)
+    except FileExistsError:
+        if not exist_ok or not is_folder(path):
+            raise
+        return
+    except OSError as error:
+        raise refused(error, path) from error
+    try:
         if sync:
             sync_dir(os.path.dirname(path) or ".")
-    except FileExistsError:
-        if not exist_ok or not os.path.isdir(path):
-            raise
     except OSError as error:
+        with contextlib.suppress(OSError):  # or the next one would find it, and take its name for durable
+            note("rmdir", path)
+            os.rmdir(path)
         raise refused(error, path) from error
 
 
 def make_dirs(path: Path) -> None:
     """Make a directory and what is missing above it, each durable in its parent."""
     missing = []
-    while not path.is_dir():
+    while not is_folder(path, follow=True):
         missing.append(path)
         path = path.parent
     for each in reversed(missing):
@@ -288,7 +288,7 @@ def rename_new(source: AnyPath, target: AnyPath) -> None:
     try:
         if _WINDOWS:
             os.rename(source, target)  # refuses a taken name by itself
-        elif not _rename_noreplace(os.fsencode(source), os.fsencode(target)):
+        elif not rename_noreplace(os.fsencode(source), os.fsencode(target)):
             if os.path.lexists(target):
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
             os.rename(source, target)  # callers hold the store lock, so what is lost here is at worst an empty folder
@@ -296,34 +296,6 @@ def rename_new(source: AnyPath, target: AnyPath) -> None:
         raise
     except OSError as error:
         raise refused(error, target) from error
-
-
-def _rename_noreplace(source: bytes, target: bytes) -> bool:
-    """Rename by renameat2(RENAME_NOREPLACE), Linux 3.15 and glibc 2.28; False where the system has no such call."""
-    call = _renameat2()
-    if call is None:
-        return False
-    import ctypes
-
-    if call(-100, source, -100, target, 1) == 0:  # AT_FDCWD = -100, RENAME_NOREPLACE = 1 (linux/fs.h)
-        return True
-    number = ctypes.get_errno()
-    if number in (errno.EINVAL, errno.ENOSYS):  # the kernel or this file system does not know the flag
-        return False
-    raise OSError(number, os.strerror(number), os.fsdecode(target))
-
-
-_renameat2_found: list[Callable[[int, bytes, int, bytes, int], int] | None] = []
-
-
-def _renameat2() -> Callable[[int, bytes, int, bytes, int], int] | None:
-    if not _renameat2_found:
-        import ctypes
-
-        _renameat2_found.append(
-            getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None) if sys.platform.startswith("linux") else None
-        )
-    return _renameat2_found[0]
 
 
 def _prove(directory: AnyPath, what: str) -> None:

@@ -91,7 +91,8 @@ class Locks:
         try:
             yield
         finally:
-            lock.release()
+            with contextlib.suppress(OSError):  # what was done is done; the system frees the lock with the file
+                lock.release()
 
     def _lock(self, name: str) -> BaseFileLock:
         lock = self._known.get(name)

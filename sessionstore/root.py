@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from sessionstore import files, filesystem, jsontext, names
-from sessionstore.errors import Corrupt, NewerFormat, StoreUnusable
+from sessionstore.errors import Corrupt, NewerFormat
 from sessionstore.locks import DEFAULT_TIMEOUT_S, Locks
 
 STORE_FORMAT = 1
@@ -83,17 +83,17 @@ class StoreRoot:
             NewerFormat, Corrupt: the store was left alone.
             StoreUnusable: the place cannot be written; UnsafeFilesystem: or must not be.
         """
-        if self._prepared and self.private.is_dir():
+        if self._prepared and files.is_folder(self.private):
             return
         filesystem.refuse_unsafe(self.path, self.force)
-        try:
+        new = self.settings() is None
+        with files.refusals(self.private):
             for each in (self.staging, self.trash, self.claims, self.quarantine_folder):
                 files.make_dirs(each)
-        except StoreUnusable:
-            raise
-        except OSError as error:
-            raise files.refused(error, self.private) from error
-        if self.settings() is None:
+            if new:  # others may be making the same folders, and not have synced them yet
+                for each in (self.path.parent, self.path, self.private):
+                    files.sync_dir(each)
+        if new:
             files.put(self.private / "format.json", jsontext.layout({"format": STORE_FORMAT, **(settings or {})}))
         self._prepared = True
 
@@ -118,17 +118,11 @@ class StoreRoot:
 
     def session_ids(self) -> set[str]:
         """Return the names of the folders that may be sessions; a store that is not there has none."""
-        try:
-            with os.scandir(self.path) as entries:
-                return {
-                    entry.name
-                    for entry in entries
-                    if entry.name[0] != "." and entry.is_dir(follow_symlinks=False) and _plausible(entry.name)
-                }
-        except (FileNotFoundError, NotADirectoryError):
-            return set()
-        except OSError as error:
-            raise files.refused(error, self.path) from error
+        return {
+            entry.name
+            for entry in files.entries(self.path)
+            if entry.name[0] != "." and entry.is_dir(follow_symlinks=False) and _plausible(entry.name)
+        }
 
     def quarantine(self, path: Path, offset: int, data: bytes) -> None:
         """Keep bytes, durably, before a repair cuts or replaces them."""
@@ -139,8 +133,7 @@ class StoreRoot:
 
     def quarantined(self) -> Iterator[Path]:
         """Yield what lies in quarantine."""
-        if self.quarantine_folder.is_dir():
-            yield from sorted(self.quarantine_folder.iterdir())
+        yield from sorted(Path(entry.path) for entry in files.entries(self.quarantine_folder))
 
 
 def _plausible(name: str) -> bool:

@@ -15,8 +15,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from sessionstore import files, records
 from sessionstore import owner as owners
-from sessionstore import records
 from sessionstore.documents import Database, DocumentStorage, SharedTable, Tables
 from sessionstore.errors import Conflict, IllegalTransition, InvalidName, InvalidRecord
 from sessionstore.motion import MOTION_STREAM
@@ -129,7 +129,7 @@ class Session:
 
     def tapes(self) -> dict[str, Tape]:
         """Return the streams that have been begun, by name."""
-        names = sorted(entry.name for entry in os.scandir(self.folder) if entry.name.endswith(".jsonl"))
+        names = sorted(entry.name for entry in files.entries(self.folder) if entry.name.endswith(".jsonl"))
         return {name[:-6]: Tape(self.folder / name) for name in names}
 
     def tape(self, name: str) -> Tape:

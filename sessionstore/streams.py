@@ -157,7 +157,8 @@ class StreamWriter:
 
     def _catch_up(self, size: int) -> int:
         """Continue behind what is there now: cut a torn tail into quarantine; return the size."""
-        last, torn = last_good_line(self._file.descriptor, size)
+        with files.refusals(self.path):
+            last, torn = last_good_line(self._file.descriptor, size)
         if torn:
             size -= len(torn)
             self._quarantine(self.path, size, torn)

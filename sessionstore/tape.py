@@ -171,10 +171,8 @@ class Tape:
 
     def size(self) -> int:
         """Return the bytes of the file, a line being written included."""
-        try:
-            return os.stat(self.path, follow_symlinks=False).st_size
-        except FileNotFoundError:
-            return 0
+        found = files.status(self.path)
+        return 0 if found is None else found.st_size
 
     def read(
         self,
@@ -212,20 +210,17 @@ class Tape:
 
     def _lines(self, offset: int) -> Iterator[Line | Damage]:
         try:
-            descriptor = files.open_to_read(self.path)
+            with files.opened(self.path) as descriptor:
+                os.lseek(descriptor, offset, os.SEEK_SET)
+                rest = b""
+                while part := os.read(descriptor, _CHUNK):
+                    pieces = (rest + part).split(b"\n")
+                    rest = pieces.pop()
+                    for raw in pieces:
+                        yield parse_line(raw, offset)
+                        offset += len(raw) + 1
         except FileNotFoundError:
             return
-        try:
-            os.lseek(descriptor, offset, os.SEEK_SET)
-            rest = b""
-            while part := os.read(descriptor, _CHUNK):
-                pieces = (rest + part).split(b"\n")
-                rest = pieces.pop()
-                for raw in pieces:
-                    yield parse_line(raw, offset)
-                    offset += len(raw) + 1
-        finally:
-            os.close(descriptor)
 
     def follow(self, offset: int = 0, stop: Callable[[], bool] | None = None, poll_s: float = POLL_S) -> Iterator[Line]:
         """Yield the lines from an offset on, waiting for more until ``stop()`` is true and all is read.
@@ -249,29 +244,23 @@ class Tape:
     def last(self) -> Line | None:
         """Return the last usable line; its number + 1 is how many there are, unless check() says otherwise."""
         try:
-            descriptor = files.open_to_read(self.path)
+            with files.opened(self.path) as descriptor:
+                return last_good_line(descriptor, os.fstat(descriptor).st_size)[0]
         except FileNotFoundError:
             return None
-        try:
-            return last_good_line(descriptor, os.fstat(descriptor).st_size)[0]
-        finally:
-            os.close(descriptor)
 
     def last_lines(self, count: int) -> int:
         """Return the offset where the last ``count`` lines begin."""
         try:
-            descriptor = files.open_to_read(self.path)
+            with files.opened(self.path) as descriptor:
+                start = os.fstat(descriptor).st_size
+                newlines, data = count + 1, b""
+                while start and data.count(b"\n") < newlines:
+                    step = min(start, _CHUNK)
+                    start -= step
+                    data = _read_at(descriptor, step, start) + data
         except FileNotFoundError:
             return 0
-        try:
-            start = os.fstat(descriptor).st_size
-            newlines, data = count + 1, b""
-            while start and data.count(b"\n") < newlines:
-                step = min(start, _CHUNK)
-                start -= step
-                data = _read_at(descriptor, step, start) + data
-        finally:
-            os.close(descriptor)
         position = data.rfind(b"\n") + 1  # what follows is still being written
         for _ in range(count):
             position = data.rfind(b"\n", 0, max(0, position - 1)) + 1
@@ -288,28 +277,25 @@ class Tape:
         Bisects the bytes: of any position one can say whether the next line behind it is late enough.
         """
         try:
-            descriptor = files.open_to_read(self.path)
+            with files.opened(self.path) as descriptor:
+                end = os.fstat(descriptor).st_size
+                low, high = 0, end
+                while low < high:
+                    middle = (low + high) // 2
+                    found = _first_line(descriptor, middle)
+                    if found is None or found.t_s >= t_s:
+                        high = middle
+                    else:
+                        low = found.offset + 1
+                found = _first_line(descriptor, low)
+                return end if found is None else found.offset
         except FileNotFoundError:
             return 0
-        try:
-            end = os.fstat(descriptor).st_size
-            low, high = 0, end
-            while low < high:
-                middle = (low + high) // 2
-                found = _first_line(descriptor, middle)
-                if found is None or found.t_s >= t_s:
-                    high = middle
-                else:
-                    low = found.offset + 1
-            found = _first_line(descriptor, low)
-            return end if found is None else found.offset
-        finally:
-            os.close(descriptor)
 
     def check(self) -> StreamCheck:
         """Read all of it and say what is whole, unverified, damaged, missing or torn; nothing is written.
 
-        Raises: UnsafeFile, PermissionError.
+        Raises: UnsafeFile, StoreUnusable.
         """
         result = StreamCheck(str(self.path))
         before: Line | None = None

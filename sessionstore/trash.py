@@ -46,15 +46,13 @@ class TrashEntry:
 
 def entries(root: StoreRoot) -> Iterator[TrashEntry]:
     """Yield what is in the trash; entries without a session (a crash before the move) are passed over."""
-    try:
-        found = sorted(entry.name for entry in os.scandir(root.trash))
-    except (FileNotFoundError, NotADirectoryError):
-        return
-    for entry_id in found:
-        with contextlib.suppress(FileNotFoundError, NotADirectoryError, ValueError):
+    for entry_id in sorted(entry.name for entry in files.entries(root.trash)):
+        try:
             deleted_at = datetime.fromtimestamp((UUID(entry_id).int >> 80) / 1000, UTC)
-            for inner in os.scandir(root.trash / entry_id):
-                yield TrashEntry(entry_id, inner.name, deleted_at, Path(inner.path))
+        except (ValueError, OverflowError, OSError):  # not one of ours
+            continue
+        for inner in files.entries(root.trash / entry_id):
+            yield TrashEntry(entry_id, inner.name, deleted_at, Path(inner.path))
 
 
 def throw_away(root: StoreRoot, session_id: str) -> TrashEntry:
@@ -103,7 +101,7 @@ def older_than(root: StoreRoot, age_s: float, now: float) -> list[TrashEntry]:
 def sweep_staging(root: StoreRoot) -> None:
     """Remove what creators that died left behind, and what a crash kept from being removed."""
     with contextlib.suppress(FileNotFoundError, StoreUnusable):
-        for entry in list(os.scandir(root.staging)):
+        for entry in files.entries(root.staging):
             if entry.name.startswith(_DEAD):
                 files.remove_tree(entry.path)
             elif time.time() - entry.stat(follow_symlinks=False).st_mtime > _ABANDONED_S:

@@ -9,7 +9,8 @@ PACKAGE = Path(__file__).parents[1] / "sessionstore"
 #: From the ground up; a name covers the module or the whole folder, and modules of one floor do not know each other.
 FLOORS = [
     {"errors"},
-    {"names", "files", "jsontext", "filesystem"},
+    {"names", "noreplace", "reading", "jsontext", "filesystem"},
+    {"files"},
     {"locks", "query"},
     {"appending", "root", "owner", "tape", "provenance", "records"},
     {"schemas", "rules", "documents", "streams"},

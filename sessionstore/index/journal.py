@@ -78,6 +78,7 @@ class Journal:
         self._mutex = threading.RLock()
         self._depth = 0
         self._size = 0  # of the locked file
+        self._kept = -1  # holds the file that was read last
         self._read_to: tuple[tuple[int, int], int] = ((0, 0), 0)  # which file, and up to which byte
 
     def __repr__(self) -> str:
@@ -91,14 +92,13 @@ class Journal:
         Raises: Corrupt: with the offset of the line; UnsafeFile, StoreUnusable.
         """
         with self._mutex:
-            try:
-                status = os.stat(self.path, follow_symlinks=False)
-            except (FileNotFoundError, NotADirectoryError):
+            found = files.status(self.path)
+            if found is None:
                 changed = self._read_to != ((0, 0), 0)
                 self._start_over((0, 0))
                 return changed
             identity, offset = self._read_to
-            if identity == (status.st_dev, status.st_ino) and offset == status.st_size:
+            if identity == (found.st_dev, found.st_ino) and offset == found.st_size:
                 return False
             return self._read_on()
 
@@ -108,26 +108,35 @@ class Journal:
 
     def _read_on(self) -> bool:
         try:
-            descriptor = files.open_to_read(self.path)
-        except FileNotFoundError:
+            with files.opened(self.path) as descriptor:
+                found = os.fstat(descriptor)
+                identity, offset = (found.st_dev, found.st_ino), self._read_to[1]
+                anew = identity != self._read_to[0] or found.st_size < offset
+                if anew:
+                    self._keep_open(descriptor)
+                    self._start_over(identity)
+                    offset = 0
+                os.lseek(descriptor, offset, os.SEEK_SET)
+                data = b"".join(iter(lambda: os.read(descriptor, max(1 << 16, found.st_size - offset)), b""))
+        except (FileNotFoundError, NotADirectoryError):
             self._start_over((0, 0))
             return True
-        except OSError as error:
-            raise files.refused(error, self.path) from error
-        try:
-            status = os.fstat(descriptor)
-            identity, offset = (status.st_dev, status.st_ino), self._read_to[1]
-            if identity != self._read_to[0] or status.st_size < offset:
-                self._start_over(identity)
-                offset = 0
-            os.lseek(descriptor, offset, os.SEEK_SET)
-            data = b"".join(iter(lambda: os.read(descriptor, max(1 << 16, status.st_size - offset)), b""))
-        finally:
-            os.close(descriptor)
         whole = data.rfind(b"\n") + 1
         self._take_in(data[:whole], offset)
         self._read_to = (identity, offset + whole)
-        return bool(whole)
+        return anew or bool(whole)
+
+    def _keep_open(self, descriptor: int) -> None:
+        """Keep the file that was read from being forgotten by the system: else one of two compactions later could have
+        its number (and its size), and be taken for it."""
+        self._let_go()
+        if os.name != "nt":  # numbers of NTFS are not used again, and an open file cannot be replaced there
+            self._kept = os.dup(descriptor)
+
+    def _let_go(self) -> None:
+        if self._kept >= 0:
+            os.close(self._kept)
+            self._kept = -1
 
     def _take_in(self, data: bytes, offset: int) -> None:
         tables, last_ids = self.tables, self.last_ids
@@ -170,9 +179,11 @@ class Journal:
                     self._depth -= 1
                 return
             files.make_dirs(self.path.parent)
-            self._size = self._cut_torn_end(self._file.lock())
-            self._depth = 1
+            size = self._file.lock()
             try:
+                with files.refusals(self.path):
+                    self._size = self._cut_torn_end(size)
+                self._depth = 1
                 yield
             finally:
                 self._depth = 0
@@ -245,6 +256,11 @@ class Journal:
         """Let go of the file."""
         with self._mutex:
             self._file.close()
+            self._let_go()
+            self._read_to = ((0, 0), 0)
+
+    def __del__(self) -> None:
+        self._let_go()
 
 
 def doc_id_of(session_id: str) -> int:

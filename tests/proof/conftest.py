@@ -10,7 +10,7 @@ import pytest
 
 from tests.proof import operations
 from tests.proof.operations import World
-from tests.proof.volumes import fast_folder
+from tests.proof.volumes import LONG, fast_folder
 
 
 @pytest.fixture
@@ -27,3 +27,11 @@ def beginning() -> Iterator[tuple[Path, World]]:
     folder = fast_folder()
     yield folder / "base", operations.begin(folder / "base")
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the long runs out unless they are asked for."""
+    if not LONG:
+        left = [item for item in items if item.get_closest_marker("long")]
+        config.hook.pytest_deselected(items=left)
+        items[:] = [item for item in items if item not in left]

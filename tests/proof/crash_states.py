@@ -150,6 +150,9 @@ class Disk:
     def _remember_time(self, node: int, path: str) -> None:
         self.nodes[node].mtime_ns = self.base[node].mtime_ns = os.stat(path).st_mtime_ns
 
+    def _utime(self, path: str, payload: Any) -> None:
+        """Nothing: the time is read at the rename."""
+
     def _unlink(self, path: str, payload: Any) -> None:
         parent, name, node = self._find(path)
         if node is not None:

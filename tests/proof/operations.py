@@ -20,7 +20,7 @@ from sessionstore.boxes.session_db_box import SessionDBBox
 from sessionstore.session import Session
 from sessionstore.store import SessionStore
 
-STREAM, TABLE = "events", "notes"
+STREAM, TABLE = "samples", "notes"
 
 
 @dataclass(frozen=True)
@@ -144,6 +144,8 @@ def _recorded(world: World, number: int) -> list[World]:
         world.put(name, Model(status="running")),
         world.put(name, Model(status="running", lines=one)),
         world.put(name, Model(status="running", lines=one, floor=1)),
+        world.put(name, Model(status="failed")),
+        world.put(name, Model(status="failed", lines=one, floor=1)),
         world.put(name, Model(status="completed", lines=one, floor=1)),
     ]
 

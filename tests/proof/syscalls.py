@@ -23,7 +23,7 @@ from pathlib import Path
 
 from sessionstore.errors import OutcomeUnknown, SessionStoreError
 from sessionstore.store import SessionStore
-from tests.proof import operations
+from tests.proof import breaking, operations
 from tests.proof.operations import World
 
 #: What changes the disk; a process is killed just before one of them.
@@ -58,13 +58,13 @@ def _child(request: dict) -> None:
     go, report = os.open(request["go"], os.O_RDONLY), os.open(request["report"], os.O_WRONLY)
     world = operations.world_from(request["world"])
     path = Path(request["store"])
-    os.read(go, 1)
+    os.readv(go, [bytearray(1)])
 
     def tell(*words: object) -> None:
         os.writev(report, [(" ".join(map(str, words)) + "\n").encode()])
 
     try:
-        store = _opened(path, tell)
+        store = _opened(path, tell, request["attempts"])
         for number, operation, _ in operations.possible(tuple(request["names"]), world):
             try:
                 operation.hand(store)
@@ -79,12 +79,13 @@ def _child(request: dict) -> None:
     os._exit(0)
 
 
-def _opened(path: Path, tell: Callable[..., None]) -> SessionStore:
-    try:
-        return operations.sessionstore.open(path)
-    except SessionStoreError as error:
-        tell("refused", 0, type(error).__name__)
-        return operations.sessionstore.open(path)
+def _opened(path: Path, tell: Callable[..., None], attempts: int) -> SessionStore:
+    for _ in range(attempts):
+        try:
+            return operations.sessionstore.open(path)
+        except SessionStoreError as error:
+            tell("refused", 0, type(error).__name__)
+    os._exit(0)
 
 
 def _attempted(
@@ -118,6 +119,7 @@ class Server:
     """The process that forks the children of all trials."""
 
     def __init__(self, scratch: Path) -> None:
+        scratch.mkdir(exist_ok=True)
         self._scratch = scratch
         self._process = subprocess.Popen(
             [os.path.realpath(sys.executable), "-m", "tests.proof.syscalls"],
@@ -255,4 +257,5 @@ def ignore_interrupts() -> None:
 
 if __name__ == "__main__":
     ignore_interrupts()
+    breaking.break_by_environment()
     serve()

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import itertools
-import os
 import random
 from pathlib import Path
 
 import pytest
 
-from sessionstore import files
-from tests.proof import crash_states, operations
+from tests.proof import breaking, crash_states, operations
 from tests.proof.crash_states import Verdict, enumerate_run
 from tests.proof.operations import OPERATIONS, World
 from tests.proof.volumes import volume
@@ -75,49 +73,15 @@ def test_the_first_session_of_a_new_store_is_made_whole_or_not_at_all(scratch: P
 # ---------------------------------------------------------------- a checker that cannot fail proves nothing
 
 
-def _no_fsync(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files, "sync_file", lambda *arguments, **options: None)
-
-
-def _no_directory_fsync(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files, "sync_dir", lambda path: None)
-
-
-def _in_place(monkeypatch: pytest.MonkeyPatch) -> None:
-    def put(path: str | Path, data: bytes, *, sync: bool = True) -> os.stat_result:
-        descriptor = files.open_to_append(path, durable=True)
-        try:
-            files.truncate(descriptor, 0, path)
-            files.write_all(descriptor, data, path)
-            files.sync_file(descriptor, path)
-            return os.fstat(descriptor)
-        finally:
-            os.close(descriptor)
-
-    monkeypatch.setattr(files, "put", put)
-
-
-def _unlink_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    def put(path: str | Path, data: bytes, *, sync: bool = True) -> os.stat_result:
-        new = f"{path}.new"
-        status = files.create(new, data)
-        files.remove(path)
-        files.rename_new(new, path)
-        files.prove_renamed(os.path.dirname(path))
-        return status
-
-    monkeypatch.setattr(files, "put", put)
-
-
 @pytest.mark.parametrize(
     "broken, names",
     [
-        (_no_fsync, ("update",)),
-        (_no_fsync, ("append",)),
-        (_no_directory_fsync, ("create",)),
-        (_no_directory_fsync, ("update", "append")),
-        (_in_place, ("update",)),
-        (_unlink_first, ("update",)),
+        (breaking.no_fsync, ("update",)),
+        (breaking.no_fsync, ("append",)),
+        (breaking.no_directory_fsync, ("create",)),
+        (breaking.no_directory_fsync, ("update", "append")),
+        (breaking.in_place, ("update",)),
+        (breaking.unlink_first, ("update",)),
     ],
 )
 def test_the_enumeration_goes_red_when_the_protocol_is_broken(
@@ -129,6 +93,6 @@ def test_the_enumeration_goes_red_when_the_protocol_is_broken(
         monkeypatch.undo()
         return whole(*arguments)
 
-    broken(monkeypatch)
+    broken(monkeypatch.setattr)
     monkeypatch.setattr(crash_states, "judge_all", judge_with_the_right_protocol)
     assert enumerate_run(names, beginning[0], scratch, beginning[1]).wrong != []

@@ -1,0 +1,39 @@
+"""One system call that Python lacks: a rename that never replaces anything, renameat2 with RENAME_NOREPLACE.
+
+Not here: what is renamed, and what happens where the system has no such call (files).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Callable
+
+
+def rename_noreplace(source: bytes, target: bytes) -> bool:
+    """Rename by renameat2(RENAME_NOREPLACE), Linux 3.15 and glibc 2.28; False where the system has no such call."""
+    call = _renameat2()
+    if call is None:
+        return False
+    import ctypes
+
+    if call(-100, source, -100, target, 1) == 0:  # AT_FDCWD = -100, RENAME_NOREPLACE = 1 (linux/fs.h)
+        return True
+    number = ctypes.get_errno()
+    if number in (errno.EINVAL, errno.ENOSYS):  # the kernel or this file system does not know the flag
+        return False
+    raise OSError(number, os.strerror(number), os.fsdecode(target))
+
+
+_renameat2_found: list[Callable[[int, bytes, int, bytes, int], int] | None] = []
+
+
+def _renameat2() -> Callable[[int, bytes, int, bytes, int], int] | None:
+    if not _renameat2_found:
+        import ctypes
+
+        _renameat2_found.append(
+            getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None) if sys.platform.startswith("linux") else None
+        )
+    return _renameat2_found[0]

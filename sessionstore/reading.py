@@ -1,0 +1,125 @@
+"""Reading and looking, safe against what a copied folder may hold: no symlink is followed, no FIFO is waited for.
+
+What the file system refuses is StoreUnusable; that nothing is there is FileNotFoundError, or said in the answer.
+Not here: every write (files).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from sessionstore.errors import SessionStoreError, StoreUnusable, UnsafeFile
+
+NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
+NONBLOCK = getattr(os, "O_NONBLOCK", 0)  # a plain open of a FIFO waits for ever
+CLOEXEC = getattr(os, "O_CLOEXEC", 0)
+BINARY = getattr(os, "O_BINARY", 0)
+NOT_PLAIN_ERRORS = (errno.ELOOP, errno.ENXIO)  # what O_NOFOLLOW says to a link, and a socket to an open
+
+AnyPath = str | Path
+
+
+def refused(error: OSError, path: AnyPath) -> StoreUnusable:
+    """Return the NotApplied form of a failed system call, errno and path kept."""
+    return StoreUnusable(error.errno, error.strerror or str(error), str(path))
+
+
+@contextlib.contextmanager
+def refusals(path: AnyPath) -> Iterator[None]:
+    """Turn what the file system refuses into StoreUnusable; that nothing is there stays what Python says."""
+    try:
+        yield
+    except (SessionStoreError, FileNotFoundError, NotADirectoryError):
+        raise
+    except OSError as error:
+        raise refused(error, path) from error
+
+
+def status(path: AnyPath, *, follow: bool = False) -> os.stat_result | None:
+    """Return the status of what a path names; None when nothing is there. Raises: StoreUnusable."""
+    try:
+        return os.stat(path, follow_symlinks=follow)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise refused(error, path) from error
+
+
+def is_folder(path: AnyPath, *, follow: bool = False) -> bool:
+    """Whether a directory is there (with ``follow`` also a link to one). Raises: StoreUnusable: it cannot be told."""
+    found = status(path, follow=follow)
+    return found is not None and stat.S_ISDIR(found.st_mode)
+
+
+def entries(path: AnyPath) -> list[os.DirEntry[str]]:
+    """Return what is in a directory; one that is not there holds nothing. Raises: StoreUnusable."""
+    try:
+        with os.scandir(path) as found:
+            return list(found)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise refused(error, path) from error
+
+
+def is_plain(status: os.stat_result) -> bool:
+    """Whether it is a regular file."""
+    return stat.S_ISREG(status.st_mode)
+
+
+def open_to_read(path: AnyPath) -> int:
+    """Return a descriptor of a plain file.
+
+    Raises:
+        FileNotFoundError: nothing is there.
+        UnsafeFile: a symlink, FIFO, device or directory is there.
+        StoreUnusable: the file system refused.
+    """
+    with refusals(path):
+        try:
+            descriptor = os.open(path, os.O_RDONLY | NOFOLLOW | NONBLOCK | CLOEXEC | BINARY)
+        except OSError as error:
+            if error.errno in NOT_PLAIN_ERRORS:
+                raise UnsafeFile("not a plain file", str(path)) from error
+            raise
+        return checked(descriptor, path)
+
+
+def checked(descriptor: int, path: AnyPath) -> int:
+    """Return the descriptor of a plain file, or close it."""
+    try:
+        if is_plain(os.fstat(descriptor)):
+            return descriptor
+        raise UnsafeFile("not a plain file", str(path))
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+@contextlib.contextmanager
+def opened(path: AnyPath) -> Iterator[int]:
+    """Give a descriptor of a plain file for reading, and close it. Raises: as :func:`open_to_read`."""
+    descriptor = open_to_read(path)
+    try:
+        with refusals(path):
+            yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def read(path: AnyPath) -> tuple[bytes, os.stat_result]:
+    """Return the bytes of a plain file and the status of the very file they came from.
+
+    Raises: as :func:`open_to_read`.
+    """
+    with opened(path) as descriptor:
+        found = os.fstat(descriptor)
+        parts = []
+        while part := os.read(descriptor, max(1 << 16, found.st_size + 1)):
+            parts.append(part)
+        return b"".join(parts), found

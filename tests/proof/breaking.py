@@ -1,0 +1,82 @@
+"""The protocol, broken on purpose in each way that the proof must notice: a checker that cannot fail proves nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from sessionstore import documents, files, locks
+
+Setter = Callable[[object, str, Any], None]
+
+
+def no_fsync(put_in: Setter) -> None:
+    """(a) Files are not synced."""
+    put_in(files, "sync_file", lambda *arguments, **options: None)
+
+
+def no_directory_fsync(put_in: Setter) -> None:
+    """(b) Directories are not synced."""
+    put_in(files, "sync_dir", lambda path: None)
+
+
+def in_place(put_in: Setter) -> None:
+    """(c) A file is emptied and written again."""
+
+    def put(path: str | Path, data: bytes, *, sync: bool = True) -> os.stat_result:
+        descriptor = files.open_to_append(path, durable=True)
+        try:
+            files.truncate(descriptor, 0, path)
+            files.write_all(descriptor, data, path)
+            files.sync_file(descriptor, path)
+            return os.fstat(descriptor)
+        finally:
+            os.close(descriptor)
+
+    put_in(files, "put", put)
+
+
+def early_unlock(put_in: Setter) -> None:
+    """(d) The lock of a document is let go before the file is replaced."""
+
+    @contextlib.contextmanager
+    def hold(self: locks.Locks, name: str) -> Iterator[None]:
+        with whole(self, name):
+            pass
+        yield
+
+    whole = locks.Locks._hold
+    put_in(locks.Locks, "_hold", hold)
+
+
+def unlink_first(put_in: Setter) -> None:
+    """(e) The old file is removed before the directory holds the new one for good."""
+
+    def put(path: str | Path, data: bytes, *, sync: bool = True) -> os.stat_result:
+        new = f"{path}.new"
+        status = files.create(new, data)
+        files.remove(path)
+        files.rename_new(new, path)
+        files.prove_renamed(os.path.dirname(path))
+        return status
+
+    put_in(files, "put", put)
+
+
+def reused_handle(put_in: Setter) -> None:
+    """(f) A TinyDB table goes on with what it remembers, and nobody is excluded while it writes."""
+    put_in(documents.SharedTable, "_forget", lambda self: None)
+
+
+WAYS = {
+    way.__name__: way for way in (no_fsync, no_directory_fsync, in_place, early_unlock, unlink_first, reused_handle)
+}
+
+
+def break_by_environment() -> None:
+    """Break this process in the way that PROOF_BREAK names; for child processes of negative controls."""
+    if way := os.environ.get("PROOF_BREAK"):
+        WAYS[way](setattr)

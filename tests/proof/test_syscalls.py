@@ -1,0 +1,144 @@
+"""T1, T2, T5: a process killed, or refused, at any system call: nothing acknowledged is lost, nothing is half done."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tests.proof import operations, oracle, syscalls
+from tests.proof.operations import OPERATIONS, World
+from tests.proof.syscalls import ALSO_FAILING, MUTATING, Server, Trial, allowed_after, calls_of
+from tests.proof.volumes import need, need_root, volume
+
+pytestmark = [pytest.mark.proof, pytest.mark.slow, pytest.mark.timeout(36000)]
+
+#: Which error each call gets; the others get EIO.
+ERRORS = {"write": "ENOSPC", "mkdir": "ENOSPC", "openat": "EMFILE", "flock": "ENOLCK"}
+#: A transient failure of these may leave a session behind that a second attempt would make again, under the same name.
+NOT_TRIED_AGAIN = ("record",)
+
+
+@pytest.fixture
+def server(scratch: Path) -> Iterator[Server]:
+    need_root()
+    need("strace")
+    started = Server(scratch)
+    yield started
+    started.close()
+
+
+@dataclass
+class Bench:
+    """One store to try faults on, again and again."""
+
+    server: Server
+    base: Path
+    begin: World
+    scratch: Path
+    trials: int = 0
+    wrong: list[str] = field(default_factory=list)
+
+    def run(self, names: tuple[str, ...], options: list[str], attempts: int = 1) -> Trial:
+        store = oracle.copy_tree(self.base, self.scratch / "store")
+        return self.server.run(names, store, self.begin, options, attempts)
+
+    def calls(self, names: tuple[str, ...], which: str) -> list[tuple[str, int]]:
+        """Return the calls that a sequence makes when nothing goes wrong."""
+        trial = self.run(names, ["-e", f"trace={which}"])
+        assert [words[0] for words in trial.said] == ["begin", "done"] * len(names), trial.said
+        return calls_of(trial, which)
+
+    def kill(self, names: tuple[str, ...], call: str, nth: int) -> None:
+        """Kill a process just before its n-th call of a name, and judge what is left."""
+        trial = self.run(names, ["-e", f"trace={call}", "-e", f"inject={call}:signal=KILL:when={nth}"])
+        if trial.killed:
+            self.judge(names, trial, f"killed before {call} {nth}")
+
+    def refuse(self, names: tuple[str, ...], call: str, nth: int, *, for_ever: bool) -> None:
+        """Let the n-th call of a name fail, once or from then on, and judge what was said and what is left."""
+        error = ERRORS.get(call, "EIO")
+        attempts = 1 if for_ever or names[-1] in NOT_TRIED_AGAIN else 2
+        when = f"{nth}+" if for_ever else str(nth)
+        trial = self.run(names, ["-e", f"trace={call}", "-e", f"inject={call}:error={error}:when={when}"], attempts)
+        hit = next((line for line in trial.calls if "INJECTED" in line), "")
+        fault = f"{call} {when} failed with {error}"
+        said = {words[0] for words in trial.said}
+        if attempts == 2 and trial.said and trial.said[-1][0] == "refused":
+            self.wrong.append(f"{names}: {fault}: a second attempt was refused too ({trial.said})")
+        if call in ("fsync", "fdatasync") and hit and not said & {"refused", "unknown"} and "index.jsonl" not in hit:
+            self.wrong.append(f"{names}: {fault}: acknowledged all the same: {hit}")
+        self.judge(names, trial, fault)
+
+    def judge(self, names: tuple[str, ...], trial: Trial, fault: str) -> None:
+        self.trials += 1
+        allowed, wrong = allowed_after(trial, names, self.begin)
+        wrong += oracle.judge(self.scratch / "store", allowed, power=False)
+        self.wrong += [f"{', '.join(names)}: {fault}: {each}" for each in wrong]
+
+
+@pytest.fixture
+def bench(server: Server, beginning: tuple[Path, World], scratch: Path) -> Bench:
+    return Bench(server, *beginning, scratch)
+
+
+def with_what_it_needs(name: str) -> tuple[str, ...]:
+    return ("delete", name) if name in ("restore", "empty_trash") else (name,)
+
+
+def test_a_process_killed_before_any_syscall_of_any_operation_loses_nothing(bench: Bench) -> None:
+    for name in OPERATIONS:
+        names = with_what_it_needs(name)
+        for call, nth in bench.calls(names, MUTATING):
+            bench.kill(names, call, nth)
+    assert bench.wrong == []
+    assert bench.trials >= 180
+
+
+@pytest.mark.parametrize("for_ever", [False, True], ids=["once", "for ever"])
+def test_an_error_at_any_syscall_of_any_operation_is_told_and_leaves_before_or_after(
+    bench: Bench, for_ever: bool
+) -> None:
+    which, every = f"{MUTATING},{ALSO_FAILING}", volume(3 if for_ever else 2, 1)
+    for name in OPERATIONS:
+        names = with_what_it_needs(name)
+        calls = bench.calls(names, which)
+        changing = [call for call in calls if call[0] in MUTATING.split(",")]
+        looking = [call for call in calls if call[0] not in MUTATING.split(",")]
+        for call, nth in changing + looking[::every]:
+            bench.refuse(names, call, nth, for_ever=for_ever)
+    assert bench.wrong == [], "\n".join(bench.wrong)
+    assert bench.trials >= 300
+
+
+@pytest.mark.long
+def test_a_process_killed_in_sequences_of_three_loses_nothing(bench: Bench) -> None:
+    names = [name for name in OPERATIONS if name != "record"]
+    sequences = [
+        each for each in itertools.product(names, repeat=3) if len(list(operations.possible(each, bench.begin))) == 3
+    ]
+    random.Random(1).shuffle(sequences)
+    for sequence in sequences:
+        for call, nth in bench.calls(sequence, MUTATING):
+            bench.kill(sequence, call, nth)
+        if bench.trials >= 5_000:
+            break
+    assert bench.wrong == []
+
+
+def test_killing_goes_red_when_files_are_written_in_place(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The negative control: an in-place write is told to the server by an environment variable of this test alone."""
+    monkeypatch.setenv("PROOF_BREAK", "in_place")
+    broken = Server(bench.scratch / "broken")
+    try:
+        control = Bench(broken, bench.base, bench.begin, bench.scratch)
+        for call, nth in control.calls(("update",), MUTATING):
+            control.kill(("update",), call, nth)
+    finally:
+        broken.close()
+    assert control.wrong != []
+    assert syscalls.MUTATING
