@@ -1,6 +1,7 @@
 """Other libraries as contestants: each as its own documentation uses it, and only those that are installed.
 
-What a peer cannot do raises NotImplementedError, and its cell stays empty. Calls go through ``Any``: most bring no types.
+What a peer cannot do raises NotImplementedError, and it is left out of that case. Calls go through ``Any``, since most
+bring no types.
 Not here: the limit (limit), what is run (workloads).
 """
 

@@ -109,7 +109,8 @@ def workloads(figures: Figures) -> Iterable[tuple[str, str]]:
 def markdown(figures: Figures, facts: dict[str, Any]) -> str:
     """Return the tables as they stand in the README."""
     parts = [
-        f"Measured {facts['at']} on {facts['cpu']}, {facts['cores']} cores (load {facts['load'][0]}), {facts['filesystem']},"
+        f"Measured {facts['at']} on {facts['cpu']}, {facts['cores']} cores (load {facts['load'][0]}),"
+        f" {facts['filesystem']},"
         f" Python {facts['python']}, commit {facts.get('commit') or 'unknown'}, by `{facts['command']}`.\n"
     ]
     for workload, about in workloads(figures):
