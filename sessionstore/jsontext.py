@@ -11,8 +11,9 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from json.encoder import encode_basestring as _string
 from pathlib import PurePath
 from typing import Any
@@ -201,12 +202,24 @@ def layout(value: Any) -> bytes:
 _flat = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 
 
+_SCALARS = frozenset((str, int, float, bool, type(None)))
+
+
+@lru_cache(maxsize=64)
+def _lines_encoder(separator: str) -> Callable[[Any], str]:
+    """Return an encoder in C that puts each item of a container without containers on a line of its own."""
+    return json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(separator, ": ")).encode
+
+
 def _layout(value: Any, newline: str) -> str:
     """Return the text; ``newline`` is a line's end and the indent of this level."""
     if value is None or value is True or value is False:
         return "null" if value is None else "true" if value else "false"
-    if type(value) is str:
+    kind = type(value)
+    if kind is str:
         return _string(value)
+    if kind is int or (kind is float and math.isfinite(value)):
+        return repr(value)
     if not value or not isinstance(value, dict | list):
         return _flat(value)
     room = _WIDTH - len(newline) + 1
@@ -214,6 +227,9 @@ def _layout(value: Any, newline: str) -> str:
         return text
     inner = newline + "  "
     separator = "," + inner
+    if _SCALARS.issuperset(map(type, value.values() if isinstance(value, dict) else value)):
+        text = _lines_encoder(separator)(value)
+        return f"{text[0]}{inner}{text[1:-1]}{newline}{text[-1]}"
     if isinstance(value, dict):
         lines = [f"{_string(key)}: {_layout(item, inner)}" for key, item in value.items()]
         return f"{{{inner}{separator.join(lines)}{newline}}}"

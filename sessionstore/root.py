@@ -67,6 +67,7 @@ class StoreRoot:
         self.claims = self.private / "claims"
         self.quarantine_folder = self.private / "quarantine"
         self.locks = Locks(self.private / "locks", lock_timeout_s, force)
+        self.claims_swept = ""  # the minute that was the oldest kept
         self._prepared = False
 
     def __repr__(self) -> str:
