@@ -45,7 +45,7 @@ class Session:
         self._uuid: str | None = None  # of the only session that may be changed through this handle; None: any
         self._changed = changed or (lambda row: None)
         self._storage = DocumentStorage(
-            self.folder / DOCUMENT, lock=lambda: root.locks.session(session_id), must_exist=True
+            self.folder / DOCUMENT, lambda: root.locks.session(session_id), sync=root.durable, must_exist=True
         )
 
     def __repr__(self) -> str:

@@ -37,6 +37,7 @@ COMMANDS = {
     "export-legacy": ("legacy:export_command", "Write sessions in the layout of the old system."),
     "serve": ("serve:serve", "Serve the HTTP API, the web page and the live simulation."),
     "export": ("export:export", "Write sessions as one offline HTML page, or as a zip."),
+    "bench": ("bench:bench", "Measure engines, the limit and peers, in one run."),
     "completion": ("completion:completion", "Print the shell completion for bash, zsh or fish."),
 }
 
