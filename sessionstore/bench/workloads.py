@@ -179,7 +179,7 @@ def append(bench: Bench) -> None:
     with bench.made(0) as systems:
         single = _able({name: _appender(system, records) for name, system in systems.items() if not _is_ours(name)})
         many = {name: _batcher(systems[name], records) for name in single}
-        writers = {mode: StreamWriter(bench.folder("stream") / "log.jsonl", mode) for mode in ("full", "batch", "os")}  # type: ignore[arg-type]
+        writers = {mode: StreamWriter(bench.folder("stream") / "log.jsonl", mode) for mode in ("full", "batch", "os")}
         for mode, writer in writers.items():
             single[f"{OURS} {mode}"] = _numbered(lambda number, to=writer: to.append(records[number % 1000]))  # type: ignore[misc]
             many[f"{OURS} {mode}"] = lambda to=writer: _extended(to, records)  # type: ignore[misc]
