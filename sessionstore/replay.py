@@ -74,6 +74,7 @@ class Replay:
         step_s: float | None = None,
         drones: Collection[str] | None = None,
         max_points: int | None = None,
+        most_bytes: int = MAX_BYTES_READ,
     ) -> Window:
         """Return the points from one moment to another, both included.
 
@@ -82,6 +83,7 @@ class Replay:
             step_s: interpolate at multiples of this instead of returning what was recorded.
             drones: only these.
             max_points: at most so many for each drone, extremes kept; at least eight.
+            most_bytes: windows of more bytes are sampled by seeking instead of being read whole.
 
         Raises:
             InvalidQuery: an end before the start, a step or number that is too small.
@@ -94,7 +96,7 @@ class Replay:
         lead_s = _LEAD_S if step_s is not None else 0.0
         low, high = self.tape.seek(max(0.0, start_s - lead_s)), self.tape.seek(math.nextafter(end_s, math.inf))
         window = Window(start_s, end_s, {}, offset=low)
-        if high - low > MAX_BYTES_READ:
+        if high - low > most_bytes:
             self._sample(window, min(end_s, last_s), step_s, drones, max_points)
             return window
         lines = self.tape.read(low, to_s=end_s + lead_s, damaged="skip", on_damage=window.damaged.append)

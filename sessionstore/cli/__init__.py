@@ -36,6 +36,8 @@ COMMANDS = {
     "import-legacy": ("legacy:import_command", "Read folders of the old system into sessions."),
     "export-legacy": ("legacy:export_command", "Write sessions in the layout of the old system."),
     "serve": ("serve:serve", "Serve the HTTP API, the web page and the live simulation."),
+    "export": ("export:export", "Write sessions as one offline HTML page, or as a zip."),
+    "bench": ("bench:bench", "Measure engines, the limit and peers, in one run."),
     "completion": ("completion:completion", "Print the shell completion for bash, zsh or fish."),
 }
 
