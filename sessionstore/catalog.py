@@ -17,12 +17,11 @@ import msgspec
 from sessionstore import jsontext, names, owner, records, trash
 from sessionstore.errors import (
     Corrupt,
-    IndexUnavailable,
     InvalidQuery,
+    NewerFormat,
     NotApplied,
     OutcomeUnknown,
     SessionGone,
-    StoreUnusable,
     Unreadable,
     UnsafeFile,
 )
@@ -52,6 +51,9 @@ class Catalog:
     def __init__(self, root: StoreRoot, index: SessionIndex) -> None:
         self.root = root
         self.index = index
+        #: What a person should know of the last listing: the index did not answer, or could not be told.
+        self.notice: str | None = None
+        self._pending: set[str] = set()
 
     def session(self, session_id: str) -> Session:
         """Return a handle whose updates reach the index."""
@@ -62,11 +64,14 @@ class Catalog:
         self.deliver([row])
 
     def deliver(self, rows: list[SessionRow]) -> Step:
-        """Tell the index; what it cannot take now is found and delivered by a later listing."""
+        """Tell the index; what it cannot take now goes with a later delivery, or is found by a later listing."""
         try:
             self._put(rows)
         except (NotApplied, OutcomeUnknown, Unreadable) as error:
+            self._pending.update(row.session_id for row in rows)
             return Step("pending", f"{type(error).__name__}: {error}")
+        if self._pending:
+            self._catch_up()
         return Step("done")
 
     def _put(self, rows: list[SessionRow], exact: bool = False) -> None:
@@ -78,11 +83,19 @@ class Catalog:
             if not rows:
                 return
 
+    def _catch_up(self) -> None:
+        """Deliver what an engine that is back could not take before, as the folders hold it now."""
+        waiting, self._pending = self._pending, set()
+        try:
+            self._put(list(self.read_rows(waiting)), exact=True)
+        except (NotApplied, OutcomeUnknown, Unreadable):
+            self._pending |= waiting
+
     def forget(self, session_ids: list[str]) -> None:
         """Drop the rows of sessions that went to the trash; an index that is away is told by a later listing."""
         try:
             self.index.remove(session_ids)
-        except (NotApplied, OutcomeUnknown):
+        except (NotApplied, OutcomeUnknown, Unreadable):
             return
 
     def find(
@@ -111,36 +124,35 @@ class Catalog:
         return rows[offset : None if limit is None else offset + limit]
 
     def _select(self, tree: Filter | None, verify: bool) -> list[SessionRow]:
+        self.notice = None
         try:
-            fresh, gone = self.reconcile(verify)
-            interrupted = self._interrupted(self.index.active())
-            if not fresh and not gone:
-                return self.index.find(tree, interrupted)
-            rows = {row.session_id: row for row in self.index.find()}
-        except Corrupt:
-            return self._select_after_damage(tree)
-        except (IndexUnavailable, StoreUnusable, UnsafeFile):  # away, not to be read, or no plain file: only a cache
-            rows, fresh, gone = {}, list(self.read_rows(self._folders())), set()
-        return self._answer(rows, fresh, gone, tree)
-
-    def _select_after_damage(self, tree: Filter | None) -> list[SessionRow]:
-        """Make a damaged index anew, and answer from the folders where that cannot be done either."""
-        try:
-            self.rebuild()
-            rows = {row.session_id: row for row in self.index.find()}
-        except (NotApplied, OutcomeUnknown):
-            rows = {row.session_id: row for row in self.read_rows(self._folders())}
-        return self._answer(rows, [], set(), tree)
+            try:
+                fresh, gone = self.reconcile(verify)
+                if not fresh and not gone:
+                    return self.index.find(tree, self._interrupted(self.index.active()))
+            except Corrupt:
+                self.rebuild()
+                fresh, gone = [], set()
+            known = self.index.find()
+        except (
+            NotApplied,
+            OutcomeUnknown,
+            NewerFormat,
+            UnsafeFile,
+        ) as error:  # away, not mendable
+            known, fresh, gone = [], list(self.read_rows(self._folders())), set()
+            self.notice = f"the index does not answer, so {len(fresh)} folders were read instead: {error}"
+        return self._answer(tree, known, fresh, gone)
 
     def _answer(
-        self, rows: dict[str, SessionRow], fresh: list[SessionRow], gone: set[str], tree: Filter | None
+        self, tree: Filter | None, known: list[SessionRow], fresh: list[SessionRow], gone: set[str]
     ) -> list[SessionRow]:
-        """Return the rows that fit, without the help of the index."""
-        # The index cannot be written (a read-only disk, an engine that is away): the answer is right all the same.
+        """Answer without the index, which is away or cannot be written (a read-only disk): right all the same."""
+        rows = {row.session_id: row for row in known if row.host is None and row.session_id not in gone}
         rows.update((row.session_id, row) for row in fresh)
-        found = [row for name, row in rows.items() if name not in gone]
-        why = self._interrupted(row for row in found if row.owner is not None)
-        found = [records.as_interrupted(row, why[row.session_id]) if row.session_id in why else row for row in found]
+        why = self._interrupted(row for row in rows.values() if row.owner is not None)
+        found = [records.as_interrupted(row, why[name]) if name in why else row for name, row in rows.items()]
+        found += [row for row in known if row.host is not None]
         fits = matcher(tree, SessionRow.get)
         return sorted((row for row in found if fits(row)), key=lambda row: (row.created_at, row.session_id))
 
@@ -176,17 +188,23 @@ class Catalog:
         if not stale and not lost:
             return [], set()
         fresh = list(self.read_rows(stale))
+        if any(row.status == UNREADABLE for row in fresh):
+            before = {row.session_id: row for row in self.index.find()}
+            fresh = [_still_known(row, before.get(row.session_id)) for row in fresh]
         untold = [row for row in fresh if _stamp(row) == _NOT_READ]
         trashed = {entry.session_id for entry in trash.entries(self.root)} if lost else set()
         gone = {name for name in lost if name in trashed}
         if lost - gone:
-            known = {row.session_id: row for row in self.index.find()}
+            known = {row.session_id: row for row in self.index.find() if row.host is None}
+            here = {row.uuid for row in (*known.values(), *fresh) if row.session_id in on_disk and row.uuid}
+            gone |= {name for name in lost - gone if name in known and known[name].uuid in here}  # it was renamed
             fresh += [_as_missing(known[name]) for name in lost - gone if name in known]
         fresh.sort(key=lambda row: (row.created_at, row.session_id))  # an index made anew is the same, byte for byte
         try:
             self._put([row for row in fresh if _stamp(row) != _NOT_READ], exact=True)
             self.index.remove(gone)
-        except (NotApplied, OutcomeUnknown):
+        except (NotApplied, OutcomeUnknown) as error:
+            self.notice = f"the index could not be told of {len(fresh) + len(gone)} sessions: {error}"
             return fresh, gone
         return untold, set()
 
@@ -247,11 +265,20 @@ def _broken_row(session_id: str, problem: str, stamp: tuple[int, int]) -> Sessio
     )  # fmt: skip
 
 
+def _still_known(row: SessionRow, before: SessionRow | None) -> SessionRow:
+    """Return the row of a session that cannot be read now with what was known before: name, uuid, metadata, figures."""
+    if row.status != UNREADABLE or before is None:
+        return row
+    return msgspec.structs.replace(
+        before, status=UNREADABLE, problem=row.problem, size=row.size, mtime_ns=row.mtime_ns, rev=0, owner=None
+    )
+
+
 def _as_missing(row: SessionRow) -> SessionRow:
     size, mtime_ns = _NO_FILE
     problem = "its folder is gone, and it is not in the trash"
     return msgspec.structs.replace(
-        row, status=MISSING_FOLDER, problem=problem, size=size, mtime_ns=mtime_ns, owner=None
+        row, status=MISSING_FOLDER, problem=problem, size=size, mtime_ns=mtime_ns, owner=None, copies=[]
     )
 
 

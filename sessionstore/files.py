@@ -17,7 +17,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from sessionstore.errors import OutcomeUnknown, UnsafeFile
@@ -156,8 +156,10 @@ def _replace(source: AnyPath, target: AnyPath) -> None:
 # ---------------------------------------------------------------- whole operations
 
 
-def put(path: AnyPath, data: bytes, *, sync: bool = True) -> os.stat_result:
-    """Replace a file: afterwards it holds exactly ``data``, durably, and is younger than before; return its status.
+def put(path: AnyPath, data: bytes | Iterable[bytes], *, sync: bool = True) -> os.stat_result:
+    """Replace a file: afterwards it holds exactly ``data`` (whole or in parts), durably, and is younger than before.
+
+    Returns: its status.
 
     Raises:
         FileNotFoundError: the directory is gone; nothing changed.
@@ -174,7 +176,8 @@ def put(path: AnyPath, data: bytes, *, sync: bool = True) -> os.stat_result:
         raise refused(error, path) from error
     try:
         try:
-            write_all(descriptor, data, temporary)
+            for part in (data,) if isinstance(data, bytes) else data:
+                write_all(descriptor, part, temporary)
             _date_after(descriptor, temporary, path)
             if sync:
                 sync_file(descriptor, temporary)

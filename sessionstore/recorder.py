@@ -205,7 +205,8 @@ class Recorder(Session):
         moved = {name: movement.to_dict() for name, movement in self.motion.movements.items()}
         drones = given.get("drones", {})
         both = {name: {**moved.get(name, {}), **drones.get(name, {})} for name in {**moved, **drones}}
-        totals = {**(movement_totals(moved) if moved else {}), **self._progress, **given.get("totals", {})}
+        # What the points themselves add up to is newer than the last progress that was told.
+        totals = {**self._progress, **(movement_totals(moved) if moved else {}), **given.get("totals", {})}
         return {**given, "totals": totals, "drones": both}
 
     def _beat(self) -> None:

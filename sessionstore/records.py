@@ -67,11 +67,11 @@ class SessionRecord:
     duration_sim_s: float | None = None
     duration_wall_s: float | None = None
     end_reason: str | None = None
-    base_position: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0])
+    base_position: list[float] | None = field(default_factory=lambda: [0.0, 0.0, 0.0])
     base_orientation: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0])
     gps: dict[str, float] | None = None
-    num_buildings: int = 0
-    num_invisible_buildings: int = 0
+    num_buildings: int | None = 0  # None: nobody knows (an old folder), which is not none
+    num_invisible_buildings: int | None = 0
     drones: list[dict[str, Any]] = field(default_factory=list)
     metadata: dict[str, Any] = field(default_factory=dict)
     progress: dict[str, Any] = field(default_factory=dict)
@@ -232,8 +232,8 @@ class SessionRow(msgspec.Struct, omit_defaults=True, gc=False):
     duration_sim_s: float | None = None
     duration_wall_s: float | None = None
     end_reason: str | None = None
-    num_buildings: int = 0
-    num_invisible_buildings: int = 0
+    num_buildings: int | None = 0
+    num_invisible_buildings: int | None = 0
     num_drones: int = 0
     drones: dict[str, int] = {}
     tags: list[str] = []

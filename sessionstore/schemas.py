@@ -52,7 +52,7 @@ def _seconds() -> fields.Field[Any]:
 
 
 def _count() -> fields.Field[Any]:
-    return fields.Integer(strict=True, validate=validate.Range(min=0, max=MAX_COUNT))
+    return fields.Integer(strict=True, allow_none=True, validate=validate.Range(min=0, max=MAX_COUNT))  # None: unknown
 
 
 def _vector() -> fields.Field[Any]:
@@ -87,7 +87,7 @@ class RecordSchema(Schema):
     duration_sim_s = _seconds()
     duration_wall_s = _seconds()
     end_reason = fields.String(allow_none=True)
-    base_position = _vector()
+    base_position = fields.List(_Number(), validate=validate.Length(equal=3), allow_none=True)
     base_orientation = _vector()
     gps = fields.Dict(keys=fields.String(), values=_Number(), allow_none=True)
     num_buildings = _count()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
@@ -24,7 +24,7 @@ from sessionstore.errors import (
     SessionStoreError,
     StoreUnusable,
 )
-from sessionstore.index import SessionIndex, open_index
+from sessionstore.index import SessionIndex, choose_url, open_index
 from sessionstore.query import Filter
 from sessionstore.recorder import Recorder
 from sessionstore.records import SessionRecord, SessionRow
@@ -39,14 +39,17 @@ class SessionStore:
 
     Args:
         folder: the root; see :func:`sessionstore.root.resolve` for the default.
-        index: the URL of the index engine; by default what format.json says, else the journal.
+        index: the URL of the index engine; by default what SESSIONSTORE_INDEX, format.json or DB_HOST say, else the
+            journal.
         force: write even to a file system whose locks cannot be trusted (also by SESSIONSTORE_FORCE=1).
     """
 
     def __init__(self, folder: str | Path | None = None, index: str | None = None, force: bool = False) -> None:
         self.root = StoreRoot(resolve(folder), force=force)
         settings = self.root.settings() or {}
-        self.index: SessionIndex = open_index(index or settings.get("index"), self.root.path, self.root.quarantine)
+        self.index: SessionIndex = open_index(
+            choose_url(index, os.environ, settings), self.root.path, self.root.quarantine
+        )
         self.catalog = Catalog(self.root, self.index)
         self._swept = False
 
@@ -171,21 +174,37 @@ class SessionStore:
         """
         if names.is_session_folder_name(key) and files.status(self.root.folder(key) / DOCUMENT):
             return self.catalog.session(key)
-        rows = self.find(limit=1 if key == "latest" else None)
-        tests = (
+        rows = [row for row in self.find(limit=1 if key == "latest" else None) if row.status != MISSING_FOLDER]
+        tests: tuple[Callable[[SessionRow], bool], ...] = (
             lambda row: row.session_name == key,
             lambda row: row.uuid == key,
             lambda row: key != "" and row.session_id.startswith(key),
-            lambda row: key == "latest",
         )
-        for fits in tests:
-            found = [row.session_id for row in rows if row.status != MISSING_FOLDER and fits(row)]
-            if len(found) == 1:
-                return self.catalog.session(found[0])
-            if found:
-                shown = ", ".join(found[:5]) + (" ..." if len(found) > 5 else "")
-                raise AmbiguousSession(f"{len(found)} sessions fit {key!r}: {shown}")
+        here = [row for row in rows if row.host is None]
+        for place in (here, rows):  # what lies here goes before what another host has
+            for fits in tests:
+                found = [row for row in place if fits(row)]
+                if len(found) == 1:
+                    return self._open(found[0])
+                if found:
+                    shown = ", ".join(row.session_id for row in found[:5]) + (" ..." if len(found) > 5 else "")
+                    raise AmbiguousSession(f"{len(found)} sessions fit {key!r}: {shown}")
+        if key == "latest" and here:
+            return self._open(here[0])
         raise SessionNotFound(f"no session is called {key!r} in {self.root.path}")
+
+    def _open(self, row: SessionRow) -> Session:
+        """Return the session of a listed row, which may lie in another store of this host."""
+        if row.host is None:
+            return self.catalog.session(row.session_id)
+        if not row.openable or row.store is None:
+            raise SessionNotFound(f"{row.session_id} lies on {row.host} in {row.store}; it cannot be opened from here")
+        return Session(StoreRoot(Path(row.store)), row.session_id)
+
+    @property
+    def notice(self) -> str | None:
+        """What a person should know of the last listing (the index did not answer ...); None when all is well."""
+        return self.catalog.notice
 
     def find(
         self,

@@ -21,7 +21,7 @@ DATA = Path(__file__).parents[2] / "shared" / "data"
 
 @pytest.fixture(autouse=True)
 def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("SESSIONSTORE_DIR", "SESSIONSTORE_INDEX", "DB_HOST"):
+    for name in ("SESSIONSTORE_DIR", "SESSIONSTORE_INDEX", "SESSIONSTORE_HOST", "DB_HOST", "DB_PASSWORD"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(files, "observer", None)
 
@@ -38,3 +38,6 @@ def data() -> Path:
     if not DATA.is_dir():
         pytest.skip(f"the folder of real inputs is missing: {DATA}")
     return DATA
+
+
+from tests.postgres_server import postgres_url, shared_postgres  # noqa: E402,F401 fixtures for every test

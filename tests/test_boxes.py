@@ -9,7 +9,7 @@ import pytest
 
 from sessionstore.boxes.session_buildings_box import SessionBuildingsBox
 from sessionstore.boxes.session_creator_box import SessionCreatorBox
-from sessionstore.boxes.session_db_box import SessionDBBox, url_from_environment
+from sessionstore.boxes.session_db_box import SessionDBBox
 from sessionstore.errors import InvalidRecord, SessionNotFound, StoreUnusable
 
 
@@ -61,13 +61,6 @@ def test_the_database_box_keeps_and_finds_records(tmp_path: Path) -> None:
     with pytest.raises(SessionNotFound):
         box.get_session("Storm")
     box.close()
-
-
-def test_the_engine_is_named_by_the_environment() -> None:
-    assert url_from_environment({}) is None
-    assert url_from_environment({"SESSIONSTORE_INDEX": "sqlite:x.db"}) == "sqlite:x.db"
-    full = {"DB_HOST": "db", "DB_PORT": "5433", "DB_NAME": "s", "DB_USER": "me", "DB_PASSWORD": "a/b@c"}
-    assert url_from_environment(full) == "postgresql://me:a%2Fb%40c@db:5433/s"
 
 
 def test_buildings_are_stored_with_their_session(box: SessionCreatorBox) -> None:

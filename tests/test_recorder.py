@@ -178,3 +178,12 @@ def test_representations_are_short_and_safe(store: SessionStore) -> None:
     assert repr(session) == f"<Recorder {session.session_id}>"
     assert "<script>" not in session._repr_html_() and "&lt;script&gt;" in session._repr_html_()
     assert "<script>" not in store._repr_html_() and os.sep in repr(store)
+
+
+def test_the_figures_of_the_end_count_every_point_also_those_after_the_last_progress(store: SessionStore) -> None:
+    with store.record("flight") as session:
+        session.motion.append("a", t_s=0.0, position_m=(0, 0, 0))
+        session.beat(0.0, points=1, windows_cleaned=2)
+        session.motion.append("a", t_s=1.0, position_m=(1, 0, 0))
+    totals = session.record.performance_metrics["totals"]
+    assert (totals["points"], totals["windows_cleaned"]) == (2, 2)

@@ -206,13 +206,22 @@ def test_a_copied_folder_is_listed_without_being_told(store: SessionStore, tmp_p
 
 def test_a_renamed_folder_goes_by_its_new_name(store: SessionStore) -> None:
     session = store.create("x")
+    store.find()
     session.folder.rename(store.root.folder("My best run (copy)"))
     rows = {row.session_id: row.status for row in store.find()}
-    assert rows == {"My best run (copy)": "created", session.session_id: "missing"}
+    assert rows == {"My best run (copy)": "created"}  # its uuid lives on: nothing is missing
     renamed = store.get("My best run (copy)")
     assert renamed.record.session_id == "My best run (copy)"
     with pytest.raises(SessionGone):
         session.update(notes="lost")
+
+
+def test_a_session_that_cannot_be_read_is_listed_with_what_was_known_of_it(store: SessionStore) -> None:
+    session = store.create("Butterfly", metadata={"pilot": "Ada"}, tags=["kept"])
+    (session.folder / "session.json").write_text("{")
+    (row,) = store.find("metadata.pilot=Ada")
+    assert (row.status, row.session_name, row.tags) == ("unreadable", "Butterfly", ["kept"])
+    assert row.problem is not None and "session.json:1:2" in row.problem
 
 
 def test_a_folder_opens_on_its_own(store: SessionStore, tmp_path: Path) -> None:

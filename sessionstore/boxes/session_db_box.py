@@ -7,11 +7,8 @@ Not here: the step-by-step report of a creation (session_creator_box), engines (
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from sessionstore.records import SessionRow
 from sessionstore.session import Session
@@ -24,8 +21,8 @@ class SessionDBBox:
     In: session fields. Out: records as dicts. Duty: one truth, the folder; the engine behind is chosen by ``url``.
 
     Args:
-        url: ``journal:``, ``sqlite:...``, ``postgresql://...``; by default what DB_HOST, DB_PORT, DB_NAME, DB_USER
-            and DB_PASSWORD say, then SESSIONSTORE_INDEX, then format.json, else the journal.
+        url: ``journal:``, ``sqlite:...``, ``postgresql://...``; by default what SESSIONSTORE_INDEX, format.json or
+            DB_HOST, DB_PORT, DB_NAME, DB_USER and DB_PASSWORD say (in this order), else the journal.
         training_sessions_dir: the store; by default as :func:`sessionstore.open`.
         store: an open store to use in place of both.
     """
@@ -36,7 +33,7 @@ class SessionDBBox:
         training_sessions_dir: str | Path | None = None,
         store: SessionStore | None = None,
     ) -> None:
-        self.store = store or SessionStore(training_sessions_dir, url or url_from_environment(os.environ))
+        self.store = store or SessionStore(training_sessions_dir, url)
 
     def __repr__(self) -> str:
         return f"SessionDBBox({self.store.index.url!r}, {str(self.store.root.path)!r})"
@@ -87,17 +84,6 @@ class SessionDBBox:
         self.store.close()
 
 
-def url_from_environment(environment: Mapping[str, str]) -> str | None:
-    """Return the index URL that the DB_* variables or SESSIONSTORE_INDEX name, or None."""
-    host = environment.get("DB_HOST")
-    if not host:
-        return environment.get("SESSIONSTORE_INDEX")
-    user, password = environment.get("DB_USER", ""), environment.get("DB_PASSWORD", "")
-    login = quote(user, safe="") + (f":{quote(password, safe='')}" if password else "")
-    port, name = environment.get("DB_PORT", "5432"), quote(environment.get("DB_NAME", "sessions"), safe="")
-    return f"postgresql://{login + '@' if login else ''}{host}:{port}/{name}"
-
-
 def as_dict(session: Session) -> dict[str, Any]:
     """Return a session's record with what is answered at read time: folder, effective status, replay_available."""
     record, reason = session.record, session.interrupted()
@@ -112,8 +98,9 @@ def as_dict(session: Session) -> dict[str, Any]:
 
 
 def row_as_dict(store: SessionStore, row: SessionRow) -> dict[str, Any]:
-    """Return a listed row with its folder."""
-    return {**row.to_dict(), "session_dir_path": str(store.root.folder(row.session_id))}
+    """Return a listed row with its folder; that of a session on another host is None, since it is no path here."""
+    root = store.root.path if row.host is None else Path(row.store or "")
+    return {**row.to_dict(), "session_dir_path": str(root / row.session_id) if row.openable else None}
 
 
 def _quoted(text: str) -> str:

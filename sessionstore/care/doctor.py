@@ -67,11 +67,11 @@ def _checks(patient: Patient, progress: Progress) -> Iterator[Finding]:
     if any(True for each in ground.check_format(patient) if each.code == "format-newer"):
         return  # nothing below can be understood
     patient.look()
-    yield from listing.check_index(patient)
     for number, session_id in enumerate(sorted(patient.on_disk), 1):
         yield from folders.check_folder(patient, session_id)
         progress(number, len(patient.on_disk))
     patient.report.sessions = len(patient.on_disk)
+    yield from listing.check_index(patient)
     yield from listing.check_uuids(patient)
     yield from ground.check_clock(patient)
     yield from leftovers.check_leftovers(patient)

@@ -18,7 +18,7 @@ _SHOWN = 5
 
 
 def check_index(patient: Patient) -> Iterator[Finding]:
-    """Compare rows and folders."""
+    """Compare rows and folders, once the folders have been looked into."""
     if patient.index is None:
         return
     url = patient.index.url
@@ -29,9 +29,10 @@ def check_index(patient: Patient) -> Iterator[Finding]:
     behind = {name for name in patient.stamps.keys() & patient.on_disk if not _mirrored(patient, name)}
     trashed = {entry.session_id for entry in trash.entries(patient.root)}
     lost = patient.stamps.keys() - patient.on_disk
-    yield from _several("index-behind", url, "differ from their folders", behind | (lost & trashed))
+    explained = trashed | {name for name in lost if _is_elsewhere(patient, name)}
+    yield from _several("index-behind", url, "differ from their folders", behind | (lost & explained))
     yield from _several("row-absent", url, "are not in the index yet", patient.on_disk - patient.stamps.keys())
-    for session_id in sorted(lost - trashed):
+    for session_id in sorted(lost - explained):
         row = patient.rows.get(session_id)
         known = f" (last seen {row.updated_at}, {row.points or 0:,} points)" if row else ""
         yield Finding("folder-missing", session_id, f"the folder of this session is gone{known}", session_id)
@@ -42,6 +43,12 @@ def _mirrored(patient: Patient, session_id: str) -> bool:
     if row is None or row.rev:
         return patient.known_row(session_id) is not None
     return True  # a row that says unreadable: the folder's own check tells more
+
+
+def _is_elsewhere(patient: Patient, session_id: str) -> bool:
+    """Whether the folder was renamed: its uuid lives under another name."""
+    row = patient.rows.get(session_id)
+    return row is not None and row.uuid in patient.uuids
 
 
 def _several(code: str, where: str, what: str, session_ids: set[str]) -> Iterator[Finding]:

@@ -19,6 +19,7 @@ from sessionstore import __version__, errors
 #: Where each command lives, and what it says of itself in the overview.
 COMMANDS = {
     "run": ("run:run", "Fly a simulated fleet and record it as a session."),
+    "training": ("training:training", "Print the decisions of all sessions as a data set."),
     "scenarios": ("run:scenarios", "List the ready scenarios."),
     "list": ("sessions:list_command", "List sessions: filters, sorting, columns, JSON."),
     "show": ("sessions:show", "Show one session: record, drones, phases, streams."),

@@ -19,6 +19,7 @@ from sessionstore.cli.options import json_option, store_options
 if TYPE_CHECKING:
     from sessionstore.care.doctor import Progress
     from sessionstore.care.findings import Finding, Report
+    from sessionstore.care.repairs import Outcome
 
 #: What doctor and verify exit with when an error or a warning is left.
 UNHEALTHY = 12
@@ -27,21 +28,38 @@ _COLOURS = {"error": "red", "warning": "yellow", "info": None}
 
 @click.command()
 @click.option("--quick", is_flag=True, help="Only what changed since the index saw it, and open runs: seconds.")
+@click.option("--fix", is_flag=True, help="Mend what can be mended; the original bytes are kept in quarantine.")
+@click.option("--salvage", is_flag=True, help="With --fix: rebuild records that a person could still mend by hand.")
 @json_option
 @store_options
 @click.pass_context
-def doctor(ctx: click.Context, quick: bool, as_json: bool, folder: str | None, index: str | None) -> None:
-    """Check the store without writing: every document and stream, the index, the ground it stands on.
+def doctor(
+    ctx: click.Context, quick: bool, fix: bool, salvage: bool, as_json: bool, folder: str | None, index: str | None
+) -> None:
+    """Check the store: every document and stream, the index, the ground it stands on. Writes only with --fix.
 
-    Exit code 0 when there is neither an error nor a warning, else 12.
+    Exit code 0 when neither an error nor a warning is left, else 12.
     """
     from sessionstore.care.doctor import examine
 
+    if salvage and not fix:
+        raise click.UsageError("--salvage goes with --fix")
     with progress_bar("checking") as progress:
         report = examine(folder, index, deep=not quick, progress=progress)
+    outcomes: list[Outcome] = []
+    if fix and report.findings:
+        from sessionstore.care.repairs import mend
+
+        with progress_bar("mending") as progress:
+            outcomes = mend(report.findings, folder, index, salvage, progress)
+        with progress_bar("checking again") as progress:
+            report = examine(folder, index, deep=not quick, progress=progress)
     if as_json:
-        print_json(report.to_dict())
+        print_json({**report.to_dict(), "repairs": [outcome.to_dict() for outcome in outcomes]})
     else:
+        for outcome in outcomes:
+            mark = click.style("mended  ", fg="green") if outcome.mended else click.style("failed  ", fg="red")
+            click.echo(f"{mark}{outcome.finding.code}  {text.shown(f'{outcome.finding.where}: {outcome.what}')}")
         print_report(report)
     ctx.exit(0 if report.healthy else UNHEALTHY)
 

@@ -47,7 +47,7 @@ def serve(
 
     if token_file is not None:
         token = token_from(Path(token_file))
-    settings = Settings(host, port, token or None, hosts, tuple(origin.rstrip("/") for origin in origins))
+    settings = Settings(host, port, token or None, hosts, tuple(origin.rstrip("/") for origin in origins), index)
     with open_store(folder, index) as store:
         shown = f"[{host}]" if ":" in host else host
         click.echo(f"http://{shown}:{port}  (store {store.root.path}; Ctrl-C ends)", err=True)

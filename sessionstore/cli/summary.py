@@ -1,4 +1,5 @@
-"""How a run went, for a terminal: the phases, each drone's day as a bar, its energy balance, and what was remarkable.
+"""How a run went, for a terminal: the phases, each drone's day as a bar, its energy balance, and what was
+remarkable.
 
 Not here: the figures themselves (simulation.figures), the show command.
 """

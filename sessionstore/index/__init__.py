@@ -87,6 +87,27 @@ class SessionIndex(Protocol):
         ...
 
 
+def choose_url(given: str | None, environment: Mapping[str, str], settings: Mapping[str, Any]) -> str | None:
+    """Return the URL of the index: the argument, SESSIONSTORE_INDEX, format.json, DB_HOST and its kin, or None.
+
+    DB_* come last, since other programs use these names for databases of their own. A server's URL without a password
+    takes DB_PASSWORD; without that, the driver looks into PGPASSWORD and ~/.pgpass.
+    """
+    url = given or environment.get("SESSIONSTORE_INDEX") or settings.get("index")
+    if not isinstance(url, str):
+        if not environment.get("DB_HOST"):
+            return None
+        from sessionstore.index.url import url_of_database
+
+        url = url_of_database(environment)
+    password = environment.get("DB_PASSWORD")
+    if password and url.startswith(("postgresql://", "postgres://")):
+        from sessionstore.index.url import with_password
+
+        return with_password(url, password)
+    return url
+
+
 def open_index(url: str | None, root: Path, quarantine: Quarantine | None = None) -> SessionIndex:
     """Return the engine that a URL names; nothing is made, and no server is asked, before the first use.
 

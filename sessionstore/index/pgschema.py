@@ -119,4 +119,4 @@ def _missing(connection: Connection, schema: str, keys: tuple[Keys, ...]) -> lis
 
 
 def _in(text: str, schema: str) -> sql.Composed:
-    return sql.SQL(text).format(schema=sql.Identifier(schema))  # type: ignore[arg-type]  # the texts are ours
+    return sql.SQL(text).format(schema=sql.Identifier(schema))

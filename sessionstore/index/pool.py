@@ -1,8 +1,8 @@
 """Connections to PostgreSQL that never keep a caller waiting longer than told, however the server or the network fails.
 
 psycopg's own pool retries in the background and tells a waiting caller only that time is up; a session's report has
-to say why (wrong password, refused, no route), at once where the server answers at once. So this one connects when asked,
-and every wait is bounded on this side: a name that does not resolve, a server that is stopped, a cable that is cut.
+to say why (wrong password, refused, no route), and at once where the server answers at once. So this one connects when
+it is asked, and every wait is bounded on this side: a name that does not resolve, a stopped server, a cut cable.
 Not here: SQL (index.postgres), leaving a failed server alone (index.breaker).
 """
 
@@ -13,13 +13,15 @@ import os
 import threading
 import time
 from collections.abc import Callable, Generator
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import psycopg
+from psycopg.abc import PQGen
 
 from sessionstore.errors import IndexUnavailable
 
 _POLL_S = 0.1
+Result = TypeVar("Result")
 
 
 class Silence(psycopg.OperationalError):
@@ -32,9 +34,9 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
     limit_s = 3.0
     kept = False  # it served before, and may have died since
 
-    def wait(self, gen: Generator[Any, Any, Any], interval: float = _POLL_S, **options: Any) -> Any:
+    def wait(self, gen: PQGen[Result], interval: float = _POLL_S, timeout: float | None = None) -> Result:
         """Do what psycopg does, with an end."""
-        return super().wait(_bounded(gen, self.limit_s), min(interval, _POLL_S), **options)
+        return super().wait(_bounded(gen, self.limit_s), min(interval, _POLL_S), timeout)
 
     @classmethod
     def open(cls, limit_s: float, **arguments: Any) -> Self:
@@ -65,7 +67,7 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
         return outcome[0]
 
 
-def _bounded(gen: Generator[Any, Any, Any], limit_s: float) -> Generator[Any, Any, Any]:
+def _bounded(gen: PQGen[Result], limit_s: float) -> PQGen[Result]:
     """Pass a psycopg generator through; every sign of life begins the time anew."""
     deadline = time.monotonic() + limit_s
     try:
@@ -80,7 +82,8 @@ def _bounded(gen: Generator[Any, Any, Any], limit_s: float) -> Generator[Any, An
                 raise Silence(f"no answer for {limit_s:g} s")
             wanted = gen.send(ready)
     except StopIteration as stop:
-        return stop.value
+        found: Result = stop.value
+        return found
 
 
 class Pool:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from decimal import Decimal
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
@@ -91,7 +92,7 @@ class PostgresIndex(SqlIndex):
         """Insert or replace rows: one statement, one commit, for up to 500 of them."""
         ordered = iter(newest(rows, exact))
         while chunk := list(islice(ordered, _CHUNK)):
-            self._write(lambda connection, store, chunk=chunk: self._insert(connection, store, chunk, exact))
+            self._write(partial(self._insert, rows=chunk, exact=exact))
 
     def remove(self, session_ids: Iterable[str]) -> None:
         """Remove rows with one statement."""
@@ -173,7 +174,7 @@ class PostgresIndex(SqlIndex):
         select = "SELECT store, session_id, row FROM {schema}.sessions"
         if condition is None:
             return self._rows(self._sql(select))
-        text = self._sql(select + " WHERE ") + sql.SQL(condition[0])  # type: ignore[arg-type]  # made by _narrowing
+        text = self._sql(select + " WHERE ") + sql.SQL(condition[0])
         text += self._sql(f" UNION ALL {select} WHERE odd UNION ALL {select} WHERE session_id = ANY(%s)")
         return self._rows(text, [*condition[1], list(also)])
 
@@ -283,9 +284,9 @@ class PostgresIndex(SqlIndex):
         return connection
 
     def _sql(self, text: str, guard: str = "") -> sql.Composed:
-        return sql.SQL(text).format(  # type: ignore[arg-type]  # the texts are ours
+        return sql.SQL(text).format(
             schema=sql.Identifier(self._url.schema),
-            guard=sql.SQL(guard),  # type: ignore[arg-type]
+            guard=sql.SQL(guard),
         )
 
     @contextlib.contextmanager

@@ -5,7 +5,7 @@
 
 Several stores of this host may share a file; each knows its own rows. Readers wait for nobody; a writer waits for
 another at most ``timeout_s``. Looking at a file that is not there makes nothing.
-Not here: narrowing (index.narrowing), the merging of stores (index.copies).
+Not here: tables and expressions (index.sqlite_tables), the merging of stores (index.copies).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from decimal import Decimal
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,32 +23,16 @@ from typing import Any, TypeVar
 import msgspec
 
 from sessionstore import files
-from sessionstore.errors import Corrupt, IndexUnavailable, NewerFormat, NotApplied, SessionStoreError
+from sessionstore.errors import Corrupt, IndexUnavailable, NotApplied, SessionStoreError
 from sessionstore.index import RowStamp
 from sessionstore.index.breaker import Breaker
 from sessionstore.index.copies import Place
-from sessionstore.index.narrowing import Condition, Narrowing
+from sessionstore.index.narrowing import Condition
+from sessionstore.index.sqlite_tables import SqliteNarrowing, ensure
 from sessionstore.index.sqlrows import Found, SqlIndex, decoded, encoded, newest, revision
 from sessionstore.index.url import IndexUrl
-from sessionstore.query import Path as Keys
 from sessionstore.records import SessionRow
 
-SCHEMA = 1
-_APPLICATION = 0x53455353  # "SESS": tells our files from those of other programs
-_FIELDS = (
-    "status", "workflow_state", "session_name", "created_at", "started_at", "ended_at", "end_reason",
-    "duration_sim_s", "num_drones", "points", "distance_m", "windows_cleaned",
-)  # fmt: skip
-_TABLES = """
-CREATE TABLE stores (id INTEGER PRIMARY KEY, host TEXT NOT NULL, path TEXT NOT NULL, UNIQUE (host, path));
-CREATE TABLE sessions (
-  store INTEGER NOT NULL REFERENCES stores, session_id TEXT NOT NULL, uuid TEXT NOT NULL, rev INTEGER NOT NULL,
-  size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, active INTEGER NOT NULL, plain INTEGER NOT NULL, row TEXT NOT NULL,
-  UNIQUE (store, session_id));
-CREATE INDEX sessions_uuid ON sessions (uuid);
-CREATE INDEX sessions_active ON sessions (store) WHERE active;
-CREATE INDEX sessions_odd ON sessions (store) WHERE NOT plain;
-"""
 _PUT = """
 INSERT INTO sessions (store, session_id, uuid, rev, size, mtime_ns, active, plain, row) VALUES (?,?,?,?,?,?,?,?,?)
 ON CONFLICT (store, session_id) DO UPDATE SET uuid=excluded.uuid, rev=excluded.rev, size=excluded.size,
@@ -65,7 +49,7 @@ class SqliteIndex(SqlIndex):
         super().__init__(root)
         self.path = Path(url.path).expanduser().absolute() if url.path else root / "index.sqlite"
         self._keys, self._timeout_s = url.keys, url.timeout_s
-        self._narrowing = _SqliteNarrowing()
+        self._narrowing = SqliteNarrowing()
         self._breaker = Breaker(url.retry_s)
         self._idle: list[_Connection] = []
         self._writing = threading.Lock()
@@ -87,7 +71,7 @@ class SqliteIndex(SqlIndex):
         """Insert or replace rows, a thousand in one durable transaction."""
         ordered = iter(newest(rows, exact))
         while chunk := list(islice(ordered, _CHUNK)):
-            self._write(lambda connection, store, chunk=chunk: self._insert(connection, store, chunk, exact))
+            self._write(partial(self._insert, rows=chunk, exact=exact))
 
     def remove(self, session_ids: Iterable[str]) -> None:
         """Remove rows in one transaction."""
@@ -171,9 +155,10 @@ class SqliteIndex(SqlIndex):
 
     def _where(self, condition: Condition | None, also: Collection[str]) -> list[Found]:
         text, parameters = condition or ("1", [])
-        text = f"SELECT store, session_id, row FROM sessions WHERE {text}"
+        select = "SELECT store, session_id, row FROM sessions WHERE"
+        text = f"{select} {text}"
         if condition is not None and also:
-            text += " UNION ALL SELECT store, session_id, row FROM sessions WHERE session_id IN (SELECT value FROM json_each(?))"
+            text += f" UNION ALL {select} session_id IN (SELECT value FROM json_each(?))"
             parameters = [*parameters, msgspec.json.encode(list(also)).decode()]
         return self._found(text, parameters)
 
@@ -182,7 +167,7 @@ class SqliteIndex(SqlIndex):
         return self._found(text, [msgspec.json.encode(uuids).decode()])
 
     def _found(self, text: str, parameters: list[Any]) -> list[Found]:
-        rows = self._read(lambda connection: connection.execute(text, parameters).fetchall(), [])
+        rows: list[Any] = self._read(lambda connection: connection.execute(text, parameters).fetchall(), [])
         return [(store, session_id.decode(), row) for store, session_id, row in rows]
 
     def health(self) -> dict[str, Any]:
@@ -260,48 +245,13 @@ class SqliteIndex(SqlIndex):
         try:
             connection.text_factory = bytes
             connection.execute("PRAGMA synchronous = FULL")
-            self._ensure_schema(connection)
+            ensure(connection, self.path, self._keys)
             status = os.stat(self.path)
             connection.identity = status.st_dev, status.st_ino
         except BaseException:
             connection.close()
             raise
         return connection
-
-    def _ensure_schema(self, connection: sqlite3.Connection) -> None:
-        version = self._version_of(connection)
-        missing = [key for key in self._keys if f"sessions_{'.'.join(key)}" not in _index_names(connection)]
-        if version == SCHEMA and not missing:
-            return
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            if self._version_of(connection) == 0:
-                for statement in _TABLES.split(";"):
-                    connection.execute(statement)
-                for field in _FIELDS:
-                    _index_on(connection, (field,))
-                connection.execute(f"PRAGMA application_id = {_APPLICATION}")
-                connection.execute(f"PRAGMA user_version = {SCHEMA}")
-            for key in missing:
-                _index_on(connection, key)
-            connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
-
-    def _version_of(self, connection: sqlite3.Connection) -> int:
-        """Return the version of the schema, 0 in a new file. Raises: NewerFormat, IndexUnavailable."""
-        version = int(connection.execute("PRAGMA user_version").fetchone()[0])
-        application = connection.execute("PRAGMA application_id").fetchone()[0]
-        if application != _APPLICATION and (
-            version or connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-        ):
-            raise IndexUnavailable(f"{self.path} is the database of another program")
-        if version > SCHEMA:
-            raise NewerFormat(f"schema {version}, this version knows {SCHEMA}", self.path)
-        return version
 
     @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:
@@ -338,65 +288,3 @@ def _columns(store: int, row: SessionRow) -> tuple[Any, ...]:
         store, row.session_id, row.uuid, revision(row), row.size, row.mtime_ns, row.owner is not None, text.isascii(),
         text.decode(),
     )  # fmt: skip
-
-
-def _index_names(connection: sqlite3.Connection) -> set[str]:
-    rows = connection.execute("SELECT name FROM sqlite_master WHERE type = 'index'").fetchall()
-    return {name.decode() for (name,) in rows}
-
-
-def _index_on(connection: sqlite3.Connection, keys: Keys) -> None:
-    name = '"sessions_' + ".".join(keys) + '"'  # fields are ours, keys hold no quotes (index.url)
-    connection.execute(f"CREATE INDEX IF NOT EXISTS {name} ON sessions ({_value(keys)})")
-
-
-def _value(keys: Keys) -> str:
-    """Return the expression of a value; keys that need care are not addressable."""
-    return "json_extract(row, '$" + "".join(f'."{key}"' for key in keys).replace("'", "''") + "')"
-
-
-class _SqliteNarrowing(Narrowing):
-    """SQLite compares by kind: null, then numbers (true is 1), then text by bytes; a list is the text of its JSON."""
-
-    def addressable(self, path: Keys) -> bool:
-        """Keys that SQLite finds: without quotes, backslashes and control characters, which JSON escapes."""
-        return all(key and not any(char in '"\\' or char < " " for char in key) for key in path)
-
-    def number(self, path: Keys, low: Decimal | None, high: Decimal | None) -> Condition | None:
-        """Numbers lie below the empty text."""
-        value = _value(path)
-        tests = [f"{value} >= ?"] if low is not None else []
-        tests += [f"{value} <= ?"] if high is not None else [f"{value} < ''"]
-        bounds = [float(bound) for bound in (low, high) if bound is not None]
-        return self._or_list(path, " AND ".join(tests), bounds)
-
-    def text(self, path: Keys, low: str | None, high: str | None) -> Condition | None:
-        """Text lies from the empty one on."""
-        value = _value(path)
-        tests = [f"{value} >= ?"] + ([f"{value} <= ?"] if high is not None else [])
-        return self._or_list(path, " AND ".join(tests), [low or "", *([high] if high is not None else [])])
-
-    def equal(self, path: Keys, value: str | int | float | bool) -> Condition | None:
-        """One value, or the text of a list."""
-        if isinstance(value, float) and not value.is_integer():
-            slack = Decimal(abs(value)) * Decimal("1e-12") + Decimal("1e-300")
-            return self.number(path, Decimal(value) - slack, Decimal(value) + slack)
-        return self._or_list(path, f"{_value(path)} = ?", [value])
-
-    def _or_list(self, path: Keys, test: str, parameters: list[Any]) -> Condition:
-        if path[0] not in ("tags", "metadata"):
-            return test, parameters
-        value = _value(path)  # "\" follows "[" : the text of a list lies between the two
-        return f"({test}) OR ({value} >= '[' AND {value} < '\\')", parameters
-
-    def empty(self, path: Keys) -> Condition | None:
-        """SQL's NULL is both."""
-        return f"{_value(path)} IS NULL", []
-
-    def present(self, path: Keys) -> Condition | None:
-        """The kind of JSON's null is the word "null"."""
-        return _value(path).replace("json_extract", "json_type", 1) + " IS NOT NULL", []
-
-    def holds(self, path: Keys | None, word: str) -> Condition | None:
-        """lower() folds ASCII; rows with other letters are all looked at."""
-        return f"NOT plain OR instr(lower({_value(path) if path else 'row'}), ?)", [word]

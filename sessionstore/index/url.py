@@ -14,7 +14,6 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from sessionstore.errors import InvalidQuery
@@ -52,31 +51,22 @@ class IndexUrl:
         return text
 
 
-def choose_url(given: str | None, environment: Mapping[str, str], settings: Mapping[str, Any]) -> str | None:
-    """Return the URL of the index: the argument, SESSIONSTORE_INDEX, format.json, DB_HOST and its kin, or None.
+def url_of_database(environment: Mapping[str, str]) -> str:
+    """Return the URL of the server that DB_HOST, DB_PORT, DB_NAME and DB_USER name, without the password."""
+    host, user = environment["DB_HOST"], quote(environment.get("DB_USER", ""), safe="")
+    port, name = environment.get("DB_PORT", "5432"), quote(environment.get("DB_NAME", "sessions"), safe="")
+    if ":" in host and not host.startswith("["):
+        host = f"[{host}]"
+    return f"postgresql://{user + '@' if user else ''}{host}:{port}/{name}"
 
-    A server's URL without a password takes DB_PASSWORD (else the driver looks into PGPASSWORD and ~/.pgpass).
-    """
-    url = given or environment.get("SESSIONSTORE_INDEX") or settings.get("index") or _url_of_db(environment)
-    password = environment.get("DB_PASSWORD")
-    if not isinstance(url, str) or not password or not url.startswith(("postgresql://", "postgres://")):
-        return url if isinstance(url, str) else None
+
+def with_password(url: str, password: str) -> str:
+    """Return the URL with this password, where it names a user and no password."""
     parts = urlsplit(url)
     if parts.password is not None or not parts.username:
         return url
     login, _, place = parts.netloc.rpartition("@")
     return parts._replace(netloc=f"{login}:{quote(password, safe='')}@{place}").geturl()
-
-
-def _url_of_db(environment: Mapping[str, str]) -> str | None:
-    host = environment.get("DB_HOST")
-    if not host:
-        return None
-    user = quote(environment.get("DB_USER", ""), safe="")
-    port, name = environment.get("DB_PORT", "5432"), quote(environment.get("DB_NAME", "sessions"), safe="")
-    if ":" in host and not host.startswith("["):
-        host = f"[{host}]"
-    return f"postgresql://{user + '@' if user else ''}{host}:{port}/{name}"
 
 
 def parse_url(url: str) -> IndexUrl:
@@ -93,21 +83,24 @@ def parse_url(url: str) -> IndexUrl:
         ) from error
     given = dict(parse_qsl(parts.query, keep_blank_values=True))
     is_file = parts.scheme in ("journal", "sqlite")
-    known = {
-        "timeout_s": _number(given, "timeout_s", DEFAULT_TIMEOUT_S),
-        "retry_s": _number(given, "retry_s", DEFAULT_RETRY_S),
-        "pool": int(_number(given, "pool", DEFAULT_POOL)),
-        "schema": given.pop("schema", "sessionstore"),
-        "keys": tuple(_key(text) for text in given.pop("keys", "").split(",") if text),
-    }
-    if not _SCHEMA.fullmatch(known["schema"]) or known["pool"] < 1:
-        raise InvalidQuery("schema is a lower-case name, pool at least 1")
     path = unquote((parts.netloc + parts.path) if is_file else parts.path.removeprefix("/"))
-    if is_file:
-        return IndexUrl(parts.scheme, re.sub("^//+", "/", path), driver=given, **known)
-    return IndexUrl(
-        parts.scheme, path, parts.hostname, port, _plain(parts.username), _plain(parts.password), driver=given, **known
+    found = IndexUrl(
+        scheme=parts.scheme,
+        path=re.sub("^//+", "/", path) if is_file else path,
+        host=None if is_file else parts.hostname,
+        port=port,
+        user=_plain(parts.username),
+        password=_plain(parts.password),
+        timeout_s=_number(given, "timeout_s", DEFAULT_TIMEOUT_S),
+        retry_s=_number(given, "retry_s", DEFAULT_RETRY_S),
+        pool=int(_number(given, "pool", DEFAULT_POOL)),
+        schema=given.pop("schema", "sessionstore"),
+        keys=tuple(_key(text) for text in given.pop("keys", "").split(",") if text),
+        driver=given,
     )
+    if not _SCHEMA.fullmatch(found.schema) or found.pool < 1:
+        raise InvalidQuery("in an index URL, schema is a lower-case name and pool at least 1")
+    return found
 
 
 def show_url(url: str) -> str:

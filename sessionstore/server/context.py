@@ -12,6 +12,8 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import anyio.to_thread
+
 from sessionstore import names
 from sessionstore.boxes.session_buildings_box import SessionBuildingsBox
 from sessionstore.boxes.session_creator_box import SessionCreatorBox
@@ -20,6 +22,7 @@ from sessionstore.errors import SessionNotFound
 from sessionstore.server.changes import Changes
 from sessionstore.server.documents import DocumentCache
 from sessionstore.server.feeds import Feeds
+from sessionstore.server.simulations import Simulations
 from sessionstore.session import Session
 from sessionstore.store import SessionStore
 
@@ -34,6 +37,7 @@ class Settings:
         token: what callers must show; None only on a loopback address.
         hosts: further Host values that are answered (``name`` for any port, or ``name:port``).
         origins: pages of other origins that may call (``https://name:port``).
+        index: the URL that the store was opened with, for the simulations' own processes.
     """
 
     host: str = DEFAULT_HOST
@@ -41,6 +45,7 @@ class Settings:
     token: str | None = None
     hosts: tuple[str, ...] = ()
     origins: tuple[str, ...] = ()
+    index: str | None = None
 
 
 @dataclass(slots=True)
@@ -56,6 +61,7 @@ class Context:
     feeds: Feeds = field(init=False)
     documents: DocumentCache = field(init=False)
     changes: Changes = field(init=False)
+    simulations: Simulations = field(init=False)
 
     def __post_init__(self) -> None:
         self.database = SessionDBBox(store=self.store)
@@ -64,9 +70,11 @@ class Context:
         self.feeds = Feeds(self.store)
         self.documents = DocumentCache()
         self.changes = Changes(self.store, self.hidden)
+        self.simulations = Simulations(self.store, self.buildings, self.settings.index)
 
     async def close(self) -> None:
-        """End what runs: live replies first, so that the sockets close."""
+        """End what runs: the simulations, stored, and the live replies, so that the sockets close."""
+        await anyio.to_thread.run_sync(self.simulations.close)
         self.changes.close()
         await self.feeds.close()
 

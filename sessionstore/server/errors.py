@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sessionstore import errors
+from sessionstore.simulation import errors as flights
 
 PROBLEM = "application/problem+json"
 RETRY_AFTER_S = 2
@@ -44,6 +45,13 @@ TABLE: dict[type[BaseException], tuple[int, str]] = {
     errors.Corrupt: (409, "corrupt"),
     errors.NewerFormat: (409, "newer-format"),
     errors.UnsafeFile: (409, "unsafe-file"),
+    flights.SimulationError: (409, "simulation"),
+    flights.CityFileError: (400, "bad-city"),
+    flights.ScenarioError: (400, "bad-scenario"),
+    flights.NoPath: (409, "no-path"),
+    flights.IllegalTransition: (409, "illegal-transition"),
+    flights.CommandRefused: (400, "command-refused"),
+    flights.NotRunning: (409, "not-running"),
 }
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _TITLES = {

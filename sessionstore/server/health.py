@@ -38,6 +38,7 @@ def health(call: Call) -> Reply:
         "index": index,
         "sessions": _sessions(context),
         "viewers": context.feeds.viewers,
+        "simulations": context.simulations.overview(),
     }
     reasons = [part["reason"] for part in (store, index) if part.get("reason")]
     if reasons:

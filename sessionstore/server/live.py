@@ -27,7 +27,7 @@ from sessionstore.server.operations import Call, Reply, Stream, encode, split_na
 from sessionstore.session import Session
 
 EVENT_STREAM = "text/event-stream"
-DEFAULT_STREAMS = ("motion_history", "events", "commands", "communication", "metrics", "weather")
+DEFAULT_STREAMS = ("motion_history", "events", "commands", "communication", "metrics", "weather", "windows", "log")
 KEEP_ALIVE_S = 10.0
 _ENDED = (*FINAL_STATUSES, INTERRUPTED)
 _CURSOR = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}:[0-9]{1,18}(?:,[A-Za-z][A-Za-z0-9_]{0,63}:[0-9]{1,18}){0,31}")

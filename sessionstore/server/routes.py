@@ -5,16 +5,18 @@ Not here: what they do (the modules named here).
 
 from __future__ import annotations
 
-from sessionstore.server import artifacts, health, openapi, replays, sessions
+from sessionstore.server import artifacts, health, openapi, replays, sessions, simulation
 from sessionstore.server.operations import Operation
 
 
 def all_operations() -> list[Operation]:
     """Return all operations; those with literal paths stand before those with an id in the same place."""
     found = [
+        *simulation.session_operations(),
         *sessions.operations(),
         *replays.operations(),
         *artifacts.operations(),
+        *simulation.operations(),
         *health.operations(),
         *openapi.operations(),
     ]

@@ -50,24 +50,24 @@ def _typed_name(value: str) -> None:
         raise ValidationError(str(error)) from error
 
 
-def _text(most: int = 1000, **more: Any) -> fields.String:
+def text(most: int = 1000, **more: Any) -> fields.String:
     return fields.String(validate=validate.Length(max=most), **more)
 
 
-def _name(**more: Any) -> fields.String:
+def typed_name(**more: Any) -> fields.String:
     return fields.String(validate=[validate.Length(max=names.MAX_TYPED_BYTES), _typed_name], **more)
 
 
-def _count(most: int = MAX_COUNT, least: int = 0, **more: Any) -> fields.Integer:
+def whole(most: int = MAX_COUNT, least: int = 0, **more: Any) -> fields.Integer:
     return fields.Integer(strict=True, validate=validate.Range(min=least, max=most), **more)
 
 
-def _vector(**more: Any) -> fields.Field[Any]:
+def vector(**more: Any) -> fields.Field[Any]:
     number = Number(validate=validate.Range(min=-1e9, max=1e9))
     return fields.List(number, validate=validate.Length(equal=3), **more)
 
 
-def _seconds(**more: Any) -> Number:
+def seconds(**more: Any) -> Number:
     return Number(validate=validate.Range(min=0, max=1e9), **more)
 
 
@@ -77,17 +77,17 @@ def _seconds(**more: Any) -> Number:
 class ListQuery(Strict):
     """Of lists of sessions."""
 
-    where = _text(4096, metadata={"description": "A filter, such as `status=failed and metadata.num_drones>5`."})
-    sort = _text(200, load_default="-created_at", metadata={"description": "A field, with - for descending."})
+    where = text(4096, metadata={"description": "A filter, such as `status=failed and metadata.num_drones>5`."})
+    sort = text(200, load_default="-created_at", metadata={"description": "A field, with - for descending."})
     limit = fields.Integer(load_default=DEFAULT_PAGE, validate=validate.Range(min=1, max=MAX_PAGE))
-    cursor = _text(2000, metadata={"description": "`next_cursor` of the page before."})
-    fields_ = _text(2000, data_key="fields", metadata={"description": "Only these fields, comma-separated."})
+    cursor = text(2000, metadata={"description": "`next_cursor` of the page before."})
+    fields_ = text(2000, data_key="fields", metadata={"description": "Only these fields, comma-separated."})
 
 
 class FieldsQuery(Strict):
     """Of one session."""
 
-    fields_ = _text(2000, data_key="fields", metadata={"description": "Only these fields, comma-separated."})
+    fields_ = text(2000, data_key="fields", metadata={"description": "Only these fields, comma-separated."})
 
 
 class ReplayQuery(Strict):
@@ -99,7 +99,7 @@ class ReplayQuery(Strict):
         validate=validate.Range(min=0, min_inclusive=False),
         metadata={"description": "Interpolate at multiples of so many seconds."},
     )
-    drones = _text(10_000, metadata={"description": "Only these drones, comma-separated."})
+    drones = text(10_000, metadata={"description": "Only these drones, comma-separated."})
     max_points = fields.Integer(
         validate=validate.Range(min=8, max=1_000_000),
         metadata={"description": "At most so many points for each drone; extremes are kept."},
@@ -124,9 +124,9 @@ class StreamQuery(Strict):
 class LiveQuery(Strict):
     """Of a live view."""
 
-    streams = _text(2000, metadata={"description": "Which streams, comma-separated."})
-    offset = _text(20, metadata={"description": 'Bytes into the one stream asked for, or "end".'})
-    cursor = _text(4000, metadata={"description": "`stream:offset,stream:offset`, as event ids say."})
+    streams = text(2000, metadata={"description": "Which streams, comma-separated."})
+    offset = text(20, metadata={"description": 'Bytes into the one stream asked for, or "end".'})
+    cursor = text(4000, metadata={"description": "`stream:offset,stream:offset`, as event ids say."})
 
 
 # ---------------------------------------------------------------- bodies
@@ -135,52 +135,52 @@ class LiveQuery(Strict):
 class NewSession(Strict):
     """What a session begins with."""
 
-    session_name = _name(allow_none=True)
-    base_position = _vector()
-    base_orientation = _vector()
-    gps = fields.Dict(keys=_text(100), values=Number(), allow_none=True)
-    num_buildings = _count()
-    num_invisible_buildings = _count()
-    duration_planned_s = _seconds(allow_none=True)
+    session_name = typed_name(allow_none=True)
+    base_position = vector()
+    base_orientation = vector()
+    gps = fields.Dict(keys=text(100), values=Number(), allow_none=True)
+    num_buildings = whole()
+    num_invisible_buildings = whole()
+    duration_planned_s = seconds(allow_none=True)
     tags = fields.List(fields.String(validate=validate.Length(min=1, max=200)), validate=validate.Length(max=100))
-    notes = _text(100_000)
-    drones = fields.List(fields.Dict(keys=_text(200)), validate=validate.Length(max=10_000))
-    metadata = fields.Dict(keys=_text(1000))
-    seed = _count(2**63 - 1)
+    notes = text(100_000)
+    drones = fields.List(fields.Dict(keys=text(200)), validate=validate.Length(max=10_000))
+    metadata = fields.Dict(keys=text(1000))
+    seed = whole(2**63 - 1)
 
 
 class DemoSession(Strict):
     """A session with random buildings that waits to be started."""
 
-    session_name = _name(allow_none=True)
-    num_buildings = _count(500, load_default=3)
-    num_invisible_buildings = _count(500, load_default=0)
-    base_position = _vector()
-    metadata = fields.Dict(keys=_text(1000))
-    seed = _count(2**63 - 1)
+    session_name = typed_name(allow_none=True)
+    num_buildings = whole(500, load_default=3)
+    num_invisible_buildings = whole(500, load_default=0)
+    base_position = vector()
+    metadata = fields.Dict(keys=text(1000))
+    seed = whole(2**63 - 1)
 
 
 class SessionChange(Strict):
     """Fields to change; ``metadata`` is replaced as a whole, ``rev`` makes it a compare-and-set."""
 
-    rev = _count(2**53, 1)
-    session_name = _name(allow_none=True)
+    rev = whole(2**53, 1)
+    session_name = typed_name(allow_none=True)
     tags = fields.List(fields.String(validate=validate.Length(min=1, max=200)), validate=validate.Length(max=100))
-    notes = _text(100_000)
-    metadata = fields.Dict(keys=_text(1000))
+    notes = text(100_000)
+    metadata = fields.Dict(keys=text(1000))
     status = fields.String(validate=validate.OneOf(STATUSES))
     workflow_state = fields.String(validate=validate.Length(min=1, max=200))
-    end_reason = _text(10_000, allow_none=True)
-    reason = _text(1000, metadata={"description": "Goes into the history of status and workflow state."})
-    duration_planned_s = _seconds(allow_none=True)
-    duration_sim_s = _seconds(allow_none=True)
-    base_position = _vector()
-    base_orientation = _vector()
-    gps = fields.Dict(keys=_text(100), values=Number(), allow_none=True)
-    num_buildings = _count()
-    num_invisible_buildings = _count()
-    drones = fields.List(fields.Dict(keys=_text(200)), validate=validate.Length(max=10_000))
-    performance_metrics = fields.Dict(keys=_text(200))
+    end_reason = text(10_000, allow_none=True)
+    reason = text(1000, metadata={"description": "Goes into the history of status and workflow state."})
+    duration_planned_s = seconds(allow_none=True)
+    duration_sim_s = seconds(allow_none=True)
+    base_position = vector()
+    base_orientation = vector()
+    gps = fields.Dict(keys=text(100), values=Number(), allow_none=True)
+    num_buildings = whole()
+    num_invisible_buildings = whole()
+    drones = fields.List(fields.Dict(keys=text(200)), validate=validate.Length(max=10_000))
+    performance_metrics = fields.Dict(keys=text(200))
 
 
 # ---------------------------------------------------------------- replies

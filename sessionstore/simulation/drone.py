@@ -181,8 +181,7 @@ class Drone:
             z += vz * DT_S
         self.x, self.y, self.z, self.vx, self.vy, self.vz = x, y, z, vx, vy, vz
         if len(path) == 1 and moving and self.distance_to(path[0]) < 0.02 and self.speed < step_dv:
-            self.path = []
-            self.vx = self.vy = self.vz = 0.0
+            self.path = []  # the next step brakes to rest; setting the speed to 0 here would jump
 
     def _count(self, moved_m: float) -> None:
         day = self.day

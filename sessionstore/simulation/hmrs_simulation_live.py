@@ -36,6 +36,7 @@ from sessionstore.simulation.scenarios import Scenario
 from sessionstore.simulation.snapshot import base_record, snapshot, window_lines
 
 ASK_TIMEOUT_S = 10.0
+BEAT_TICKS = 10  # the recorder throttles beats itself, but even asking it costs
 PAUSE_POLL_S = 0.5  # a paused run beats twice a second at most; wake-ups come at once
 
 
@@ -234,6 +235,8 @@ class HMRSSimulationLive:
         while fleet.transitions:
             _, phase, reason = fleet.transitions.pop(0)
             self._update_workflow_state(phase, reason)
+        if fleet.ticks % BEAT_TICKS:
+            return
         counts = fleet.crew.counts
         recorder.beat(t_s, windows_cleaned=counts["cleaned"], windows_found=counts["found"], points=self.points)
 

@@ -15,11 +15,11 @@ kinds = st.sampled_from(sorted(KINDS))
 spot = st.tuples(st.floats(-80, 80), st.floats(-80, 80), st.floats(0, 60))
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(
     kind=kinds,
     path=st.lists(spot, min_size=1, max_size=4),
-    turns=st.lists(st.integers(1, 80), max_size=4),
+    turns=st.lists(st.integers(1, 1500), max_size=4),
     brakes=st.lists(st.booleans(), max_size=40),
 )
 def test_speed_climb_and_acceleration_never_exceed_their_limits(
@@ -30,7 +30,7 @@ def test_speed_climb_and_acceleration_never_exceed_their_limits(
     drone.go(path)
     limits = drone.kind
     due = set(turns)
-    for step in range(40 * len(path)):
+    for step in range(700 * len(path)):
         if step in due:
             drone.go([(-drone.x, drone.y + 5.0, 30.0)])  # a change of mind at full speed
         drone.brake = brakes[step % len(brakes)] if brakes else False
@@ -51,7 +51,7 @@ def test_a_drone_arrives_and_stands_still_there(kind: str, goal: tuple[float, fl
     drone.go([goal])
     for _ in range(20 * 200):
         drone.advance()
-        if not drone.path:
+        if not drone.path and drone.speed == 0.0:
             break
     assert not drone.path
     assert drone.distance_to(goal) < 0.05

@@ -1,0 +1,297 @@
+"""One random program on all engines at once: results, order and filters are the same (T15).
+
+The program puts, removes, replaces and searches rows; the answer of each engine is compared with a plain model, a dict
+searched by :func:`sessionstore.query.matcher` alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+
+from sessionstore.index import SessionIndex, open_index
+from sessionstore.index.sqlrows import encoded
+from sessionstore.query import And, Compare, Filter, Has, Not, Or, Search, matcher
+from sessionstore.records import Owner, SessionRow, as_interrupted
+from tests.postgres_server import drop_schema, new_schema, with_settings
+
+IDS = [f"20261123143{number}-{name}" for number, name in enumerate(("A", "b", "Ö", "b-2", "Z", "東京"))]
+#: Aimed at the limits: where databases and Python round, fold, order or end text in different ways.
+NUMBERS = [
+    0, -0.0, 1, 1.0, 5, 5.5, -5, 0.1, 0.30000000000000004, 1e16, 10**16, 2**53, 2**53 + 1, 2**63 - 1, 2**63, -(2**63),
+    2**64, 2**70 + 1, float(2**70), 1e23, 99999999999999991611392, 10**40, 1e300, 5e-324, 1.7976931348623157e308,
+    10**400,
+]  # fmt: skip
+TEXTS = [
+    "", "5", "true", "null", "a", "A", "ä", "ß", "SS", "ſ", "K", "İ", "[", "[5]", "{", "\\", 'a"b', "a\0b", "\0",
+    "%", "_", "é", "e\u0301", "東京", "\U0001f681", "\uffff", "\U00010000", "line\nbreak", "'", "1e3", "-",
+    "x" * 250 + "a", "x" * 250 + "b",
+]  # fmt: skip
+KEYS = ["a", "b", "A", "a.b", "0", "ä", 'q"', "b\\s", "per%cent", "with blank", "%s", "'", "\0", "[0]"]
+scalars = (
+    st.none() | st.booleans() | st.sampled_from(NUMBERS) | st.sampled_from(TEXTS) | st.integers() | st.text(max_size=4)
+)
+values = st.recursive(
+    scalars,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=3),
+    max_leaves=6,
+)
+metadata = st.dictionaries(st.sampled_from(KEYS), values, max_size=4)
+counts = st.none() | st.sampled_from([0, 1, 5, 2**63, 10**30])
+seconds = st.none() | st.sampled_from([0.0, 0.1, 5.0, 8.5, 180.0, 1e16, 1e300])
+
+
+@st.composite
+def rows(draw: st.DrawFn) -> SessionRow:
+    status = draw(st.sampled_from(["created", "running", "paused", "completed", "failed"]))
+    return SessionRow(
+        session_id=draw(st.sampled_from(IDS)),
+        uuid=draw(st.sampled_from(["", "u1", "u2", "u3", "u4"])),
+        rev=draw(st.sampled_from([0, 1, 2, 2**63 - 1, 2**63, 10**20])),
+        size=draw(st.integers(-1, 2**40)),
+        mtime_ns=draw(st.integers(-1, 2**62)),
+        status=status,
+        workflow_state=draw(st.sampled_from(["initializing", "SCAN", "ä"])),
+        created_at=draw(st.sampled_from(["", "2026-11-23T14:30:00.000000Z", "2026-11-23T14:30:00.000001Z"])),
+        updated_at="2026-11-23T15:00:00.000000Z",
+        session_name=draw(st.none() | st.sampled_from(TEXTS)),
+        duration_sim_s=draw(seconds),
+        end_reason=draw(st.none() | st.sampled_from(["completed", "drone lost", ""])),
+        num_drones=draw(st.sampled_from([0, 1, 5])),
+        drones=draw(st.dictionaries(st.sampled_from(["scout", "tanker-mule"]), st.integers(0, 3), max_size=2)),
+        tags=draw(st.lists(st.sampled_from(["a", "A", "storm", "ä", "[", "5", 'q"t']), max_size=2)),
+        points=draw(counts),
+        owner=Owner(host="h", pid=1) if status in ("running", "paused") else None,
+        metadata=msgspec.Raw(msgspec.json.encode(draw(metadata))),
+    )
+
+
+paths = st.one_of(
+    st.sampled_from(
+        [("session_id",), ("uuid",), ("rev",), ("status",), ("session_name",), ("created_at",), ("duration_sim_s",),
+         ("end_reason",), ("num_drones",), ("num_buildings",), ("tags",), ("points",), ("problem",),
+         ("drones", "scout"), ("drones",), ("metadata",), ("status", "x"), ("host",), ("copies",), ("openable",),
+         ("size",)]
+    ),
+    st.lists(st.sampled_from(KEYS), min_size=1, max_size=3).map(lambda keys: ("metadata", *keys)),
+)  # fmt: skip
+compares = st.one_of(
+    st.builds(Compare, paths, st.sampled_from(["=", "!=", "<", "<=", ">", ">="]), scalars | st.sampled_from(IDS)),
+    st.builds(Compare, paths, st.just("~"), st.sampled_from(TEXTS) | st.text(max_size=2)),
+    st.builds(Compare, st.just(("status",)), st.just("="), st.sampled_from(["interrupted", "failed", "running"])),
+)
+leaves = st.one_of(
+    compares, st.builds(Has, paths), st.builds(Search, st.sampled_from(TEXTS + KEYS) | st.text(max_size=2))
+)
+filters: st.SearchStrategy[Filter | None] = st.none() | st.recursive(
+    leaves,
+    lambda inner: st.one_of(
+        st.builds(Not, inner),
+        st.builds(And, st.lists(inner, min_size=1, max_size=3).map(tuple)),
+        st.builds(Or, st.lists(inner, min_size=1, max_size=3).map(tuple)),
+    ),
+    max_leaves=5,
+)
+
+
+class Model:
+    """What an index is: rows by id, searched by the filter itself."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, SessionRow] = {}
+
+    def put(self, given: list[SessionRow]) -> None:
+        self.rows.update((row.session_id, row) for row in given)
+
+    def find(self, tree: Filter | None, interrupted: dict[str, str]) -> list[SessionRow]:
+        shown = [
+            as_interrupted(row, interrupted[name]) if name in interrupted else row for name, row in self.rows.items()
+        ]
+        fits = matcher(tree, SessionRow.get)
+        return sorted((row for row in shown if fits(row)), key=lambda row: (row.created_at, row.session_id))
+
+
+def as_bytes(found: list[SessionRow]) -> list[bytes]:
+    return [encoded(row) for row in found]
+
+
+Engines = dict[str, SessionIndex]
+
+
+def machine_of(  # noqa: C901 a machine is a list of rules
+    open_engines: Callable[[str], Engines], forget: Callable[[str], None]
+) -> type[RuleBasedStateMachine]:
+    """Return a machine; each of its programs has engines of its own, told apart by a name."""
+
+    class Machine(RuleBasedStateMachine):
+        @initialize()
+        def begin(self) -> None:
+            self.name = new_schema()
+            self.model = Model()
+            self.engines = open_engines(self.name)
+
+        @rule(given=st.lists(rows(), max_size=4))
+        def put(self, given: list[SessionRow]) -> None:
+            self.model.put(given)
+            for engine in self.engines.values():
+                engine.put(given, exact=True)
+
+        @rule(given=rows(), step=st.integers(0, 3))
+        def report(self, given: SessionRow, step: int) -> None:
+            """A writer's report is of the revision that is there, or a later one."""
+            known = self.model.rows.get(given.session_id)
+            rev = max(known.rev, 0) + step if known is not None else given.rev
+            given = msgspec.structs.replace(given, rev=rev)
+            self.model.put([given])
+            for engine in self.engines.values():
+                engine.put([given])
+
+        @rule(gone=st.lists(st.sampled_from(IDS), max_size=3))
+        def remove(self, gone: list[str]) -> None:
+            for name in gone:
+                self.model.rows.pop(name, None)
+            for engine in self.engines.values():
+                engine.remove(gone)
+
+        @rule(given=st.lists(rows(), max_size=6, unique_by=lambda row: row.session_id))
+        def replace_all(self, given: list[SessionRow]) -> None:
+            self.model.rows = {row.session_id: row for row in given}
+            for engine in self.engines.values():
+                engine.replace_all(given)
+
+        @rule(tree=filters, interrupted=st.lists(st.sampled_from(IDS), max_size=2))
+        def find(self, tree: Filter | None, interrupted: list[str]) -> None:
+            why = dict.fromkeys(interrupted, "process 1 is gone")
+            expected = self.model.find(tree, why)
+            for name, engine in self.engines.items():
+                found = engine.find(tree, why)
+                assert [row.session_id for row in found] == [row.session_id for row in expected], (name, tree)
+                assert as_bytes(found) == as_bytes(expected), name
+
+        @rule()
+        def look(self) -> None:
+            stamps = {name: (row.size, row.mtime_ns) for name, row in self.model.rows.items()}
+            active = sorted(name for name, row in self.model.rows.items() if row.owner is not None)
+            for name, engine in self.engines.items():
+                assert dict(engine.stamps()) == stamps, name
+                assert sorted(row.session_id for row in engine.active()) == active, name
+
+        @rule()
+        def open_again(self) -> None:
+            self.close()
+            self.engines = open_engines(self.name)
+
+        def close(self) -> None:
+            for engine in self.engines.values():
+                engine.close()
+
+        def teardown(self) -> None:
+            if hasattr(self, "engines"):
+                self.close()
+                forget(self.name)
+
+    return Machine
+
+
+KEYED = "metadata.a,metadata.b,metadata.with blank"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_one_program_has_the_same_answers_on_every_engine(tmp_path: Path, shared_postgres: str) -> None:
+    programs: list[str] = []
+
+    def open_engines(name: str) -> Engines:
+        root = tmp_path / name
+        if name not in programs:
+            programs.append(name)
+            root.mkdir()
+        urls = ["journal:", f"sqlite:?keys={KEYED}", with_settings(shared_postgres, schema=name, keys=KEYED)]
+        return {url.partition(":")[0]: open_index(url, root) for url in urls}
+
+    machine = machine_of(open_engines, lambda name: drop_schema(shared_postgres, name))
+    run_state_machine_as_test(machine, settings=settings(max_examples=200, stateful_step_count=50, deadline=None))
+    assert len(programs) >= 200
+
+
+@pytest.fixture(params=["journal", "sqlite", "postgresql"])
+def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SessionIndex]:
+    url = f"{request.param}:"
+    if request.param == "postgresql":
+        url = request.getfixturevalue("postgres_url")
+    opened = open_index(url, tmp_path)
+    yield opened
+    opened.close()
+
+
+def a_row(session_id: str, **fields: Any) -> SessionRow:
+    """Return a row with this id and these fields; metadata as a dict."""
+    known = {
+        "uuid": f"uuid-{session_id}", "rev": 1, "size": 1, "mtime_ns": 1, "status": "created", "workflow_state": "SCAN",
+        "created_at": "2026-11-23T14:30:00.000000Z", "updated_at": "2026-11-23T14:30:00.000000Z",
+    }  # fmt: skip
+    raw = msgspec.Raw(msgspec.json.encode(fields.pop("metadata", {})))
+    return SessionRow(session_id=session_id, metadata=raw, **{**known, **fields})
+
+
+def test_looking_at_an_engine_makes_nothing(engine: SessionIndex, tmp_path: Path) -> None:
+    assert engine.find() == [] and dict(engine.stamps()) == {} and list(engine.active()) == []
+    assert engine.version() == engine.version()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_index_that_was_emptied_is_empty_at_once(engine: SessionIndex) -> None:
+    engine.put([a_row("a")])
+    assert [row.session_id for row in engine.find()] == ["a"]
+    engine.replace_all([])
+    assert engine.find() == [] and dict(engine.stamps()) == {}
+
+
+def test_the_version_differs_after_each_kind_of_change(engine: SessionIndex) -> None:
+    seen = [engine.version()]
+    for change in (
+        lambda: engine.put([a_row("a")]),
+        lambda: engine.put([a_row("a", rev=2)]),
+        lambda: engine.remove(["a"]),
+        lambda: engine.replace_all([a_row("b")]),
+    ):
+        change()
+        assert engine.version() == engine.version() != seen[-1]
+        seen.append(engine.version())
+
+
+def test_what_a_late_writer_reports_does_not_hide_a_newer_revision(engine: SessionIndex) -> None:
+    if engine.url.startswith("journal:"):
+        pytest.skip("the journal takes the last line; the next listing puts it right")
+    engine.put([a_row("a", rev=5)])
+    engine.put([a_row("a", rev=4), a_row("b", rev=2), a_row("b", rev=1)])
+    assert [(row.session_id, row.rev) for row in engine.find()] == [("a", 5), ("b", 2)]
+    engine.put([a_row("a", rev=3)], exact=True)
+    engine.put([a_row("b", rev=1, uuid="another session in this folder")])
+    assert [(row.session_id, row.rev) for row in engine.find()] == [("a", 3), ("b", 1)]
+
+
+def test_a_failed_replace_leaves_what_was_there(engine: SessionIndex) -> None:
+    engine.put([a_row("a")])
+
+    def breaks() -> Iterator[SessionRow]:
+        yield a_row("b")
+        raise RuntimeError("the reader of the folders broke")
+
+    with pytest.raises(RuntimeError):
+        engine.replace_all(breaks())
+    assert [row.session_id for row in engine.find()] == ["a"]
+
+
+def test_health_names_the_engine_and_counts(engine: SessionIndex) -> None:
+    engine.put([a_row(f"s{number}") for number in range(1201)])  # more than one statement takes
+    health = engine.health()
+    assert health["rows"] == 1201 and health["engine"] in engine.url and health["url"] == engine.url
+    assert len(engine.find()) == len(engine.stamps()) == 1201
