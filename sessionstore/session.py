@@ -45,7 +45,7 @@ class Session:
         self._uuid: str | None = None  # of the only session that may be changed through this handle; None: any
         self._changed = changed or (lambda row: None)
         self._storage = DocumentStorage(
-            self.folder / DOCUMENT, lock=lambda: root.locks.session(session_id), must_exist=True
+            self.folder / DOCUMENT, lambda: root.locks.session(session_id), sync=root.durable, must_exist=True
         )
 
     def __repr__(self) -> str:
@@ -160,6 +160,17 @@ class Session:
                 return True
             seen.add(drone)
         return False
+
+    def plot(self, name: str | None = None, start_s: float | None = None, end_s: float | None = None) -> Any:
+        """Return a plotly figure: altitude, speed, battery, distance, windows or link; by default all of them.
+
+        Raises:
+            ModuleNotFoundError: plotly is missing (``pip install 'sessionstore[plot]'``).
+            InvalidQuery: there is no such figure.
+        """
+        from sessionstore import figures  # it stands above: a figure is made of a session's replay
+
+        return figures.plot(self, name, start_s, end_s)
 
     # ------------------------------------------------------------ writing
 

@@ -83,11 +83,24 @@ def damages(data: bytes) -> Iterator[tuple[str, bytes]]:
     yield "a huge number", b'{"session": {"1": {"rev": ' + b"9" * 10_000 + b"}}}"
 
 
+def _counted(
+    found: Iterator[tuple[str, bytes]], figure: Callable[..., None], fault: str
+) -> Iterator[tuple[str, bytes]]:
+    """Give the damages on, and tell the report how many there were when all went well."""
+    count = 0
+    for each in found:
+        yield each
+        count += 1
+    figure(fault, f"{count:,} damages", 0)
+
+
 @pytest.mark.slow
-def test_every_damage_of_a_document_is_told_and_the_file_left_alone(two: SessionStore) -> None:
+def test_every_damage_of_a_document_is_told_and_the_file_left_alone(
+    two: SessionStore, figure: Callable[..., None]
+) -> None:
     path, other = document_of(two, "A"), two.get("B").session_id
     whole = path.read_bytes()
-    for what, data in damages(whole):
+    for what, data in _counted(damages(whole), figure, "T10 damaged documents"):
         path.write_bytes(data)
         found = look_at_everything(two)
         assert found[other] == "created", what
@@ -101,7 +114,9 @@ def test_every_damage_of_a_document_is_told_and_the_file_left_alone(two: Session
 
 
 @pytest.mark.slow
-def test_every_damage_of_a_stream_is_told_and_what_is_shown_was_written(two: SessionStore) -> None:
+def test_every_damage_of_a_stream_is_told_and_what_is_shown_was_written(
+    two: SessionStore, figure: Callable[..., None]
+) -> None:
     session = two.get("A")
     writer = session.writer(operations.STREAM, "os")
     writer.extend({"v": number} for number in range(10))
@@ -109,7 +124,7 @@ def test_every_damage_of_a_stream_is_told_and_what_is_shown_was_written(two: Ses
     path = session.stream_path(operations.STREAM)
     whole = path.read_bytes()
     written = [line.data for line in Tape(path).read()]
-    for what, data in damages(whole):
+    for what, data in _counted(damages(whole), figure, "T10 damaged streams"):
         path.write_bytes(data)
         shown = [line for line in Tape(path).read(damaged="skip") if line.verified]
         assert [line.data for line in shown] == [written[line.n] for line in shown], what
@@ -123,10 +138,12 @@ def test_every_damage_of_a_stream_is_told_and_what_is_shown_was_written(two: Ses
 
 
 @pytest.mark.slow
-def test_every_damage_of_the_index_is_mended_from_the_folders_and_kept(two: SessionStore) -> None:
+def test_every_damage_of_the_index_is_mended_from_the_folders_and_kept(
+    two: SessionStore, figure: Callable[..., None]
+) -> None:
     path = two.root.path / "index.jsonl"
     whole = path.read_bytes()
-    for what, data in damages(whole):
+    for what, data in _counted(damages(whole), figure, "T10 damaged indexes"):
         path.write_bytes(data)
         with sessionstore.open(two.root.path) as store:
             rows = {row.session_name: row.status for row in store.find()}
@@ -366,7 +383,9 @@ def test_a_clock_that_jumps_changes_no_answer(two: SessionStore, jump: str) -> N
 
 @pytest.mark.slow
 @pytest.mark.timeout(36000)
-def test_a_hundred_thousand_mutated_lines_are_never_taken_for_verified_ones_that_nobody_wrote() -> None:
+def test_a_hundred_thousand_mutated_lines_are_never_taken_for_verified_ones_that_nobody_wrote(
+    figure: Callable[..., None],
+) -> None:
     rng = random.Random(16)
     good = [b'{"n":%d,"t":%d.5,"v":"%s"' % (number, number, b"x" * (number % 40)) for number in range(100)]
     lines = [b'%s,"c":"%08x"}' % (head, crc32(head)) for head in good]
@@ -380,6 +399,7 @@ def test_a_hundred_thousand_mutated_lines_are_never_taken_for_verified_ones_that
         if isinstance(found, Line) and found.verified:
             taken += 1
             assert bytes(raw) in lines
+    figure("T16 mutated stream lines", f"{volume(100_000, 10_000_000):,} lines", 0)
     assert taken > 100
 
 
