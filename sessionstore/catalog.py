@@ -74,8 +74,6 @@ class Catalog:
             self._catch_up()
         return Step("done")
 
-<<<<<<< HEAD
-=======
     def _catch_up(self) -> None:
         """Deliver what an engine that is back could not take before, as the folders hold it now."""
         waiting, self._pending = self._pending, set()
@@ -84,7 +82,6 @@ class Catalog:
         except (NotApplied, OutcomeUnknown, Unreadable):
             self._pending |= waiting
 
->>>>>>> main
     def _put(self, rows: list[SessionRow], exact: bool = False) -> None:
         """Put rows, and look again: who put a newer row in the meantime must not be covered by our older one."""
         for _ in range(_PATIENCE):
@@ -93,17 +90,6 @@ class Catalog:
             rows = [row for row in self.read_rows(moved_on) if _stamp(row) != _NOT_READ]
             if not rows:
                 return
-<<<<<<< HEAD
-
-    def _catch_up(self) -> None:
-        """Deliver what an engine that is back could not take before, as the folders hold it now."""
-        waiting, self._pending = self._pending, set()
-        try:
-            self._put(list(self.read_rows(waiting)), exact=True)
-        except (NotApplied, OutcomeUnknown, Unreadable):
-            self._pending |= waiting
-=======
->>>>>>> main
 
     def forget(self, session_ids: list[str]) -> None:
         """Drop the rows of sessions that went to the trash; an index that is away is told by a later listing."""
@@ -148,16 +134,7 @@ class Catalog:
                 self.rebuild()
                 fresh, gone = [], set()
             known = self.index.find()
-<<<<<<< HEAD
-        except (
-            NotApplied,
-            OutcomeUnknown,
-            NewerFormat,
-            UnsafeFile,
-        ) as error:  # away, not mendable
-=======
         except (NotApplied, OutcomeUnknown, NewerFormat, UnsafeFile) as error:  # away, not to be read, no plain file
->>>>>>> main
             known, fresh, gone = [], list(self.read_rows(self._folders())), set()
             self.notice = f"the index does not answer, so {len(fresh)} folders were read instead: {error}"
         return self._answer(tree, known, fresh, gone)

@@ -1,4 +1,4 @@
-"""The table of the proof: ``python -m tests.proof.report`` runs all of it and prints what was tried and what went wrong.
+"""The table of the proof: ``python -m tests.proof.report`` runs all, and prints what was tried and what went wrong.
 
 ``PROOF=long`` for the long figures. The exit code is that of the tests.
 """
@@ -30,9 +30,9 @@ def main() -> int:
         rows = [json.loads(line) for line in figures.read().splitlines()]
     print(_table(_summed(rows)))
     print(f"\n`PROOF={os.environ.get('PROOF', 'ci')} {COMMAND}`: {_machine()}; commit {_commit()}; ", end="")
-    print(f"{time.monotonic() - start:.0f} s; {done.stdout.strip().splitlines()[-1].strip('= ')}.")
+    print(f"{time.monotonic() - start:.0f} s; exit code {done.returncode}.")
     if done.returncode:
-        print(done.stdout, file=sys.stderr)
+        print(done.stdout, done.stderr, file=sys.stderr)
     return done.returncode
 
 
