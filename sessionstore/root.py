@@ -55,8 +55,11 @@ class StoreRoot:
         force: write even where locks cannot be trusted (see :mod:`sessionstore.filesystem`).
     """
 
-    def __init__(self, path: Path, lock_timeout_s: float = DEFAULT_TIMEOUT_S, force: bool = False) -> None:
+    def __init__(
+        self, path: Path, lock_timeout_s: float = DEFAULT_TIMEOUT_S, force: bool = False, durable: bool = True
+    ) -> None:
         self.path = path
+        self.durable = durable  # whether a new or changed record waits for the disk
         self.force = force
         self.private = path / PRIVATE
         self.staging = self.private / "staging"
@@ -64,6 +67,7 @@ class StoreRoot:
         self.claims = self.private / "claims"
         self.quarantine_folder = self.private / "quarantine"
         self.locks = Locks(self.private / "locks", lock_timeout_s, force)
+        self.claims_swept = ""  # the minute that was the oldest kept
         self._prepared = False
 
     def __repr__(self) -> str:
