@@ -350,6 +350,27 @@ def test_a_forked_child_has_connections_of_its_own(engine: SessionIndex) -> None
     assert sorted(row.session_id for row in engine.find()) == ["before", "child", "parent"]
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_forked_child_does_not_speak_through_its_parent_s_connection(tmp_path: Path, postgres_url: str) -> None:
+    engine: Any = open_index(postgres_url, tmp_path)
+
+    def backend() -> int:
+        with engine._pool.connection() as connection:
+            return int(connection.info.backend_pid)
+
+    engine.put([a_row("before")])
+    read, write = os.pipe()
+    child = os.fork()
+    if not child:
+        os.write(write, str(backend()).encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert int(os.read(read, 20)) != backend()
+    os.close(read)
+    os.close(write)
+    engine.close()
+
+
 def test_a_filter_is_found_by_an_index_and_not_by_looking_at_every_row(tmp_path: Path) -> None:
     """The plan of SQLite names the index of a key, of a field and of tags."""
     opened = open_index("sqlite:?keys=metadata.site", tmp_path)
