@@ -16,6 +16,7 @@ from sessionstore.simulation.faults import Fault
 from sessionstore.simulation.fleet import Fleet
 from sessionstore.simulation.kinds import KINDS, RESERVE
 from sessionstore.simulation.scenarios import Group, Order
+from tests.simulation.cities import box, tower, world_of
 from tests.simulation.flights import ALL_KINDS, fly, launch, scenario
 
 
@@ -177,3 +178,12 @@ def test_in_a_real_city_nobody_blocks_the_work_for_long(data: Path, city: str) -
     assert flown.fleet.crew.counts["cleaned"] >= 12
     assert flown.fleet.mission.loops_back >= 1
     assert max(drone.day.blocked_s for drone in flown.fleet.drones) < 200.0
+
+
+def test_over_rising_ground_the_level_rises_with_it() -> None:
+    hill = [tower(f"h{i}", box(60.0 + 40 * i, 0, 10, 10), 12.0 + 60 * i, ground_m=60.0 * i) for i in range(4)]
+    fleet = Fleet(world_of(*hill), "1")
+    drone = fleet.spawn("quadcopter")
+    path = fleet.plan(drone, (180.0, 20.0, 200.0))
+    assert min(point[2] for point in path) >= 180.0 + 12.0
+    assert fleet.plan(drone, (20.0, 20.0, 6.0))[-1] == (20.0, 20.0, 6.0)
