@@ -74,6 +74,7 @@ class Replay:
         step_s: float | None = None,
         drones: Collection[str] | None = None,
         max_points: int | None = None,
+        most_bytes: int = MAX_BYTES_READ,
     ) -> Window:
         """Return the points from one moment to another, both included.
 
@@ -82,6 +83,7 @@ class Replay:
             step_s: interpolate at multiples of this instead of returning what was recorded.
             drones: only these.
             max_points: at most so many for each drone, extremes kept; at least eight.
+            most_bytes: windows of more bytes are sampled by seeking instead of being read whole.
 
         Raises:
             InvalidQuery: an end before the start, a step or number that is too small.
@@ -94,7 +96,7 @@ class Replay:
         lead_s = _LEAD_S if step_s is not None else 0.0
         low, high = self.tape.seek(max(0.0, start_s - lead_s)), self.tape.seek(math.nextafter(end_s, math.inf))
         window = Window(start_s, end_s, {}, offset=low)
-        if high - low > MAX_BYTES_READ:
+        if high - low > most_bytes:
             self._sample(window, min(end_s, last_s), step_s, drones, max_points)
             return window
         lines = self.tape.read(low, to_s=end_s + lead_s, damaged="skip", on_damage=window.damaged.append)
@@ -247,17 +249,20 @@ def between(before: Point, after: Point | None, t_s: float) -> Point:
     return {**mixed, "sim_time": t_s}
 
 
-def _mix(one: Any, other: Any, share: float, angles: bool) -> Any:
-    if isinstance(one, float) and isinstance(other, int | float) and not isinstance(other, bool):
-        way = other - one
-        if angles:
-            way = (way + math.pi) % (2 * math.pi) - math.pi  # the short way round
-        return one + share * way
-    if isinstance(one, int) and isinstance(other, float):
-        return _mix(float(one), other, share, angles)
+def _mix(one: Any, other: Any, share: float, angles: bool, counts: bool = True) -> Any:
+    """Return a value between two; whole numbers on their own are counts, which jump, in vectors they are numbers."""
     if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
-        return [_mix(left, right, share, angles) for left, right in zip(one, other, strict=True)]
-    return one
+        return [_mix(left, right, share, angles, counts=False) for left, right in zip(one, other, strict=True)]
+    if not (_is_number(one) and _is_number(other)) or (counts and isinstance(one, int) and isinstance(other, int)):
+        return one
+    way = other - one
+    if angles:
+        way = (way + math.pi) % (2 * math.pi) - math.pi  # the short way round
+    return one + share * way
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _point(line: Line) -> Point | None:
@@ -265,7 +270,7 @@ def _point(line: Line) -> Point | None:
     drone, position = line.data.get("drone"), line.data.get("position")
     if not isinstance(drone, str) or not isinstance(position, list) or len(position) != 3:
         return None
-    if not all(isinstance(value, int | float) and not isinstance(value, bool) for value in position):
+    if not all(map(_is_number, position)):
         return None
     return {"sim_time": line.t_s, **line.data}
 

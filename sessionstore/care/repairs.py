@@ -97,10 +97,7 @@ def _format(root: StoreRoot, finding: Finding) -> str:
 
 
 def _index(store: SessionStore, finding: Finding) -> str:
-    """Keep a damaged journal file, then make the index anew from the folders."""
-    scheme, _, path = store.index.url.partition(":")
-    if scheme == "journal" and os.path.lexists(path):
-        store.root.quarantine(Path(path), 0, files.read(path)[0])
+    """Make the index anew from the folders; the engine sets its damaged file aside first."""
     return f"made anew from {store.rebuild()} folders"
 
 

@@ -147,7 +147,7 @@ def _blocks(session: Session) -> list[str]:
         ("ended", record.ended_at),
         ("simulated", f"{text.duration(record.duration_sim_s)}{planned}"),
         ("wall time", None if record.duration_wall_s is None else text.duration(record.duration_wall_s)),
-        ("buildings", f"{record.num_buildings} and {record.num_invisible_buildings} hidden"),
+        ("buildings", f"{_known(record.num_buildings)} and {_known(record.num_invisible_buildings)} hidden"),
         ("metadata", json.dumps(record.metadata, ensure_ascii=False) if record.metadata else None),
         ("uuid", record.uuid),
         ("replay", "available" if session.replay_available else "not available: no drone has two motion points"),
@@ -156,6 +156,10 @@ def _blocks(session: Session) -> list[str]:
     lines = [click.style(text.shown(session.session_id), bold=True)]
     lines += [f"  {name:<11}{value if name == 'status' else text.shown(value)}" for name, value in facts if value]
     return ["\n".join(lines), *_drone_table(record), *_phase_table(session), *_stream_table(session)]
+
+
+def _known(number: int | None) -> str:
+    return "unknown" if number is None else str(number)
 
 
 def _drone_table(record: SessionRecord) -> list[str]:
@@ -286,8 +290,10 @@ def set_command(
         record["metadata"] = {key: value for key, value in {**record["metadata"], **pairs}.items() if key not in unset}
 
     with open_store(folder, index) as store:
+        from sessionstore.care.history import History
+
         found = store.get(session)
-        record = found.update(change, if_rev=if_rev)
+        record = History(store).edit(found.session_id, change, if_rev=if_rev)  # so that `undo` can take it back
         if as_json:
             _print_json(record.to_dict())
         else:

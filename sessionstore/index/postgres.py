@@ -22,14 +22,14 @@ import msgspec
 import psycopg
 from psycopg import errors, sql
 
-from sessionstore.errors import Corrupt, IndexUnavailable
+from sessionstore.errors import IndexUnavailable
 from sessionstore.index import RowStamp
 from sessionstore.index.breaker import Breaker
 from sessionstore.index.copies import Place
 from sessionstore.index.narrowing import Condition, Narrowing
 from sessionstore.index.pgschema import ensure, number_of, text_of, version_of
 from sessionstore.index.pool import Connection, Pool, Silence
-from sessionstore.index.sqlrows import Found, SqlIndex, decoded, encoded, newest, revision
+from sessionstore.index.sqlrows import Found, SqlIndex, encoded, newest, revision
 from sessionstore.index.url import IndexUrl, show_url
 from sessionstore.query import Path as Keys
 from sessionstore.records import SessionRow
@@ -116,7 +116,7 @@ class PostgresIndex(SqlIndex):
         self._write(swap)
 
     def _insert(self, connection: Connection, store: int, rows: list[SessionRow], exact: bool) -> bool:
-        columns = [list(column) for column in zip(*map(_columns, rows), strict=True)]
+        columns = [list(column) for column in zip(*map(columns_of, rows), strict=True)]
         return self._told(connection, self._sql(_PUT, "" if exact else _UNLESS_OLDER), [store, *columns])
 
     @staticmethod
@@ -157,10 +157,7 @@ class PostgresIndex(SqlIndex):
 
     def active(self) -> list[SessionRow]:
         """Return this store's rows that say they run."""
-        try:
-            return decoded(row for (row,) in self._own("SELECT row FROM {schema}.sessions", " AND active"))
-        except msgspec.MsgspecError as error:
-            raise Corrupt(f"a row does not parse: {error}", self.url) from error
+        return self._decoded(row for (row,) in self._own("SELECT row FROM {schema}.sessions", " AND active"))
 
     def _own(self, text: str, also: str = "") -> list[tuple[Any, ...]]:
         text += " WHERE store = (SELECT id FROM {schema}.stores WHERE host = %s AND path = %s)" + also
@@ -308,7 +305,8 @@ class _Changed(Exception):
     """What a statement needs is not there (any more): the schema, or the number of this store."""
 
 
-def _columns(row: SessionRow) -> tuple[Any, ...]:
+def columns_of(row: SessionRow) -> tuple[Any, ...]:
+    """Return a row as the columns that are given."""
     text = encoded(row)
     odd = b"\\u0000" in text  # JSONB refuses it: such a row is looked at by every search
     return (

@@ -111,7 +111,7 @@ class Viewer:
         self.context = call.context
         self.session = session
         self.offsets = offsets
-        self._record_version = -1
+        self._record_version = 0  # the first look makes it 1
 
     async def events(self) -> AsyncIterator[bytes]:
         """Yield the events until the session has ended and all was sent; what goes wrong is an ``error`` event."""

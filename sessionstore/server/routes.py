@@ -5,7 +5,18 @@ Not here: what they do (the modules named here).
 
 from __future__ import annotations
 
-from sessionstore.server import artifacts, health, openapi, replays, sessions, simulation
+from sessionstore.server import (
+    artifacts,
+    charts,
+    filters,
+    health,
+    openapi,
+    pages,
+    replays,
+    sessions,
+    simulation,
+    tracks,
+)
 from sessionstore.server.operations import Operation
 
 
@@ -14,7 +25,11 @@ def all_operations() -> list[Operation]:
     found = [
         *simulation.session_operations(),
         *sessions.operations(),
+        *filters.operations(),
         *replays.operations(),
+        *tracks.operations(),
+        *charts.operations(),
+        *pages.operations(),
         *artifacts.operations(),
         *simulation.operations(),
         *health.operations(),

@@ -34,7 +34,7 @@ SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 COOKIE = "sessionstore"
 BODY_TIMEOUT_S = 30.0
 MAX_TARGET_BYTES = 16_384
-MAX_HEADERS = 100
+MAX_HEADERS, MAX_HEADER_BYTES = 100, 32_768
 SECURITY_HEADERS: Headers = [
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
@@ -147,6 +147,8 @@ class Gate:
         """
         if len(scope["raw_path"]) + len(scope["query_string"]) > MAX_TARGET_BYTES:
             raise ApiProblem(414, "address-too-long", f"an address has at most {MAX_TARGET_BYTES} bytes")
+        if sum(len(name) + len(value) for name, value in scope["headers"]) > MAX_HEADER_BYTES:
+            raise ApiProblem(431, "headers-too-large", f"the headers have at most {MAX_HEADER_BYTES} bytes")
         if len(scope["headers"]) > MAX_HEADERS:
             raise ApiProblem(431, "too-many-headers", f"a request has at most {MAX_HEADERS} headers")
         self._check_host(headers)

@@ -15,6 +15,7 @@ import msgspec
 
 from sessionstore import files
 from sessionstore.boxes.session_db_box import row_as_dict
+from sessionstore.care.history import History
 from sessionstore.documents import Tables
 from sessionstore.errors import SessionStoreError
 from sessionstore.records import FILTER_FIELDS, RECORD_FIELDS
@@ -99,8 +100,12 @@ def change_session(call: Call) -> Reply:
     if not changes:
         raise ApiProblem(400, "bad-body", "name at least one field to change")
     session = call.context.exact(call.path["session_id"])
-    session.update(
-        if_rev=rev, reason=reason, edit_tables=_precondition(session, call.headers.get("if-match")), **changes
+    History(call.context.store).edit(  # so that `undo` can take it back
+        session.session_id,
+        if_rev=rev,
+        reason=reason,
+        edit_tables=_precondition(session, call.headers.get("if-match")),
+        **changes,
     )
     document = call.context.documents.render(session)
     return Reply(document.body, etag=document.etag)

@@ -1,0 +1,46 @@
+"""``sessionstore export``: a session to take away, as one HTML file that works offline or as a zip of its folder.
+
+Not here: what is in them (server.offline, server.artifacts).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from sessionstore.cli.options import open_store, store_options
+
+
+@click.command()
+@click.argument("keys", nargs=-1, required=True, metavar="ID...")
+@click.option("--html", "as_html", is_flag=True, help="One page with table, charts and player; needs no network.")
+@click.option("--zip", "as_zip", is_flag=True, help="The whole folder.")
+@click.option("--to", "target", type=click.Path(file_okay=False, path_type=Path), default=Path(), help="Folder.")
+@store_options
+def export(
+    folder: str | None, index: str | None, keys: tuple[str, ...], as_html: bool, as_zip: bool, target: Path
+) -> None:
+    """Write sessions to files that can be taken anywhere (needs the extra `api`).
+
+    ID is an id, its beginning, a name, or latest. An existing file is never overwritten.
+    """
+    if as_html == as_zip:
+        raise click.UsageError("choose one of --html and --zip")
+    try:
+        from sessionstore.server.artifacts import plain_files, zip_parts
+        from sessionstore.server.offline import page_of
+    except ModuleNotFoundError as error:
+        raise click.ClickException(f"{error.name} is missing: pip install 'sessionstore[api]'") from error
+    from sessionstore import files
+
+    with open_store(folder, index) as store:
+        for key in keys:
+            session = store.get(key)
+            path = target / f"{session.session_id}.{'html' if as_html else 'zip'}"
+            data = page_of(session) if as_html else b"".join(zip_parts(session, list(plain_files(session))))
+            try:
+                files.create(path, data)
+            except FileExistsError as error:
+                raise click.ClickException(f"{path} exists already; it was left alone") from error
+            click.echo(str(path))

@@ -1,0 +1,189 @@
+/* One chart: draws a plotly figure of lines on a canvas, with axes, the cursor, and the values under it.
+
+   The page draws the figures itself: plotly.js would need inline styles and, for some traces, eval, which the page's
+   policy forbids, and weighs more than all the rest together. */
+import { css, el } from './dom.js';
+import { moment } from './format.js';
+
+const LEFT = 40;
+const RIGHT = 6;
+const TOP = 4;
+const BOTTOM = 18;
+
+export class Chart {
+  constructor(title, { tintOf, onSeek, onZoom }) {
+    Object.assign(this, { title, tintOf, onSeek, onZoom });
+    this.value = el('span.value');
+    this.canvas = el('canvas', { role: 'img', 'aria-label': `${title} over time` });
+    this.node = el('div.chart', {}, el('h3', {}, el('span', {}, title), this.value), this.canvas);
+    this.canvas.addEventListener('pointerdown', (event) => this.grab(event));
+    this.canvas.addEventListener('dblclick', () => onZoom(null));
+  }
+
+  set(figure) {
+    this.figure = figure;
+    const ys = figure.data.flatMap((trace) => trace.y);
+    let low = ys.length ? ys.reduce((a, b) => Math.min(a, b)) : 0;
+    let high = ys.length ? ys.reduce((a, b) => Math.max(a, b)) : 1;
+    if (figure.layout.yaxis.rangemode === 'tozero') low = Math.min(0, low);
+    if (high - low < 1e-9) high = low + 1;
+    this.unit = figure.layout.yaxis.title.text;
+    this.range = figure.layout.xaxis.range;
+    this.y = [low, high + (high - low) * 0.06];
+    this.picture = null;
+  }
+
+  x(t, width) { return LEFT + ((t - this.range[0]) / (this.range[1] - this.range[0] || 1)) * (width - LEFT - RIGHT); }
+
+  time(event) {
+    const box = this.canvas.getBoundingClientRect();
+    const share = (event.clientX - box.left - LEFT) / (box.width - LEFT - RIGHT);
+    return Math.max(this.range[0], Math.min(this.range[1], this.range[0] + share * (this.range[1] - this.range[0])));
+  }
+
+  grab(event) {
+    if (!this.figure || event.button !== 0) return;
+    const from = this.time(event);
+    this.canvas.setPointerCapture(event.pointerId);
+    const move = (each) => { this.mark = [from, this.time(each)]; this.show(this.t, this.chosen); };
+    this.canvas.addEventListener('pointermove', move);
+    this.canvas.addEventListener('pointerup', (each) => {
+      this.canvas.removeEventListener('pointermove', move);
+      const to = this.time(each);
+      this.mark = null;
+      const wide = Math.abs(this.x(to, this.canvas.clientWidth) - this.x(from, this.canvas.clientWidth)) > 6;
+      if (wide) this.onZoom([Math.min(from, to), Math.max(from, to)]);
+      else this.onSeek(to);
+    }, { once: true });
+  }
+
+  /** Draw the cursor; the lines are drawn once and kept as a picture. */
+  show(t, chosen) {
+    if (!this.figure) return;
+    const ratio = devicePixelRatio || 1;
+    const width = this.canvas.clientWidth;
+    const height = this.canvas.clientHeight;
+    if (!width) return;
+    const key = `${width}:${height}:${ratio}:${chosen}`;
+    if (!this.picture || this.key !== key) this.paint(width, height, ratio, chosen);
+    this.key = key;
+    this.t = t;
+    this.chosen = chosen;
+    const pen = this.canvas.getContext('2d');
+    pen.setTransform(1, 0, 0, 1, 0, 0);
+    pen.clearRect(0, 0, this.canvas.width, this.canvas.height);
+    pen.drawImage(this.picture, 0, 0);
+    pen.setTransform(ratio, 0, 0, ratio, 0, 0);
+    if (this.mark) {
+      pen.fillStyle = css('accent', 0.18);
+      pen.fillRect(this.x(this.mark[0], width), TOP, this.x(this.mark[1], width) - this.x(this.mark[0], width), height - TOP - BOTTOM);
+    }
+    if (t >= this.range[0] && t <= this.range[1]) {
+      pen.fillStyle = css('ink');
+      pen.fillRect(Math.round(this.x(t, width)), TOP, 1, height - TOP - BOTTOM);
+    }
+    this.tell(t, chosen);
+  }
+
+  paint(width, height, ratio, chosen) {
+    this.canvas.width = Math.round(width * ratio);
+    this.canvas.height = Math.round(height * ratio);
+    this.picture = document.createElement('canvas');
+    this.picture.width = this.canvas.width;
+    this.picture.height = this.canvas.height;
+    const pen = this.picture.getContext('2d');
+    pen.setTransform(ratio, 0, 0, ratio, 0, 0);
+    this.axes(pen, width, height);
+    pen.save();
+    pen.beginPath();
+    pen.rect(LEFT, 0, width - LEFT - RIGHT, height - BOTTOM + 1);
+    pen.clip();
+    const plain = this.figure.data.filter((trace) => trace.name !== chosen);
+    for (const trace of plain) this.line(pen, trace, width, height, chosen && this.figure.data.some((each) => each.name === chosen) ? 0.25 : 0.75);
+    for (const trace of this.figure.data) if (trace.name === chosen) this.line(pen, trace, width, height, 1, 2);
+    pen.restore();
+  }
+
+  axes(pen, width, height) {
+    const [low, high] = this.y;
+    pen.font = '10px system-ui, sans-serif';
+    pen.textBaseline = 'middle';
+    for (const value of ticks(low, high, 4)) {
+      const y = Math.round(this.py(value, height)) + 0.5;
+      pen.fillStyle = css('line');
+      pen.fillRect(LEFT, y, width - LEFT - RIGHT, 1);
+      pen.fillStyle = css('ink-2');
+      pen.textAlign = 'right';
+      pen.fillText(`${Number(value.toFixed(6))}`, LEFT - 5, y);
+    }
+    pen.textAlign = 'center';
+    for (const value of ticks(...this.range, Math.max(2, Math.floor(width / 90)))) {
+      const x = this.x(value, width);
+      if (x > width - 20) continue;
+      pen.fillStyle = css('line-strong');
+      pen.fillRect(Math.round(x), height - BOTTOM, 1, 3);
+      pen.fillStyle = css('ink-2');
+      pen.fillText(moment(value).replace(/\.0$/, ''), x, height - 7);
+    }
+    pen.fillStyle = css('line-strong');
+    pen.fillRect(LEFT, height - BOTTOM, width - LEFT - RIGHT, 1);
+  }
+
+  py(value, height) {
+    const [low, high] = this.y;
+    return TOP + (1 - (value - low) / (high - low)) * (height - TOP - BOTTOM);
+  }
+
+  line(pen, trace, width, height, alpha, weight = 1.1) {
+    pen.globalAlpha = alpha;
+    pen.strokeStyle = this.tintOf(trace.name);
+    pen.lineWidth = weight;
+    pen.setLineDash(trace.line?.dash === 'dot' ? [3, 3] : []);
+    pen.lineJoin = 'round';
+    pen.beginPath();
+    const steps = trace.line?.shape === 'hv';
+    let before = null;
+    trace.x.forEach((t, i) => {
+      const x = this.x(t, width);
+      const y = this.py(trace.y[i], height);
+      if (before === null) pen.moveTo(x, y);
+      else { if (steps) pen.lineTo(x, before); pen.lineTo(x, y); }
+      before = y;
+    });
+    pen.stroke();
+    pen.globalAlpha = 1;
+  }
+
+  tell(t, chosen) {
+    const values = this.figure.data.map((trace) => [trace.name, at(trace, t)]).filter(([, value]) => value !== null);
+    const mine = values.find(([name]) => name === chosen);
+    let text = '';
+    if (mine) text = `${mine[0]} ${round(mine[1])} ${this.unit}`;
+    else if (values.length && values.length <= 2) text = values.map(([name, value]) => `${name} ${round(value)}`).join(' · ');
+    else if (values.length) text = `${round(Math.min(...values.map((each) => each[1])))} – ${round(Math.max(...values.map((each) => each[1])))} ${this.unit}`;
+    if (this.value.textContent !== text) this.value.textContent = text;
+  }
+}
+
+const round = (value) => Number(value.toFixed(Math.abs(value) < 10 ? 1 : 0));
+
+function at(trace, t) {
+  const { x, y } = trace;
+  if (!x.length || t < x[0] - 1) return null;
+  let low = 0;
+  let high = x.length;
+  while (low < high) { const middle = (low + high) >> 1; if (x[middle] <= t) low = middle + 1; else high = middle; }
+  const a = Math.max(0, low - 1);
+  const b = Math.min(x.length - 1, low);
+  if (trace.line?.shape === 'hv' || x[b] === x[a]) return y[a];
+  return y[a] + (y[b] - y[a]) * Math.min(1, Math.max(0, (t - x[a]) / (x[b] - x[a])));
+}
+
+export function ticks(low, high, most) {
+  const rough = (high - low) / Math.max(1, most);
+  const power = 10 ** Math.floor(Math.log10(rough || 1));
+  const step = [1, 2, 5, 10].find((each) => each * power >= rough) * power;
+  const found = [];
+  for (let value = Math.ceil(low / step) * step; value <= high; value += step) found.push(value);
+  return found;
+}

@@ -1,0 +1,84 @@
+/* The charts under one cursor: the player's. Dragging zooms all of them and fetches the stretch in detail. */
+import { tint } from '../player/tints.js';
+import { Chart } from './chart.js';
+import { calm, css, el, fill } from './dom.js';
+import { moment } from './format.js';
+
+const TITLES = { altitude: 'Altitude (m)', speed: 'Speed (m/s)', battery: 'Battery (%)', distance: 'Distance to base (m)', windows: 'Windows found and cleaned', link: 'Signal strength (dBm)' };
+
+export class Charts {
+  constructor(source, { drones, onSeek, cursor, tintOf }) {
+    this.source = source;
+    this.onSeek = onSeek;
+    this.cursorNow = cursor;
+    this.range = null;
+    const order = new Map(drones.map((each, index) => [each.id, index]));
+    this.tintOf = tintOf || ((name) => (name === 'cleaned' ? css('good') : name === 'found' ? css('ink-2') : tint(order.get(name) ?? order.set(name, order.size).size - 1)));
+    this.charts = new Map();
+    for (const [name, title] of Object.entries(TITLES)) this.charts.set(name, new Chart(title, { tintOf: (trace) => this.tintOf(trace), onSeek, onZoom: (range) => this.zoom(range) }));
+    this.told = el('span.quiet.small', { role: 'status' });
+    this.whole = el('button.plain.small', { type: 'button', hidden: true, on: { click: () => this.zoom(null) } }, 'Show the whole flight');
+    this.node = el('section.charts', { 'aria-label': 'Charts' }, el('div.row', {}, el('h2', {}, 'Charts'), el('span.quiet.small', {}, 'drag to zoom, double click for all, click to go there'), this.whole, el('span.grow'), this.told),
+      el('div.chart-grid', {}, [...this.charts.values()].map((each) => each.node)));
+    this.watch = new ResizeObserver(() => this.redraw());
+    this.watch.observe(this.node);
+    this.recolour = () => { for (const each of this.charts.values()) each.picture = null; this.redraw(); };
+    addEventListener('themechange', this.recolour);
+    this.later = calm(80, () => this.redraw());
+  }
+
+  async open(end) {
+    this.end = end;
+    await this.load();
+  }
+
+  async load() {
+    const turn = (this.turn = (this.turn || 0) + 1);
+    this.told.textContent = 'loading …';
+    try {
+      const query = this.range ? { start: this.range[0], end: this.range[1] } : {};
+      const figures = await this.source.figures({ ...query, points: 500 });
+      if (turn !== this.turn) return;
+      for (const [name, figure] of Object.entries(figures)) this.charts.get(name)?.set(figure);
+      const { thinned } = figures.altitude.layout.meta;
+      this.told.textContent = { extremes: 'thinned, minima and maxima kept', sampled: 'sampled; zoom in for every extreme' }[thinned] || '';
+      this.redraw();
+    } catch (error) {
+      fill(this.told, el('span.problem', { role: 'alert' }, `The charts could not be loaded: ${error.message} `), el('button.plain', { type: 'button', on: { click: () => this.load() } }, 'Retry'));
+    }
+  }
+
+  /** The flight has grown: read again unless somebody looks at a stretch. */
+  grow(end) {
+    if (this.range || end <= this.end + 1 || document.hidden) return;
+    this.open(end);
+  }
+
+  zoom(range) {
+    this.range = range && range[1] - range[0] > 0.2 ? range : null;
+    this.whole.hidden = !this.range;
+    this.whole.textContent = this.range ? `${moment(this.range[0])} – ${moment(this.range[1])}: show the whole flight` : '';
+    this.load();
+  }
+
+  cursor(t) {
+    this.t = t;
+    if (this.waiting) return;
+    this.waiting = true;
+    requestAnimationFrame(() => { this.waiting = false; this.redraw(); });
+  }
+
+  choose(id) { this.chosen = id; this.redraw(); }
+
+  redraw() {
+    const box = this.node.getBoundingClientRect();
+    if (box.top > innerHeight || box.bottom < 0) return; // out of sight: drawn when it is scrolled to
+    for (const each of this.charts.values()) each.show(this.t ?? this.cursorNow(), this.chosen);
+  }
+
+  close() {
+    this.turn += 1;
+    this.watch.disconnect();
+    removeEventListener('themechange', this.recolour);
+  }
+}

@@ -1,0 +1,180 @@
+/* The place Sessions: search in the filter language, filters, the rows, and what can be done with the chosen ones. */
+import { follow, json, one } from './api.js';
+import { calm, el, fill } from './dom.js';
+import { count } from './format.js';
+import { keys } from './keys.js';
+import { failed, notice } from './notices.js';
+import { address, go, keep, query } from './router.js';
+import { COLUMNS } from './columns.js';
+import { Rows } from './rows.js';
+import { Search } from './search.js';
+
+class SessionList extends HTMLElement {
+  connectedCallback() {
+    this.sort = query().sort || '-created_at';
+    this.search = new Search(query(), () => this.changed());
+    this.counts = el('div.counts.quiet', { 'aria-live': 'off' });
+    this.actions = el('div.actions.row', { hidden: true });
+    this.grid = el('div.grid', { role: 'grid', tabindex: 0, 'aria-label': 'Sessions', 'aria-multiselectable': 'true' });
+    this.note = el('div.note', { hidden: true });
+    fill(this, el('h1.away', {}, 'Sessions'), el('div.bar-top', {}, this.search.node, this.counts), this.actions, this.note, this.grid);
+    this.rows = new Rows(this.grid, { onOpen: (row) => go(address(['session', row.session_id])), onSelect: () => this.select(), onState: (error) => this.state(error) });
+    this.head();
+    this.keys();
+    this.again = calm(700, () => this.read(true));
+    this.recount = calm(900, () => this.count());
+    this.read();
+    this.count();
+    this.stop = follow('/api/sessions/events', { hello: (news) => news.reset && this.again(), sessions: (news) => this.news(news) }, (state) => this.link(state));
+  }
+
+  disconnectedCallback() {
+    this.stop?.();
+    this.rows.close();
+  }
+
+  keys() {
+    keys([
+      ['j ArrowDown', 'next session', () => this.rows.move(1)],
+      ['k ArrowUp', 'session before', () => this.rows.move(-1)],
+      ['PageDown', 'a page on', () => this.rows.move(20)],
+      ['PageUp', 'a page back', () => this.rows.move(-20)],
+      ['Home', 'first', () => this.rows.move(-1e9)],
+      ['End', 'last', () => this.rows.move(1e9)],
+      ['Enter', 'open', () => this.rows.current && go(address(['session', this.rows.current.session_id]))],
+      ['x', 'select', () => this.rows.toggle()],
+      ['c', 'compare the selected', () => this.compare()],
+      ['#', 'delete the selected', () => this.remove()],
+      ['Escape', 'clear the selection', () => this.rows.clear()],
+      ['/', 'search', () => this.search.focus()],
+    ]);
+  }
+
+  changed() {
+    keep(this.search.values());
+    this.read();
+  }
+
+  async read(keepPlace = false) {
+    try {
+      await this.rows.ask({ where: this.search.where(), sort: this.sort }, keepPlace);
+      this.search.fine();
+    } catch (error) {
+      if (error.name !== 'AbortError') this.state(error);
+    }
+  }
+
+  state(error) {
+    if (error?.kind?.includes('query') && this.search.where()) {
+      this.search.mistake(error.message);
+      return;
+    }
+    this.grid.hidden = Boolean(error) || this.rows.total === 0;
+    this.note.hidden = !this.grid.hidden;
+    if (error) fill(this.note, trouble(error, () => this.read()));
+    else if (!this.rows.total) fill(this.note, this.search.where() ? nothingFits(() => this.search.clear()) : empty());
+    this.dataset.ready = 'true';
+  }
+
+  async count() {
+    try {
+      const ask = async (where) => (await json('/api/sessions', { query: { where, limit: 1, fields: 'session_id' } })).total;
+      const [running, interrupted, all] = await Promise.all([ask('status=running or status=paused'), ask('status=interrupted'), ask('')]);
+      const part = (number, word, filter) => (number ? [el('a', { href: address(['sessions'], { status: filter }) }, `${count(number)} ${word}`), ' · '] : null);
+      fill(this.counts, part(running, 'running', 'running'), part(interrupted, 'interrupted', 'interrupted'), `${count(all)} in all`);
+    } catch { fill(this.counts, el('span.problem', {}, 'counts unknown')); }
+  }
+
+  news(news) {
+    if (news.problem) { this.state(new Error(news.problem.detail)); return; }
+    if (this.rows.question && this.rows.take(news)) this.again();
+    this.recount();
+  }
+
+  link(state) {
+    this.classList.toggle('lost', state !== 'open');
+    if (state === 'open' && this.wasLost) this.again();
+    this.wasLost = state !== 'open';
+  }
+
+  head() {
+    const label = ([kind, field, text]) => {
+      const down = this.sort === `-${field}`;
+      const sorted = down || this.sort === field;
+      const button = el('button.plain', { type: 'button', on: { click: () => this.order(field) } }, text, sorted ? (down ? ' ↓' : ' ↑') : '');
+      return el(`div.${kind}`, { role: 'columnheader', 'aria-sort': sorted ? (down ? 'descending' : 'ascending') : 'none' }, button);
+    };
+    fill(this.rows.header, el('div.pick', { role: 'columnheader' }, el('span.away', {}, 'Selected')), COLUMNS.map(label));
+  }
+
+  order(field) {
+    const starts_down = field !== 'session_id' && field !== 'status' && field !== 'workflow_state';
+    const flipped = this.sort.startsWith('-') ? field : `-${field}`;
+    this.sort = this.sort.replace('-', '') === field ? flipped : `${starts_down ? '-' : ''}${field}`;
+    keep({ sort: this.sort === '-created_at' ? null : this.sort });
+    this.head();
+    this.read();
+  }
+
+  select() {
+    const chosen = [...this.rows.chosen];
+    this.actions.hidden = !chosen.length;
+    const button = (label, act, more = {}) => el('button', { type: 'button', ...more, on: { click: act } }, label);
+    fill(
+      this.actions,
+      el('strong', {}, `${count(chosen.length)} selected`),
+      button('Compare', () => this.compare(), { disabled: chosen.length < 2, title: 'Two or more (c)' }),
+      button('Export', () => this.export()),
+      button('Delete', () => this.remove(), { class: 'danger', title: 'Into the trash (#)' }),
+      button('Clear', () => this.rows.clear(), { class: 'plain' }),
+    );
+  }
+
+  compare() {
+    if (this.rows.chosen.size > 1) go(address(['compare'], { ids: [...this.rows.chosen].join(',') }));
+  }
+
+  export() {
+    for (const id of this.rows.chosen) {
+      const link = el('a', { href: `${one(id)}/export`, download: `${id}.zip` });
+      document.body.append(link);
+      link.click();
+      link.remove();
+    }
+  }
+
+  async remove() {
+    const ids = [...this.rows.chosen];
+    if (!ids.length) return;
+    const gone = [];
+    for (const id of ids) {
+      try {
+        gone.push((await json(one(id), { method: 'DELETE' })).entry_id);
+      } catch (error) { failed(`${id} was not deleted`, error); }
+    }
+    this.rows.clear();
+    await this.read(true);
+    this.count();
+    const undo = async () => {
+      for (const id of gone) await json(`${one(id)}/restore`, { method: 'POST' }).catch((error) => failed('Not restored', error));
+      await this.read(true);
+      this.count();
+    };
+    if (gone.length) notice(`${count(gone.length)} moved to the trash`, { action: 'Undo', act: undo, seconds: 10 });
+  }
+}
+
+function trouble(error, retry) {
+  const works = error.status === 0 ? 'The sessions themselves lie in their folders, untouched.' : 'Other places of this page may still work.';
+  return el('div.message.error', { role: 'alert' }, el('h2', {}, 'The list could not be read'), el('p', {}, error.message), el('p.quiet', {}, works), el('button.main', { type: 'button', on: { click: retry } }, 'Retry'));
+}
+
+function nothingFits(clear) {
+  return el('div.message', {}, el('h2', {}, 'No session fits'), el('p.quiet', {}, 'The filter is fine, there is just nothing that it fits.'), el('button', { type: 'button', on: { click: clear } }, 'Show all'));
+}
+
+function empty() {
+  return el('div.message', {}, el('h2', {}, 'No sessions yet'), el('p', {}, 'Record a first one; it shows up here while it flies:'), el('pre', {}, 'sessionstore run --scenario first-flight'), el('p.quiet', {}, 'or start one under ', el('a', { href: '/control' }, 'Control'), '.'));
+}
+
+customElements.define('session-list', SessionList);

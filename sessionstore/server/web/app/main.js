@@ -1,0 +1,65 @@
+/* The page: the bar on top, the theme, and which place the address names. */
+import { el, fill, forgetColours } from './dom.js';
+import { help, keys } from './keys.js';
+import { onMove, path, start } from './router.js';
+
+const PLACES = {
+  sessions: ['Sessions', () => import('./list.js'), 'session-list'],
+  session: ['Session', () => import('./session.js'), 'session-view'],
+  compare: ['Compare', () => import('./compare.js'), 'session-compare'],
+  control: ['Control', () => import('./control.js'), 'simulation-control'],
+  trash: ['Trash', () => import('./trash.js'), 'trash-list'],
+};
+const NAVIGATION = [['sessions', 'Sessions'], ['compare', 'Compare'], ['control', 'Control'], ['trash', 'Trash']];
+const THEMES = ['auto', 'light', 'dark'];
+
+function stored(name) {
+  try { return localStorage.getItem(name); } catch { return null; }
+}
+
+function theme(value) {
+  if (value === 'auto') delete document.documentElement.dataset.theme;
+  else document.documentElement.dataset.theme = value;
+  try { localStorage.setItem('theme', value); } catch { /* a private window: kept for this page only */ }
+  forgetColours();
+  dispatchEvent(new Event('themechange'));
+}
+
+function bar() {
+  let now = THEMES.includes(stored('theme')) ? stored('theme') : 'auto';
+  const button = el('button.plain', { type: 'button', title: 'Light, dark, or as the system' });
+  const show = () => { button.textContent = `Theme: ${now}`; };
+  button.addEventListener('click', () => { now = THEMES[(THEMES.indexOf(now) + 1) % 3]; theme(now); show(); });
+  show();
+  theme(now);
+  matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => theme(now));
+  const links = NAVIGATION.map(([place, label]) => el('a', { href: `/${place}`, 'data-place': place }, label));
+  fill(
+    document.getElementById('top'),
+    el('a.brand', { href: '/sessions' }, el('img', { src: '/icon.svg', alt: '' }), el('span.wide', {}, 'sessionstore')),
+    el('nav', { 'aria-label': 'Places' }, links),
+    el('span.grow'),
+    button,
+    el('button.plain.wide', { type: 'button', title: 'Keys (?)', on: { click: help } }, 'Keys'),
+  );
+}
+
+let turn = 0;
+
+async function show() {
+  const mine = ++turn;
+  const name = path()[0] || 'sessions';
+  const [title, load, tag] = PLACES[name] || PLACES.sessions;
+  for (const link of document.querySelectorAll('nav a')) {
+    if (link.dataset.place === name) link.setAttribute('aria-current', 'page');
+    else link.removeAttribute('aria-current');
+  }
+  document.title = `${title} · sessionstore`;
+  keys([]);
+  await load();
+  if (mine === turn) document.getElementById('place').replaceChildren(document.createElement(tag));
+}
+
+bar();
+onMove(show);
+start();

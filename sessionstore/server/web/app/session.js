@@ -1,0 +1,150 @@
+/* The place Session: the record on top, the player, the tabs beside it, the charts below, one moment for all. */
+import { Player } from '../player/player.js';
+import { follow, json, one } from './api.js';
+import { Charts } from './charts.js';
+import { status } from './columns.js';
+import { calm, el, fill } from './dom.js';
+import { Editor } from './edit.js';
+import { instant, live, metres, seconds } from './format.js';
+import { keys } from './keys.js';
+import { failed, notice } from './notices.js';
+import { address, go, keep, path, query } from './router.js';
+import { ApiSource } from './source.js';
+import { Tabs } from './tabs.js';
+
+class SessionView extends HTMLElement {
+  async connectedCallback() {
+    this.source = new ApiSource(path()[1] || 'latest');
+    fill(this, el('div.message.quiet', {}, 'Loading …'));
+    try {
+      const { record, etag } = await this.source.record();
+      this.source = new ApiSource(record.session_id);
+      this.build(record, etag);
+    } catch (error) { this.trouble(error); }
+  }
+
+  disconnectedCallback() {
+    this.gone = true;
+    this.stop?.();
+    this.player?.close();
+    this.charts?.close();
+  }
+
+  trouble(error) {
+    const json_link = error.status === 409 ? el('p', {}, 'The file as it is on disk: ', el('a', { href: `${one(path()[1])}/document` }, 'session.json')) : null;
+    fill(this, el('div.message.error', { role: 'alert' }, el('h2', {}, 'The session could not be opened'), el('p', {}, error.message), json_link,
+      el('p', {}, el('button.main', { type: 'button', on: { click: () => this.connectedCallback() } }, 'Retry'), ' ', el('a', { href: '/sessions' }, 'All sessions'))));
+  }
+
+  build(record, etag) {
+    this.record = record;
+    document.title = `${record.session_id} · sessionstore`;
+    const asked = query();
+    const runs = live(record.status);
+    this.put = calm(250, () => keep(this.address()));
+    this.player = new Player(this.source, {
+      drones: record.drones, t: Number(asked.t) || 0, rate: Number(asked.rate) || 1, view: asked.view, follow: asked.follow, live: runs, planned: record.duration_planned_s || 0,
+      onTime: (t, why) => this.moved(t, why), onPick: (id) => this.picked(id),
+    });
+    if (runs && !asked.t) this.player.goLive();
+    this.tabs = new Tabs(this.source, record, { start: asked.tab, player: this.player, onSeek: (t) => this.player.seek(t), onChange: () => this.put() });
+    this.charts = new Charts(this.source, { drones: record.drones, onSeek: (t) => this.player.seek(t), cursor: () => this.player.t });
+    this.editor = new Editor(this.source, (changed, tag) => this.show(changed, tag));
+    this.head = el('header.session-head');
+    fill(this, this.head, el('div.upper', {}, this.player.node, this.tabs.node), this.charts.node);
+    this.show(record, etag);
+    if (this.player.chosen) this.picked(this.player.chosen);
+    keys(this.player.keys());
+    this.load(runs);
+  }
+
+  async load(runs) {
+    try {
+      await Promise.all([this.player.open(), this.source.transitions().then((moves) => this.player.timeline.setPhases(moves, this.player.tape.end))]);
+      if (this.gone) return;
+      this.charts.open(this.player.tape.end);
+      const events = await this.source.all('events', 20000, (records) => this.player.addEvents(records));
+      this.tabs.take('events', events.records);
+    } catch (error) { failed('The flight could not be loaded', error); }
+    if (runs) this.listen();
+    this.dataset.ready = 'true';
+  }
+
+  /** Follow the session: each stream from where it was read to. */
+  listen() {
+    const { player, tabs } = this;
+    const streams = 'motion_history,events,commands,communication';
+    this.stop = follow(`${this.source.base}/live?streams=${streams}&offset=end`, {
+      motion_history: (records) => player.push(records),
+      events: (records) => { player.addEvents(records); tabs.take('events', records); if (records.some((each) => each.kind === 'phase')) this.phases(); },
+      commands: (records) => tabs.take('commands', records),
+      communication: (records) => tabs.take('communication', records),
+      session: (record) => this.show(record),
+      end: (record) => { this.stop(); this.show(record); player.ended(); this.phases(); this.charts.open(player.tape.end); },
+    }, (state) => { player.connection = state === 'lost' ? 'connection lost – resuming where it was' : ''; player.status(); });
+    this.growing = setInterval(() => (live(this.record.status) && !this.gone ? this.charts.grow(player.tape.end) : clearInterval(this.growing)), 4000);
+  }
+
+  async phases() {
+    this.player.timeline.setPhases(await this.source.transitions(), this.player.tape.end);
+  }
+
+  moved(t, why) {
+    if (!this.charts) return; // the player is still being built
+    if (why === 'draw') this.tabs.moment(t);
+    else this.charts.cursor(t);
+    if (why !== 'play' && why !== 'draw') this.put();
+  }
+
+  address() {
+    const { player, tabs } = this;
+    if (this.gone) return {};
+    return { t: player.atEdge || !player.t ? null : player.t.toFixed(2), rate: player.rate === 1 ? null : player.rate, view: player.stage.view === '3d' ? null : player.stage.view, follow: player.follow, tab: tabs.name === 'drones' ? null : tabs.name };
+  }
+
+  picked(id) {
+    this.tabs?.choose(id);
+    this.charts?.choose(id);
+    this.put?.();
+  }
+
+  show(record, etag) {
+    if (!record.session_id) return;
+    this.record = record;
+    if (etag !== undefined) this.etag = etag;
+    this.tabs.setRecord(record);
+    const totals = { ...record.progress, ...(record.performance_metrics?.totals || {}) };
+    const fact = (label, value) => (value === undefined || value === null || value === '' ? null : el('span.fact', {}, el('span.quiet', {}, label, ' '), value));
+    const planned = record.duration_planned_s;
+    fill(
+      this.head,
+      el('div.row.title', {}, el('h1', {}, record.session_id), status(record), live(record.status) ? el('strong', {}, record.workflow_state) : null,
+        record.problem ? el('span.warn-text', {}, record.problem) : record.end_reason && record.end_reason !== 'completed' ? el('span.quiet', {}, record.end_reason) : null,
+        (record.tags || []).map((tag) => el('span.tag', {}, tag)), el('span.grow'),
+        el('button', { type: 'button', on: { click: () => this.editor.open(this.record, this.etag) } }, 'Edit'), this.exports(), el('button.danger', { type: 'button', on: { click: () => this.remove() } }, 'Delete')),
+      el('div.facts', {}, fact('simulated', planned ? `${seconds(record.duration_sim_s ?? 0)} of ${seconds(planned)}` : seconds(record.duration_sim_s)), fact('started', el('time', { title: `${record.started_at || record.created_at} (UTC)` }, instant(record.started_at || record.created_at))),
+        fact('drones', record.drones.length), fact('buildings', record.num_buildings), fact('windows cleaned', totals.windows_cleaned), fact('distance', totals.distance_m === undefined ? null : metres(totals.distance_m)), fact('points', totals.points?.toLocaleString('en')),
+        record.session_name && record.session_name !== record.session_id ? fact('name', record.session_name) : null, record.notes ? fact('notes', record.notes) : null),
+    );
+  }
+
+  exports() {
+    const { base, id } = this.source;
+    const items = el('div.items', { hidden: true }, el('a', { href: `${base}/export`, download: `${id}.zip` }, 'Whole folder (zip)'), el('a', { href: `${base}/export.html`, download: `${id}.html` }, 'One page that works offline (HTML)'), el('a', { href: `${base}/document`, download: `${id}.json` }, 'The record (JSON)'), el('a', { href: address(['compare'], { ids: id }) }, 'Compare with …'));
+    const button = el('button', { type: 'button', 'aria-expanded': 'false', 'aria-haspopup': 'true', on: { click: () => { items.hidden = !items.hidden; button.setAttribute('aria-expanded', !items.hidden); } } }, 'Export ▾');
+    const menu = el('div.menu', {}, button, items);
+    menu.addEventListener('focusout', (event) => { if (!menu.contains(event.relatedTarget)) items.hidden = true; });
+    return menu;
+  }
+
+  async remove() {
+    try {
+      const { entry_id } = await json(this.source.base, { method: 'DELETE' });
+      go('/sessions');
+      const undo = () => json(`${one(entry_id)}/restore`, { method: 'POST' }).then(() => notice('It is back'), (error) => failed('Not restored', error));
+      notice(`${this.source.id} moved to the trash`, { action: 'Undo', act: undo, seconds: 10 });
+    } catch (error) { failed('Not deleted', error); }
+  }
+}
+
+customElements.define('session-view', SessionView);

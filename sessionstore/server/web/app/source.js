@@ -1,0 +1,41 @@
+/* Where the data of one session come from: the API. An exported file has a source of its own with the same methods. */
+import { ask, json, one } from './api.js';
+
+export class ApiSource {
+  constructor(id) {
+    this.id = id;
+    this.base = one(id);
+  }
+
+  async record() {
+    const reply = await ask(this.base);
+    return { record: await reply.json(), etag: reply.headers.get('etag') };
+  }
+
+  scene() { return json(`${this.base}/replay`, { query: { start: 0, end: 0 } }); }
+  facades() { return json(`${this.base}/facades`); }
+  track(query) { return json(`${this.base}/track`, { query }); }
+  transitions() { return json(`${this.base}/transitions`).then((found) => found.transitions); }
+  streams() { return json(`${this.base}/streams`).then((found) => found.streams); }
+  stream(name, query) { return json(`${this.base}/streams/${encodeURIComponent(name)}`, { query }); }
+  figures(query) { return json(`${this.base}/figures`, { query }); }
+  artifacts() { return json(`${this.base}/artifacts`); }
+
+  async document() {
+    const reply = await ask(`${this.base}/document`);
+    return { text: await reply.text(), modified: Number(reply.headers.get('x-modified-ns')) / 1e6 };
+  }
+
+  /** Return all records of a stream, piece by piece, at most so many. */
+  async all(name, most = 20000, take = () => {}) {
+    const found = [];
+    let offset = 0;
+    for (;;) {
+      const piece = await this.stream(name, { offset, limit: 5000 });
+      found.push(...piece.records);
+      take(piece.records);
+      offset = piece.next_offset;
+      if (piece.at_end || found.length >= most || !piece.records.length) return { records: found, offset, damaged: piece.damaged, whole: piece.at_end };
+    }
+  }
+}

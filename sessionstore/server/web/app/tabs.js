@@ -1,0 +1,89 @@
+/* The tabs beside the player: drones, events, commands, log, JSON, provenance. Each is loaded when it is first shown. */
+import { DroneTable } from './drones.js';
+import { el, fill } from './dom.js';
+import { bytes, instant, plain } from './format.js';
+import { RecordTable } from './records.js';
+import { one } from './api.js';
+
+const NAMES = { drones: 'Drones', events: 'Events', commands: 'Commands', communication: 'Log', json: 'JSON', provenance: 'Provenance' };
+
+export class Tabs {
+  constructor(source, record, { start, player, onSeek, onChange }) {
+    Object.assign(this, { source, record, player, onSeek, onChange });
+    this.buttons = Object.entries(NAMES).map(([name, label]) => el('button.tab', { type: 'button', role: 'tab', id: `tab-${name}`, 'aria-controls': 'tab-panel', on: { click: () => this.open(name) } }, label));
+    this.panel = el('div.panel', { role: 'tabpanel', id: 'tab-panel', tabindex: 0 });
+    const strip = el('div.tab-strip', { role: 'tablist', 'aria-label': 'About this session' }, this.buttons);
+    strip.addEventListener('keydown', (event) => this.arrow(event));
+    this.node = el('section.tabs', {}, strip, this.panel);
+    this.drones = new DroneTable(player);
+    this.tables = { events: new RecordTable('events', source, onSeek), commands: new RecordTable('commands', source, onSeek), communication: new RecordTable('communication', source, onSeek) };
+    this.open(NAMES[start] ? start : 'drones');
+  }
+
+  arrow(event) {
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (!step) return;
+    event.stopPropagation();
+    const names = Object.keys(NAMES);
+    const next = (names.indexOf(this.name) + step + names.length) % names.length;
+    this.open(names[next]);
+    this.buttons[next].focus();
+  }
+
+  open(name) {
+    this.name = name;
+    for (const button of this.buttons) {
+      const on = button.id === `tab-${name}`;
+      button.setAttribute('aria-selected', on);
+      button.tabIndex = on ? 0 : -1;
+    }
+    this.panel.setAttribute('aria-labelledby', `tab-${name}`);
+    if (name === 'drones') fill(this.panel, this.drones.node);
+    else if (this.tables[name]) { fill(this.panel, this.tables[name].node); this.tables[name].open(); } else if (name === 'json') this.json();
+    else this.provenance();
+    this.onChange();
+  }
+
+  take(name, records) { this.tables[name].take(records); }
+  choose(id) { this.drones.choose(id); }
+
+  setRecord(record) {
+    this.record = record;
+    this.drones.setRecord(record);
+  }
+
+  moment(t) {
+    if (this.name === 'drones') this.drones.moment();
+    else this.tables[this.name]?.moment(t);
+  }
+
+  async json() {
+    fill(this.panel, el('p.quiet', {}, 'Loading …'));
+    try {
+      const { text, modified } = await this.source.document();
+      let wrong = null;
+      try { JSON.parse(text); } catch (error) { wrong = el('p.problem', { role: 'alert' }, `session.json does not parse: ${error.message}`); }
+      const again = el('button', { type: 'button', on: { click: () => this.json() } }, 'Read again');
+      fill(this.panel, el('div.row.small.quiet', {}, `session.json as it is on disk, ${bytes(new Blob([text]).size)}, last written ${instant(new Date(modified).toISOString(), true)}`, el('span.grow'), again), wrong, el('pre.json', { tabindex: 0, 'aria-label': 'session.json' }, text));
+    } catch (error) { fill(this.panel, el('p.problem', { role: 'alert' }, error.message)); }
+  }
+
+  async provenance() {
+    const { record } = this;
+    const from = record.provenance || {};
+    const rows = [['uuid', record.uuid], ['revision', record.rev], ['written by', record.created_by], ['created', record.created_at], ['started', record.started_at], ['ended', record.ended_at], ['end reason', record.end_reason], ['folder', record.session_dir_path], ['base', record.base_position?.join(', ')], ...Object.entries(from).filter(([name]) => name !== 'packages').map(([name, value]) => [name, Array.isArray(value) ? value.join(' ') : value])];
+    const pair = ([name, value]) => el('tr', {}, el('th', { scope: 'row' }, name), el('td', {}, plain(value)));
+    fill(this.panel, el('table.plain', {}, el('tbody', {}, rows.filter(([, value]) => value !== null && value !== undefined).map(pair))), el('h2', {}, 'Metadata'), el('pre.json', {}, JSON.stringify(record.metadata, null, 2)));
+    const [streams, files] = await Promise.all([this.source.streams(), this.source.artifacts()]).catch(() => [[], { artifacts: [] }]);
+    if (this.name !== 'provenance') return;
+    const cell = (text) => el('td.number', {}, text);
+    this.panel.append(
+      el('h2', {}, 'Streams'),
+      el('table.plain', {}, el('thead', {}, el('tr', {}, ['stream', 'records', 'size'].map((each, i) => el(i ? 'th.number' : 'th', {}, each)))), el('tbody', {}, streams.map((each) => el('tr', {}, el('td', {}, each.stream), cell(each.records.toLocaleString('en')), cell(bytes(each.bytes)))))),
+      el('h2', {}, 'Artifacts'),
+      files.artifacts.length ? el('ul', {}, files.artifacts.map((each) => el('li', {}, el('a', { href: `${one(this.source.id)}/artifacts/${encodeURIComponent(each.name)}`, download: each.name }, each.name), ` ${bytes(each.bytes)}`))) : el('p.quiet', {}, 'none'),
+      el('h2', {}, 'Packages'),
+      el('p.small.quiet', {}, Object.entries(from.packages || {}).map(([name, version]) => `${name} ${version}`).join(', ') || 'not recorded'),
+    );
+  }
+}

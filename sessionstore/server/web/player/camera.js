@@ -1,0 +1,77 @@
+/* Where the viewer is: an orbit in perspective, or straight from above, the front (south) and the side (east). */
+import { lookAt, multiply, orthographic, perspective } from './math.js';
+
+export const VIEWS = { '3d': '3D', top: 'Top', front: 'Front', side: 'Side', all: 'All four' };
+const FOV = 0.8;
+
+export class Camera {
+  constructor(kind) {
+    this.kind = kind;
+    this.target = [0, 0, 10];
+    this.yaw = -2.2;
+    this.pitch = 0.5;
+    this.distance = 150;
+  }
+
+  /** Show a box of the world whole. */
+  frame(low, high) {
+    this.target = low.map((each, axis) => (each + high[axis]) / 2);
+    if (this.kind === '3d') this.target[2] = low[2] + (high[2] - low[2]) * 0.3;
+    const size = Math.hypot(...low.map((each, axis) => high[axis] - each));
+    this.distance = Math.max(15, size * (this.kind === '3d' ? 0.92 : 0.72));
+    this.home = { target: [...this.target], distance: this.distance, yaw: this.yaw, pitch: this.pitch };
+  }
+
+  reset() { if (this.home) Object.assign(this, { ...this.home, target: [...this.home.target] }); }
+
+  turn(dx, dy) {
+    this.yaw -= dx * 0.008;
+    this.pitch = Math.min(1.55, Math.max(-0.1, this.pitch + dy * 0.008));
+  }
+
+  zoom(factor) { this.distance = Math.min(5000, Math.max(4, this.distance * factor)); }
+
+  /** Move by pixels of the picture. */
+  pan(dx, dy, height) {
+    const step = this.scale(height);
+    const [right, up] = this.axes();
+    for (let axis = 0; axis < 3; axis += 1) this.target[axis] -= (right[axis] * dx - up[axis] * dy) * step;
+  }
+
+  /** Metres for each pixel at the target. */
+  scale(height) {
+    return this.kind === '3d' ? (2 * Math.tan(FOV / 2) * this.distance) / height : this.distance / height;
+  }
+
+  axes() {
+    if (this.kind === 'top') return [[1, 0, 0], [0, 1, 0]];
+    if (this.kind === 'front') return [[1, 0, 0], [0, 0, 1]];
+    if (this.kind === 'side') return [[0, 1, 0], [0, 0, 1]];
+    const s = Math.sin(this.yaw);
+    const c = Math.cos(this.yaw);
+    return [[-s, c, 0], [-c * Math.sin(this.pitch), -s * Math.sin(this.pitch), Math.cos(this.pitch)]];
+  }
+
+  eye() {
+    const [x, y, z] = this.target;
+    if (this.kind === 'top') return [x, y, z + 2000];
+    if (this.kind === 'front') return [x, y - 2000, z];
+    if (this.kind === 'side') return [x + 2000, y, z];
+    const flat = Math.cos(this.pitch) * this.distance;
+    return [x + flat * Math.cos(this.yaw), y + flat * Math.sin(this.yaw), z + Math.sin(this.pitch) * this.distance];
+  }
+
+  matrix(width, height) {
+    const up = this.kind === 'top' ? [0, 1, 0] : [0, 0, 1];
+    const view = lookAt(this.eye(), this.target, up);
+    if (this.kind === '3d') return multiply(perspective(FOV, width / height, Math.max(0.5, this.distance / 100), this.distance * 6 + 800), view);
+    const half = this.distance / 2;
+    return multiply(orthographic((half * width) / height, half, 100, 4000), view);
+  }
+
+  /** The place on a level that a pixel of the top view shows. */
+  ground(px, py, width, height) {
+    const step = this.scale(height);
+    return [this.target[0] + (px - width / 2) * step, this.target[1] - (py - height / 2) * step];
+  }
+}

@@ -1,0 +1,45 @@
+/* The thin layer over WebGL: programs, and buffers with their attributes. */
+
+export function program(gl, vertex, fragment) {
+  const made = gl.createProgram();
+  for (const [kind, text] of [[gl.VERTEX_SHADER, vertex], [gl.FRAGMENT_SHADER, fragment]]) {
+    const shader = gl.createShader(kind);
+    gl.shaderSource(shader, `#version 300 es\nprecision highp float;\n${text}`);
+    gl.compileShader(shader);
+    if (!gl.getShaderParameter(shader, gl.COMPILE_STATUS)) throw new Error(gl.getShaderInfoLog(shader));
+    gl.attachShader(made, shader);
+  }
+  gl.linkProgram(made);
+  if (!gl.getProgramParameter(made, gl.LINK_STATUS)) throw new Error(gl.getProgramInfoLog(made));
+  const uniforms = {};
+  for (let index = 0; index < gl.getProgramParameter(made, gl.ACTIVE_UNIFORMS); index += 1) {
+    const { name } = gl.getActiveUniform(made, index);
+    uniforms[name] = gl.getUniformLocation(made, name);
+  }
+  return { made, uniforms };
+}
+
+/** A vertex array: columns is [[attribute, numbers each, data, divisor]]. */
+export function arrays(gl, { made }, columns, usage = gl.STATIC_DRAW) {
+  const vao = gl.createVertexArray();
+  const buffers = {};
+  gl.bindVertexArray(vao);
+  for (const [name, width, data, divisor] of columns) {
+    const place = gl.getAttribLocation(made, name);
+    const buffer = gl.createBuffer();
+    buffers[name] = buffer;
+    gl.bindBuffer(gl.ARRAY_BUFFER, buffer);
+    gl.bufferData(gl.ARRAY_BUFFER, new Float32Array(data), usage);
+    if (place < 0) continue;
+    gl.enableVertexAttribArray(place);
+    gl.vertexAttribPointer(place, width, gl.FLOAT, false, 0, 0);
+    if (divisor) gl.vertexAttribDivisor(place, divisor);
+  }
+  gl.bindVertexArray(null);
+  return { vao, buffers };
+}
+
+export function refill(gl, buffer, data) {
+  gl.bindBuffer(gl.ARRAY_BUFFER, buffer);
+  gl.bufferData(gl.ARRAY_BUFFER, data, gl.DYNAMIC_DRAW);
+}

@@ -1,0 +1,278 @@
+/* The player: one for live and replay, since live is replay at the end of the tape.
+
+   It owns the moment. Others (charts, tables) are told by onTime, and move it by seek(). */
+import { el, fill, svg } from '../app/dom.js';
+import { moment } from '../app/format.js';
+import { VIEWS } from './camera.js';
+import { Stage } from './stage.js';
+import { Tape } from './tape.js';
+import { Timeline } from './timeline.js';
+import { rgb, tint } from './tints.js';
+import { Dirt, world } from './world.js';
+
+export const RATES = [0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 50, 100];
+const TRAIL_S = 60;
+const LIVE_LAG_S = 0.25;
+const ICONS = { play: 'M4 2l9 6-9 6z', pause: 'M3 2h4v12H3zM9 2h4v12H9z', stop: 'M3 3h10v10H3z', start: 'M3 2h2v12H3zM13 2v12L5 8z', end: 'M11 2h2v12h-2zM3 2v12l8-6z' };
+const icon = (name) => svg('svg', { viewBox: '0 0 16 16', width: 14, height: 14, class: 'sign', 'aria-hidden': 'true' }, svg('path', { d: ICONS[name] }));
+
+export class Player {
+  constructor(source, { drones = [], t = 0, rate = 1, view = '3d', follow = null, live = false, planned = 0, onTime = () => {}, onPick = () => {}, onGround = null, compact = false }) {
+    Object.assign(this, { source, t, rate, live, planned, onTime, onPick, playing: false, loop: false, follow: null, chosen: null, drones: [] });
+    this.stage = new Stage({ onPick: (id) => this.pick(id), onGround, onChange: (byHand) => { this.stale = true; if (byHand) this.handMoved = true; } });
+    this.timeline = new Timeline((at) => this.seek(at));
+    this.tape = new Tape(source, { onData: () => { this.stale = true; this.timeline.setEnd(this.tape.end, this.live ? planned : 0); this.status(); }, onError: (error) => this.status(error) });
+    this.early = [];
+    this.frames = { drawn: 0, times: [], gaps: [] };
+    this.setDrones(drones);
+    this.controls(compact);
+    this.setView(view);
+    if (follow) this.pick(follow, true);
+    this.recolour = () => { this.stage.scene.recolour(); this.paint(); this.timeline.dirty = true; this.stale = true; };
+    addEventListener('themechange', this.recolour);
+    this.tick = this.tick.bind(this);
+    this.frame = requestAnimationFrame(this.tick);
+  }
+
+  async open() {
+    const [scene, facades] = await Promise.all([this.source.scene(), this.source.facades()]);
+    this.world = world(scene, facades);
+    this.dirt = new Dirt(this.world.windows);
+    this.dirt.add(this.early);
+    this.stage.build(this.world);
+    this.tape.end = Math.max(this.tape.end, scene.max_time || 0);
+    if (this.live) this.t = this.tape.end;
+    this.t = Math.min(this.t, this.tape.end);
+    this.timeline.setEnd(this.tape.end, this.live ? this.planned : 0);
+    this.stale = true;
+    this.ready = true;
+    this.tape.need(this.t, this.rate);
+    await this.tape.open();
+    for (const name of this.tape.names()) if (!this.drones.some((each) => each.id === name)) this.setDrones([...this.drones, { id: name, kind: 'drone' }]);
+    this.stale = true;
+  }
+
+  setDrones(list) {
+    this.drones = list.map(({ id, kind }) => ({ id, kind }));
+    this.paint();
+  }
+
+  paint() {
+    this.tints = new Map(this.drones.map((each, index) => [each.id, { css: tint(index), rgb: rgb(tint(index)) }]));
+    this.stale = true;
+  }
+
+  controls(compact) {
+    const button = (name, label, act) => el('button.plain', { type: 'button', 'aria-label': label, title: label, on: { click: act } }, ICONS[name] ? icon(name) : name);
+    this.playButton = button('play', 'Play (space)', () => this.toggle());
+    this.rateChoice = el('select', { 'aria-label': 'Rate', on: { change: (event) => this.setRate(Number(event.target.value)) } }, RATES.map((each) => el('option', { value: each }, `${each}×`)));
+    this.rateChoice.value = RATES.includes(this.rate) ? this.rate : 1;
+    this.liveButton = el('button', { type: 'button', 'aria-pressed': 'false', hidden: !this.live, title: 'Follow the end of the tape (l)', on: { click: () => this.goLive() } }, '◉ live');
+    this.loopButton = el('button.plain', { type: 'button', 'aria-pressed': 'false', title: 'Begin again at the end', on: { click: () => { this.loop = !this.loop; this.loopButton.setAttribute('aria-pressed', this.loop); } } }, 'loop');
+    this.clock = el('span.clock', {}, '00:00.0');
+    this.told = el('span.told.quiet', { role: 'status' });
+    this.views = el('div.views', { role: 'group', 'aria-label': 'View' }, Object.entries(VIEWS).map(([name, label]) => el('button', { type: 'button', 'data-view': name, 'aria-pressed': 'false', on: { click: () => this.setView(name) } }, label)));
+    this.debug = el('div.debug', { hidden: true });
+    this.legend = el('div.legend', { 'aria-hidden': 'true' }, 'windows ', el('i.clean'), ' clean ', el('i.dirty'), ' dirty');
+    const stop = button('stop', 'Stop: back to the start', () => { this.pause(); this.seek(0); });
+    const bar = el('div.transport', {}, button('start', 'To the start (Home)', () => this.seek(0)), button('−', 'A tenth of a second back (←: 1 s)', () => this.step(-0.1)), this.playButton, button('+', 'A tenth of a second on (→: 1 s)', () => this.step(0.1)), stop, button('end', 'To the end (End)', () => this.seek(this.tape.end)), this.rateChoice, this.loopButton, this.liveButton, this.told, el('span.grow'), this.clock);
+    fill(this.stage.node, this.stage.canvas, this.stage.labels, compact ? [] : [this.views, this.legend], this.debug);
+    this.node = el('section.player', { 'aria-label': 'Player' }, this.stage.node, this.timeline.node, bar);
+  }
+
+  keys() {
+    const by = (step) => (event) => this.step(event.shiftKey ? step * 10 : step);
+    return [
+      ['Space', 'play or pause', () => this.toggle()],
+      ['ArrowLeft', '1 s back (Shift: 10 s)', by(-1)],
+      ['ArrowRight', '1 s on (Shift: 10 s)', by(1)],
+      ['0 1 2 3 4 5 6 7 8 9', 'jump to tenths of the flight', (event) => this.seek((Number(event.key) / 10) * this.tape.end)],
+      ['Home', 'to the start', () => this.seek(0)],
+      ['End', 'to the end', () => this.seek(this.tape.end)],
+      ['+ =', 'faster', () => this.faster(1)],
+      ['-', 'slower', () => this.faster(-1)],
+      ['f', 'follow the chosen drone, or the next', () => this.followNext()],
+      ['l', 'go live', () => this.goLive()],
+      ['v', 'next view', () => this.nextView()],
+      ['r', 'the first view angle again', () => this.stage.reset()],
+      ['d', 'show frame times', () => { this.debug.hidden = !this.debug.hidden; this.stale = true; }],
+    ];
+  }
+
+  // ------------------------------------------------------------ moving
+
+  seek(t, told = true) {
+    this.t = Math.max(0, Math.min(this.tape.end, t));
+    if (this.atEdge && this.t < this.tape.end - 1) { this.atEdge = false; this.showLive(); }
+    this.stale = true;
+    if (this.ready) this.tape.need(this.t, this.rate);
+    if (told) this.onTime(this.t, 'seek');
+  }
+
+  step(seconds) { this.pause(); this.seek(this.t + seconds); }
+  toggle() { if (this.playing) this.pause(); else this.play(); }
+
+  play() {
+    if (this.t >= this.tape.end - 0.05 && !this.live) this.seek(0);
+    this.playing = true;
+    this.showPlay();
+  }
+
+  pause() {
+    this.playing = false;
+    if (this.atEdge) { this.atEdge = false; this.showLive(); }
+    this.showPlay();
+    this.onTime(this.t, 'pause');
+  }
+
+  showPlay() {
+    fill(this.playButton, icon(this.playing ? 'pause' : 'play'));
+    this.playButton.setAttribute('aria-label', this.playing ? 'Pause (space)' : 'Play (space)');
+  }
+
+  goLive() {
+    if (!this.live) return;
+    this.atEdge = true;
+    this.playing = true;
+    this.t = this.tape.end;
+    this.showPlay();
+    this.showLive();
+    this.stale = true;
+  }
+
+  showLive() {
+    this.liveButton.hidden = !this.live;
+    this.liveButton.setAttribute('aria-pressed', Boolean(this.atEdge));
+    this.liveButton.textContent = this.atEdge ? '◉ live' : '○ go live';
+  }
+
+  setRate(rate) { this.rate = rate; this.rateChoice.value = rate; this.onTime(this.t, 'rate'); }
+  faster(way) { const at = RATES.indexOf(this.rate); this.setRate(RATES[Math.max(0, Math.min(RATES.length - 1, at + way))]); }
+
+  setView(view) {
+    const name = VIEWS[view] ? view : '3d';
+    this.stage.setView(name);
+    for (const each of this.views.children) each.setAttribute('aria-pressed', each.dataset.view === name);
+    this.stale = true;
+    this.onTime(this.t, 'view');
+  }
+
+  nextView() { const names = Object.keys(VIEWS); this.setView(names[(names.indexOf(this.stage.view) + 1) % names.length]); }
+
+  pick(id, follow = false) {
+    this.chosen = id;
+    this.follow = follow ? id : this.follow && id ? id : null;
+    this.stale = true;
+    this.onPick(id);
+  }
+
+  followNext() {
+    if (this.chosen && !this.follow) { this.pick(this.chosen, true); return; }
+    const at = this.drones.findIndex((each) => each.id === this.follow);
+    const next = this.drones[at + 1];
+    if (next) this.pick(next.id, true);
+    else { this.follow = null; this.pick(null); }
+  }
+
+  // ------------------------------------------------------------ live
+
+  push(records) { this.tape.push(records); this.timeline.setEnd(this.tape.end, this.planned); this.stale = true; }
+
+  addEvents(events) {
+    this.timeline.addEvents(events);
+    if (this.dirt) this.dirt.add(events);
+    else this.early.push(...events);
+    this.stale = true;
+  }
+
+  ended() { this.live = false; this.atEdge = false; this.showLive(); this.timeline.setEnd(this.tape.end); this.tape.open().catch((error) => this.status(error)); }
+
+  status(error) {
+    const far = this.tape.waiting.size && !this.tape.windows.size;
+    this.told.textContent = error ? `${error.message} – trying again` : far ? 'loading …' : this.connection || '';
+  }
+
+  // ------------------------------------------------------------ drawing
+
+  tick(now) {
+    this.frame = requestAnimationFrame(this.tick);
+    const gap = Math.min(250, now - (this.before ?? now));
+    this.before = now;
+    if (this.playing && this.ready) this.advance(gap / 1000);
+    if (!this.ready || !this.stale || !this.node.isConnected) return;
+    const began = performance.now();
+    this.stale = false;
+    this.draw();
+    this.onTime(this.t, 'draw');
+    this.measure(performance.now() - began, gap);
+  }
+
+  advance(dt) {
+    const end = this.tape.end;
+    if (this.atEdge) {
+      const aim = Math.max(0, end - LIVE_LAG_S);
+      this.t += Math.abs(aim - this.t) > 3 ? aim - this.t : (aim - this.t) * Math.min(1, dt * 5);
+    } else {
+      this.t += dt * this.rate;
+      if (this.t >= end) {
+        if (this.live) { this.goLive(); } else if (this.loop) this.t = 0;
+        else { this.t = end; this.pause(); }
+      }
+      this.tape.need(this.t, this.rate);
+    }
+    this.stale = true;
+    this.onTime(this.t, 'play');
+  }
+
+  draw() {
+    const shown = [];
+    for (const { id, kind } of this.drones) {
+      const at = this.tape.at(id, this.t);
+      if (at) shown.push({ id, kind, tint: this.tints.get(id).rgb, ...at });
+    }
+    this.stage.shown = shown;
+    this.state = shown;
+    const followed = shown.find((each) => each.id === this.follow);
+    if (followed) this.stage.lookAt([followed.x, followed.y, followed.z]);
+    this.trails(shown);
+    if (this.dirt.go(this.t)) this.stage.scene.setDirt(this.dirt.now);
+    this.stage.draw(shown, { chosen: this.chosen, names: shown.length <= 24 });
+    this.timeline.show(this.t);
+    const clock = `${moment(this.t)} / ${moment(this.tape.end)}`;
+    if (this.clock.textContent !== clock) this.clock.textContent = clock;
+  }
+
+  /** Trails are long for few drones, shorter for many; renewed five times a second, which the eye takes for always. */
+  trails(shown) {
+    const now = performance.now();
+    if (now - (this.trailAt || 0) < 200 && Math.abs(this.t - (this.trailT || 0)) < this.rate) return;
+    this.trailAt = now;
+    this.trailT = this.t;
+    const most = Math.max(60, Math.floor(6000 / Math.max(1, shown.length)));
+    for (const each of shown) {
+      const places = this.tape.trail(each.id, this.t - TRAIL_S * Math.max(1, this.rate / 4), this.t, most);
+      places.push(each.x, each.y, each.z);
+      this.stage.scene.setTrail(each.id, new Float32Array(places), each.tint);
+    }
+    this.stage.scene.keepTrails(new Set(shown.map((each) => each.id)));
+  }
+
+  measure(cost, gap) {
+    const { frames } = this;
+    frames.drawn += 1;
+    frames.times.push(cost);
+    frames.gaps.push(gap);
+    if (frames.times.length > 240) { frames.times.shift(); frames.gaps.shift(); }
+    if (this.debug.hidden || frames.drawn % 10) return;
+    const sorted = [...frames.times].sort((a, b) => a - b);
+    const mean = frames.gaps.reduce((sum, each) => sum + each, 0) / frames.gaps.length;
+    this.debug.textContent = `${(1000 / mean).toFixed(0)} frames/s · draw p50 ${sorted[sorted.length >> 1].toFixed(1)} ms, p95 ${sorted[Math.floor(sorted.length * 0.95)].toFixed(1)} ms · ${this.tape.windows.size} windows · ${this.drones.length} drones`;
+  }
+
+  close() {
+    cancelAnimationFrame(this.frame);
+    removeEventListener('themechange', this.recolour);
+    this.timeline.watch.disconnect();
+    this.stage.close();
+  }
+}

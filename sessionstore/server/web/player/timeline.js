@@ -1,0 +1,143 @@
+/* The tape as a bar: phases as colours with names, events as ticks below, the head where the player is.
+
+   A slider for keyboards and screen readers; a click goes to the moment, hovering tells it and what happened there. */
+import { css, el } from '../app/dom.js';
+import { moment } from '../app/format.js';
+
+const PHASES = { SCAN: 'phase-scan', PLAN: 'phase-plan', EXECUTE: 'phase-execute', VERIFY: 'phase-verify' };
+const QUIET = new Set(['spawn', 'phase', 'plan', 'scan', 'docked', 'inspection', 'return']);
+
+export class Timeline {
+  constructor(onSeek) {
+    this.onSeek = onSeek;
+    this.canvas = el('canvas', { 'aria-hidden': 'true' });
+    this.tip = el('div.tip', { hidden: true });
+    this.node = el('div.timeline', { role: 'slider', tabindex: 0, 'aria-label': 'Moment', 'aria-valuemin': 0 }, this.canvas, this.tip);
+    this.spans = [];
+    this.events = [];
+    this.end = 1;
+    this.t = 0;
+    this.dirty = true;
+    this.node.addEventListener('pointerdown', (event) => this.grab(event));
+    this.node.addEventListener('pointermove', (event) => this.hover(event));
+    this.node.addEventListener('pointerleave', () => { this.tip.hidden = true; });
+    this.watch = new ResizeObserver(() => { this.dirty = true; });
+    this.watch.observe(this.node);
+  }
+
+  setPhases(transitions, end) {
+    const moves = transitions.filter((each) => each.field === 'workflow_state' && typeof each.sim_time === 'number');
+    this.spans = moves.map((each, i) => ({ from: each.sim_time, to: moves[i + 1]?.sim_time ?? Infinity, name: each.new, reason: each.reason }));
+    this.setEnd(end);
+  }
+
+  setEnd(end, planned = 0) {
+    this.end = Math.max(end, 0.1);
+    this.planned = Math.max(planned, this.end);
+    this.dirty = true;
+  }
+
+  addEvents(events) {
+    this.events.push(...events.filter((each) => !QUIET.has(each.kind) || each.level !== 'info'));
+    this.dirty = true;
+  }
+
+  phaseAt(t) { return this.spans.findLast((each) => each.from <= t)?.name || ''; }
+
+  x(t) { return (t / this.planned) * this.node.clientWidth; }
+  time(event) {
+    const box = this.node.getBoundingClientRect();
+    return Math.max(0, Math.min(this.end, ((event.clientX - box.left) / box.width) * this.planned));
+  }
+
+  grab(event) {
+    if (event.button !== 0) return;
+    this.node.setPointerCapture(event.pointerId);
+    this.onSeek(this.snap(event));
+    const move = (each) => this.onSeek(this.time(each));
+    this.node.addEventListener('pointermove', move);
+    this.node.addEventListener('pointerup', () => this.node.removeEventListener('pointermove', move), { once: true });
+  }
+
+  /** A click on a tick goes to its event exactly. */
+  snap(event) {
+    const t = this.time(event);
+    const low = event.clientY - this.node.getBoundingClientRect().top > 18;
+    const near = low ? this.near(t) : null;
+    return near ? near.t : t;
+  }
+
+  near(t) {
+    const within = (5 / this.node.clientWidth) * this.planned;
+    let found = null;
+    for (const each of this.events) if (Math.abs(each.t - t) < within && (!found || Math.abs(each.t - t) < Math.abs(found.t - t))) found = each;
+    return found;
+  }
+
+  hover(event) {
+    const t = this.time(event);
+    const span = this.spans.findLast((each) => each.from <= t);
+    const near = this.near(t);
+    this.tip.textContent = [moment(near ? near.t : t), span?.name, near && `${near.kind}: ${near.message || ''}`].filter(Boolean).join(' · ');
+    this.tip.hidden = false;
+    const x = event.clientX - this.node.getBoundingClientRect().left;
+    this.tip.style.left = `${Math.max(0, Math.min(this.node.clientWidth - this.tip.offsetWidth, x - this.tip.offsetWidth / 2))}px`;
+  }
+
+  show(t) {
+    if (!this.dirty && Math.abs(t - this.t) * this.node.clientWidth < this.planned * 0.4) return;
+    this.t = t;
+    this.dirty = false;
+    this.node.setAttribute('aria-valuemax', this.end.toFixed(1));
+    this.node.setAttribute('aria-valuenow', t.toFixed(1));
+    this.node.setAttribute('aria-valuetext', `${moment(t)} of ${moment(this.end)}, ${this.phaseAt(t)}`);
+    this.draw();
+  }
+
+  draw() {
+    const ratio = devicePixelRatio || 1;
+    const width = this.node.clientWidth;
+    const height = this.node.clientHeight;
+    if (this.canvas.width !== Math.round(width * ratio)) this.canvas.width = Math.round(width * ratio);
+    if (this.canvas.height !== Math.round(height * ratio)) this.canvas.height = Math.round(height * ratio);
+    const pen = this.canvas.getContext('2d');
+    pen.setTransform(ratio, 0, 0, ratio, 0, 0);
+    pen.clearRect(0, 0, width, height);
+    pen.fillStyle = css('line');
+    pen.fillRect(0, 2, width, 16);
+    pen.font = '10px system-ui, sans-serif';
+    for (const span of this.spans) this.drawSpan(pen, span);
+    this.drawTicks(pen);
+    const x = Math.round(this.x(this.t));
+    pen.fillStyle = css('ink');
+    pen.fillRect(x - 1, 0, 2, height);
+    pen.beginPath();
+    pen.arc(Math.max(5, Math.min(width - 5, x)), 10, 5, 0, 7);
+    pen.fill();
+  }
+
+  drawSpan(pen, span) {
+    const from = this.x(span.from);
+    const to = this.x(Math.min(span.to, this.end));
+    pen.fillStyle = css(PHASES[span.name] || 'phase-other');
+    pen.fillRect(from, 2, Math.max(0.5, to - from - 0.5), 16);
+    const room = to - from - 8;
+    if (room > pen.measureText(span.name).width) {
+      pen.fillStyle = css('surface');
+      pen.fillText(span.name, from + 4, 13.5);
+    }
+  }
+
+  drawTicks(pen) {
+    const taken = new Map();
+    for (const each of this.events) {
+      const x = Math.round(this.x(each.t));
+      const weight = { error: 3, critical: 3, warning: 2 }[each.level] || 1;
+      if ((taken.get(x) || 0) < weight) taken.set(x, weight);
+    }
+    for (const [x, weight] of taken) {
+      pen.fillStyle = css(['', 'ink-2', 'warn', 'bad'][weight]);
+      pen.fillRect(x, 20, 1.5, weight === 1 ? 5 : 8);
+    }
+  }
+}
