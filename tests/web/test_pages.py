@@ -29,12 +29,13 @@ def ready(page: Any) -> Any:
 def test_compare_shows_what_differs_and_two_players_in_step(site: Running, open_page: Opener) -> None:
     ids = ",".join(site.store.get(name).session_id for name in ("Butterfly", "Storm"))
     page = open_page(f"{site.url}/compare?ids={ids}")
-    page.get_by_text("First difference at 0.05 s").wait_for()
+    page.locator(".first").filter(has_text="First difference at").filter(has_text="scout-1, gps").wait_for()
     page.locator("th", has_text="seed").wait_for()
     until(page, "document.querySelector('session-compare').players.every((each) => each.ready)")
     page.keyboard.press("5")
     moments = page.evaluate("document.querySelector('session-compare').players.map((each) => each.t)")
     assert moments == pytest.approx([20, 20], abs=0.1)
+    page.locator(".charts").scroll_into_view_if_needed()
     until(page, "document.querySelector('.chart .value').textContent.length > 0")
 
 
@@ -184,7 +185,7 @@ def test_pictures_of_the_readme(site: Running, open_page: Opener, tmp_path: Path
         "sessions": ("/sessions", "light", ".grid .line"),
         "session": (f"/session/{name}?t=28&follow=climber-1", "light", "session-view[data-ready=true]"),
         "session-dark": (f"/session/{name}?t=28&view=all", "dark", "session-view[data-ready=true]"),
-        "compare": (f"/compare?ids={name},{other}&t=20", "light", ".chart .value:not(:empty)"),
+        "compare": (f"/compare?ids={name},{other}&t=20", "light", ".compare .timeline[aria-valuetext*=EXECUTE]"),
     }
     for file, (place, scheme, wanted) in views.items():
         page = open_page(f"{site.url}{place}", color_scheme=scheme)
