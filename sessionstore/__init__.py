@@ -13,7 +13,7 @@ Names below are imported when they are first used, so that ``import sessionstore
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from sessionstore.documents import Database
@@ -34,18 +34,24 @@ _HOMES = {
 }
 
 
-def open(folder: str | Path | None = None, index: str | None = None, force: bool = False) -> SessionStore:
+def open(
+    folder: str | Path | None = None,
+    index: str | None = None,
+    force: bool = False,
+    sync: Literal["full", "os"] = "full",
+) -> SessionStore:
     """Return the store in a folder (by default SESSIONSTORE_DIR, the nearest store at or above, ./training_sessions).
 
     Args:
         index: the URL of the index engine (``journal:`` by default).
         force: write even to a file system whose locks cannot be trusted.
+        sync: ``full``: what was created or changed survives a power cut; ``os``: the death of the process only.
 
     Raises: NewerFormat, Corrupt: what is there was not touched.
     """
     from sessionstore.store import SessionStore
 
-    return SessionStore(folder, index, force)
+    return SessionStore(folder, index, force, sync)
 
 
 def __getattr__(name: str) -> Any:

@@ -10,13 +10,29 @@ from __future__ import annotations
 
 import contextlib
 import os
+import weakref
 from pathlib import Path
+from typing import Protocol
 
 from sessionstore import files
 from sessionstore.errors import OutcomeUnknown, SessionGone, StoreUnusable
 from sessionstore.locks import DEFAULT_TIMEOUT_S, lock_descriptor, unlock_descriptor
 
 _fork_count = 0
+_owners: weakref.WeakSet[Renewed] = weakref.WeakSet()
+
+
+class Renewed(Protocol):
+    """What holds a lock between threads, and gets a new one in a child process."""
+
+    def renew_after_fork(self) -> None:
+        """Forget a lock that another thread of the parent held."""
+        ...
+
+
+def renewed_after_fork(owner: Renewed) -> None:
+    """Call ``owner.renew_after_fork()`` in every child: a lock that is held at a fork stays held there."""
+    _owners.add(owner)
 
 
 class AppendFile:
@@ -25,9 +41,12 @@ class AppendFile:
     Args:
         path: made by the first lock, when its directory exists.
         durable: whether making it syncs the directory.
+        pinned: the folder that it lies in must stay the same: another one that took its name is another session.
     """
 
-    def __init__(self, path: Path, durable: bool = True, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
+    def __init__(
+        self, path: Path, durable: bool = True, timeout_s: float = DEFAULT_TIMEOUT_S, pinned: bool = False
+    ) -> None:
         self.path = path
         self.descriptor = -1
         self.opened = 0  # counts the files that were behind this path: a change tells that offsets are void
@@ -35,6 +54,8 @@ class AppendFile:
         self._durable = durable
         self._timeout_s = timeout_s
         self._identity = (0, 0)
+        self._folder: tuple[int, int] | None = None  # the one that the file was first opened in
+        self._pinned = pinned
         self._forks = 0
 
     def lock(self) -> int:
@@ -61,6 +82,9 @@ class AppendFile:
 
     def unlock(self) -> None:
         """Let others write."""
+        if self.inherited():  # the lock is the parent's, and goes on
+            self.close()
+            return
         try:
             unlock_descriptor(self.descriptor)
         except OSError:
@@ -78,6 +102,7 @@ class AppendFile:
 
     def _open(self) -> None:
         self.close()
+        self._check_folder()
         try:
             descriptor = files.open_to_append(self._text_path, durable=self._durable)
         except (FileNotFoundError, NotADirectoryError) as error:
@@ -89,6 +114,15 @@ class AppendFile:
             raise files.refused(error, self.path) from error
         self.descriptor, self._forks, self._identity = descriptor, _fork_count, (found.st_dev, found.st_ino)
         self.opened += 1
+
+    def _check_folder(self) -> None:
+        if not self._pinned:
+            return
+        found = files.status(self.path.parent)
+        identity = None if found is None else (found.st_dev, found.st_ino)
+        if identity is None or self._folder not in (None, identity):
+            raise SessionGone(f"{self.path.parent} is gone, or another folder by now; nothing was written")
+        self._folder = identity
 
     def write(self, data: bytes, size: int) -> int:
         """Append whole lines to the locked file of this size, and return its new size.
@@ -129,6 +163,8 @@ def _after_fork() -> None:
     """A child shares its parent's open files, and with them their locks: it opens its own."""
     global _fork_count
     _fork_count += 1
+    for owner in list(_owners):
+        owner.renew_after_fork()
 
 
 if hasattr(os, "register_at_fork"):

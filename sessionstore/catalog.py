@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from sessionstore import jsontext, names, owner, records, trash
+from sessionstore import filesystem, jsontext, names, owner, records, trash
 from sessionstore.errors import (
     Corrupt,
     InvalidQuery,
@@ -23,6 +23,7 @@ from sessionstore.errors import (
     OutcomeUnknown,
     SessionGone,
     Unreadable,
+    UnsafeFile,
 )
 from sessionstore.index import SessionIndex
 from sessionstore.query import MISSING, Filter, matcher
@@ -33,6 +34,7 @@ from sessionstore.session import CLOCK_STREAM, Session
 
 #: What a listing shows in place of a status when the record cannot be read, and when the folder is gone.
 UNREADABLE, MISSING_FOLDER = "unreadable", "missing"
+_PATIENCE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ class Catalog:
     def deliver(self, rows: list[SessionRow]) -> Step:
         """Tell the index; what it cannot take now goes with a later delivery, or is found by a later listing."""
         try:
-            self.index.put(rows)
+            self._put(rows)
         except (NotApplied, OutcomeUnknown, Unreadable) as error:
             self._pending.update(row.session_id for row in rows)
             return Step("pending", f"{type(error).__name__}: {error}")
@@ -76,9 +78,18 @@ class Catalog:
         """Deliver what an engine that is back could not take before, as the folders hold it now."""
         waiting, self._pending = self._pending, set()
         try:
-            self.index.put(list(self.read_rows(waiting)), exact=True)
+            self._put(list(self.read_rows(waiting)), exact=True)
         except (NotApplied, OutcomeUnknown, Unreadable):
             self._pending |= waiting
+
+    def _put(self, rows: list[SessionRow], exact: bool = False) -> None:
+        """Put rows, and look again: who put a newer row in the meantime must not be covered by our older one."""
+        for _ in range(_PATIENCE):
+            self.index.put(rows, exact)
+            moved_on = [row.session_id for row in rows if self._stamp_of(row.session_id) not in (_stamp(row), _NO_FILE)]
+            rows = [row for row in self.read_rows(moved_on) if _stamp(row) != _NOT_READ]
+            if not rows:
+                return
 
     def forget(self, session_ids: list[str]) -> None:
         """Drop the rows of sessions that went to the trash; an index that is away is told by a later listing."""
@@ -123,8 +134,8 @@ class Catalog:
                 self.rebuild()
                 fresh, gone = [], set()
             known = self.index.find()
-        except (NotApplied, OutcomeUnknown, NewerFormat) as error:  # away, or damaged on a read-only disk
-            known, fresh, gone = [], list(self.read_rows(self.root.session_ids())), set()
+        except (NotApplied, OutcomeUnknown, NewerFormat, UnsafeFile) as error:  # away, not to be read, no plain file
+            known, fresh, gone = [], list(self.read_rows(self._folders())), set()
             self.notice = f"the index does not answer, so {len(fresh)} folders were read instead: {error}"
         return self._answer(tree, known, fresh, gone)
 
@@ -165,6 +176,7 @@ class Catalog:
         """
         stamps, on_disk = self.index.stamps(), self.root.session_ids()
         stale = {name for name in on_disk - stamps.keys() if self._is_session(name)}
+        stale.update(name for name, stamp in stamps.items() if stamp == _NO_FILE and name in on_disk)
         if verify:
             stale.update(name for name, stamp in stamps.items() if name in on_disk and self._stamp_of(name) != stamp)
         lost = {name for name in stamps.keys() - on_disk if stamps[name] != _NO_FILE}
@@ -184,12 +196,16 @@ class Catalog:
             fresh += [_as_missing(known[name]) for name in lost - gone if name in known]
         fresh.sort(key=lambda row: (row.created_at, row.session_id))  # an index made anew is the same, byte for byte
         try:
-            self.index.put([row for row in fresh if _stamp(row) != _NOT_READ], exact=True)
+            filesystem.refuse_unsafe(self.root.path, self.root.force)  # even the index is a write
+            self._put([row for row in fresh if _stamp(row) != _NOT_READ], exact=True)
             self.index.remove(gone)
         except (NotApplied, OutcomeUnknown) as error:
             self.notice = f"the index could not be told of {len(fresh) + len(gone)} sessions: {error}"
             return fresh, gone
         return untold, set()
+
+    def _folders(self) -> set[str]:
+        return {name for name in self.root.session_ids() if self._is_session(name)}
 
     def _is_session(self, name: str) -> bool:
         """Whether an unknown folder is one of ours: it has a record, or its name begins like an id."""
@@ -220,11 +236,17 @@ class Catalog:
 
         Raises: StoreUnusable, LockTimeout, IndexUnavailable: the old index is still there.
         """
+        return self.fill(self.index)
+
+    def fill(self, index: SessionIndex) -> int:
+        """Make any index hold what the folders hold; return how many there are. Raises: as :meth:`rebuild`."""
         self.root.prepare()
         with self.root.locks.store():
-            rows = list(self.read_rows(self.root.session_ids()))
-            self.index.replace_all(rows)
-            return len(rows)
+            rows = list(self.read_rows(self._folders()))
+            index.replace_all(rows)
+        if index is self.index:
+            self.reconcile()  # what was written while the folders were read
+        return len(rows)
 
 
 #: In place of a file's size and time: there is none; it could not be looked at, so that the next listing tries again.

@@ -27,6 +27,7 @@ from sessionstore.locks import Locks
 Tables = dict[str, dict[str, Any]]
 Stamp = tuple[int, int, int]
 Result = TypeVar("Result")
+_PATIENCE = 100
 
 
 def stamp_of(status: os.stat_result) -> Stamp:
@@ -141,15 +142,20 @@ class DocumentStorage(Storage):
         Returns: what ``change`` returned, and the status of the new file.
 
         Raises:
-            as :meth:`load` and :func:`sessionstore.files.put`; SessionGone: it was deleted in the meantime.
+            as :meth:`load` and :func:`sessionstore.files.put`; SessionGone: it was deleted in the meantime; Conflict.
         """
         with self.exclusive():
-            tables, data, _ = self.load()
-            result = change(tables, data)
-            try:
-                return result, files.put(self.path, jsontext.layout(tables), sync=self._sync)
-            except FileNotFoundError as error:
-                raise SessionGone(f"there is no folder {self.path.parent}") from error
+            for _ in range(_PATIENCE):
+                tables, data, status = self.load()
+                result = change(tables, data)
+                encoded = jsontext.layout(tables)
+                if self.stamp() != stamp_of(status):  # a hand edited it meanwhile, or removed the lock file
+                    continue
+                try:
+                    return result, files.put(self.path, encoded, sync=self._sync)
+                except FileNotFoundError as error:
+                    raise SessionGone(f"there is no folder {self.path.parent}") from error
+            raise Conflict(f"{self.path} is changed again and again by somebody who takes no lock")
 
 
 def _plain_tables(tables: Mapping[Any, Any]) -> Tables:

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from sessionstore.errors import StoreUnusable, UnsafeFilesystem
+from sessionstore.errors import UnsafeFilesystem
+from sessionstore.reading import refusals
 
 FORCE_VARIABLE = "SESSIONSTORE_FORCE"
 _MOUNTS = "/proc/self/mountinfo"
@@ -64,11 +65,9 @@ def refuse_unsafe(path: Path, force: bool = False) -> None:
     """
     if force or os.environ.get(FORCE_VARIABLE, "") not in ("", "0"):
         return
-    place = _existing(path)
-    try:
+    with refusals(path):
+        place = _existing(path)
         found = _of_device(os.stat(place).st_dev, place)
-    except OSError as error:
-        raise StoreUnusable(error.errno, error.strerror, str(place)) from error
     if found.safe is False:
         raise UnsafeFilesystem(
             f"{path} lies on {found.kind} ({found.mount}), where locks between machines cannot be trusted; move the "

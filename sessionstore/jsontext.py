@@ -11,8 +11,10 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
+from json.encoder import encode_basestring as _string
 from pathlib import PurePath
 from typing import Any
 
@@ -20,6 +22,7 @@ from sessionstore.errors import Corrupt, InvalidRecord
 
 _WIDTH = 110  # what still fits one line of an editor
 _MAX_DEPTH = 200
+_MAX_BITS = 14_000
 _LONE_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:,]|[^\s{}\[\]:,"]+')
 
@@ -125,7 +128,11 @@ def plain(value: Any, where: str = "value", _depth: int = 0) -> Any:
         InvalidRecord: naming the place: NaN or an infinity, a naive datetime, a key that is not text, a lone surrogate,
             nesting beyond 200 (or a cycle), or a type without a JSON form.
     """
-    if value is None or value is True or value is False or type(value) is int:
+    if value is None or value is True or value is False:
+        return value
+    if type(value) is int:
+        if value.bit_length() > _MAX_BITS:  # 4,300 digits, beyond which Python reads none
+            raise InvalidRecord(f"{where}: an integer of more than 4,200 digits")
         return value
     if isinstance(value, str):
         return _text(value, where)
@@ -194,24 +201,60 @@ def utc_text(instant: datetime, where: str = "value") -> str:
 
 def layout(value: Any) -> bytes:
     """Return plain ``value`` as UTF-8 JSON, two blanks a level; what fits a line stands on one line."""
-    return (_layout(value, "")[0] + "\n").encode()
+    return (_layout(value, "\n") + "\n").encode()
 
 
-def _layout(value: Any, indent: str) -> tuple[str, bool]:
-    """Return the text and whether it is one line."""
-    if isinstance(value, dict) and value:
-        inner = indent + "  "
-        parts = [(json.dumps(key, ensure_ascii=False) + ": ", *_layout(item, inner)) for key, item in value.items()]
-        return _join("{", "}", [(head + text, flat) for head, text, flat in parts], indent)
-    if isinstance(value, list) and value:
-        return _join("[", "]", [_layout(item, indent + "  ") for item in value], indent)
-    return json.dumps(value, ensure_ascii=False, allow_nan=False), True
+_flat = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 
 
-def _join(opening: str, closing: str, parts: list[tuple[str, bool]], indent: str) -> tuple[str, bool]:
-    texts = [text for text, _ in parts]
-    size = sum(map(len, texts)) + 2 * len(texts) + len(indent)
-    if size <= _WIDTH and all(flat for _, flat in parts):
-        return opening + ", ".join(texts) + closing, True
-    inner = indent + "  "
-    return f"{opening}\n{inner}" + f",\n{inner}".join(texts) + f"\n{indent}{closing}", False
+_SCALARS = frozenset((str, int, float, bool, type(None)))
+
+
+@lru_cache(maxsize=64)
+def _lines_encoder(separator: str) -> Callable[[Any], str]:
+    """Return an encoder in C that puts each item of a container without containers on a line of its own."""
+    return json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(separator, ": ")).encode
+
+
+def _layout(value: Any, newline: str) -> str:
+    """Return the text; ``newline`` is a line's end and the indent of this level."""
+    if value is None or value is True or value is False:
+        return "null" if value is None else "true" if value else "false"
+    kind = type(value)
+    if kind is str:
+        return _string(value)
+    if kind is int or (kind is float and math.isfinite(value)):
+        return repr(value)
+    if not value or not isinstance(value, dict | list):
+        return _flat(value)
+    room = _WIDTH - len(newline) + 1
+    if _room_left(value, room) >= 0 and len(text := _flat(value)) <= room:  # C writes a line ten times as fast
+        return text
+    inner = newline + "  "
+    separator = "," + inner
+    if _SCALARS.issuperset(map(type, value.values() if isinstance(value, dict) else value)):
+        text = _lines_encoder(separator)(value)
+        return f"{text[0]}{inner}{text[1:-1]}{newline}{text[-1]}"
+    if isinstance(value, dict):
+        lines = [f"{_string(key)}: {_layout(item, inner)}" for key, item in value.items()]
+        return f"{{{inner}{separator.join(lines)}{newline}}}"
+    return f"[{inner}{separator.join([_layout(item, inner) for item in value])}{newline}]"
+
+
+def _room_left(value: Any, room: int) -> int:
+    """Return what is left of a line when ``value`` takes the least it can, escapes not counted; stop below nothing."""
+    if isinstance(value, str):
+        return room - len(value) - 2
+    if isinstance(value, dict):
+        room -= 4 * len(value) + sum(map(len, value)) if len(value) < room else room + 1
+        items: Iterable[Any] = value.values()
+    elif isinstance(value, list):
+        items = value
+    else:
+        return room - 1
+    room -= 2 * len(value)  # brackets, commas and blanks
+    for item in items:
+        if room < 0:
+            break
+        room = _room_left(item, room)
+    return room

@@ -2,6 +2,7 @@
 
 :class:`Locks` gives the store lock and one of 256 session locks, as lock files that are never deleted and never
 taken for stale; :func:`lock_descriptor` locks an append-only file by its own descriptor, a hundred times cheaper.
+The store lock is filelock's; a session's, taken by every update, is the same system call without its 57 us of Python.
 Lock order: store, then one session, then the index or a stream; never the other way, never two sessions.
 Not here: which operation needs which lock (store), file systems whose locks cannot be trusted (filesystem).
 """
@@ -37,6 +38,7 @@ class Locks:
         self._timeout_s = timeout_s
         self._force = force  # use a file system whose locks cannot be trusted all the same
         self._known: dict[str, BaseFileLock] = {}
+        self._prepared = False
 
     def store(self) -> contextlib.AbstractContextManager[None]:
         """Hold the store lock: creating, deleting, restoring, compacting."""
@@ -44,7 +46,36 @@ class Locks:
 
     def session(self, session_id: str) -> contextlib.AbstractContextManager[None]:
         """Hold the lock of one session (shared with 1 in 256 others): documents and status."""
-        return self._hold("session-" + hashlib.blake2b(session_id.encode(), digest_size=1).hexdigest())
+        return self._hold_slot("session-" + hashlib.blake2b(session_id.encode(), digest_size=1).hexdigest() + ".lock")
+
+    @contextlib.contextmanager
+    def _hold_slot(self, name: str) -> Iterator[None]:
+        # Opened anew each time: a descriptor that is kept would live on in a forked child, and with it a dead
+        # parent's lock. Each open has a lock of its own, so that threads exclude each other too.
+        path = str(self._folder / name)
+        while True:
+            descriptor = self._open(path)
+            try:
+                lock_descriptor(descriptor, path, self._timeout_s)
+                try:
+                    if _names(path, descriptor):
+                        yield
+                        return
+                finally:
+                    unlock_descriptor(descriptor)  # a child forked meanwhile has the file open too
+            finally:
+                os.close(descriptor)
+
+    def _open(self, path: str) -> int:
+        if not self._prepared:
+            filesystem.refuse_unsafe(self._folder, self._force)
+            files.make_dirs(self._folder)
+            self._prepared = True
+        try:
+            return files.open_to_append(path, durable=False)
+        except FileNotFoundError as error:  # the folder went away: the store was moved or removed
+            self._prepared = False
+            raise files.refused(error, path) from error
 
     @contextlib.contextmanager
     def _hold(self, name: str) -> Iterator[None]:
@@ -74,6 +105,14 @@ class Locks:
             # A soft lock outlives its holder's crash, so a file system without flock is refused instead.
             lock = self._known.setdefault(name, FileLock(path, fallback_to_soft=False))
         return lock
+
+
+def _names(path: str, descriptor: int) -> bool:
+    """Whether the path still names the open file: somebody may have deleted a lock file by hand."""
+    try:
+        return os.path.samestat(os.stat(path, follow_symlinks=False), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
 
 
 def lock_descriptor(descriptor: int, path: str, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:

@@ -20,6 +20,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from sessionstore import owner, records
+from sessionstore.appending import renewed_after_fork
 from sessionstore.errors import InvalidRecord, SessionStoreError, StreamClosed
 from sessionstore.motion import MOTION_STREAM, MotionWriter, movement_totals
 from sessionstore.records import SessionRow
@@ -50,6 +51,7 @@ class Recorder(Session):
         self._sync = sync
         self._writers: dict[str, StreamWriter] = {}
         self._mutex = threading.RLock()
+        renewed_after_fork(self)
         self._sim_time_s = 0.0
         self._progress: dict[str, Any] = {}
         self._progress_due = time.monotonic() + PROGRESS_S
@@ -58,6 +60,10 @@ class Recorder(Session):
         self._heart: threading.Thread | None = None
         self.motion = MotionWriter(self.stream(MOTION_STREAM))
 
+    def renew_after_fork(self) -> None:
+        """Forget a lock that another thread of the parent held."""
+        self._mutex = threading.RLock()
+
     # ------------------------------------------------------------ begin and end
 
     def start(self) -> Self:
@@ -65,7 +71,8 @@ class Recorder(Session):
 
         Raises: IllegalTransition: it has ended before; and as ``Session.update``.
         """
-        self.update(status="running", owner=owner.here(), reason="started")  # also when it ran before: a resumed run
+        # Also when it ran before: a resumed run.
+        self._uuid = self.update(status="running", owner=owner.here(), reason="started").uuid
         self._beat()
         self._heart = threading.Thread(target=self._keep_beating, name=f"beat-{self.session_id}", daemon=True)
         self._heart.start()

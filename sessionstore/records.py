@@ -42,7 +42,7 @@ _MOVES = {
 }
 #: Counts stay below 2**53, where every JSON reader is exact.
 MAX_COUNT = 1 << 53
-_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
+_INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?!24)[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z")  # 24:00 is tomorrow
 
 
 @dataclass(slots=True)
@@ -109,7 +109,7 @@ def instant(text: str) -> datetime:
     if not _INSTANT.fullmatch(text):
         raise InvalidRecord(f"{text!r} is not an instant like 2026-11-23T14:30:00.000000Z")
     try:
-        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
+        return datetime.fromisoformat(text)
     except ValueError as error:
         raise InvalidRecord(f"{text!r} is not an instant: {error}") from error
 
@@ -135,6 +135,13 @@ def _schema() -> Any:
     return RecordSchema()
 
 
+def _problems(values: Mapping[str, Any], partial: bool = False) -> Any:
+    """Return what is wrong with fields of a record, as marshmallow says it; it is asked only when there may be."""
+    from sessionstore.rules import keeps_rules
+
+    return {} if keeps_rules(values, partial) else _schema().validate(values, partial=partial)
+
+
 def check_changes(changes: Mapping[str, Any]) -> dict[str, Any]:
     """Return the changes of an update as plain data that the record may hold.
 
@@ -144,10 +151,10 @@ def check_changes(changes: Mapping[str, Any]) -> dict[str, Any]:
     if kept:
         raise InvalidRecord(f"{', '.join(kept)}: kept by the store, cannot be set")
     plain = jsontext.plain(dict(changes), "record")
-    problems = _schema().validate(plain, partial=True)
+    assert isinstance(plain, dict)
+    problems = _problems(plain, partial=True)
     if problems:
         raise InvalidRecord("; ".join(f"{'.'.join(map(str, path))}: {reason}" for path, reason in _flat(problems)))
-    assert isinstance(plain, dict)
     return plain
 
 
@@ -177,13 +184,12 @@ def read_record(tables: Mapping[str, Any], data: bytes, path: Path) -> SessionRe
     number = document.get("format")
     if isinstance(number, int) and number > FORMAT:
         raise NewerFormat(f"format {number}, this version reads up to {FORMAT}", path)
-    problems = _schema().validate({key: value for key, value in document.items() if key in RECORD_FIELDS})
-    for keys, reason in _flat(problems):
+    known = {key: value for key, value in document.items() if key in RECORD_FIELDS}
+    for keys, reason in _flat(_problems(known)):
         place = jsontext.locate(data, ["session", doc_id, *keys])
         if place == (None, None):
             place = jsontext.locate(data, ["session", doc_id])
         raise Corrupt(f"{'.'.join(map(str, keys))}: {reason}", path, None, *place)
-    known = {key: value for key, value in document.items() if key in RECORD_FIELDS}
     extra = {key: value for key, value in document.items() if key not in RECORD_FIELDS}
     return SessionRecord(**{**known, "session_id": path.parent.name}, extra=extra)
 

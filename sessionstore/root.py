@@ -55,8 +55,11 @@ class StoreRoot:
         force: write even where locks cannot be trusted (see :mod:`sessionstore.filesystem`).
     """
 
-    def __init__(self, path: Path, lock_timeout_s: float = DEFAULT_TIMEOUT_S, force: bool = False) -> None:
+    def __init__(
+        self, path: Path, lock_timeout_s: float = DEFAULT_TIMEOUT_S, force: bool = False, durable: bool = True
+    ) -> None:
         self.path = path
+        self.durable = durable  # whether a new or changed record waits for the disk
         self.force = force
         self.private = path / PRIVATE
         self.staging = self.private / "staging"
@@ -64,6 +67,7 @@ class StoreRoot:
         self.claims = self.private / "claims"
         self.quarantine_folder = self.private / "quarantine"
         self.locks = Locks(self.private / "locks", lock_timeout_s, force)
+        self.claims_swept = ""  # the minute that was the oldest kept
         self._prepared = False
 
     def __repr__(self) -> str:
@@ -107,11 +111,19 @@ class StoreRoot:
         except (FileNotFoundError, NotADirectoryError):
             return None
         value = jsontext.parse(data, str(path))
-        if not isinstance(value, dict) or not isinstance(value.get("format"), int):
+        if not isinstance(value, dict) or type(value.get("format")) is not int:
             raise Corrupt('expected an object with a number "format"', path, None, 1, 1)
         if value["format"] > STORE_FORMAT:
             raise NewerFormat(f"format {value['format']}, this version reads up to {STORE_FORMAT}", path)
         return value
+
+    def configure(self, **changes: Any) -> None:
+        """Change format.json, durably; None takes a setting out. Raises: StoreUnusable, LockTimeout, Corrupt."""
+        self.prepare()
+        with self.locks.store():
+            settings = {**(self.settings() or {"format": STORE_FORMAT}), **changes}
+            kept = {name: value for name, value in settings.items() if value is not None}
+            files.put(self.private / "format.json", jsontext.layout(kept))
 
     def session_ids(self) -> set[str]:
         """Return the names of the folders that may be sessions; a store that is not there has none."""

@@ -15,10 +15,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from sessionstore import files, records
+from sessionstore import files, jsontext, records
 from sessionstore import owner as owners
-from sessionstore.documents import Database, DocumentStorage, SharedTable, Tables
-from sessionstore.errors import Conflict, IllegalTransition, InvalidName, InvalidRecord
+from sessionstore.documents import Database, DocumentStorage, SharedTable, Tables, check_tables
+from sessionstore.errors import Conflict, Corrupt, IllegalTransition, InvalidName, InvalidRecord, SessionGone
 from sessionstore.motion import MOTION_STREAM
 from sessionstore.records import FINAL_STATUSES, INTERRUPTED, SessionRecord, SessionRow
 from sessionstore.root import DOCUMENT, StoreRoot
@@ -42,9 +42,10 @@ class Session:
         self.session_id = session_id
         self.folder = root.folder(session_id)
         self._root = root
+        self._uuid: str | None = None  # of the only session that may be changed through this handle; None: any
         self._changed = changed or (lambda row: None)
         self._storage = DocumentStorage(
-            self.folder / DOCUMENT, lock=lambda: root.locks.session(session_id), must_exist=True
+            self.folder / DOCUMENT, lambda: root.locks.session(session_id), sync=root.durable, must_exist=True
         )
 
     def __repr__(self) -> str:
@@ -186,7 +187,8 @@ class Session:
         """Change fields of the record, durably, and return it as it is now.
 
         Args:
-            change: edits the record as a dict, in place, inside the lock: no update is lost.
+            change: edits the record as a dict, in place, inside the lock: no update is lost. It is called again when
+                a hand edited the file meanwhile.
             if_rev: change only this revision.
             reason, sim_time_s: go into the history when status or workflow_state change.
             edit_tables: edits further tables of session.json in place, in the same step (plain data).
@@ -201,11 +203,13 @@ class Session:
 
         def apply(tables: Tables, data: bytes) -> SessionRecord:
             record = records.read_record(tables, data, self._storage.path)
+            if self._uuid not in (None, record.uuid):
+                raise SessionGone(f"{self.folder} is another session by now; nothing was changed")
             if if_rev is not None and record.rev != if_rev:
                 raise Conflict(f"{self.session_id} is at revision {record.rev}, not {if_rev}")
             wanted = {**given, **(_edited(record, change) if change else {})}
             if edit_tables is not None:
-                edit_tables(tables)
+                _edit_further(tables, edit_tables)
             return self._apply(tables, record, wanted, reason, sim_time_s)
 
         record, status = self._storage.update(apply)
@@ -278,6 +282,21 @@ def _edited(record: SessionRecord, change: Callable[[dict[str, Any]], None]) -> 
     return records.check_changes(
         {name: value for name, value in after.items() if before.get(name) != value or name not in before}
     )
+
+
+def _edit_further(tables: Tables, edit: Callable[[Tables], None]) -> None:
+    """Let a function edit all tables but our own, and take its work only when it can be read again."""
+    further = {name: table for name, table in tables.items() if name not in _OWN_TABLES}
+    edit(further)
+    try:
+        checked = check_tables(jsontext.plain(further, "tables"), b"", Path())
+    except Corrupt as error:
+        raise InvalidRecord(error.reason) from error
+    if taken := set(checked) & set(_OWN_TABLES):
+        raise InvalidRecord(f"the table {', '.join(taken)} is changed with update()")
+    own = {name: table for name, table in tables.items() if name in _OWN_TABLES}
+    tables.clear()
+    tables.update({**own, **checked})
 
 
 def _remember(tables: Tables, transition: dict[str, Any]) -> None:

@@ -13,13 +13,14 @@ import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from sessionstore import __version__, files, jsontext, names, provenance, records, trash
 from sessionstore.catalog import MISSING_FOLDER, Catalog, Step
 from sessionstore.claims import claim
 from sessionstore.errors import (
     AmbiguousSession,
+    InvalidRecord,
     SessionNotFound,
     SessionStoreError,
     StoreUnusable,
@@ -33,6 +34,10 @@ from sessionstore.session import Session
 from sessionstore.streams import SyncMode
 from sessionstore.trash import TrashEntry
 
+if TYPE_CHECKING:
+    from sessionstore.care.findings import Report
+    from sessionstore.index.watch import Watch
+
 
 class SessionStore:
     """All sessions below one folder; safe for threads and processes. Opening one makes nothing.
@@ -42,10 +47,20 @@ class SessionStore:
         index: the URL of the index engine; by default what SESSIONSTORE_INDEX, format.json or DB_HOST say, else the
             journal.
         force: write even to a file system whose locks cannot be trusted (also by SESSIONSTORE_FORCE=1).
+        sync: ``full``: creating and updating wait for the disk; ``os``: they survive the death of the process, and a
+            power cut may take the last of them (deleting, and making the store, wait always).
     """
 
-    def __init__(self, folder: str | Path | None = None, index: str | None = None, force: bool = False) -> None:
-        self.root = StoreRoot(resolve(folder), force=force)
+    def __init__(
+        self,
+        folder: str | Path | None = None,
+        index: str | None = None,
+        force: bool = False,
+        sync: Literal["full", "os"] = "full",
+    ) -> None:
+        if sync not in ("full", "os"):
+            raise InvalidRecord(f"the sync mode of a store is full or os, not {sync!r}")
+        self.root = StoreRoot(resolve(folder), force=force, durable=sync == "full")
         settings = self.root.settings() or {}
         self.index: SessionIndex = open_index(
             choose_url(index, os.environ, settings), self.root.path, self.root.quarantine
@@ -129,7 +144,7 @@ class SessionStore:
             files.make_dir(staged)
             while True:
                 document = {"session": {"1": record.to_dict()}, "workflow": {}, **tables}
-                status = files.put(staged / DOCUMENT, jsontext.layout(document))
+                status = files.put(staged / DOCUMENT, jsontext.layout(document), sync=self.root.durable)
                 try:
                     files.rename_new(staged, self.root.folder(record.session_id))
                     break
@@ -142,7 +157,8 @@ class SessionStore:
             if isinstance(error, SessionStoreError):
                 raise
             raise files.refused(error, staged) from error
-        files.prove_renamed(self.root.path)
+        if self.root.durable:
+            files.prove_renamed(self.root.path)
         return status
 
     def _sweep_once(self) -> None:
@@ -217,12 +233,28 @@ class SessionStore:
         """Return the rows that a filter fits, newest first; see :meth:`sessionstore.catalog.Catalog.find`."""
         return self.catalog.find(where, sort, limit, offset, verify)
 
+    def watch(self, poll_s: float = 1.0) -> Watch:
+        """Return what wakes up when sessions may have changed, on this host or another that shares the index."""
+        from sessionstore.index.watch import Watch
+
+        return Watch(self.index, poll_s)
+
     def rebuild(self) -> int:
         """Make the index anew from the folders; return how many there are. Twice gives the same bytes.
 
         Raises: StoreUnusable, LockTimeout, IndexUnavailable: the old index is still there.
         """
         return self.catalog.rebuild()
+
+    def doctor(self, deep: bool = True) -> Report:
+        """Return all that is wrong with this store; nothing is written. ``sessionstore doctor --fix`` mends it.
+
+        Args:
+            deep: read every document and stream; else only what the index has not seen yet, and open runs.
+        """
+        from sessionstore.care.doctor import examine
+
+        return examine(self.root.path, self.index.url, deep)
 
     # ------------------------------------------------------------ change and delete
 

@@ -27,7 +27,7 @@ from zlib import crc32
 import msgspec
 
 from sessionstore import files, jsontext
-from sessionstore.appending import AppendFile
+from sessionstore.appending import AppendFile, renewed_after_fork
 from sessionstore.errors import InvalidRecord, OutcomeUnknown, StreamClosed, TimeOrderError
 from sessionstore.tape import last_good_line
 
@@ -55,7 +55,7 @@ class StreamWriter:
             raise InvalidRecord(f"the sync mode is full, batch or os, not {sync!r}")
         self.path = path
         self.sync = sync
-        self._file = AppendFile(path, durable=sync != "os")
+        self._file = AppendFile(path, durable=sync != "os", pinned=True)
         self._quarantine = quarantine or keep_beside
         self._mutex = threading.Lock()
         self._seen = (0, -1)  # which file, and where our view of it ends; anything else: somebody else wrote
@@ -64,6 +64,11 @@ class StreamWriter:
         self._failure: str | None = None
         self._closed = False
         self._waits_for_sync = False
+        renewed_after_fork(self)
+
+    def renew_after_fork(self) -> None:
+        """Forget a lock that another thread of the parent held, and the parent's promise to sync soon."""
+        self._mutex, self._waits_for_sync = threading.Lock(), False
 
     def __repr__(self) -> str:
         return f"StreamWriter({self.path.name!r}, sync={self.sync!r}, next={self._next_n})"

@@ -56,6 +56,21 @@ class PostgresServer:
 
     def start(self) -> None:
         """Start the postmaster and wait until it answers."""
+        import psycopg
+
+        deadline = time.monotonic() + 60
+        self._launch()
+        while True:
+            try:
+                psycopg.connect(host=str(self.sockets), port=self.port, user="postgres", dbname="postgres").close()
+                return
+            except psycopg.OperationalError:
+                assert time.monotonic() < deadline, (self.folder / "log").read_text()[-2000:]
+                if self._process is not None and self._process.poll() is not None:
+                    self._launch()  # the children of one that was killed still held its memory
+                time.sleep(0.05)
+
+    def _launch(self) -> None:
         data = self.folder / "data"
         command = [str(self._made.bin_path / "postgres"), "-D", str(data), "-h", "*", "-p", str(self.port)]
         with open(self.folder / "log", "ab") as log:
@@ -63,17 +78,6 @@ class PostgresServer:
             self._process = subprocess.Popen(
                 [*command, "-k", str(self.sockets)], stdout=log, stderr=log, start_new_session=True, **options
             )
-        import psycopg
-
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                psycopg.connect(host=str(self.sockets), port=self.port, user="postgres", dbname="postgres").close()
-                return
-            except psycopg.OperationalError:
-                if time.monotonic() > deadline or self._process.poll() is not None:
-                    raise AssertionError((self.folder / "log").read_text()[-2000:]) from None
-                time.sleep(0.02)
 
     def kill(self) -> None:
         """kill -9 of the postmaster; its children notice and end by themselves."""

@@ -67,6 +67,11 @@ def test_a_store_in_use_is_healthy(store: SessionStore) -> None:
     assert (report.sessions, report.lines >= 21) == (1, True)
 
 
+def test_a_store_sends_for_its_doctor(store: SessionStore) -> None:
+    session_id = crashed(store)
+    assert [finding.session_id for finding in store.doctor(deep=False).findings] == [session_id]
+
+
 def test_a_folder_that_is_no_store_yet_is_healthy_and_stays_untouched(tmp_path: Path) -> None:
     assert examine(tmp_path / "nothing").healthy
     assert list(tmp_path.iterdir()) == []

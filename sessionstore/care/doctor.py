@@ -8,15 +8,16 @@ Not here: the single checks (ground, folders, listing, leftovers), the repairs (
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 from sessionstore.care import folders, ground, leftovers, listing
 from sessionstore.care.findings import Finding, Report, worst_first
 from sessionstore.care.patient import Patient
 from sessionstore.errors import Unreadable
-from sessionstore.index import open_index
+from sessionstore.index import choose_url, open_index
 from sessionstore.root import StoreRoot, resolve
 
 #: Told (done, of) while sessions are being read.
@@ -28,18 +29,21 @@ def examine(
     index: str | None = None,
     deep: bool = True,
     progress: Progress | None = None,
+    only: Collection[str] | None = None,
 ) -> Report:
     """Return all that is wrong with a store, the worst first; nothing is written, whatever is found.
 
     Args:
         folder, index: as :func:`sessionstore.open`.
         deep: read every document and stream; else only what the index has not seen yet, and open runs.
+        only: the folders of these session ids, and nothing else of the store.
 
     Raises: StoreUnusable: the folder itself cannot be listed.
     """
     begin = time.perf_counter()
     patient = admit(folder, index, deep)
-    found = list(_checks(patient, progress or (lambda done, total: None)))
+    told = progress or (lambda done, total: None)
+    found = list(_checks(patient, told) if only is None else _folders(patient, only, told))
     if patient.index is not None:
         patient.index.close()
     patient.report.findings = worst_first(found)
@@ -55,7 +59,7 @@ def admit(folder: str | Path | None, index: str | None, deep: bool) -> Patient:
         settings = root.settings() or {}
     except Unreadable:
         return patient  # told by ground.check_format
-    patient.index = open_index(index or settings.get("index"), root.path)
+    patient.index = open_index(choose_url(index, os.environ, settings), root.path, root.quarantine)
     return patient
 
 
@@ -67,11 +71,15 @@ def _checks(patient: Patient, progress: Progress) -> Iterator[Finding]:
     if any(True for each in ground.check_format(patient) if each.code == "format-newer"):
         return  # nothing below can be understood
     patient.look()
-    for number, session_id in enumerate(sorted(patient.on_disk), 1):
-        yield from folders.check_folder(patient, session_id)
-        progress(number, len(patient.on_disk))
-    patient.report.sessions = len(patient.on_disk)
+    yield from _folders(patient, patient.on_disk, progress)
     yield from listing.check_index(patient)
     yield from listing.check_uuids(patient)
     yield from ground.check_clock(patient)
     yield from leftovers.check_leftovers(patient)
+
+
+def _folders(patient: Patient, session_ids: Collection[str], progress: Progress) -> Iterator[Finding]:
+    for number, session_id in enumerate(sorted(session_ids), 1):
+        yield from folders.check_folder(patient, session_id)
+        progress(number, len(session_ids))
+    patient.report.sessions = len(session_ids)

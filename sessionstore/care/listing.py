@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from sessionstore import trash
 from sessionstore.care.findings import Finding
 from sessionstore.care.patient import Patient
-from sessionstore.errors import IndexUnavailable, SessionStoreError
+from sessionstore.errors import Corrupt, SessionStoreError
 from sessionstore.root import StoreRoot
 
 _SHOWN = 5
@@ -23,7 +23,7 @@ def check_index(patient: Patient) -> Iterator[Finding]:
         return
     url = patient.index.url
     if patient.index_error is not None:
-        away = isinstance(patient.index_error, IndexUnavailable)
+        away = not isinstance(patient.index_error, Corrupt)
         yield Finding("index-away" if away else "index-damaged", url, str(patient.index_error))
         return
     behind = {name for name in patient.stamps.keys() & patient.on_disk if not _mirrored(patient, name)}
@@ -31,7 +31,8 @@ def check_index(patient: Patient) -> Iterator[Finding]:
     lost = patient.stamps.keys() - patient.on_disk
     explained = trashed | {name for name in lost if _is_elsewhere(patient, name)}
     yield from _several("index-behind", url, "differ from their folders", behind | (lost & explained))
-    yield from _several("row-absent", url, "are not in the index yet", patient.on_disk - patient.stamps.keys())
+    absent = {name for name in patient.on_disk - patient.stamps.keys() if patient.is_session(name)}
+    yield from _several("row-absent", url, "are not in the index yet", absent)
     for session_id in sorted(lost - explained):
         row = patient.rows.get(session_id)
         known = f" (last seen {row.updated_at}, {row.points or 0:,} points)" if row else ""

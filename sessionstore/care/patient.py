@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sessionstore import names
 from sessionstore.care.findings import Report
-from sessionstore.errors import Corrupt, IndexUnavailable, SessionStoreError
+from sessionstore.errors import NotApplied, SessionStoreError, Unreadable
 from sessionstore.index import RowStamp, SessionIndex
 from sessionstore.records import SessionRow
 from sessionstore.root import DOCUMENT, StoreRoot
@@ -47,8 +48,9 @@ class Patient:
             return
         try:
             self.stamps = self.index.stamps()
-            self.rows = {row.session_id: row for row in self.index.find()}
-        except (Corrupt, IndexUnavailable) as error:
+            # An engine that several stores share knows the sessions of other hosts too.
+            self.rows = {row.session_id: row for row in self.index.find() if row.host is None}
+        except (NotApplied, Unreadable) as error:
             self.index_error = error
 
     def place(self, path: Path | str) -> str:
@@ -69,6 +71,10 @@ class Patient:
         except OSError:
             return None
         return row if (row.size, row.mtime_ns) == (status.st_size, status.st_mtime_ns) and row.rev else None
+
+    def is_session(self, name: str) -> bool:
+        """Whether a listing takes a folder for a session: it has a record, or its name begins like an id."""
+        return names.stamp_of(name) is not None or os.path.lexists(self.root.folder(name) / DOCUMENT)
 
     def take_in(self, session_id: str, uuid: str, updated_at: str) -> None:
         """Remember what is compared over all sessions."""

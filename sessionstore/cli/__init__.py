@@ -30,8 +30,14 @@ COMMANDS = {
     "trash": ("trash:trash", "List or empty the trash."),
     "rebuild": ("trash:rebuild", "Make the index anew from the folders."),
     "doctor": ("care:doctor", "Check the store: what is wrong, why it matters, what mends it."),
+    "verify": ("care:verify", "Read sessions whole; --as-if-moved: also elsewhere, as on another machine."),
+    "history": ("care:history", "Show what was changed by hand."),
+    "undo": ("care:undo", "Take a change back."),
+    "import-legacy": ("legacy:import_command", "Read folders of the old system into sessions."),
+    "export-legacy": ("legacy:export_command", "Write sessions in the layout of the old system."),
     "serve": ("serve:serve", "Serve the HTTP API, the web page and the live simulation."),
     "export": ("export:export", "Write sessions as one offline HTML page, or as a zip."),
+    "bench": ("bench:bench", "Measure engines, the limit and peers, in one run."),
     "completion": ("completion:completion", "Print the shell completion for bash, zsh or fish."),
 }
 

@@ -57,9 +57,9 @@ _CELLS: dict[str, Any] = {
 
 
 def _note(row: SessionRow) -> str:
-    if row.problem:
-        return row.problem
-    return row.end_reason if row.end_reason and row.end_reason != row.status else ""
+    place = f"on {row.host}" + ("" if row.openable else ", not here") if row.host is not None else ""
+    ended = row.end_reason if row.end_reason and row.end_reason != row.status else ""
+    return "; ".join(part for part in (place, row.problem or ended) if part)
 
 
 @click.command("list")
@@ -87,13 +87,17 @@ def list_command(
     FILTERS are clauses such as status=failed, 'metadata.num_drones>5', name~butterfly, joined by and, or, not; a lone
     word is looked for in names, ids, tags and metadata.
     """
+    from sessionstore.boxes.session_db_box import row_as_dict
+
     with open_store(folder, index) as store:
         rows = store.find(" ".join(filters), sort, verify=not no_verify)
-        root = store.root
+        root, notice = store.root, store.notice
+    if notice is not None:  # the engine is away: the answer is right, and slower
+        click.echo(text.shown(notice), err=True)
     most = limit if limit is not None else (0 if as_json else _DEFAULT_LIMIT)
     page = rows[offset : offset + most if most else None]
     if as_json:
-        _print_json([{**row.to_dict(), "session_dir_path": str(root.folder(row.session_id))} for row in page])
+        _print_json([row_as_dict(store, row) for row in page])
         return
     if not rows:
         found = "no session fits" if filters else f"no sessions yet in {root.path}; record one: sessionstore run"
@@ -147,7 +151,7 @@ def _blocks(session: Session) -> list[str]:
         ("ended", record.ended_at),
         ("simulated", f"{text.duration(record.duration_sim_s)}{planned}"),
         ("wall time", None if record.duration_wall_s is None else text.duration(record.duration_wall_s)),
-        ("buildings", f"{record.num_buildings} and {record.num_invisible_buildings} hidden"),
+        ("buildings", f"{_known(record.num_buildings)} and {_known(record.num_invisible_buildings)} hidden"),
         ("metadata", json.dumps(record.metadata, ensure_ascii=False) if record.metadata else None),
         ("uuid", record.uuid),
         ("replay", "available" if session.replay_available else "not available: no drone has two motion points"),
@@ -156,6 +160,10 @@ def _blocks(session: Session) -> list[str]:
     lines = [click.style(text.shown(session.session_id), bold=True)]
     lines += [f"  {name:<11}{value if name == 'status' else text.shown(value)}" for name, value in facts if value]
     return ["\n".join(lines), *_drone_table(record), *_phase_table(session), *_stream_table(session)]
+
+
+def _known(number: int | None) -> str:
+    return "unknown" if number is None else str(number)
 
 
 def _drone_table(record: SessionRecord) -> list[str]:
@@ -286,8 +294,10 @@ def set_command(
         record["metadata"] = {key: value for key, value in {**record["metadata"], **pairs}.items() if key not in unset}
 
     with open_store(folder, index) as store:
+        from sessionstore.care.history import History
+
         found = store.get(session)
-        record = found.update(change, if_rev=if_rev)
+        record = History(store).edit(found.session_id, change, if_rev=if_rev)  # so that `undo` can take it back
         if as_json:
             _print_json(record.to_dict())
         else:

@@ -1,12 +1,8 @@
 """The journal index: ``index.jsonl``, one line a change, one line a session once compacted.
 
-    {"table":"sessions","id":4611686018427387904,"doc":{...},"c":"crc"}       "doc":null removes
-
-A write costs the line it writes, whatever the file holds; a reader reads on from where it stopped, so that what other
-processes wrote is seen at once. Lines carry a CRC-32; a torn end is cut by the next writer, damage elsewhere is Corrupt
-(the store then rebuilds the index from the folders). Compaction writes a new file beside and renames it.
-The id of a session's line is a hash of the session id, so that writing needs no reading and a rebuilt file is the same.
-Not here: TinyDB's face of the same file (index.tables).
+A damaged file is made anew from the folders by the store; the damaged bytes are kept in quarantine. The id of a
+session's line is a hash of the session id, so that writing needs no reading and a rebuilt file is the same.
+Not here: the file and its lines (index.journalfile), TinyDB's face of the same file (index.tables).
 """
 
 from __future__ import annotations
@@ -15,252 +11,24 @@ import contextlib
 import hashlib
 import os
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
-from zlib import crc32
 
 import msgspec
 
-from sessionstore import files
-from sessionstore.appending import AppendFile
+from sessionstore.appending import renewed_after_fork
 from sessionstore.errors import Corrupt, IndexUnavailable, NotApplied, OutcomeUnknown, SessionGone
 from sessionstore.index import RowStamp
+from sessionstore.index.journalfile import NO_DOCUMENT, SESSIONS, Change, Journal
 from sessionstore.query import Filter, matcher
 from sessionstore.records import SessionRow, as_interrupted
-from sessionstore.streams import Quarantine, keep_beside
+from sessionstore.streams import Quarantine
 
-SESSIONS = "sessions"
 #: Compaction is worth it when this many lines are superseded, and more than there are rows.
 _GARBAGE_LINES = 1000
-_NO_DOCUMENT = b"null"
-#: Ids below 1 speak of the table itself: 0 says that it exists, -1 that it was dropped.
-TABLE_EXISTS, TABLE_DROPPED = 0, -1
-
-
-class _Entry(msgspec.Struct, gc=False):
-    table: str
-    id: int
-    doc: msgspec.Raw
-    c: str
-
-
-_decode_entry = msgspec.json.Decoder(_Entry).decode
 _decode_row = msgspec.json.Decoder(SessionRow).decode
 _encode = msgspec.json.Encoder().encode
-
-Tables = dict[str, dict[int, bytes]]
-Change = tuple[str, int, bytes]
-
-
-def _line(table: str, doc_id: int, document: bytes) -> bytes:
-    head = b'{"table":%s,"id":%d,"doc":%s' % (_encode(table), doc_id, document)
-    return b'%s,"c":"%08x"}\n' % (head, crc32(head))
-
-
-class Journal:
-    """The file: tables of numbered raw JSON documents, and the changes that made them.
-
-    Safe for threads and processes. ``tables`` is what :meth:`refresh` saw last.
-
-    Args:
-        sync: whether a write waits for the disk (an index that can be rebuilt need not).
-    """
-
-    def __init__(self, path: Path, sync: bool, quarantine: Quarantine | None = None) -> None:
-        self.path = path
-        self.tables: Tables = {}
-        self.last_ids: dict[str, int] = {}
-        self.lines = 0
-        self._file = AppendFile(path, durable=sync)
-        self._sync = sync
-        self._quarantine = quarantine or keep_beside
-        self._mutex = threading.RLock()
-        self._depth = 0
-        self._size = 0  # of the locked file
-        self._kept = -1  # holds the file that was read last
-        self._read_to: tuple[tuple[int, int], int] = ((0, 0), 0)  # which file, and up to which byte
-
-    def __repr__(self) -> str:
-        return f"Journal({str(self.path)!r})"
-
-    # ------------------------------------------------------------ reading
-
-    def refresh(self) -> bool:
-        """Read on to the last whole line; return whether anything had changed.
-
-        Raises: Corrupt: with the offset of the line; UnsafeFile, StoreUnusable.
-        """
-        with self._mutex:
-            found = files.status(self.path)
-            if found is None:
-                changed = self._read_to != ((0, 0), 0)
-                self._start_over((0, 0))
-                return changed
-            identity, offset = self._read_to
-            if identity == (found.st_dev, found.st_ino) and offset == found.st_size:
-                return False
-            return self._read_on()
-
-    def _start_over(self, identity: tuple[int, int]) -> None:
-        self.tables, self.last_ids, self.lines = {}, {}, 0
-        self._read_to = (identity, 0)
-
-    def _read_on(self) -> bool:
-        try:
-            with files.opened(self.path) as descriptor:
-                found = os.fstat(descriptor)
-                identity, offset = (found.st_dev, found.st_ino), self._read_to[1]
-                anew = identity != self._read_to[0] or found.st_size < offset
-                if anew:
-                    self._keep_open(descriptor)
-                    self._start_over(identity)
-                    offset = 0
-                os.lseek(descriptor, offset, os.SEEK_SET)
-                data = b"".join(iter(lambda: os.read(descriptor, max(1 << 16, found.st_size - offset)), b""))
-        except (FileNotFoundError, NotADirectoryError):
-            self._start_over((0, 0))
-            return True
-        whole = data.rfind(b"\n") + 1
-        self._take_in(data[:whole], offset)
-        self._read_to = (identity, offset + whole)
-        return anew or bool(whole)
-
-    def _keep_open(self, descriptor: int) -> None:
-        """Keep the file that was read from being forgotten by the system: else one of two compactions later could have
-        its number (and its size), and be taken for it."""
-        self._let_go()
-        if os.name != "nt":  # numbers of NTFS are not used again, and an open file cannot be replaced there
-            self._kept = os.dup(descriptor)
-
-    def _let_go(self) -> None:
-        if self._kept >= 0:
-            os.close(self._kept)
-            self._kept = -1
-
-    def _take_in(self, data: bytes, offset: int) -> None:
-        tables, last_ids = self.tables, self.last_ids
-        for raw in data.splitlines():
-            try:
-                entry = _decode_entry(raw)
-            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-                raise Corrupt(f"does not parse: {error}", self.path, offset) from error
-            if raw[-16:-10] != b',"c":"' or b"%08x" % crc32(raw[:-16]) != raw[-10:-2]:
-                raise Corrupt("its checksum does not match", self.path, offset)
-            offset += len(raw) + 1
-            self.lines += 1
-            table = tables.get(entry.table)
-            if table is None:
-                table = tables[entry.table] = {}
-            if entry.id < 1:
-                if entry.id == TABLE_DROPPED:
-                    del tables[entry.table]
-                    last_ids.pop(entry.table, None)
-                continue
-            document = bytes(entry.doc)
-            if document == _NO_DOCUMENT:
-                table.pop(entry.id, None)
-            else:
-                table[entry.id] = document
-                if entry.id > last_ids.get(entry.table, 0):
-                    last_ids[entry.table] = entry.id
-
-    # ------------------------------------------------------------ writing
-
-    @contextlib.contextmanager
-    def exclusive(self) -> Iterator[None]:
-        """Keep every other writer out, threads and processes; may be nested. Raises: LockTimeout, StoreUnusable."""
-        with self._mutex:
-            if self._depth:
-                self._depth += 1
-                try:
-                    yield
-                finally:
-                    self._depth -= 1
-                return
-            files.make_dirs(self.path.parent)
-            size = self._file.lock()
-            try:
-                with files.refusals(self.path):
-                    self._size = self._cut_torn_end(size)
-                self._depth = 1
-                yield
-            finally:
-                self._depth = 0
-                self._file.unlock()
-
-    def append(self, changes: Iterable[Change], durable: bool = False) -> None:
-        """Write changes as (table, id, raw document or ``null``), all with one write.
-
-        Args:
-            durable: wait for the disk, even in a journal that does not.
-
-        Raises: LockTimeout, StoreUnusable: nothing was written; OutcomeUnknown: on a failed fsync.
-        """
-        data = b"".join(_line(*change) for change in changes)
-        if not data:
-            return
-        with self.exclusive():
-            self._size = self._file.write(data, self._size)
-            if self._sync or durable:
-                self._file.sync()
-
-    def _cut_torn_end(self, size: int) -> int:
-        """Cut what a killed writer left behind the last newline; return the size of the locked file."""
-        window = 1
-        while size:
-            window = min(size, window)
-            os.lseek(self._file.descriptor, size - window, os.SEEK_SET)
-            tail = os.read(self._file.descriptor, window)
-            newline = tail.rfind(b"\n")
-            if newline < 0 and window < size:
-                window *= 4096
-                continue
-            torn = tail[newline + 1 :]
-            if torn:
-                self._quarantine(self.path, size - len(torn), torn)
-                files.truncate(self._file.descriptor, size - len(torn), self.path)
-            return size - len(torn)
-        return 0
-
-    def garbage(self) -> int:
-        """Return how many lines are superseded."""
-        return self.lines - sum(map(len, self.tables.values()))
-
-    def compact(self) -> None:
-        """Write the file anew, one line a document, in order of ids within the table; nobody notices.
-
-        Raises: Corrupt, LockTimeout, StoreUnusable, OutcomeUnknown: the old file is still there.
-        """
-        with self.exclusive():
-            self.refresh()
-            self.rewrite(self.tables)
-
-    def rewrite(self, tables: Mapping[str, Mapping[int, bytes]]) -> None:
-        """Replace the file by exactly these documents, in the order given. Raises: as :meth:`compact`."""
-        lines = []
-        for name, documents in tables.items():
-            if name != SESSIONS:
-                lines.append(_line(name, TABLE_EXISTS, _NO_DOCUMENT))
-            lines += [_line(name, doc_id, document) for doc_id, document in documents.items()]
-        with self.exclusive():
-            files.put(self.path, b"".join(lines))  # who waits for the lock sees that the path has another file now
-
-    def keep_aside(self) -> None:
-        """Keep the bytes of a damaged file in quarantine, before it is written anew; the tables are empty then."""
-        with self._mutex:
-            self._quarantine(self.path, 0, files.read(self.path)[0])
-            self._start_over((0, 0))
-
-    def close(self) -> None:
-        """Let go of the file."""
-        with self._mutex:
-            self._file.close()
-            self._let_go()
-            self._read_to = ((0, 0), 0)
-
-    def __del__(self) -> None:
-        self._let_go()
 
 
 def doc_id_of(session_id: str) -> int:
@@ -276,6 +44,7 @@ class JournalIndex:
         self._rows: dict[int, tuple[bytes, SessionRow]] = {}
         self._sorted: list[SessionRow] = []
         self._mutex = threading.RLock()
+        renewed_after_fork(self)
 
     def __repr__(self) -> str:
         return f"JournalIndex({str(self._journal.path)!r})"
@@ -291,7 +60,7 @@ class JournalIndex:
 
     def remove(self, session_ids: Iterable[str]) -> None:
         """Append one line an id, durably: a row that came back would outlive the folder and the trash."""
-        self._append(((SESSIONS, doc_id_of(session_id), _NO_DOCUMENT) for session_id in session_ids), durable=True)
+        self._append(((SESSIONS, doc_id_of(session_id), NO_DOCUMENT) for session_id in session_ids), durable=True)
 
     def _append(self, changes: Iterable[Change], durable: bool = False) -> None:
         try:
@@ -342,13 +111,17 @@ class JournalIndex:
             "superseded": self._journal.garbage(),
         }
 
+    def renew_after_fork(self) -> None:
+        """Forget a lock that another thread of the parent held."""
+        self._mutex = threading.RLock()
+
     def version(self) -> object:
-        """Return which file this is and how long: it only grows."""
+        """Return which file this is, how long and how old: a file that was written anew can get an old number."""
         try:
             status = os.stat(self._journal.path, follow_symlinks=False)
         except OSError:
             return None
-        return status.st_dev, status.st_ino, status.st_size
+        return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
     def compact(self) -> None:
         """Drop what is superseded, ordered by creation as after a rebuild. Raises: as :meth:`put`."""

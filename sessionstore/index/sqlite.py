@@ -28,8 +28,8 @@ from sessionstore.index import RowStamp
 from sessionstore.index.breaker import Breaker
 from sessionstore.index.copies import Place
 from sessionstore.index.narrowing import Condition
-from sessionstore.index.sqlite_tables import SqliteNarrowing, ensure
-from sessionstore.index.sqlrows import Found, SqlIndex, decoded, encoded, newest, revision
+from sessionstore.index.sqlite_tables import SqliteNarrowing, analyse, ensure
+from sessionstore.index.sqlrows import Found, SqlIndex, encoded, newest, revision
 from sessionstore.index.url import IndexUrl
 from sessionstore.records import SessionRow
 
@@ -37,7 +37,8 @@ _PUT = """
 INSERT INTO sessions (store, session_id, uuid, rev, size, mtime_ns, active, plain, row) VALUES (?,?,?,?,?,?,?,?,?)
 ON CONFLICT (store, session_id) DO UPDATE SET uuid=excluded.uuid, rev=excluded.rev, size=excluded.size,
   mtime_ns=excluded.mtime_ns, active=excluded.active, plain=excluded.plain, row=excluded.row"""
-_UNLESS_OLDER = " WHERE excluded.rev >= sessions.rev OR excluded.uuid <> sessions.uuid"
+#: A writer's report: an older revision of the same session does not replace a newer one.
+UPSERT = _PUT + " WHERE excluded.rev >= sessions.rev OR excluded.uuid <> sessions.uuid"
 _CHUNK = 1000
 Result = TypeVar("Result")
 
@@ -72,6 +73,8 @@ class SqliteIndex(SqlIndex):
         ordered = iter(newest(rows, exact))
         while chunk := list(islice(ordered, _CHUNK)):
             self._write(partial(self._insert, rows=chunk, exact=exact))
+            if len(chunk) == _CHUNK:
+                self._run(analyse)
 
     def remove(self, session_ids: Iterable[str]) -> None:
         """Remove rows in one transaction."""
@@ -93,10 +96,11 @@ class SqliteIndex(SqlIndex):
         except Corrupt:
             self._set_aside()
             self._write(swap)
+        self._run(analyse)
 
     @staticmethod
     def _insert(connection: sqlite3.Connection, store: int, rows: list[SessionRow], exact: bool) -> None:
-        connection.executemany(_PUT + ("" if exact else _UNLESS_OLDER), [_columns(store, row) for row in rows])
+        connection.executemany(_PUT if exact else UPSERT, [columns_of(store, row) for row in rows])
 
     def _write(self, work: Callable[[sqlite3.Connection, int], object]) -> None:
         def transaction(connection: sqlite3.Connection) -> None:
@@ -132,10 +136,7 @@ class SqliteIndex(SqlIndex):
 
     def active(self) -> list[SessionRow]:
         """Return this store's rows that say they run."""
-        try:
-            return decoded(row for (row,) in self._own("SELECT row FROM sessions WHERE store = ? AND active"))
-        except msgspec.MsgspecError as error:
-            raise Corrupt(f"a row does not parse: {error}", self.path) from error
+        return self._decoded(row for (row,) in self._own("SELECT row FROM sessions WHERE store = ? AND active"))
 
     def _own(self, text: str) -> list[Any]:
         return self._read(
@@ -167,8 +168,8 @@ class SqliteIndex(SqlIndex):
         return self._found(text, [msgspec.json.encode(uuids).decode()])
 
     def _found(self, text: str, parameters: list[Any]) -> list[Found]:
-        rows: list[Any] = self._read(lambda connection: connection.execute(text, parameters).fetchall(), [])
-        return [(store, session_id.decode(), row) for store, session_id, row in rows]
+        found: list[Found] = self._read(lambda connection: connection.execute(text, parameters).fetchall(), [])
+        return found
 
     def health(self) -> dict[str, Any]:
         """Return engine, url, rows, stores and the bytes of the file."""
@@ -282,7 +283,8 @@ class _Connection(sqlite3.Connection):
     identity: tuple[int, int] | None = None
 
 
-def _columns(store: int, row: SessionRow) -> tuple[Any, ...]:
+def columns_of(store: int, row: SessionRow) -> tuple[Any, ...]:
+    """Return a row as the columns of the table."""
     text = encoded(row)
     return (
         store, row.session_id, row.uuid, revision(row), row.size, row.mtime_ns, row.owner is not None, text.isascii(),

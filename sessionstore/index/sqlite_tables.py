@@ -24,12 +24,22 @@ _FIELDS = (
 _TABLES = """
 CREATE TABLE stores (id INTEGER PRIMARY KEY, host TEXT NOT NULL, path TEXT NOT NULL, UNIQUE (host, path));
 CREATE TABLE sessions (
-  store INTEGER NOT NULL REFERENCES stores, session_id TEXT NOT NULL, uuid TEXT NOT NULL, rev INTEGER NOT NULL,
+  id INTEGER PRIMARY KEY, store INTEGER NOT NULL REFERENCES stores, session_id TEXT NOT NULL, uuid TEXT NOT NULL,
+  rev INTEGER NOT NULL,
   size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, active INTEGER NOT NULL, plain INTEGER NOT NULL, row TEXT NOT NULL,
   UNIQUE (store, session_id));
 CREATE INDEX sessions_uuid ON sessions (uuid);
 CREATE INDEX sessions_active ON sessions (store) WHERE active;
 CREATE INDEX sessions_odd ON sessions (store) WHERE NOT plain;
+CREATE TABLE tags (tag TEXT NOT NULL, session INTEGER NOT NULL, PRIMARY KEY (tag, session)) WITHOUT ROWID;
+CREATE INDEX tags_session ON tags (session);
+CREATE TRIGGER tags_added AFTER INSERT ON sessions WHEN json_extract(new.row, '$.tags') IS NOT NULL BEGIN
+  INSERT OR IGNORE INTO tags SELECT value, new.id FROM json_each(new.row, '$.tags'); END;
+CREATE TRIGGER tags_changed AFTER UPDATE OF row ON sessions
+  WHEN json_extract(new.row, '$.tags') IS NOT json_extract(old.row, '$.tags') BEGIN
+  DELETE FROM tags WHERE session = new.id;
+  INSERT OR IGNORE INTO tags SELECT value, new.id FROM json_each(new.row, '$.tags'); END;
+CREATE TRIGGER tags_removed AFTER DELETE ON sessions BEGIN DELETE FROM tags WHERE session = old.id; END;
 """
 
 
@@ -46,8 +56,8 @@ def ensure(connection: sqlite3.Connection, path: Path, keys: tuple[Keys, ...]) -
     connection.execute("BEGIN IMMEDIATE")
     try:
         if _version_of(connection, path) == 0:
-            for statement in _TABLES.split(";"):
-                connection.execute(statement)
+            for statement in _TABLES.split(";\nCREATE "):
+                connection.execute(statement if statement.lstrip().startswith("CREATE") else f"CREATE {statement}")
             for field in _FIELDS:
                 _index_on(connection, (field,))
             connection.execute(f"PRAGMA application_id = {_APPLICATION}")
@@ -59,6 +69,12 @@ def ensure(connection: sqlite3.Connection, path: Path, keys: tuple[Keys, ...]) -
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
+
+
+def analyse(connection: sqlite3.Connection) -> None:
+    """Let SQLite count what its indexes hold: without, it takes the status for as selective as a key."""
+    connection.execute("PRAGMA analysis_limit = 4000")
+    connection.execute("ANALYZE")
 
 
 def _version_of(connection: sqlite3.Connection, path: Path) -> int:
@@ -106,12 +122,16 @@ class SqliteNarrowing(Narrowing):
 
     def text(self, path: Keys, low: str | None, high: str | None) -> Condition | None:
         """Text lies from the empty one on."""
+        if path == ("tags",):
+            return _tagged(low, high)
         value = _value(path)
         tests = [f"{value} >= ?"] + ([f"{value} <= ?"] if high is not None else [])
         return self._or_list(path, " AND ".join(tests), [low or "", *([high] if high is not None else [])])
 
     def equal(self, path: Keys, value: str | int | float | bool) -> Condition | None:
-        """One value, or the text of a list."""
+        """One value, or the text of a list; a tag has a table of its own."""
+        if path == ("tags",) and isinstance(value, str):
+            return _tagged(value, value)
         if isinstance(value, float) and not value.is_integer():
             slack = Decimal(abs(value)) * Decimal("1e-12") + Decimal("1e-300")
             return self.number(path, Decimal(value) - slack, Decimal(value) + slack)
@@ -121,7 +141,8 @@ class SqliteNarrowing(Narrowing):
         if path[0] not in ("tags", "metadata"):
             return test, parameters
         value = _value(path)  # "\" follows "[" : the text of a list lies between the two
-        return f"({test}) OR ({value} >= '[' AND {value} < '\\')", parameters
+        # Without a word on it, the planner expects so many lists that it prefers another index.
+        return f"({test}) OR ({value} >= '[' AND likelihood({value} < '\\', 0.0001))", parameters
 
     def empty(self, path: Keys) -> Condition | None:
         """SQL's NULL is both."""
@@ -134,3 +155,9 @@ class SqliteNarrowing(Narrowing):
     def holds(self, path: Keys | None, word: str) -> Condition | None:
         """lower() folds ASCII; rows with other letters are all looked at."""
         return f"NOT plain OR instr(lower({_value(path) if path else 'row'}), ?)", [word]
+
+
+def _tagged(low: str | None, high: str | None) -> Condition:
+    tests = (["tag >= ?"] if low is not None else []) + (["tag <= ?"] if high is not None else [])
+    bounds = [bound for bound in (low, high) if bound is not None]
+    return f"id IN (SELECT session FROM tags WHERE {' AND '.join(tests)})", bounds

@@ -24,8 +24,8 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(SessionRow).decode
 _LARGEST = 2**63 - 1
 
-#: (store, session_id, row as stored)
-Found = tuple[int, str, bytes | str]
+#: (store, session_id as the driver gives it, row as stored)
+Found = tuple[int, bytes | str, bytes | str]
 
 
 def encoded(row: SessionRow) -> bytes:
@@ -72,15 +72,7 @@ class SqlIndex(ABC):
         """Return the rows that fit, oldest first, those of other hosts with where they are."""
         why = interrupted or {}
         condition = self._narrowing.of(tree)
-        found = {(store, session_id): row for store, session_id, row in self._where(condition, why.keys())}
-        places = self._places()
-        rows = self._decoded(found)
-        if condition is not None and len(places) > 1:  # the copy that is shown decides, not the one that was found
-            uuids = sorted({row.uuid for row in rows.values() if row.uuid})
-            found.update(((store, session_id), row) for store, session_id, row in self._of_uuids(uuids))
-            rows = self._decoded(found)
-        here = next((number for number, place in places.items() if place == self._place), None)
-        shown = merge(((store, row) for (store, _), row in rows.items() if store in places), places, here)
+        shown = self._merged(self._where(condition, why.keys()), condition is None)
         if why:
             shown = [
                 as_interrupted(row, why[row.session_id]) if row.host is None and row.session_id in why else row
@@ -92,20 +84,29 @@ class SqlIndex(ABC):
         shown.sort(key=_order)
         return shown
 
-    def _decoded(self, found: Mapping[tuple[int, str], bytes | str]) -> dict[tuple[int, str], SessionRow]:
+    def _merged(self, found: list[Found], is_all: bool) -> list[SessionRow]:
+        """Return found rows as sessions: once each, and with the copies that other stores have."""
+        places = self._places()
+        here = next((number for number, place in places.items() if place == self._place), None)
+        if is_all and here is not None and len(places) == 1:
+            return self._decoded(row for _, _, row in found)
+        unique = {(store, session_id): row for store, session_id, row in found if store in places}
+        if not is_all and len(places) > 1:  # the copy that is shown decides, not the one that was found
+            uuids = {row.uuid for row in self._decoded(unique.values()) if row.uuid}
+            also = self._of_uuids(sorted(uuids))
+            unique.update(((store, session_id), row) for store, session_id, row in also if store in places)
+        stores = [store for store, _ in unique]
+        return merge(zip(stores, self._decoded(unique.values()), strict=True), places, here)
+
+    def _decoded(self, rows: Iterable[bytes | str]) -> list[SessionRow]:
         try:
-            return {key: _decode(row) for key, row in found.items()}
+            return [_decode(row) for row in rows]
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise Corrupt(f"a row does not parse: {error}", self._shown_place()) from error
 
     @abstractmethod
     def _shown_place(self) -> str:
         """Return where the rows are, for messages."""
-
-
-def decoded(rows: Iterable[bytes | str]) -> list[SessionRow]:
-    """Return stored rows as rows. Raises: msgspec.MsgspecError."""
-    return [_decode(row) for row in rows]
 
 
 def _order(row: SessionRow) -> tuple[str, str, str, str]:

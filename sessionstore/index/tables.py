@@ -18,7 +18,7 @@ from tinydb.storages import Storage
 
 from sessionstore import jsontext
 from sessionstore.documents import Database, SharedTable
-from sessionstore.index.journal import TABLE_DROPPED, TABLE_EXISTS, Change, Journal
+from sessionstore.index.journalfile import TABLE_DROPPED, TABLE_EXISTS, Change, Journal
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
@@ -131,7 +131,7 @@ class JournalStorage(Storage):
         self.journal.refresh()
         live = sum(map(len, self.journal.tables.values()))
         if self.journal.garbage() > _GARBAGE_LINES + live:
-            self.journal.compact()
+            self.journal.compact_soon()
 
     def close(self) -> None:
         """Let go of the file."""

@@ -14,6 +14,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from sessionstore.errors import InvalidQuery
@@ -113,6 +114,20 @@ def show_url(url: str) -> str:
     if not shown.netloc and url.startswith(f"{parts.scheme}://") and parts.scheme not in ("journal", "sqlite"):
         return f"{shown.scheme}://{shown.path}" + (f"?{shown.query}" if shown.query else "")
     return shown.geturl()
+
+
+def kept_url(url: str) -> str | None:
+    """Return a URL as format.json keeps it: without secrets, the path of a file absolute; None for the default.
+
+    A file at its default place is named without its path, so that the store can be moved.
+    """
+    found = parse_url(url)
+    if found.scheme not in ("journal", "sqlite"):
+        return show_url(url)
+    if not found.path:
+        return None if url == "journal:" else url
+    query = urlsplit(url).query
+    return f"{found.scheme}:{Path(found.path).expanduser().absolute()}" + (f"?{query}" if query else "")
 
 
 def _plain(text: str | None) -> str | None:

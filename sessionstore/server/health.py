@@ -20,7 +20,7 @@ from sessionstore.server.operations import Call, Operation, Reply, json_reply
 
 TAG = "server"
 #: Less than this is no place for another session.
-LEAST_FREE_BYTES = 1 << 20
+LEAST_FREE_BYTES = 1 << 16
 
 
 def health(call: Call) -> Reply:

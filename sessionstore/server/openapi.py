@@ -21,9 +21,14 @@ from sessionstore.server.errors import PROBLEM
 from sessionstore.server.operations import Call, Operation, Reply, content_etag, encode
 
 _PARAMETER = re.compile(r"{(\w+)}")
-_EVERYWHERE = (400, 401, 403, 405, 408, 413, 415)
+_EVERYWHERE = (400, 401, 403, 405, 408, 413, 414, 415, 431)
 _ABOUT = """Sessions of simulated fleets: find, watch live, replay, change; and control of the live simulation.
 Errors are problem+json (RFC 9457). Instants are UTC, sim_time is seconds since the start, places are metres."""
+#: What can be done with a session that was just made.
+_LINKS = {
+    name: {"operationId": name, "parameters": {"session_id": "$response.body#/session_id"}}
+    for name in ("get_session", "change_session", "delete_session", "restore_session", "replay", "export_session")
+}
 _PATH_HELP = {
     "session_id": "The id of a session; when reading also its uuid, its name, a unique beginning, or `latest`.",
     "name": "A name of letters, digits and the like.",
@@ -90,6 +95,8 @@ def _responses(operation: Operation) -> dict[str, Any]:
     found: dict[str, Any] = {
         str(operation.status): {"description": operation.summary, "content": {operation.content_type: content}}
     }
+    if operation.reply is schemas.CREATED_REPLY:
+        found[str(operation.status)]["links"] = _LINKS
     if operation.content_type == "text/event-stream":
         found["204"] = {"description": "All was read, and the session has ended: do not come back."}
     if operation.path.endswith("/streams/{name}"):

@@ -118,7 +118,8 @@ class SimulationProcess:
     def _send(self, message: Mapping[str, Any]) -> None:
         line = json.dumps(message).encode() + b"\n"
         assert self._process.stdin is not None
-        with self._mutex, contextlib.suppress(BrokenPipeError):  # the listener notices, and answers those who wait
+        # ValueError: closed. In either case the listener notices, and answers those who wait.
+        with self._mutex, contextlib.suppress(BrokenPipeError, ValueError):
             self._process.stdin.write(line)
             self._process.stdin.flush()
 
@@ -135,6 +136,10 @@ class SimulationProcess:
         for line in self._process.stdout:
             self._hear(json.loads(line))
         self._process.wait()
+        self._process.stdout.close()
+        with self._mutex, contextlib.suppress(BrokenPipeError):  # what was still buffered has no reader
+            if self._process.stdin is not None:
+                self._process.stdin.close()
         self._end("gone", f"its process ended with {self._process.returncode}")
 
     def _hear(self, message: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from marshmallow import RAISE, Schema, ValidationError, fields, validate
+from marshmallow import INCLUDE, RAISE, Schema, ValidationError, fields, validate
 
 from sessionstore import names
 from sessionstore.errors import InvalidName
@@ -186,14 +186,21 @@ class SessionChange(Strict):
 # ---------------------------------------------------------------- replies
 
 
-class StepReply(Schema):
+class Open(Schema):
+    """A reply may hold more than is described: what the user stored, and what later versions add."""
+
+    class Meta:
+        unknown = INCLUDE
+
+
+class StepReply(Open):
     """How one step of a creation ended."""
 
     status = fields.String(validate=validate.OneOf(("done", "pending", "failed")))
     reason = fields.String(allow_none=True)
 
 
-class CreatedReply(Schema):
+class CreatedReply(Open):
     """What a creation reports."""
 
     session_id = fields.String(required=True)
@@ -208,7 +215,7 @@ class CreatedReply(Schema):
     fallback_used = fields.Boolean()
 
 
-class RecordReply(Schema):
+class RecordReply(Open):
     """The record of a session, with what is answered at read time; further keys are the user's."""
 
     session_id = fields.String()
@@ -220,7 +227,7 @@ class RecordReply(Schema):
     session_dir_path = fields.String()
 
 
-class ListReply(Schema):
+class ListReply(Open):
     """One page of sessions."""
 
     sessions = fields.List(fields.Dict(), required=True)
@@ -229,7 +236,7 @@ class ListReply(Schema):
     next_cursor = fields.String(allow_none=True)
 
 
-class ReplayReply(Schema):
+class ReplayReply(Open):
     """A stretch of a session."""
 
     session_id = fields.String(required=True)
@@ -243,7 +250,7 @@ class ReplayReply(Schema):
     base_orientation = fields.List(fields.Float())
 
 
-class StreamReply(Schema):
+class StreamReply(Open):
     """A piece of a stream."""
 
     stream = fields.String(required=True)
@@ -253,13 +260,13 @@ class StreamReply(Schema):
     damaged = fields.List(fields.Dict(), required=True)
 
 
-class AnyReply(Schema):
+class AnyReply(Open):
     """An object."""
 
     success = fields.Boolean()
 
 
-class ProblemReply(Schema):
+class ProblemReply(Open):
     """What went wrong (RFC 9457)."""
 
     type = fields.String(required=True)

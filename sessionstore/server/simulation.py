@@ -280,10 +280,13 @@ def get_command(call: Call) -> Reply:
         for line in session.tape("commands").read(damaged="skip")
         if line.data.get("id") == int(text)
     ]
-    if run is not None and run.running:
-        status = run.ask("command_status", id=int(text))
-    elif history:
-        status = _final(history[-1])
+    running = run is not None and run.running
+    if history:  # only what stands in the session is told
+        last = history[-1]
+        status = {"status": last["status"], "reason": last.get("reason", "")} if running else _final(last)
+    elif run is not None and running:
+        run.ask("command_status", id=int(text))  # refuses a number that was never given
+        status = {"status": "queued", "reason": ""}
     else:
         raise ApiProblem(404, "no-command", f"the session {session.session_id} has no command {text}")
     return json_reply(

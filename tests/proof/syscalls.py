@@ -17,7 +17,8 @@ import subprocess
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -153,6 +154,26 @@ class Server:
             strace: its options; None runs without.
             attempts: how often an operation that was refused is tried again.
         """
+        with self.started(names, store, world, attempts) as (pid, go, report):
+            log = self._scratch / "strace.log"
+            tracer = None if strace is None else _attach(pid, log, strace)
+            os.write(go, b"g")
+            status = int(self._read())
+            if tracer is not None:
+                tracer.wait(_TIMEOUT_S)
+            said = drain(report)
+        calls = [] if strace is None else log.read_text(errors="replace").splitlines()
+        return Trial(said, os.WIFSIGNALED(status), calls)
+
+    def ended(self) -> int:
+        """Wait for the child, and return how it ended."""
+        return int(self._read())
+
+    @contextmanager
+    def started(
+        self, names: tuple[str, ...], store: Path, world: World, attempts: int = 1
+    ) -> Iterator[tuple[int, int, int]]:
+        """Fork a child that waits for a byte; give its number, the pipe for that byte, and the one that it tells to."""
         report = os.open(self._scratch / "report", os.O_RDWR | os.O_NONBLOCK)
         go = os.open(self._scratch / "go", os.O_RDWR)
         try:
@@ -167,22 +188,14 @@ class Server:
             assert self._process.stdin is not None
             self._process.stdin.write(json.dumps(request) + "\n")
             self._process.stdin.flush()
-            pid = int(self._read())
-            log = self._scratch / "strace.log"
-            tracer = None if strace is None else _attach(pid, log, strace)
-            os.write(go, b"g")
-            status = int(self._read())
-            if tracer is not None:
-                tracer.wait(_TIMEOUT_S)
-            said = _drain(report)
+            yield int(self._read()), go, report
         finally:
             os.close(report)
             os.close(go)
-        calls = [] if strace is None else log.read_text(errors="replace").splitlines()
-        return Trial(said, os.WIFSIGNALED(status), calls)
 
 
-def _drain(report: int) -> list[list[str]]:
+def drain(report: int) -> list[list[str]]:
+    """Return what a child has told so far."""
     data = b""
     while select.select([report], [], [], 0)[0]:
         data += os.read(report, 1 << 16)

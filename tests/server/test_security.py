@@ -185,7 +185,8 @@ def test_odd_queries_are_400(shared: Running, query: str) -> None:
 )  # fmt: skip
 def test_ids_that_lead_elsewhere_are_404(shared: Running, session_id: str) -> None:
     for method in ("GET", "DELETE"):
-        request = f"{method} /api/sessions/{session_id} HTTP/1.1\r\nHost: localhost:{shared.port}\r\nConnection: close\r\n\r\n"
+        head = f"Host: localhost:{shared.port}\r\nConnection: close\r\n\r\n"
+        request = f"{method} /api/sessions/{session_id} HTTP/1.1\r\n{head}"
         answer = shared.raw(request.encode())
         assert status(answer) in (404, 405), answer
         assert b"passwd" not in answer.replace(session_id.encode(), b"")

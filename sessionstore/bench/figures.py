@@ -1,0 +1,125 @@
+"""Figures: what was measured, round by round, and how it compares with the limit and with the target.
+
+Contestants run in turn, a slice of time each, in an order that turns from round to round; the first round warms up and
+is dropped. A ratio is the median of the ratios of the rounds, so that what slows the machine slows both sides.
+Not here: what is measured (workloads), how it is shown (report).
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+Operation = Callable[[], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A bound on the median, or on the ratio to the limit."""
+
+    what: Literal["median", "ratio"]
+    sign: Literal[">=", "<="]
+    bound: float
+
+    def met(self, value: float) -> bool:
+        """Whether a value keeps the bound."""
+        return value >= self.bound if self.sign == ">=" else value <= self.bound
+
+
+@dataclass(slots=True)
+class Figure:
+    """One system in one case: a value a round, in ``unit``; ``against`` names the system that is the limit here."""
+
+    workload: str
+    case: str
+    system: str
+    unit: str
+    values: list[float]
+    size: int | None = None
+    against: str | None = None
+    target: Target | None = None
+    lost: int | None = None
+    errors: int | None = None
+
+    @property
+    def median(self) -> float:
+        """The middle of the rounds."""
+        return statistics.median(self.values)
+
+    @property
+    def key(self) -> tuple[str, str, int | None]:
+        """What systems share that are compared."""
+        return self.workload, self.case, self.size
+
+
+@dataclass(slots=True)
+class Figures:
+    """All figures of a run, in order."""
+
+    all: list[Figure] = field(default_factory=list)
+    tell: Callable[[Figure], None] = lambda figure: None
+
+    def add(self, figure: Figure) -> None:
+        """Take in one figure."""
+        self.all.append(figure)
+        self.tell(figure)
+
+    def __iter__(self) -> Iterator[Figure]:
+        return iter(self.all)
+
+    def ratio(self, figure: Figure) -> float | None:
+        """Return the figure over its limit, as the median of the rounds; None without a limit."""
+        other = next((each for each in self.all if each.key == figure.key and each.system == figure.against), None)
+        if other is None or other is figure:
+            return None
+        pairs = zip(figure.values, other.values, strict=False)
+        return statistics.median(mine / limit for mine, limit in pairs if limit)
+
+    def met(self, figure: Figure) -> bool | None:
+        """Whether the target is met and nothing was lost; None without a target."""
+        if figure.target is None:
+            return None
+        value = figure.median if figure.target.what == "median" else self.ratio(figure)
+        return value is not None and figure.target.met(value) and not figure.lost and not figure.errors
+
+    def to_list(self) -> list[dict[str, Any]]:
+        """Return plain data."""
+        return [
+            {**asdict(each), "median": each.median, "ratio": self.ratio(each), "met": self.met(each)}
+            for each in self.all
+        ]
+
+
+def rate(operation: Operation, slice_s: float) -> float:
+    """Return how many a second an operation does, repeated for a slice of time."""
+    begin, done = time.perf_counter(), 0
+    while True:
+        done += operation()
+        passed_s = time.perf_counter() - begin
+        if passed_s >= slice_s:
+            return done / passed_s
+
+
+def duration(operation: Operation) -> float:
+    """Return the seconds that one call takes."""
+    begin = time.perf_counter()
+    operation()
+    return time.perf_counter() - begin
+
+
+def in_turn(
+    contestants: Mapping[str, Operation], rounds: int, measure: Callable[[Operation], float], warm_up: int = 1
+) -> dict[str, list[float]]:
+    """Return a value a round for each contestant, measured in an order that turns by one each round."""
+    names = list(contestants)
+    values: dict[str, list[float]] = {name: [] for name in names}
+    for number in range(rounds + warm_up):
+        turn = number % max(1, len(names))
+        for name in names[turn:] + names[:turn]:
+            value = measure(contestants[name])
+            if number >= warm_up:
+                values[name].append(value)
+    return values

@@ -1,0 +1,62 @@
+"""A whole run: which workloads, how long, on which sizes.
+
+Not here: the workloads themselves (workloads, scale), where the run is kept (cli.bench).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from sessionstore.bench import scale, workloads
+from sessionstore.bench.figures import Figures
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How long and how large a run is.
+
+    Args:
+        slice_s: how long one system works in one round.
+        sizes: of the stores that all systems are measured on.
+        scale_sizes: of the stores that only we and the limit are measured on.
+    """
+
+    slice_s: float
+    rounds: int
+    sizes: tuple[int, ...]
+    storm_s: float
+    storms: tuple[int, ...]
+    stream_records: int
+    scale_sizes: tuple[int, ...]
+
+
+QUICK = Plan(0.06, 3, (0, 1000), 0.5, (4,), 200_000, (1000, 10_000))
+THOROUGH = Plan(0.4, 5, (0, 1000, 10_000), 3.0, (4, 16), 10_000_000, (1000, 10_000, 100_000))
+
+Part = Callable[[workloads.Bench], None]
+PARTS: dict[str, tuple[Part, tuple[str, ...]]] = {
+    "create": (workloads.create, ("W1",)),
+    "update": (workloads.update, ("W2",)),
+    "append": (workloads.append, ("W3",)),
+    "look": (workloads.look, ("W4", "W5", "W6")),
+    "storm": (workloads.storm, ("W7",)),
+    "seek": (workloads.seek, ("W8",)),
+    "sizes": (scale.sizes, ("W1", "W4", "W5", "W6", "W9", "W10")),
+    "imports": (scale.imports, ("W11",)),
+}
+
+
+def run(
+    scratch: Path, plan: Plan, figures: Figures, parts: Collection[str] = (), systems: Collection[str] = ()
+) -> None:
+    """Run the parts that were asked for (all by default), and leave no files.
+
+    Args:
+        systems: names of contestants; the limit and the default engine are always among them.
+    """
+    bench = workloads.Bench(scratch, plan, figures, systems)
+    for name, (part, _) in PARTS.items():
+        if not parts or name in parts:
+            part(bench)

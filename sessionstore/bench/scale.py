@@ -1,0 +1,174 @@
+"""Time and memory against size: W4, W5, W6, W9 and W10 on stores of growing size, and W11, what an import costs.
+
+Every point is a store of its own, made by the bench; a cold list runs in a process of its own after its imports.
+Not here: the contest with the peers (workloads), drawing (plot).
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import sessionstore
+from sessionstore.bench import LIMIT, OURS
+from sessionstore.bench.figures import Figure, Target, duration, in_turn
+from sessionstore.bench.generate import fill_store
+from sessionstore.bench.limit import Limit
+from sessionstore.bench.processes import run_workers
+from sessionstore.bench.systems import System
+from sessionstore.bench.workloads import Bench
+from sessionstore.root import DOCUMENT
+
+#: Seconds of a cold list of so many heads.
+_LIST_TARGETS = {10_000: 0.015, 100_000: 0.25, 1_000_000: 2.0}
+
+
+def sizes(bench: Bench) -> None:
+    """Measure one store after the other."""
+    for size in bench.plan.scale_sizes:
+        folder = bench.folder(f"scale-{size}")
+        try:
+            ids = fill_store(folder / "store", size)
+            limit = Limit(folder / "limit")
+            limit.fill(size)
+            _looks(bench, folder / "store", limit, ids, size)
+            _creates(bench, folder / "store", limit, size)
+            _memory(bench, folder / "store", size)
+            _rebuild(bench, folder / "store", ids, size)
+            _command(bench, folder / "store", size)
+            limit.close()
+        finally:
+            shutil.rmtree(folder)
+
+
+def _looks(bench: Bench, folder: Path, limit: System, ids: list[str], size: int) -> None:
+    for verify, case in ((True, "list all, cold"), (False, "list all, cold, folders not compared")):
+        found = bench.durations("W4", case, size, {LIMIT: limit.list_cold, OURS: _lister(folder, None, verify)})
+        bound = _LIST_TARGETS.get(size)
+        bench.add(found, {OURS: Target("median", "<=", bound)} if bound else None)
+    with sessionstore.open(folder) as warm:
+        for case, where, bound in (
+            ("filter on a field, warm", "status=failed", 0.01),
+            ("filter on metadata, warm", "metadata.num_drones=5", 0.2),
+        ):
+            for verify in (True, False):
+                name = case if verify else f"{case}, folders not compared"
+                found = bench.durations("W5", name, size, {OURS: _finder(warm, where, verify)})
+                bench.add(found, {OURS: Target("median", "<=", bound)} if size == 100_000 else None)
+    key = ids[len(ids) // 2]
+    found = bench.durations("W6", "get one by id, new handle", size, {OURS: lambda: _get(folder, key)})
+    bench.add(found, {OURS: Target("median", "<=", 0.001)})
+    name = f"Flight {size // 2}"
+    bench.add(bench.durations("W6", "get one by name, new handle", size, {OURS: lambda: _get(folder, name)}))
+
+
+def _lister(folder: Path, where: str | None, verify: bool) -> Callable[[], int]:
+    def once() -> int:
+        with sessionstore.open(folder) as store:
+            return len(store.find(where, verify=verify))
+
+    return once
+
+
+def _finder(store: sessionstore.SessionStore, where: str, verify: bool) -> Callable[[], int]:
+    return lambda: len(store.find(where, verify=verify))
+
+
+def _get(folder: Path, key: str) -> int:
+    with sessionstore.open(folder) as store:
+        return store.get(key).record.rev
+
+
+def _creates(bench: Bench, folder: Path, limit: System, size: int) -> None:
+    """W1 again at this size; both as durable as can be."""
+    from sessionstore.bench.limit import DurableLimit
+
+    durable = DurableLimit(limit.folder)
+    with sessionstore.open(folder) as store:
+        ours = iter(range(10**9))
+        theirs = iter(range(10**8, 10**9))
+
+        def by_hand() -> int:
+            durable.create(next(theirs))
+            return 1
+
+        def by_us() -> int:
+            store.create(f"More {next(ours)}")
+            return 1
+
+        found = bench.rates("W1", "create at size", size, {"limit_fsync": by_hand, OURS: by_us})
+        found[OURS].against = "limit_fsync"
+        bench.add(found, {OURS: Target("ratio", ">=", 0.8)})
+    durable.close()
+
+
+def _memory(bench: Bench, folder: Path, size: int) -> None:
+    index = os.stat(folder / "index.jsonl").st_size
+    for verify in (True, False):
+        (found,) = run_workers("memory", [{"folder": str(folder), "verify": verify}])
+        case = "memory to list all, of the index file" + ("" if verify else ", folders not compared")
+        figure = Figure("W10", case, OURS, "times", [found["bytes"] / index], size)
+        bench.add({OURS: figure}, {OURS: Target("median", "<=", 2.0)} if size >= 100_000 else None)
+
+
+def _rebuild(bench: Bench, folder: Path, ids: list[str], size: int) -> None:
+    def scan() -> int:
+        """Open, read and close each session file: nothing more."""
+        for session_id in ids:
+            descriptor = os.open(f"{folder}/{session_id}/{DOCUMENT}", os.O_RDONLY)
+            os.read(descriptor, 1 << 16)
+            os.close(descriptor)
+        return len(ids)
+
+    def rebuild() -> int:
+        with sessionstore.open(folder) as store:
+            return store.rebuild()
+
+    rounds = bench.plan.rounds if size <= 10_000 else 2
+    values = in_turn({"bare scan": scan, OURS: rebuild}, rounds, duration)
+    found = {name: Figure("W9", "rebuild the index", name, "s", each, size) for name, each in values.items()}
+    found[OURS].against = "bare scan"
+    bench.add(found, {OURS: Target("ratio", "<=", 1.5)})
+
+
+def _command(bench: Bench, folder: Path, size: int) -> None:
+    found = bench.durations("W4", "whole command: list", size, {OURS: _run("list", "--dir", str(folder))})
+    bench.add(found, {OURS: Target("median", "<=", 0.3)} if size == 10_000 else None)
+
+
+def _run(*arguments: str) -> Callable[[], int]:
+    def once() -> int:
+        subprocess.run([sys.executable, "-m", "sessionstore", *arguments], stdout=subprocess.DEVNULL, check=True)
+        return 1
+
+    return once
+
+
+def imports(bench: Bench) -> None:
+    """W11: the CPU time of an import and of ``--help``, beside that of a bare interpreter."""
+    cases = (
+        ("import sessionstore", ["-c", "import sessionstore"], 0.15),
+        ("--help", ["-m", "sessionstore", "--help"], 0.2),
+    )
+    for case, arguments, bound in cases:
+        operations = {"bare python": _spawn(["-c", "pass"]), OURS: _spawn(arguments)}
+        values = in_turn(operations, bench.plan.rounds, _cpu_s)
+        found = {name: Figure("W11", f"{case}, CPU", name, "s", each) for name, each in values.items()}
+        found[OURS].against = "bare python"
+        bench.add(found, {OURS: Target("median", "<=", bound)})
+
+
+def _spawn(arguments: list[str]) -> Callable[[], int]:
+    return lambda: subprocess.run([sys.executable, *arguments], stdout=subprocess.DEVNULL, check=True).returncode
+
+
+def _cpu_s(operation: Callable[[], int]) -> float:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    operation()
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime

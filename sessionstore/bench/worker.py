@@ -1,0 +1,96 @@
+"""One process of a measurement: ``python -m sessionstore.bench.worker TASK JSON``; one JSON line on stdout.
+
+Tasks: storm (create and count up until the time is over), cold (time one operation after the imports), memory (list and
+say what that took), follow (say when each record of a stream is seen). It waits for a line on stdin before it begins.
+Not here: what the figures mean (workloads).
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from sessionstore.bench import contestants
+from sessionstore.bench.figures import duration
+from sessionstore.bench.systems import System
+
+
+def storm(system: System, key: Any, seconds: float, number: int, op: str) -> dict[str, Any]:
+    """Create, or count up one session, until the time is over; say what was acknowledged."""
+    done, errors, begin = 1, 0, time.perf_counter()  # the first was done while warming up
+    while time.perf_counter() - begin < seconds:
+        try:
+            once(system, op, key, number + done)
+            done += 1
+        except Exception:  # noqa: BLE001  # a peer may raise anything: it is counted, and shown
+            errors += 1
+    return {"done": done, "errors": errors, "rate": (done - 1) / (time.perf_counter() - begin)}
+
+
+def once(system: System, op: str, key: Any, number: int) -> None:
+    """Create one session, or count one up."""
+    if op == "create":
+        system.create(number)
+    else:
+        system.count_up(key)
+
+
+def cold(system: System, op: str) -> dict[str, Any]:
+    """Time the first call and the median of further ones, each by a new handle."""
+    operation = {"get": lambda: _got(system), "list": system.list_cold, "filter": system.filter_cold}[op]
+    times = [duration(operation) for _ in range(6)]
+    return {"first_s": times[0], "later_s": sorted(times[1:])[2]}
+
+
+def _got(system: System) -> int:
+    system.get(0)
+    return 1
+
+
+def memory(folder: str, verify: bool) -> dict[str, Any]:
+    """List a store, and say by how much the process grew at its largest."""
+    import sessionstore
+
+    with sessionstore.open(folder) as store:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        rows = store.find(verify=verify)
+        after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return {"rows": len(rows), "bytes": after - before, "peak_bytes": after}
+
+
+def follow(path: str, count: int) -> dict[str, Any]:
+    """Follow a stream and return the seconds from each append (its own record says when) to its sight."""
+    from sessionstore.tape import Tape
+
+    begin = time.time()
+    seen: list[float] = []
+    for line in Tape(Path(path)).follow(stop=lambda: len(seen) >= count):
+        if line.data["now"] > begin:  # what was there before the follower was is not late
+            seen.append(time.time() - line.data["now"])
+        if len(seen) >= count:
+            break
+    return {"seconds": seen}
+
+
+def main(task: str, text: str) -> None:
+    """Do one task and print what it found."""
+    options = json.loads(text)
+    system = None
+    if "system" in options:
+        system = contestants()[options.pop("system")](Path(options.pop("folder")))
+        system.keys = options.pop("keys", [])
+    if task == "storm" and system is not None:
+        once(system, options["op"], options["key"], options["number"])
+    print("ready", flush=True)
+    sys.stdin.readline()
+    tasks: dict[str, Any] = {"storm": storm, "cold": cold, "memory": memory, "follow": follow}
+    found = tasks[task](system, **options) if system else tasks[task](**options)
+    print(json.dumps(found), flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,399 @@
+"""An engine that fails costs no session: each test makes the real fault, and every one of them has the same ending.
+
+The session is created and recorded in its folder, the report says pending and why, nothing waits longer than told, a
+listing answers from the folders with a notice, and when the engine is back every row arrives, once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import sessionstore
+from sessionstore.boxes.session_creator_box import SessionCreatorBox
+from sessionstore.boxes.session_db_box import SessionDBBox
+from sessionstore.errors import IndexUnavailable
+from sessionstore.index.breaker import Breaker
+from sessionstore.store import SessionStore
+from tests.postgres_server import PASSWORD, PostgresServer, running_server, with_settings
+
+TIMEOUT_S = 1.0
+RETRY_S = 2.0
+SLACK_S = 2.0  # what a loaded machine may add to a wait; the bounds prove that none is endless
+
+
+def eventually(condition: Callable[[], bool], within_s: float = 30.0) -> None:
+    """Ask again and again until it is so."""
+    deadline = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < deadline, "it never came"
+        time.sleep(0.05)
+
+
+@contextlib.contextmanager
+def at_most(seconds: float) -> Iterator[None]:
+    begun = time.monotonic()
+    yield
+    assert time.monotonic() - begun < seconds
+
+
+class Outage:
+    """The story that every fault has: before, during, after."""
+
+    def __init__(self, folder: Path, url: str) -> None:
+        self.store: SessionStore = sessionstore.open(folder, with_settings(url, timeout_s=TIMEOUT_S, retry_s=RETRY_S))
+        self.box = SessionCreatorBox(SessionDBBox(store=self.store))
+        self.ids: list[str] = []
+
+    def before(self) -> None:
+        report = self.box.create_session("before")
+        assert report["index"] == {"status": "done", "reason": None}, report
+        self.ids.append(report["session_id"])
+        assert len(self.store.find()) == 1 and self.store.notice is None
+
+    def during(self, why: str) -> None:
+        with at_most(TIMEOUT_S + SLACK_S):
+            report = self.box.create_session("during", metadata={"n": 1})
+        assert report["success"] and report["directory"]["status"] == report["record"]["status"] == "done"
+        assert report["index"]["status"] == "pending" and why in report["index"]["reason"], report["index"]
+        with at_most(TIMEOUT_S / 2):  # the failed engine is left alone: the full time is waited for once
+            second = self.box.create_session("during again")
+        assert second["index"]["status"] == "pending" and why in second["index"]["reason"]
+        self.ids += [report["session_id"], second["session_id"]]
+        with self.store.record("recorded") as run:
+            run.motion.append("scout-1", t_s=0.05, position_m=(0, 0, 5))
+            self.ids.append(run.session_id)
+        assert self.store.get("recorded").status == "completed"
+        with at_most(TIMEOUT_S + SLACK_S):
+            assert sorted(row.session_id for row in self.store.find()) == sorted(self.ids)
+        assert self.store.notice is not None and why in self.store.notice
+        assert [row.session_name for row in self.store.find("metadata.n=1")] == ["during"]
+
+    def after(self) -> None:
+        """The rows arrive by themselves with the next thing that is done, each once."""
+        eventually(lambda: self.box.create_session("after")["index"]["status"] == "done")
+        names = self.indexed()
+        assert len(names) == len(set(names)) and set(self.ids) <= set(names)
+        self.store.find()
+        assert self.store.notice is None
+        assert self.indexed() == sorted(path.name for path in self.store.root.path.iterdir() if path.name[:2] == "20")
+        by_name = {row.session_id: row for row in self.store.index.find()}
+        assert by_name[self.ids[-1]].status == "completed"
+        self.store.close()
+
+    def indexed(self) -> list[str]:
+        return sorted(row.session_id for row in self.store.index.find())
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[PostgresServer]:
+    if os.environ.get("SESSIONSTORE_TEST_PG_DSN"):
+        pytest.skip("the server of SESSIONSTORE_TEST_PG_DSN is not ours to kill")
+    with running_server() as running:
+        yield running
+
+
+@pytest.mark.slow
+def test_a_postmaster_that_is_killed(server: PostgresServer, tmp_path: Path) -> None:
+    outage = Outage(tmp_path, with_settings(server.url, schema="killed"))
+    outage.before()
+    server.kill()
+    try:
+        outage.during("")
+        reason = outage.box.create_session("why")["index"]["reason"]
+        assert "IndexUnavailable" in reason and server.url.partition("?")[0] in reason
+    finally:
+        server.start()
+    outage.after()
+
+
+@pytest.mark.slow
+def test_a_server_that_was_restarted_between_two_calls_is_not_an_outage(server: PostgresServer, tmp_path: Path) -> None:
+    outage = Outage(tmp_path, with_settings(server.url, schema="restarted"))
+    outage.before()
+    server.kill()
+    server.start()
+    assert outage.box.create_session("next")["index"] == {"status": "done", "reason": None}
+    server.kill()
+    server.start()
+    assert len(outage.store.find()) == 2 and outage.store.notice is None
+    outage.store.close()
+
+
+@pytest.mark.slow
+def test_a_server_that_stands_still(server: PostgresServer, tmp_path: Path) -> None:
+    """It accepts connections (the kernel does), and answers nothing: only a clock on this side helps."""
+    outage = Outage(tmp_path, with_settings(server.url, schema="frozen"))
+    outage.before()
+    server.freeze(True)
+    try:
+        outage.during("no ")  # no answer for 1 s, no connection within 1 s
+    finally:
+        server.freeze(False)
+    outage.after()
+
+
+@pytest.mark.slow
+def test_a_server_that_never_came_up(server: PostgresServer, tmp_path: Path) -> None:
+    server.kill()
+    outage = Outage(tmp_path, with_settings(server.url, schema="late"))
+    try:
+        outage.during("refused")
+    finally:
+        server.start()
+    eventually(lambda: outage.box.create_session("after")["index"]["status"] == "done")
+    outage.after()
+
+
+@pytest.mark.slow
+def test_a_pool_that_is_exhausted(server: PostgresServer, tmp_path: Path) -> None:
+    import psycopg
+
+    outage = Outage(tmp_path, with_settings(server.url, schema="exhausted", pool=1))
+    outage.before()
+    locked, done = threading.Event(), threading.Event()
+
+    def occupy() -> None:
+        with outage.store.index._pool.connection() as connection:  # type: ignore[attr-defined]
+            connection.execute("SELECT 1")
+            locked.set()
+            done.wait(60)
+
+    thread = threading.Thread(target=occupy)
+    thread.start()
+    assert locked.wait(30)
+    try:
+        outage.during("all 1 connections were in use")
+    finally:
+        done.set()
+        thread.join()
+    outage.after()
+    with contextlib.ExitStack() as crowd, pytest.raises(psycopg.OperationalError, match=r"too many|slots"):
+        while True:  # and the server's own limit
+            crowd.enter_context(psycopg.connect(server.url))
+
+
+@pytest.mark.slow
+def test_a_table_that_somebody_locks(server: PostgresServer, tmp_path: Path) -> None:
+    import psycopg
+
+    outage = Outage(tmp_path, with_settings(server.url, schema="locked"))
+    outage.before()
+    with psycopg.connect(server.url) as other:
+        other.execute("LOCK TABLE locked.sessions IN ACCESS EXCLUSIVE MODE")
+        outage.during("timeout")
+    outage.after()
+
+
+@pytest.mark.slow
+def test_a_wrong_password_is_told_and_never_shown(
+    server: PostgresServer, tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    import psycopg
+    from psycopg import sql
+
+    with psycopg.connect(server.url, autocommit=True) as admin:
+        admin.execute(sql.SQL("CREATE ROLE pilot LOGIN PASSWORD {}").format(sql.Literal(PASSWORD)))
+        admin.execute("CREATE SCHEMA pilot AUTHORIZATION pilot")
+    caplog.set_level(logging.DEBUG)
+    wrong = "wr0ng/pass%word"
+    url = f"postgresql://pilot:{wrong.replace('/', '%2F').replace('%w', '%25w')}@{server.listen}:{server.port}/postgres"
+    outage = Outage(tmp_path, with_settings(url, schema="pilot"))
+    outage.during("password authentication failed")
+    store = outage.store
+    told = [repr(store), store.index.url, repr(store.index), repr(vars(store.index)), str(store.notice), caplog.text]
+    told += [repr(outage.box.create_session("again")), *capfd.readouterr()]
+    told += [path.read_text() for path in store.root.path.rglob("*.json")]
+    with pytest.raises(IndexUnavailable) as caught:
+        store.index.health()
+    told += [str(caught.value), repr(caught.value), repr(caught.value.__cause__)]
+    assert not any(secret in text for text in told for secret in ("wr0ng", "wr0ng%2Fpass"))
+    with psycopg.connect(server.url, autocommit=True) as admin:
+        admin.execute(sql.SQL("ALTER ROLE pilot PASSWORD {}").format(sql.Literal(wrong)))
+    outage.after()
+
+
+@pytest.mark.slow
+def test_a_schema_that_is_newer_than_this_version(server: PostgresServer, tmp_path: Path) -> None:
+    import psycopg
+
+    outage = Outage(tmp_path, with_settings(server.url, schema="newer"))
+    outage.before()
+    outage.store.index.close()  # as in a process that starts now
+    with psycopg.connect(server.url, autocommit=True) as admin:
+        admin.execute("UPDATE newer.meta SET version = 99")
+        outage.during("has version 99, this version knows 1")
+        admin.execute("UPDATE newer.meta SET version = 1")
+    outage.after()
+
+
+HOLD = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+if sys.argv[2] == "all":
+    connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+connection.execute("BEGIN EXCLUSIVE")
+connection.execute("CREATE TABLE theirs (x)")
+print("locked", flush=True)
+sys.stdin.read()
+connection.execute("ROLLBACK")
+"""
+
+
+@contextlib.contextmanager
+def another_program_locks(path: Path, whom: str) -> Iterator[None]:
+    """Hold a lock in another process, against writers or against all."""
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(path), whom], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout is not None and holder.stdin is not None
+        assert holder.stdout.readline() == "locked\n"
+        try:
+            yield
+        finally:
+            holder.stdin.close()
+
+
+def test_an_sqlite_file_that_another_program_locks(tmp_path: Path) -> None:
+    outage = Outage(tmp_path, "sqlite:")
+    outage.before()
+    outage.store.index.close()  # nobody gets such a lock while we look
+    with another_program_locks(tmp_path / "index.sqlite", "all"):
+        outage.during("locked")
+    outage.after()
+
+
+def test_an_sqlite_file_that_another_program_writes(tmp_path: Path) -> None:
+    """Who only writes keeps writers out: the listing is right, and says what it could not tell."""
+    outage = Outage(tmp_path, "sqlite:")
+    outage.before()
+    with another_program_locks(tmp_path / "index.sqlite", "writers"):
+        outage.during("locked")
+    outage.after()
+
+
+def test_an_sqlite_file_of_a_newer_version(tmp_path: Path) -> None:
+    outage = Outage(tmp_path, "sqlite:")
+    outage.before()
+    outage.store.index.close()
+    with contextlib.closing(sqlite3.connect(tmp_path / "index.sqlite", isolation_level=None)) as other:
+        other.execute("PRAGMA user_version = 99")
+        outage.during("schema 99, this version knows 1")
+        other.execute("PRAGMA user_version = 1")
+    outage.after()
+
+
+def test_the_database_of_another_program_is_left_alone(tmp_path: Path) -> None:
+    foreign = tmp_path / "theirs.db"
+    with contextlib.closing(sqlite3.connect(foreign, isolation_level=None)) as other:
+        other.execute("CREATE TABLE theirs (x)")
+    before = foreign.read_bytes()
+    outage = Outage(tmp_path / "store", f"sqlite:{foreign}")
+    outage.during("another program")
+    with pytest.raises(IndexUnavailable, match="another program"):
+        outage.store.rebuild()
+    assert foreign.read_bytes() == before and list(tmp_path.glob("theirs*")) == [foreign]
+
+
+def test_a_damaged_sqlite_file_is_kept_aside_and_made_anew(tmp_path: Path) -> None:
+    outage = Outage(tmp_path, "sqlite:")
+    outage.before()
+    outage.store.close()
+    path = tmp_path / "index.sqlite"
+    damaged = b"SQLite format 3\0" + b"\xff" * 8192
+    path.write_bytes(damaged)
+    for suffix in ("-wal", "-shm"):
+        (tmp_path / f"index.sqlite{suffix}").unlink(missing_ok=True)
+    assert [row.session_name for row in outage.store.find()] == ["before"]
+    assert [kept.read_bytes() for kept in tmp_path.glob("index.sqlite.damaged-*")] == [damaged]
+    assert outage.indexed() == outage.ids
+
+
+def test_an_sqlite_file_that_is_removed_while_open_is_made_anew(tmp_path: Path) -> None:
+    outage = Outage(tmp_path, "sqlite:")
+    outage.before()
+    for path in tmp_path.glob("index.sqlite*"):
+        path.unlink()
+    assert [row.session_name for row in outage.store.find()] == ["before"]
+    assert (tmp_path / "index.sqlite").is_file() and outage.indexed() == outage.ids
+
+
+@pytest.mark.slow
+def test_an_sqlite_file_on_a_full_disk(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512k", "none", str(disk)], capture_output=True).returncode:
+        pytest.skip("mounting a small disk needs root")
+    try:
+        outage = Outage(tmp_path / "store", f"sqlite:{disk / 'index.db'}")
+        outage.before()
+        with contextlib.suppress(OSError), open(disk / "filler", "wb") as filler:
+            while True:
+                filler.write(b"x" * 4096)
+                filler.flush()
+        box = outage.box
+        reports: list[dict[str, Any]] = []
+        eventually(lambda: bool(reports.append(box.create_session("fill")) or reports[-1]["index"]["status"] != "done"))
+        assert reports[-1]["success"] and "disk is full" in reports[-1]["index"]["reason"]
+        assert len(outage.store.find()) == len(reports) + 1 and outage.store.notice is not None
+        (disk / "filler").unlink()
+        eventually(lambda: box.create_session("after")["index"]["status"] == "done")
+        assert len(outage.store.index.stamps()) == len(list(outage.store.root.session_ids()))
+        outage.store.close()
+    finally:
+        subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
+def test_the_software_of_an_engine_that_is_missing_costs_no_session(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    for name in ("postgres", "pool", "pgschema"):
+        monkeypatch.delitem(sys.modules, f"sessionstore.index.{name}", raising=False)
+    outage = Outage(tmp_path, f"postgresql://me:{'sEcret'}@nowhere/x")
+    outage.during("pip install sessionstore[postgresql]")
+    assert "sEcret" not in repr(outage.store) + str(outage.store.notice)
+
+
+def test_the_list_command_answers_from_the_folders_and_says_so(tmp_path: Path) -> None:
+    with sessionstore.open(tmp_path) as store:
+        store.create("Butterfly")
+    gone = ["list", "--dir", str(tmp_path), "--index", "postgresql://me:sEcret@127.0.0.1:1/x"]
+    done = subprocess.run([sys.executable, "-m", "sessionstore", *gone], capture_output=True, text=True, check=True)
+    assert "Butterfly" in done.stdout
+    assert "1 folders were read instead" in done.stderr and "sEcret" not in done.stderr + done.stdout
+
+
+def test_a_breaker_asks_again_after_its_rest_and_one_call_at_a_time() -> None:
+    now = [100.0]
+    breaker = Breaker(5.0, clock=lambda: now[0])
+
+    def call(error: Exception | None = None) -> None:
+        with breaker.guard():
+            if error is not None:
+                raise error
+
+    call()
+    with pytest.raises(IndexUnavailable, match=r"^away$"):
+        call(IndexUnavailable("away"))
+    now[0] += 4.9
+    with pytest.raises(IndexUnavailable, match=r"away \(4\.9 s ago; asked again in 0\.1 s\)"):
+        call()
+    now[0] += 0.2
+    with breaker.guard(), pytest.raises(IndexUnavailable):
+        call()  # while one asks, the others do not wait with it
+    call()
+    with pytest.raises(ValueError):
+        call(ValueError())
+    call()
