@@ -101,7 +101,7 @@ export class Stage {
   captions(pen) {
     pen.fillStyle = css('ink-2');
     const { width, height } = this.labels;
-    const names = ['3D', 'Top', 'Front (from the south)', 'Side (from the east)'];
+    const names = ['', 'Top', 'Front (from the south)', 'Side (from the east)'];
     names.forEach((name, i) => pen.fillText(name, (i % 2) * (width / 2) + 8 * this.ratio, (i < 2 ? 0 : height / 2) + 16 * this.ratio));
   }
 
