@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from sessionstore import jsontext, names, owner, records, trash
+from sessionstore import filesystem, jsontext, names, owner, records, trash
 from sessionstore.errors import (
     Corrupt,
     InvalidQuery,
@@ -197,6 +197,7 @@ class Catalog:
             fresh += [_as_missing(known[name]) for name in lost - gone if name in known]
         fresh.sort(key=lambda row: (row.created_at, row.session_id))  # an index made anew is the same, byte for byte
         try:
+            filesystem.refuse_unsafe(self.root.path, self.root.force)  # even the index is a write
             self._put([row for row in fresh if _stamp(row) != _NOT_READ], exact=True)
             self.index.remove(gone)
         except (NotApplied, OutcomeUnknown) as error:

@@ -111,7 +111,7 @@ class StoreRoot:
         except (FileNotFoundError, NotADirectoryError):
             return None
         value = jsontext.parse(data, str(path))
-        if not isinstance(value, dict) or not isinstance(value.get("format"), int):
+        if not isinstance(value, dict) or type(value.get("format")) is not int:
             raise Corrupt('expected an object with a number "format"', path, None, 1, 1)
         if value["format"] > STORE_FORMAT:
             raise NewerFormat(f"format {value['format']}, this version reads up to {STORE_FORMAT}", path)

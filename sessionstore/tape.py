@@ -90,6 +90,8 @@ def parse_line(raw: bytes, offset: int) -> Line | Damage:
     n, t_s = data.pop("n", -1), data.pop("t", None)
     if type(n) is not int or isinstance(t_s, bool) or not isinstance(t_s, int | float | None):
         return Damage(offset, end, '"n" is a whole number and "t" a number')
+    if type(t_s) is int and t_s.bit_length() > 1000:
+        return Damage(offset, end, '"t" is beyond all numbers of seconds')
     if crc is None:
         return Line(n, -1.0 if t_s is None else float(t_s), data, offset, end, verified=False)
     if n < 0 or t_s is None:

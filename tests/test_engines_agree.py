@@ -6,7 +6,12 @@ searched by :func:`sessionstore.query.matcher` alone.
 
 from __future__ import annotations
 
+import contextlib
+import multiprocessing
+import os
+import sqlite3
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +22,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 from sessionstore.index import SessionIndex, open_index
+from sessionstore.index.sqlite_tables import SqliteNarrowing
 from sessionstore.index.sqlrows import encoded
-from sessionstore.query import And, Compare, Filter, Has, Not, Or, Search, matcher
-from sessionstore.records import Owner, SessionRow, as_interrupted
+from sessionstore.query import And, Compare, Filter, Has, Not, Or, Search, matcher, parse
+from sessionstore.records import FILTER_FIELDS, Owner, SessionRow, as_interrupted
 from tests.postgres_server import drop_schema, new_schema, with_settings
 
 IDS = [f"20261123143{number}-{name}" for number, name in enumerate(("A", "b", "Ö", "b-2", "Z", "東京"))]
@@ -295,3 +301,98 @@ def test_health_names_the_engine_and_counts(engine: SessionIndex) -> None:
     health = engine.health()
     assert health["rows"] == 1201 and health["engine"] in engine.url and health["url"] == engine.url
     assert len(engine.find()) == len(engine.stamps()) == 1201
+
+
+def test_threads_share_an_engine(engine: SessionIndex) -> None:
+    with ThreadPoolExecutor(12) as pool:  # more than there are connections
+        done = [pool.submit(engine.put, [a_row(f"t{number}")]) for number in range(60)]
+        seen = [pool.submit(engine.find) for _ in range(20)]
+        for future in [*done, *seen]:
+            future.result()
+    assert len(engine.find()) == 60
+
+
+def _put_some(url: str, root: Path, name: str) -> None:
+    opened = open_index(url, root)
+    for number in range(20):
+        opened.put([a_row(f"{name}-{number}"), a_row("all", rev=number + 1)])
+    opened.close()
+
+
+def test_processes_share_an_engine(engine: SessionIndex, tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    workers = [context.Process(target=_put_some, args=(_reopening(engine), tmp_path, f"p{n}")) for n in range(3)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert [worker.exitcode for worker in workers] == [0, 0, 0]
+    assert len(engine.find()) == len(engine.stamps()) == 61
+
+
+def _reopening(engine: SessionIndex) -> str:
+    return "sqlite:" if engine.url.startswith("sqlite") else engine.url
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_forked_child_has_connections_of_its_own(engine: SessionIndex) -> None:
+    engine.put([a_row("before")])
+    child = os.fork()
+    if not child:
+        try:
+            engine.put([a_row("child")])
+            os._exit(0 if len(engine.find()) >= 2 else 1)
+        except BaseException:  # noqa: BLE001 nothing of pytest may run twice
+            os._exit(2)
+    engine.put([a_row("parent")])
+    _, status = os.waitpid(child, 0)
+    assert status == 0
+    assert sorted(row.session_id for row in engine.find()) == ["before", "child", "parent"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_forked_child_does_not_speak_through_its_parent_s_connection(tmp_path: Path, postgres_url: str) -> None:
+    engine: Any = open_index(postgres_url, tmp_path)
+
+    def backend() -> int:
+        with engine._pool.connection() as connection:
+            return int(connection.info.backend_pid)
+
+    engine.put([a_row("before")])
+    read, write = os.pipe()
+    child = os.fork()
+    if not child:
+        os.write(write, str(backend()).encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert int(os.read(read, 20)) != backend()
+    os.close(read)
+    os.close(write)
+    engine.close()
+
+
+def test_a_filter_is_found_by_an_index_and_not_by_looking_at_every_row(tmp_path: Path) -> None:
+    """The plan of SQLite names the index of a key, of a field and of tags."""
+    opened = open_index("sqlite:?keys=metadata.site", tmp_path)
+    opened.replace_all(
+        [
+            a_row(f"s{n}", status="failed" if n % 2 else "completed", tags=["a"], metadata={"site": n, "other": n})
+            for n in range(3000)
+        ]
+    )
+    narrowing = SqliteNarrowing()
+    with contextlib.closing(sqlite3.connect(tmp_path / "index.sqlite")) as connection:
+        for text, index in {
+            "metadata.site=17": "sessions_metadata.site",
+            "status=failed metadata.site=17": "sessions_metadata.site",
+            "metadata.site>2990": "sessions_metadata.site",
+            "status=failed": "sessions_status",
+            "tags=b": "PRIMARY KEY",
+        }.items():
+            condition = narrowing.of(parse(text, FILTER_FIELDS))
+            assert condition is not None
+            plan = connection.execute(f"EXPLAIN QUERY PLAN SELECT row FROM sessions WHERE {condition[0]}", condition[1])
+            steps = " ".join(step[3] for step in plan.fetchall())
+            assert index in steps and "SCAN" not in steps, (text, steps)
+    assert [row.session_id for row in opened.find(parse("status=failed metadata.site=17", FILTER_FIELDS))] == ["s17"]
+    opened.close()

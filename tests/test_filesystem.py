@@ -54,6 +54,17 @@ def test_an_update_of_a_copied_folder_is_refused_too(mounted_as: Mount, tmp_path
         assert store.get(session_id).record == before
 
 
+def test_listing_copied_folders_writes_not_even_the_index(mounted_as: Mount, tmp_path: Path) -> None:
+    with sessionstore.open(tmp_path / "store") as store:
+        session_id = store.create("made before").session_id
+        (tmp_path / "store" / "index.jsonl").unlink()
+    mounted_as("cifs")
+    with sessionstore.open(tmp_path / "store") as store:
+        assert [row.session_id for row in store.find()] == [session_id]
+        assert store.get("made before").session_id == session_id
+    assert not (tmp_path / "store" / "index.jsonl").exists()
+
+
 def test_force_writes_all_the_same(mounted_as: Mount, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mounted_as("nfs")
     with sessionstore.open(tmp_path / "by argument", force=True) as store:

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -130,11 +131,11 @@ def test_what_is_refused_is_not_noted_and_what_cannot_be_noted_is_not_done(
     with pytest.raises(IllegalTransition):
         history.edit("x", notes="late", status="completed")
 
-    def refuse(tables: object) -> None:
+    def refuse(record: dict[str, Any]) -> None:
         raise Conflict("somebody was faster")
 
     with pytest.raises(Conflict, match="faster"):
-        history.edit("x", notes="late", edit_tables=refuse)
+        history.edit("x", refuse, notes="late")
     history.edit("x", notes="")  # changes nothing
     assert history.changes() == []
 

@@ -362,6 +362,10 @@ def test_of_a_torn_file_every_element_that_is_read_is_whole(data: st.DataObject)
         assert value == drones
 
 
+def test_brackets_in_a_torn_text_are_text() -> None:
+    assert load(b'{"a": [{"s": "x"}, {"s": "}]\\u').value == {"a": [{"s": "x"}]}
+
+
 @given(st.binary(max_size=200))
 def test_no_bytes_bring_the_lenient_reader_down(data: bytes) -> None:
     with contextlib.suppress(Corrupt):

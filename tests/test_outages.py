@@ -119,6 +119,19 @@ def test_a_postmaster_that_is_killed(server: PostgresServer, tmp_path: Path) -> 
 
 
 @pytest.mark.slow
+def test_a_server_that_was_restarted_between_two_calls_is_not_an_outage(server: PostgresServer, tmp_path: Path) -> None:
+    outage = Outage(tmp_path, with_settings(server.url, schema="restarted"))
+    outage.before()
+    server.kill()
+    server.start()
+    assert outage.box.create_session("next")["index"] == {"status": "done", "reason": None}
+    server.kill()
+    server.start()
+    assert len(outage.store.find()) == 2 and outage.store.notice is None
+    outage.store.close()
+
+
+@pytest.mark.slow
 def test_a_server_that_stands_still(server: PostgresServer, tmp_path: Path) -> None:
     """It accepts connections (the kernel does), and answers nothing: only a clock on this side helps."""
     outage = Outage(tmp_path, with_settings(server.url, schema="frozen"))
@@ -351,6 +364,15 @@ def test_the_software_of_an_engine_that_is_missing_costs_no_session(
     outage = Outage(tmp_path, f"postgresql://me:{'sEcret'}@nowhere/x")
     outage.during("pip install sessionstore[postgresql]")
     assert "sEcret" not in repr(outage.store) + str(outage.store.notice)
+
+
+def test_the_list_command_answers_from_the_folders_and_says_so(tmp_path: Path) -> None:
+    with sessionstore.open(tmp_path) as store:
+        store.create("Butterfly")
+    gone = ["list", "--dir", str(tmp_path), "--index", "postgresql://me:sEcret@127.0.0.1:1/x"]
+    done = subprocess.run([sys.executable, "-m", "sessionstore", *gone], capture_output=True, text=True, check=True)
+    assert "Butterfly" in done.stdout
+    assert "1 folders were read instead" in done.stderr and "sEcret" not in done.stderr + done.stdout
 
 
 def test_a_breaker_asks_again_after_its_rest_and_one_call_at_a_time() -> None:

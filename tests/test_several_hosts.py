@@ -18,8 +18,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 import sessionstore
+from sessionstore.cli.sessions import list_command
 from sessionstore.errors import SessionNotFound
 from sessionstore.store import SessionStore
 from tests.postgres_server import PostgresServer, new_schema, running_server, with_settings
@@ -235,6 +237,10 @@ def test_stores_that_share_an_index_open_each_other_s_sessions(tmp_path: Path, s
     assert two.get("Butterfly").record.metadata == {"n": 1} and two.get("Butterfly").folder == made.folder
     with pytest.raises(SessionNotFound):
         two.get("latest")  # the latest of this store: it has none
+    listed = CliRunner().invoke(list_command, ["--dir", str(tmp_path / "two"), "--index", shared_url, "--json"])
+    assert json.loads(listed.stdout)[0]["session_dir_path"] == str(made.folder)
+    shown = CliRunner().invoke(list_command, ["--dir", str(tmp_path / "two"), "--index", shared_url])
+    assert f"on {row.host}" in shown.stdout
     mine = two.create("Butterfly")
     assert two.get("Butterfly").session_id == mine.session_id  # what lies here goes first
     assert one.rebuild() == 1 and len(two.find()) == 2  # a rebuild leaves the rows of others alone

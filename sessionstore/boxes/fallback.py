@@ -7,7 +7,7 @@ Not here: an index engine that is away (it costs nothing: the report says ``inde
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from sessionstore.boxes.session_db_box import SessionDBBox
@@ -19,15 +19,16 @@ MARK, REASON = "fallback_used", "fallback_reason"
 
 
 def create_with_fallback(
-    create: Callable[..., dict[str, Any]],
+    create: Callable[..., Mapping[str, Any]],
     database: SessionDBBox,
     session_name: str | None = None,
     metadata: dict[str, Any] | None = None,
     **fields: Any,
-) -> dict[str, Any]:
+) -> Mapping[str, Any]:
     """Make a session by ``create`` (a creator box's ``create_session``), or by the database box when that raises.
 
-    Returns: what the creator box returns; after a fallback ``fallback_used`` is True and the metadata hold the mark.
+    Returns: what the creator box returns; after a fallback ``fallback_used`` is True, ``fallback_reason``
+        says why, and the metadata hold both.
 
     Raises:
         NotApplied, OutcomeUnknown: the store itself refused or could not: the other box would fare no better.
@@ -55,4 +56,5 @@ def _create_directly(
         **{name: {"status": step.status, "reason": step.reason} for name, step in steps.items()},
         "success": True,
         "fallback_used": True,
+        "fallback_reason": metadata[REASON],
     }

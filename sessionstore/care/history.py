@@ -66,7 +66,6 @@ class History:
         *,
         reason: str = "",
         if_rev: int | None = None,
-        edit_tables: Callable[[Tables], None] | None = None,
         **changes: Any,
     ) -> SessionRecord:
         """Change fields of a record as ``Session.update`` does, so that :meth:`undo` can take it back.
@@ -87,8 +86,7 @@ class History:
             told.update(uuid=record.get("uuid"), before=before, after=plain(record))
 
         def noted(tables: Tables) -> None:
-            if edit_tables is not None:
-                edit_tables(tables)  # what it refuses is no change, and is not noted
+            """Note it when all else was accepted: the record, its revision and the caller's own conditions."""
             before, after = told["before"], told["after"]
             records.check_move(before["status"], after["status"])
             new = {name: after[name] for name in after if before.get(name) != after[name] and name not in _ONE_WAY}

@@ -17,9 +17,9 @@ from typing import Any
 from sessionstore import files, jsontext, records, trash
 from sessionstore.care import figures, salvage, splice
 from sessionstore.care.findings import Finding
-from sessionstore.documents import Tables
+from sessionstore.documents import DocumentStorage, Tables
 from sessionstore.errors import Conflict, NotApplied, SessionStoreError, Unreadable
-from sessionstore.root import STORE_FORMAT, StoreRoot, resolve
+from sessionstore.root import DOCUMENT, STORE_FORMAT, StoreRoot, resolve
 from sessionstore.store import SessionStore
 
 #: Told (done, of) while findings are being mended.
@@ -186,21 +186,27 @@ def _fresh_uuid(store: SessionStore, finding: Finding) -> str:
     """Give a copy an identity of its own; the record keeps whose copy it is."""
     session = store.catalog.session(_session_id(finding))
     old, original, new = finding.data["uuid"], finding.data["original"], records.new_uuid()
-
-    def rename(tables: Tables) -> None:
-        (document,) = tables["session"].values()
-        if document["uuid"] != old:
-            raise Conflict(f"its uuid is {document['uuid']} by now")
-        document["uuid"] = new
-        document["provenance"] = {
-            **(document.get("provenance") or {}),
-            "copied_from": {"uuid": old, "session_id": original},
-        }
-
-    uuids = [each.record.uuid for each in (session, store.catalog.session(original))]
-    if uuids != [old, old]:
+    if store.catalog.session(original).record.uuid != old or session.record.uuid != old:
         return "they have different uuids by now"
-    session.update(edit_tables=rename)
+    path = session.folder / DOCUMENT
+
+    def rename(tables: Tables, data: bytes) -> None:
+        record = records.read_record(tables, data, path)
+        if record.uuid != old:
+            raise Conflict(f"its uuid is {record.uuid} by now")
+        (document,) = tables["session"].values()
+        copied = {"copied_from": {"uuid": old, "session_id": original}}
+        document.update(
+            uuid=new,
+            session_id=session.session_id,
+            rev=record.rev + 1,
+            updated_at=records.now_text(),
+            provenance={**record.provenance, **copied},
+        )
+
+    # Not by Session.update, which never lets a session become another one.
+    DocumentStorage(path, lambda: store.root.locks.session(session.session_id), must_exist=True).update(rename)
+    store.catalog.deliver([session.row()])
     return f"its uuid is {new} now; it was copied from {original}"
 
 

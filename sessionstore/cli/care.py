@@ -191,12 +191,14 @@ def print_report(report: Report) -> None:
 
 
 def sentence(finding: Finding) -> str:
-    """Return what is wrong, where, why it matters and what mends it, on three lines."""
+    """Return what is wrong, where, why it matters and what mends it, a line each; of a run also its last events."""
     head = click.style(f"{finding.severity:<8}", fg=_COLOURS[finding.severity])
-    return (
-        f"{head}{finding.code}  {text.shown(finding.where)}\n        {text.shown(finding.what)}\n"
-        f"        why: {finding.kind.why}\n        mend: {text.shown(finding.mend)}"
-    )
+    lines = [f"{head}{finding.code}  {text.shown(finding.where)}", text.shown(finding.what)]
+    for event in finding.data.get("last_events", [])[:-1]:  # the very last is in the sentence above
+        words = " ".join(str(event[key]) for key in ("level", "kind", "message") if event.get(key))
+        lines.append(text.shown(f"    before: {event['t_s']:.1f} s {words}"))
+    lines += [f"why: {finding.kind.why}", f"mend: {text.shown(finding.mend)}"]
+    return "\n        ".join(lines)
 
 
 @contextmanager

@@ -57,9 +57,9 @@ _CELLS: dict[str, Any] = {
 
 
 def _note(row: SessionRow) -> str:
-    if row.problem:
-        return row.problem
-    return row.end_reason if row.end_reason and row.end_reason != row.status else ""
+    place = f"on {row.host}" + ("" if row.openable else ", not here") if row.host is not None else ""
+    ended = row.end_reason if row.end_reason and row.end_reason != row.status else ""
+    return "; ".join(part for part in (place, row.problem or ended) if part)
 
 
 @click.command("list")
@@ -87,13 +87,17 @@ def list_command(
     FILTERS are clauses such as status=failed, 'metadata.num_drones>5', name~butterfly, joined by and, or, not; a lone
     word is looked for in names, ids, tags and metadata.
     """
+    from sessionstore.boxes.session_db_box import row_as_dict
+
     with open_store(folder, index) as store:
         rows = store.find(" ".join(filters), sort, verify=not no_verify)
-        root = store.root
+        root, notice = store.root, store.notice
+    if notice is not None:  # the engine is away: the answer is right, and slower
+        click.echo(text.shown(notice), err=True)
     most = limit if limit is not None else (0 if as_json else _DEFAULT_LIMIT)
     page = rows[offset : offset + most if most else None]
     if as_json:
-        _print_json([{**row.to_dict(), "session_dir_path": str(root.folder(row.session_id))} for row in page])
+        _print_json([row_as_dict(store, row) for row in page])
         return
     if not rows:
         found = "no session fits" if filters else f"no sessions yet in {root.path}; record one: sessionstore run"

@@ -36,16 +36,19 @@ from sessionstore.records import SessionRow
 
 _PUT = """
 WITH put AS (
-  INSERT INTO {schema}.sessions (store, session_id, uuid, rev, size, mtime_ns, active, plain, odd, changed, row, doc)
-  SELECT %s, given.*, CASE WHEN odd THEN '{{}}' ELSE row::jsonb - '{{size,mtime_ns}}'::text[] END
-  FROM (SELECT i, u, r, s, m, a, p, o AS odd, pg_current_xact_id()::text::bigint, t AS row FROM unnest(%s::text[],
-    %s::text[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bool[], %s::bool[], %s::bool[], %s::text[]
-  ) AS rows (i, u, r, s, m, a, p, o, t)) AS given
+  INSERT INTO {schema}.sessions (store, session_id, uuid, rev, size, mtime_ns, active, plain, odd, row, changed, doc)
+  {rows}
   ON CONFLICT (store, session_id) DO UPDATE SET uuid = excluded.uuid, rev = excluded.rev, size = excluded.size,
     mtime_ns = excluded.mtime_ns, active = excluded.active, plain = excluded.plain, odd = excluded.odd,
-    changed = excluded.changed, row = excluded.row, doc = excluded.doc
+    row = excluded.row, changed = excluded.changed, doc = excluded.doc
   {guard}
 ) SELECT until > now() FROM {schema}.watch"""
+#: JSONB refuses some rows: those are odd, and looked at by every search.
+_DOC = "pg_current_xact_id()::text::bigint, CASE WHEN odd THEN '{{}}' ELSE row::jsonb - '{{size,mtime_ns}}'::text[] END"
+_ONE = f"""SELECT given.*, {_DOC} FROM (VALUES (%s::bigint, %s::text, %s::text, %s::bigint, %s::bigint, %s::bigint,
+    %s::bool, %s::bool, %s::bool, %s::text)) AS given (store, i, u, r, s, m, a, p, odd, row)"""
+_MANY = f"""SELECT %s, given.*, {_DOC} FROM unnest(%s::text[], %s::text[], %s::bigint[], %s::bigint[], %s::bigint[],
+    %s::bool[], %s::bool[], %s::bool[], %s::text[]) AS given (i, u, r, s, m, a, p, odd, row)"""
 _UNLESS_OLDER = "WHERE excluded.rev >= sessions.rev OR excluded.uuid <> sessions.uuid"
 _REMOVE = """
 WITH gone AS (DELETE FROM {schema}.sessions WHERE store = %s AND session_id = ANY(%s) RETURNING 1)
@@ -75,6 +78,7 @@ class PostgresIndex(SqlIndex):
         self._narrowing = _PostgresNarrowing()
         self._breaker = Breaker(url.retry_s)
         self._pool = Pool(self._connect, url.pool, url.timeout_s)
+        self._statements: dict[tuple[str, str, str], bytes] = {}
         self._number: int | None = None
         self._ensured = False
 
@@ -116,11 +120,14 @@ class PostgresIndex(SqlIndex):
         self._write(swap)
 
     def _insert(self, connection: Connection, store: int, rows: list[SessionRow], exact: bool) -> bool:
+        guard = "" if exact else _UNLESS_OLDER
+        if len(rows) == 1:  # lists cost the driver five times what single values do
+            return self._told(connection, self._sql(_PUT, _ONE, guard), [store, *columns_of(rows[0])])
         columns = [list(column) for column in zip(*map(columns_of, rows), strict=True)]
-        return self._told(connection, self._sql(_PUT, "" if exact else _UNLESS_OLDER), [store, *columns])
+        return self._told(connection, self._sql(_PUT, _MANY, guard), [store, *columns])
 
     @staticmethod
-    def _told(connection: Connection, text: sql.Composed, parameters: list[Any]) -> bool:
+    def _told(connection: Connection, text: bytes, parameters: list[Any]) -> bool:
         """Run a change; return whether somebody watches."""
         found = connection.execute(text, parameters).fetchone()
         return found is not None and bool(found[0])
@@ -171,8 +178,8 @@ class PostgresIndex(SqlIndex):
         select = "SELECT store, session_id, row FROM {schema}.sessions"
         if condition is None:
             return self._rows(self._sql(select))
-        text = self._sql(select + " WHERE ") + sql.SQL(condition[0])
-        text += self._sql(f" UNION ALL {select} WHERE odd UNION ALL {select} WHERE session_id = ANY(%s)")
+        rest = self._sql(f" UNION ALL {select} WHERE odd UNION ALL {select} WHERE session_id = ANY(%s)")
+        text = self._sql(select + " WHERE ") + condition[0].encode() + rest
         return self._rows(text, [*condition[1], list(also)])
 
     def _of_uuids(self, uuids: list[str]) -> list[Found]:
@@ -242,7 +249,7 @@ class PostgresIndex(SqlIndex):
 
     # ------------------------------------------------------------ connections
 
-    def _rows(self, text: sql.Composed, parameters: list[Any] | None = None) -> list[Any]:
+    def _rows(self, text: bytes, parameters: list[Any] | None = None) -> list[Any]:
         def work(connection: Connection) -> list[Any]:
             return connection.execute(text, parameters).fetchall()
 
@@ -280,11 +287,14 @@ class PostgresIndex(SqlIndex):
             raise
         return connection
 
-    def _sql(self, text: str, guard: str = "") -> sql.Composed:
-        return sql.SQL(text).format(
-            schema=sql.Identifier(self._url.schema),
-            guard=sql.SQL(guard),
-        )
+    def _sql(self, text: str, rows: str = "", guard: str = "") -> bytes:
+        """Return a statement with the names of this schema; made once, since that takes as long as sending it."""
+        key = (text, rows, guard)
+        if key not in self._statements:
+            schema = f'"{self._url.schema}"'  # a lower-case name (index.url)
+            text = text.format(schema=schema, rows=rows.format(), guard=guard)
+            self._statements[key] = text.encode()
+        return self._statements[key]
 
     @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:

@@ -7,6 +7,7 @@ Not here: what changed (a listing tells), changes of the folders that no index w
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -77,7 +78,11 @@ class Watch:
             if time.monotonic() - self._asked_at > _KEEP_TELLING_S:
                 self._asked_at = time.monotonic()
                 self._index.keep_telling(connection)  # type: ignore[attr-defined]  # whoever listens has it
-            return any(True for _ in connection.notifies(timeout=seconds, stop_after=1))
+            limit_s, connection.limit_s = connection.limit_s, math.inf  # here, silence is no failure
+            try:
+                return any(True for _ in connection.notifies(timeout=seconds, stop_after=1))
+            finally:
+                connection.limit_s = limit_s
         except psycopg.Error:
             connection.close()
             return False

@@ -70,12 +70,13 @@ def import_legacy(
     if not place.is_dir():
         raise InvalidRecord(f"there is no folder {place}")
     folders = list(old_folders(place))
+    there = {row.uuid: row.session_id for row in store.find(verify=False)}
     if not dry_run:
         store.root.prepare()
     for number, folder in enumerate(folders, 1):
         try:
             old = read_folder(folder, stated)
-            yield _take_in(store, old, zone, dry_run)
+            yield _take_in(store, old, zone, dry_run, there)
         except InvalidRecord as error:
             yield Imported(str(folder), "skipped", reason=str(error))
         except (SessionStoreError, OSError) as error:
@@ -84,18 +85,17 @@ def import_legacy(
             progress(number, len(folders))
 
 
-def _take_in(store: SessionStore, old: OldSession, zone: str | None, dry_run: bool) -> Imported:
+def _take_in(store: SessionStore, old: OldSession, zone: str | None, dry_run: bool, there: dict[str, str]) -> Imported:
     uuid = str(uuid5(NAMESPACE, old.fingerprint))
     record = _record(old, uuid, zone)
     report = Imported(str(old.folder), "would import", problems=old.problems)
     report.points = len(old.motion.points) if old.motion else None
     report.drones = len(record.drones) if record.drones or old.motion else None
     report.buildings = None if old.buildings is None else len(old.buildings)
-    there = _known(store, uuid)
-    if there is not None:
-        report.state, report.session_id = "already there", there
+    if uuid in there:
+        report.state, report.session_id = "already there", there[uuid]
     elif not dry_run:
-        report.session_id = _write(store, old, record)
+        report.session_id = there[uuid] = _write(store, old, record)
         report.state = "imported"
     return report
 
@@ -166,10 +166,10 @@ def _write(store: SessionStore, old: OldSession, record: SessionRecord) -> str:
             **({} if old.buildings is None else {"scene": _numbered(old.buildings)}),
         }
         with root.locks.store():
-            there = _known(store, record.uuid)
-            if there is not None:  # another import was faster
+            known = _known(store, record.uuid)
+            if known is not None:  # another import was faster
                 files.remove_tree(staged)
-                return there
+                return known
             label, number = record.session_id, 1
             while os.path.lexists(root.folder(record.session_id)):
                 number += 1

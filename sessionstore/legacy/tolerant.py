@@ -14,7 +14,7 @@ from typing import Any
 from sessionstore.errors import Corrupt
 from sessionstore.jsontext import line_and_column
 
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],]')
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],"]')  # a lone quotation mark begins the text that the damage lies in
 
 
 @dataclass(slots=True)
@@ -100,6 +100,8 @@ def _last_whole_element(text: str, limit: int) -> tuple[int, str]:
     end, closers = 0, ""
     for token in _TOKEN.finditer(text, 0, limit):
         word = token[0]
+        if word == '"':
+            break  # what follows looks like brackets and is none
         if word in "{[":
             stack.append("}" if word == "{" else "]")
             continue

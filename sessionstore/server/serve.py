@@ -78,7 +78,9 @@ def serve(store: SessionStore, settings: Settings, listener: socket.socket | Non
 def bind(settings: Settings) -> socket.socket:
     """Return the listening socket. Raises: StoreUnusable: with the reason."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # The protocol must be named: asyncio sets TCP_NODELAY on such sockets only, and without it each reply, which is
+    # written in two parts, waits 40 ms for the client's delayed acknowledgement.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((settings.host.strip("[]"), settings.port))

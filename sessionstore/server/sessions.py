@@ -16,7 +16,6 @@ import msgspec
 from sessionstore import files
 from sessionstore.boxes.session_db_box import row_as_dict
 from sessionstore.care.history import History
-from sessionstore.documents import Tables
 from sessionstore.errors import SessionStoreError
 from sessionstore.records import FILTER_FIELDS, RECORD_FIELDS
 from sessionstore.root import DOCUMENT
@@ -102,9 +101,9 @@ def change_session(call: Call) -> Reply:
     session = call.context.exact(call.path["session_id"])
     History(call.context.store).edit(  # so that `undo` can take it back
         session.session_id,
+        _precondition(session, call.headers.get("if-match")),
         if_rev=rev,
         reason=reason,
-        edit_tables=_precondition(session, call.headers.get("if-match")),
         **changes,
     )
     document = call.context.documents.render(session)
@@ -117,9 +116,8 @@ def _precondition(session: Session, if_match: str | None) -> Any:
         return None
     wanted = parse_etag(if_match)
 
-    def check(tables: Tables) -> None:
-        status = (session.folder / DOCUMENT).lstat()
-        revision = next(iter(tables["session"].values())).get("rev")
+    def check(record: dict[str, Any]) -> None:
+        status, revision = (session.folder / DOCUMENT).lstat(), record["rev"]
         if wanted != (revision, digest_of(status)):
             raise ApiProblem(
                 412, "stale", f"somebody else changed the session first; it is at revision {revision}", rev=revision
@@ -134,7 +132,7 @@ def delete_session(call: Call) -> Reply:
     if_match = call.headers.get("if-match")
     if if_match is not None and if_match.strip() != "*":
         check = _precondition(session, if_match)
-        check(session.tables())
+        check(session.record.to_dict())
     return json_reply({"success": True, **call.context.database.delete_session(session.session_id)})
 
 

@@ -22,6 +22,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
 
+from sessionstore.boxes.fallback import create_with_fallback
 from sessionstore.boxes.session_buildings_box import SessionBuildingsBox
 from sessionstore.boxes.session_creator_box import SessionCreatorBox
 from sessionstore.boxes.session_db_box import SessionDBBox
@@ -94,13 +95,11 @@ class HMRSSimulationLive:
 
     def _create_session(self) -> Mapping[str, Any]:
         """Through the creator box; through the database box when that fails (the fallback contract)."""
-        fields = self._session_fields()
-        try:
-            return self.creator_box.create_session(self._session_name, **fields)
-        except Exception as error:  # noqa: BLE001  # whatever a plug-in or a bug throws: the flight must not depend on it
-            self.fallback_reason = f"{type(error).__name__}: {error}"
-        record = self.session_db_box.create_session(self._session_name, **fields)
-        return {**record, "success": True, "fallback_used": True}
+        made = create_with_fallback(
+            self.creator_box.create_session, self.session_db_box, self._session_name, **self._session_fields()
+        )
+        self.fallback_reason = made.get("fallback_reason")
+        return made
 
     def _session_fields(self) -> dict[str, Any]:
         scenario, world = self.scenario, self.fleet.world

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import random
 import shutil
+from collections.abc import Callable
 from typing import Any
 
 import hypothesis.strategies as st
@@ -149,7 +150,7 @@ def _all_durable(world: World) -> World:
 
 @pytest.mark.slow
 @pytest.mark.timeout(36000)
-def test_any_program_of_operations_crashes_copies_and_edits_keeps_the_model() -> None:
+def test_any_program_of_operations_crashes_copies_and_edits_keeps_the_model(figure: Callable[..., None]) -> None:
     run_state_machine_as_test(
         StoreMachine,
         settings=settings(
@@ -160,3 +161,5 @@ def test_any_program_of_operations_crashes_copies_and_edits_keeps_the_model() ->
             derandomize=volume(1, 0) == 1,
         ),
     )
+    tried = f"{volume(200, 5_000):,} programs of up to {volume(50, 100)} steps"
+    figure("T13 state machine with crash, reopen, copy, hand edit, rename", tried, 0)

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,14 +21,20 @@ from tests.proof.volumes import volume
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(36000)]
 
 
-def test_eight_processes_see_one_order_of_everything(scratch: Path) -> None:
+def test_eight_processes_see_one_order_of_everything(scratch: Path, figure: Callable[..., None]) -> None:
     outcome = workers.hammer(scratch, volume(8, 16), volume(10, 600))
+    tried = f"{outcome.processes} processes, {outcome.operations:,} operations"
+    figure("T7 many processes, linearizability search per object", tried, len(outcome.anomalies))
     assert outcome.anomalies == []
     assert outcome.operations > 500
 
 
-def test_processes_that_are_killed_and_stopped_leave_nothing_unexplained(scratch: Path) -> None:
+def test_processes_that_are_killed_and_stopped_leave_nothing_unexplained(
+    scratch: Path, figure: Callable[..., None]
+) -> None:
     outcome = workers.hammer(scratch, volume(8, 16), volume(8, 600), kill=True)
+    tried = f"{outcome.processes} processes, {outcome.killed} killed, {outcome.operations:,} operations"
+    figure("T8 the same, killed and stopped as they go", tried, len(outcome.anomalies))
     assert outcome.anomalies == []
     assert outcome.killed > 3
 
@@ -137,8 +144,11 @@ def read_while_writing(folder: Path, seconds: float, way: str) -> list[str]:
         return said
 
 
-def test_readers_never_see_half_or_older_data_while_others_write(scratch: Path) -> None:
-    assert read_while_writing(scratch, volume(3, 600), "") == []
+def test_readers_never_see_half_or_older_data_while_others_write(scratch: Path, figure: Callable[..., None]) -> None:
+    seconds = volume(3, 600)
+    said = read_while_writing(scratch, seconds, "")
+    figure("T9 readers during updates, appends, compactions", f"2 readers, {seconds} s", len(said))
+    assert said == []
 
 
 def test_readers_notice_files_that_are_written_in_place(scratch: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -93,18 +93,21 @@ def with_what_it_needs(name: str) -> tuple[str, ...]:
     return ("delete", name) if name in ("restore", "empty_trash") else (name,)
 
 
-def test_a_process_killed_before_any_syscall_of_any_operation_loses_nothing(bench: Bench) -> None:
+def test_a_process_killed_before_any_syscall_of_any_operation_loses_nothing(
+    bench: Bench, figure: Callable[..., None]
+) -> None:
     for name in OPERATIONS:
         names = with_what_it_needs(name)
         for call, nth in bench.calls(names, MUTATING):
             bench.kill(names, call, nth)
+    figure("T1 SIGKILL before each mutating syscall", f"{bench.trials} kills", len(bench.wrong))
     assert bench.wrong == []
     assert bench.trials >= 180
 
 
 @pytest.mark.parametrize("for_ever", [False, True], ids=["once", "for ever"])
 def test_an_error_at_any_syscall_of_any_operation_is_told_and_leaves_before_or_after(
-    bench: Bench, for_ever: bool
+    bench: Bench, for_ever: bool, figure: Callable[..., None]
 ) -> None:
     which, every = f"{MUTATING},{ALSO_FAILING}", volume(3 if for_ever else 2, 1)
     for name in OPERATIONS:
@@ -114,6 +117,8 @@ def test_an_error_at_any_syscall_of_any_operation_is_told_and_leaves_before_or_a
         looking = [call for call in calls if call[0] not in MUTATING.split(",")]
         for call, nth in changing + looking[::every]:
             bench.refuse(names, call, nth, for_ever=for_ever)
+    how = "from then on" if for_ever else "once"
+    figure(f"T2, T5 an error at each syscall, {how}", f"{bench.trials} errors", len(bench.wrong))
     assert bench.wrong == [], "\n".join(bench.wrong)
     assert bench.trials >= 300
 

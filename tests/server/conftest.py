@@ -18,7 +18,7 @@ import httpx
 
 import sessionstore
 from sessionstore.server.context import Settings
-from sessionstore.server.serve import Server, make_server
+from sessionstore.server.serve import Server, bind, make_server
 from sessionstore.store import SessionStore
 
 
@@ -47,7 +47,7 @@ class Running:
 
 
 def running_server(folder: Path, settings: Settings) -> Iterator[Running]:
-    listener = socket.create_server((settings.host, 0))
+    listener = bind(replace(settings, port=0))
     port = listener.getsockname()[1]
     store = sessionstore.open(folder)
     server = make_server(store, replace(settings, port=port))

@@ -76,6 +76,16 @@ def test_a_stale_if_match_is_412_and_a_stale_rev_409_and_nothing_changes(served:
     assert served.client.patch(address, json={"notes": "two", "rev": 2}).json()["rev"] == 3
 
 
+def test_a_delete_with_if_match_deletes_what_the_client_saw_and_nothing_newer(served: Running) -> None:
+    made = served.client.post("/api/sessions", json={"session_name": "x"}).json()["session_id"]
+    address = f"/api/sessions/{made}"
+    etag = served.client.get(f"/api/sessions/db/{made}").headers["etag"]
+    served.client.patch(address, json={"notes": "newer"})
+    assert served.client.delete(address, headers={"if-match": etag}).status_code == 412
+    etag = served.client.get(f"/api/sessions/db/{made}").headers["etag"]
+    assert served.client.delete(address, headers={"if-match": etag}).status_code == 200
+
+
 def test_if_match_also_notices_a_hand_edit_that_left_the_revision_alone(served: Running) -> None:
     session_id = make(served, "edited", notes="before")
     etag = served.client.get(f"/api/sessions/{session_id}").headers["etag"]

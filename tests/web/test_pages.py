@@ -1,0 +1,194 @@
+"""Compare, control, export and trash in a browser; hostile names; what axe finds; the pictures of the README."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from tests.conftest import DATA
+from tests.server.conftest import Running
+from tests.web.conftest import open_store, until
+
+pytestmark = pytest.mark.web
+Opener = Callable[..., Any]
+ROOT = Path(__file__).parents[2]
+AXE = Path(os.environ.get("AXE_CORE", ROOT / ".axe" / "node_modules" / "axe-core" / "axe.min.js"))
+
+
+def ready(page: Any) -> Any:
+    page.wait_for_selector("[data-ready=true]")
+    return page
+
+
+def test_compare_shows_what_differs_and_two_players_in_step(site: Running, open_page: Opener) -> None:
+    ids = ",".join(site.store.get(name).session_id for name in ("Butterfly", "Storm"))
+    page = open_page(f"{site.url}/compare?ids={ids}")
+    page.get_by_text("First difference at 0.05 s").wait_for()
+    page.locator("th", has_text="seed").wait_for()
+    until(page, "document.querySelector('session-compare').players.every((each) => each.ready)")
+    page.keyboard.press("5")
+    moments = page.evaluate("document.querySelector('session-compare').players.map((each) => each.t)")
+    assert moments == pytest.approx([20, 20], abs=0.1)
+    until(page, "document.querySelector('.chart .value').textContent.length > 0")
+
+
+def test_two_runs_of_one_seed_are_said_to_be_the_same(site: Running, open_page: Opener, flown: Path) -> None:
+    name = site.store.get("Butterfly").session_id
+    page = open_page(f"{site.url}/compare?ids={name},{name}")
+    page.get_by_text("every recorded point is the same").wait_for()
+
+
+def test_a_flight_is_started_commanded_by_a_click_paused_and_stopped(
+    serve_with: Callable[..., Running], open_page: Opener
+) -> None:
+    site = serve_with()
+    page = open_page(f"{site.url}/control")
+    page.get_by_label("Name", exact=True).fill("by hand")
+    page.get_by_label("Rate (× real time, 0 = fastest)").fill("4")
+    page.get_by_role("button", name="Start").click()
+    page.get_by_role("button", name="Top", exact=True).click()
+    player = "document.querySelector('simulation-control').player"
+    until(page, f"{player}?.ready && {player}.state?.length > 1 && {player}.t > 4")
+    page.evaluate(f"{player}.pick('scout-1')")
+    box = page.locator(".stage").bounding_box()
+    page.mouse.click(box["x"] + box["width"] * 0.5, box["y"] + box["height"] * 0.42)
+    row = page.locator(".outcomes tr").filter(has_text="move_to scout-1")
+    row.filter(has_text="done").or_(row.filter(has_text="failed")).wait_for(timeout=60_000)
+    page.get_by_role("button", name="Pause", exact=True).click()
+    page.locator(".control-state .status.paused").wait_for()
+    page.get_by_role("button", name="Resume").click()
+    page.locator(".control-state .status.running").wait_for()
+    page.get_by_role("button", name="Stop and store").click()
+    page.locator(".control-state .status.stopped").wait_for()
+    session = site.store.get("by hand")
+    assert session.record.status == "stopped"
+    assert any(line.data["command"] == "move_to" for line in session.tape("commands").read())
+
+
+def test_an_exported_page_works_offline_with_table_charts_and_player(
+    site: Running, open_page: Opener, tmp_path: Path
+) -> None:
+    from sessionstore.cli import group
+
+    name = site.store.get("Butterfly").session_id
+    result = CliRunner().invoke(
+        group, ["export", "--html", name, "--dir", str(site.store.root.path), "--to", str(tmp_path)]
+    )
+    assert result.exit_code == 0, result.output
+    page = open_page(offline=True)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if not request.url.startswith("data:") else None)
+    page.goto((tmp_path / f"{name}.html").as_uri())
+    ready(page)
+    before = page.locator(".stage").screenshot()
+    page.keyboard.press("5")
+    page.get_by_text("00:20.0 / 00:40.0").wait_for()
+    until(page, "document.querySelector('.chart .value').textContent.length > 0")
+    assert page.locator(".stage").screenshot() != before
+    assert page.locator(".drone-table tbody tr").count() == 2
+    assert len(asked) == 1
+    again = CliRunner().invoke(
+        group, ["export", "--html", name, "--dir", str(site.store.root.path), "--to", str(tmp_path)]
+    )
+    assert again.exit_code != 0  # never overwritten
+
+
+def test_the_trash_lists_and_restores(site: Running, open_page: Opener) -> None:
+    with open_store(site) as other:
+        session = other.create("thrown away")
+        other.delete(session.session_id)
+    page = open_page(f"{site.url}/trash")
+    page.get_by_role("row").filter(has_text="thrown").get_by_role("button", name="Restore").click()
+    page.get_by_text("is back").wait_for()
+    assert site.client.get(f"/api/sessions/{session.session_id}").status_code == 200
+
+
+def test_hostile_names_notes_and_tags_are_shown_as_text(serve_with: Callable[..., Running], open_page: Opener) -> None:
+    strings = DATA / "blns.json"
+    if not strings.exists():
+        pytest.skip("blns.json is not in the data folder")
+    site = serve_with()
+    naughty = [text for text in json.loads(strings.read_text("utf-8")) if text]
+    storable = [text for text in naughty if "\x00" not in text]
+    session = site.store.create("names", tags=storable[:40], notes="\n".join(storable))
+    session.update(metadata={f"{number}": text for number, text in enumerate(storable)})
+    made = 0
+    for text in storable:
+        reply = site.client.post("/api/sessions", json={"session_name": text})
+        assert reply.status_code in (201, 400), (text, reply.text)
+        made += reply.status_code == 201
+    assert made > 100
+    page = open_page(site.url, viewport={"width": 1280, "height": 2000})
+    page.locator(".grid .line").first.wait_for()
+    page.goto(f"{site.url}/session/{session.session_id}?tab=provenance")
+    page.locator(".session-head .tag").nth(39).wait_for()
+    page.locator("pre.json").wait_for()
+    page.get_by_role("button", name="Edit").click()
+    page.get_by_role("dialog").wait_for()
+    assert (
+        page.evaluate("document.querySelectorAll('body script, iframe, object, img:not([src=\"/icon.svg\"])').length")
+        == 0
+    )
+    page.goto(f"{site.url}/?q=%22%3Cscript%3Ealert(1)%3C%2Fscript%3E%22")
+    page.locator(".understood").filter(has_text="<script>").wait_for()
+
+
+def test_the_policy_allows_no_inline_script_and_no_eval(site: Running, open_page: Opener) -> None:
+    policy = site.client.get("/").headers["content-security-policy"]
+    directives = dict(part.strip().split(" ", 1) for part in policy.split(";") if " " in part.strip())
+    assert directives["default-src"] == "'self'"
+    assert "unsafe" not in policy
+    page = open_page(site.url, expect=("Content Security Policy", "Content-Security-Policy"))
+    page.locator(".grid .line").first.wait_for()
+    ran = page.evaluate(
+        "() => { const made = document.createElement('script'); made.textContent = 'window.ran = 1';"
+        " document.body.append(made); return window.ran; }"
+    )
+    assert ran is None
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious(site: Running, open_page: Opener, scheme: str) -> None:
+    if not AXE.exists():
+        pytest.skip("axe-core is not installed (npm install --no-save --prefix .axe axe-core)")
+    name = site.store.get("Butterfly").session_id
+    other = site.store.get("Storm").session_id
+    places = ("/sessions", f"/session/{name}?t=20", f"/session/{name}?tab=events", f"/compare?ids={name},{other}",
+              "/control", "/trash")  # fmt: skip
+    found = []
+    for place in places:
+        page = open_page(f"{site.url}{place}", color_scheme=scheme)
+        page.wait_for_load_state()
+        page.wait_for_timeout(600)  # everything that is loaded later; axe itself cannot wait
+        page.evaluate(AXE.read_text("utf-8"))
+        result = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+        for each in result["violations"]:
+            if each["impact"] in ("serious", "critical"):
+                found.append((place, each["id"], [node["html"][:160] for node in each["nodes"][:3]]))
+    assert not found, "\n".join(map(str, found))
+
+
+def test_pictures_of_the_readme(site: Running, open_page: Opener, tmp_path: Path) -> None:
+    """Written into fixtures/screenshots when SESSIONSTORE_SCREENSHOTS is set; each stays below 200 KB."""
+    target = ROOT / "fixtures" / "screenshots" if os.environ.get("SESSIONSTORE_SCREENSHOTS") else tmp_path
+    target.mkdir(parents=True, exist_ok=True)
+    name = site.store.get("Butterfly").session_id
+    other = site.store.get("Storm").session_id
+    views = {
+        "sessions": ("/sessions", "light", ".grid .line"),
+        "session": (f"/session/{name}?t=28&follow=climber-1", "light", "session-view[data-ready=true]"),
+        "session-dark": (f"/session/{name}?t=28&view=all", "dark", "session-view[data-ready=true]"),
+        "compare": (f"/compare?ids={name},{other}&t=20", "light", ".chart .value:not(:empty)"),
+    }
+    for file, (place, scheme, wanted) in views.items():
+        page = open_page(f"{site.url}{place}", color_scheme=scheme)
+        page.wait_for_selector(wanted)
+        page.wait_for_timeout(800)  # trails and charts are drawn
+        page.screenshot(path=target / f"{file}.png")
+        assert 5_000 < (target / f"{file}.png").stat().st_size < 200_000
