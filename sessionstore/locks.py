@@ -62,7 +62,8 @@ class Locks:
                         yield
                         return
                 finally:
-                    unlock_descriptor(descriptor)  # a child forked meanwhile has the file open too
+                    with contextlib.suppress(OSError):  # what was done is done, and the close below frees it as well
+                        unlock_descriptor(descriptor)  # a child forked meanwhile has the file open too
             finally:
                 os.close(descriptor)
 
@@ -109,10 +110,9 @@ class Locks:
 
 def _names(path: str, descriptor: int) -> bool:
     """Whether the path still names the open file: somebody may have deleted a lock file by hand."""
-    try:
-        return os.path.samestat(os.stat(path, follow_symlinks=False), os.fstat(descriptor))
-    except FileNotFoundError:
-        return False
+    found = files.status(path)
+    with files.refusals(path):
+        return found is not None and os.path.samestat(found, os.fstat(descriptor))
 
 
 def lock_descriptor(descriptor: int, path: str, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
