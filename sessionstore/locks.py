@@ -76,6 +76,8 @@ class Locks:
             return files.open_to_append(path, durable=False)
         except FileNotFoundError as error:  # the folder went away: the store was moved or removed
             self._prepared = False
+            if files.is_folder(self._folder.parent) and not files.is_folder(self._folder):
+                return self._open(path)  # only the lock files were removed, by hand
             raise files.refused(error, path) from error
 
     @contextlib.contextmanager
