@@ -62,7 +62,8 @@ class Locks:
                         yield
                         return
                 finally:
-                    unlock_descriptor(descriptor)  # a child forked meanwhile has the file open too
+                    with contextlib.suppress(OSError):  # what was done is done, and the close below frees it as well
+                        unlock_descriptor(descriptor)  # a child forked meanwhile has the file open too
             finally:
                 os.close(descriptor)
 
@@ -75,6 +76,8 @@ class Locks:
             return files.open_to_append(path, durable=False)
         except FileNotFoundError as error:  # the folder went away: the store was moved or removed
             self._prepared = False
+            if files.is_folder(self._folder.parent) and not files.is_folder(self._folder):
+                return self._open(path)  # only the lock files were removed, by hand
             raise files.refused(error, path) from error
 
     @contextlib.contextmanager
@@ -109,10 +112,9 @@ class Locks:
 
 def _names(path: str, descriptor: int) -> bool:
     """Whether the path still names the open file: somebody may have deleted a lock file by hand."""
-    try:
-        return os.path.samestat(os.stat(path, follow_symlinks=False), os.fstat(descriptor))
-    except FileNotFoundError:
-        return False
+    found = files.status(path)
+    with files.refusals(path):
+        return found is not None and os.path.samestat(found, os.fstat(descriptor))
 
 
 def lock_descriptor(descriptor: int, path: str, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:

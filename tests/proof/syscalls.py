@@ -59,6 +59,7 @@ def _child(request: dict) -> None:
     go, report = os.open(request["go"], os.O_RDONLY), os.open(request["report"], os.O_WRONLY)
     world = operations.world_from(request["world"])
     path = Path(request["store"])
+    os.writev(report, [b"r"])  # from here on a tracer may count
     os.readv(go, [bytearray(1)])
 
     def tell(*words: object) -> None:
@@ -188,7 +189,10 @@ class Server:
             assert self._process.stdin is not None
             self._process.stdin.write(json.dumps(request) + "\n")
             self._process.stdin.flush()
-            yield int(self._read()), go, report
+            pid = int(self._read())
+            select.select([report], [], [], _TIMEOUT_S)
+            assert os.read(report, 1) == b"r"
+            yield pid, go, report
         finally:
             os.close(report)
             os.close(go)

@@ -154,12 +154,12 @@ def test_any_program_of_operations_crashes_copies_and_edits_keeps_the_model(figu
     run_state_machine_as_test(
         StoreMachine,
         settings=settings(
-            max_examples=volume(200, 5_000),
+            max_examples=volume(100, 5_000),
             stateful_step_count=volume(50, 100),
             deadline=None,
             suppress_health_check=list(HealthCheck),
             derandomize=volume(1, 0) == 1,
         ),
     )
-    tried = f"{volume(200, 5_000):,} programs of up to {volume(50, 100)} steps"
+    tried = f"{volume(100, 5_000):,} programs of up to {volume(50, 100)} steps"
     figure("T13 state machine with crash, reopen, copy, hand edit, rename", tried, 0)
