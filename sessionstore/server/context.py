@@ -55,6 +55,7 @@ class Context:
     store: SessionStore
     settings: Settings = field(default_factory=Settings)
     started_at: float = field(default_factory=time.time)
+    verified_at: float = float("-inf")
     database: SessionDBBox = field(init=False)
     creator: SessionCreatorBox = field(init=False)
     buildings: SessionBuildingsBox = field(init=False)

@@ -49,7 +49,8 @@ class SimulationProcess:
         self._waiting: dict[int, Future[Any]] = {}
         self._mutex = threading.Lock()
         self._number = 0
-        self._state: tuple[float, dict[str, Any]] = (0.0, {})
+        self._state: tuple[float, int, dict[str, Any]] = (0.0, 0, {})
+        self._orders = 0
         self._over = threading.Event()
         self._ready: Future[str] = Future()
         # A session of its own: Ctrl-C in the terminal goes to the server, which stops the runs in order.
@@ -89,15 +90,18 @@ class SimulationProcess:
             self._send({"id": number, "do": what, "with": given})
             return self._wait(answer, ANSWER_TIMEOUT_S, what)
         finally:
+            if what not in ("state", "command_status"):
+                self._orders += 1  # who gave an order sees its effect at once: no older picture is shown
             with self._mutex:
                 self._waiting.pop(number, None)
 
     def state(self) -> dict[str, Any]:
         """Return the picture of the state, at most a twentieth of a second old. Raises: as :meth:`ask`."""
-        at, found = self._state
-        if time.monotonic() - at > STATE_AGE_S:
+        at, orders, found = self._state
+        if orders != self._orders or time.monotonic() - at > STATE_AGE_S:
+            orders = self._orders
             found = self.ask("state")
-            self._state = (time.monotonic(), found)
+            self._state = (time.monotonic(), orders, found)
         return found
 
     def stop(self, reason: str = "stopped by user") -> str:
