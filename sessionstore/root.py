@@ -17,7 +17,7 @@ Not here: what is in a session folder (session), which index engine (index).
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -125,12 +125,18 @@ class StoreRoot:
             kept = {name: value for name, value in settings.items() if value is not None}
             files.put(self.private / "format.json", jsontext.layout(kept))
 
-    def session_ids(self) -> set[str]:
-        """Return the names of the folders that may be sessions; a store that is not there has none."""
+    def session_ids(self, known: Container[str] = ()) -> set[str]:
+        """Return the names of the folders that may be sessions; a store that is not there has none.
+
+        Args:
+            known: names that need no second look, since they were sessions before.
+        """
         return {
             entry.name
             for entry in files.entries(self.path)
-            if entry.name[0] != "." and entry.is_dir(follow_symlinks=False) and _plausible(entry.name)
+            if entry.name[0] != "."
+            and entry.is_dir(follow_symlinks=False)
+            and (entry.name in known or _plausible(entry.name))
         }
 
     def quarantine(self, path: Path, offset: int, data: bytes) -> None:

@@ -30,6 +30,9 @@ NO_DOCUMENT = b"null"
 TABLE_EXISTS, TABLE_DROPPED = 0, -1
 
 
+_PIECE = 1 << 20  # the whole file at once would stand in memory beside all that is made of it
+
+
 class _Entry(msgspec.Struct, gc=False):
     table: str
     id: int
@@ -47,6 +50,11 @@ Change = tuple[str, int, bytes]
 def _line(table: str, doc_id: int, document: bytes) -> bytes:
     head = b'{"table":%s,"id":%d,"doc":%s' % (_encode(table), doc_id, document)
     return b'%s,"c":"%08x"}\n' % (head, crc32(head))
+
+
+def is_whole(raw: bytes) -> bool:
+    """Whether a line holds the checksum of the bytes before it."""
+    return raw[-16:-10] == b',"c":"' and b"%08x" % crc32(raw[:-16]) == raw[-10:-2]
 
 
 class Journal:
@@ -110,15 +118,25 @@ class Journal:
                     self._keep_open(descriptor)
                     self._start_over(identity)
                     offset = 0
-                os.lseek(descriptor, offset, os.SEEK_SET)
-                data = b"".join(iter(lambda: os.read(descriptor, max(1 << 16, found.st_size - offset)), b""))
+                end = self._read_lines(descriptor, offset)
         except (FileNotFoundError, NotADirectoryError):
             self._start_over((0, 0))
             return True
-        whole = data.rfind(b"\n") + 1
-        self._take_in(data[:whole], offset)
-        self._read_to = (identity, offset + whole)
-        return anew or bool(whole)
+        self._read_to = (identity, end)
+        return anew or end > offset
+
+    def _read_lines(self, descriptor: int, offset: int) -> int:
+        """Take in every whole line from an offset on; return where the last of them ends."""
+        os.lseek(descriptor, offset, os.SEEK_SET)
+        parts: list[bytes] = []
+        while part := os.read(descriptor, _PIECE):
+            cut = part.rfind(b"\n") + 1
+            parts.append(part[:cut] if cut else part)
+            if cut:
+                data = b"".join(parts)
+                self._take_in(data, offset)
+                offset, parts = offset + len(data), [part[cut:]]
+        return offset
 
     def _keep_open(self, descriptor: int) -> None:
         """Keep the file that was read from being forgotten by the system: else one of two compactions later could have
@@ -139,7 +157,7 @@ class Journal:
                 entry = _decode_entry(raw)
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
                 raise Corrupt(f"does not parse: {error}", self.path, offset) from error
-            if raw[-16:-10] != b',"c":"' or b"%08x" % crc32(raw[:-16]) != raw[-10:-2]:
+            if not is_whole(raw):
                 raise Corrupt("its checksum does not match", self.path, offset)
             offset += len(raw) + 1
             self.lines += 1

@@ -1,0 +1,134 @@
+"""Guards of the hot paths: how many calls an operation makes, counted by the interpreter, whatever the machine does.
+
+A count does not depend on load or clock, so that a bound can be tight: what an operation does twice, or once a session
+too often, shows at once. Rates and ratios to the limit are measured by ``sessionstore bench``.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytest
+
+import sessionstore
+from sessionstore import rules
+from sessionstore.bench.generate import fill_store
+from sessionstore.index.journal import JournalIndex
+from sessionstore.store import SessionStore
+from sessionstore.streams import StreamWriter
+from sessionstore.tape import Tape
+
+
+def calls(operation: Callable[[], object]) -> int:
+    """Return how many functions, of Python and of C, an operation calls; it runs twice before, to warm up."""
+    operation()
+    operation()
+    count = 0
+
+    def seen(frame: FrameType, event: str, argument: Any) -> None:
+        nonlocal count
+        count += event in ("call", "c_call")
+
+    before = sys.getprofile()
+    sys.setprofile(seen)
+    try:
+        operation()
+    finally:
+        sys.setprofile(before)
+    return count
+
+
+@pytest.fixture
+def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SessionStore:
+    """A store of 20 sessions whose provenance does not depend on what is installed here."""
+    monkeypatch.setattr("sessionstore.provenance.gather", lambda *_: {"python": "3.11", "packages": {"a": "1.0"}})
+    fill_store(tmp_path / "small", 20)
+    return sessionstore.open(tmp_path / "small")
+
+
+def _updater(store: SessionStore) -> Callable[[], object]:
+    session = store.get("latest")
+    return lambda: session.update(notes="again")
+
+
+#: Measured calls, and a quarter more; a change that is worth its calls raises the bound in the same commit.
+BOUNDS = {"create": 1350, "update": 1150, "append": 42, "get": 490}
+
+
+def test_creating_makes_no_more_calls_than_it_did(small: SessionStore) -> None:
+    assert calls(lambda: small.create("Butterfly", metadata={"pilot": "Ada"})) <= BOUNDS["create"]
+
+
+def test_updating_makes_no_more_calls_than_it_did(small: SessionStore) -> None:
+    assert calls(_updater(small)) <= BOUNDS["update"]
+
+
+def test_getting_makes_no_more_calls_than_it_did(small: SessionStore) -> None:
+    key = small.get("latest").session_id
+    assert calls(lambda: small.get(key).record) <= BOUNDS["get"]
+
+
+def test_appending_makes_no_more_calls_than_it_did(tmp_path: Path) -> None:
+    writer = StreamWriter(tmp_path / "log.jsonl", "os")
+    assert calls(lambda: writer.append({"message": "scanned", "data": {"x": 1.5}})) <= BOUNDS["append"]
+
+
+def test_a_planted_slowdown_is_noticed(small: SessionStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rules, "keeps_rules", lambda values, partial=False: False)  # marshmallow at every read
+    assert calls(_updater(small)) > BOUNDS["update"]
+
+
+@pytest.mark.parametrize("operation", ["create", "update", "get"])
+def test_an_operation_on_one_session_does_not_grow_with_the_store(
+    operation: str, small: SessionStore, tmp_path: Path
+) -> None:
+    ids = fill_store(tmp_path / "large", 600)
+    counts = []
+    for store, key in ((small, small.get("latest").session_id), (sessionstore.open(tmp_path / "large"), ids[300])):
+        operations: dict[str, Callable[[], object]] = {
+            "create": lambda s=store: s.create("Moth"),  # type: ignore[misc]
+            "update": lambda s=store, k=key: s.get(k).update(notes="again"),  # type: ignore[misc]
+            "get": lambda s=store, k=key: s.get(k).record,  # type: ignore[misc]
+        }
+        counts.append(calls(operations[operation]))
+    assert counts[1] <= counts[0] * 1.1
+
+
+def test_listing_costs_a_few_calls_a_session(tmp_path: Path) -> None:
+    counts = []
+    for size in (100, 600):
+        fill_store(tmp_path / str(size), size)
+
+        def cold(folder: Path = tmp_path / str(size)) -> object:
+            with sessionstore.open(folder) as store:
+                return store.find()
+
+        counts.append(calls(cold))
+    assert (counts[1] - counts[0]) / 500 <= 12
+
+
+def test_an_index_reads_on_from_where_it_stopped(tmp_path: Path) -> None:
+    fill_store(tmp_path / "store", 600)
+    index = JournalIndex(tmp_path / "store" / "index.jsonl")
+    (row, *_) = index.find()
+
+    def one_more() -> None:
+        index.put([row])
+        index.find()
+
+    assert calls(one_more) < 250  # reading all of it anew would be thousands
+
+
+def test_seeking_and_appending_do_not_grow_with_the_stream(tmp_path: Path) -> None:
+    counts = []
+    for size in (1000, 50_000):
+        path = tmp_path / f"{size}.jsonl"
+        path.write_text("".join(json.dumps({"n": n, "t": n / 20, "x": 1}) + "\n" for n in range(size)))
+        tape, writer = Tape(path), StreamWriter(path, "os")
+        counts.append(calls(lambda t=tape, s=size: t.seek(s / 40)) + calls(lambda w=writer: w.append({"x": 2})))  # type: ignore[misc]
+    assert counts[1] <= counts[0] * 2.5  # the logarithm of the bytes
