@@ -54,7 +54,7 @@ def figures(
         raise InvalidQuery(f"there is no figure {unknown[0]!r} (there are {', '.join(FIGURES)})")
     window = Replay(session).window(start_s, end_s, None, None, max(points, KEPT_OF_A_SLICE), _MOST_BYTES)
     base = session.record.base_position or [0.0, 0.0, 0.0]
-    return {name: _figure(name, _traces(name, session, window, base, points), window) for name in names}
+    return {name: _figure(name, _traces(name, session, window, base, points, end_s), window) for name in names}
 
 
 def plot(session: Session, name: str | None = None, start_s: float | None = None, end_s: float | None = None) -> Any:
@@ -96,11 +96,13 @@ def _figure(name: str, traces: list[Trace], window: Window) -> Figure:
     }
 
 
-def _traces(name: str, session: Session, window: Window, base: list[float], points: int) -> list[Trace]:
+def _traces(
+    name: str, session: Session, window: Window, base: list[float], points: int, end_s: float | None
+) -> list[Trace]:
     if name == "windows":
-        return _windows(session.tape("metrics"), window, points)
+        return _windows(session.tape("metrics"), window.start_s, end_s, points)
     if name == "link":
-        return _links(session.tape("communication"), window, points)
+        return _links(session.tape("communication"), window.start_s, end_s, points)
     value = _VALUES[name]
     found = []
     for drone, history in window.history.items():
@@ -148,10 +150,10 @@ _VALUES: dict[str, Callable[[Point, list[float]], float | None]] = {
 }
 
 
-def _windows(tape: Tape, window: Window, points: int) -> list[Trace]:
+def _windows(tape: Tape, start_s: float, end_s: float | None, points: int) -> list[Trace]:
     """Return found and cleaned windows, counted by the fleet once a second: steps that only rise."""
     series: dict[str, list[tuple[float, float]]] = {"found": [], "cleaned": []}
-    for line in tape.read(tape.seek(window.start_s), to_s=window.end_s, damaged="skip"):
+    for line in tape.read(tape.seek(start_s), to_s=end_s, damaged="skip"):
         for name, pairs in series.items():
             value = line.data.get(f"windows_{name}")
             if isinstance(value, int | float):
@@ -159,10 +161,10 @@ def _windows(tape: Tape, window: Window, points: int) -> list[Trace]:
     return [_trace(name, extremes(pairs, points), shape="hv") for name, pairs in series.items() if pairs]
 
 
-def _links(tape: Tape, window: Window, points: int) -> list[Trace]:
+def _links(tape: Tape, start_s: float, end_s: float | None, points: int) -> list[Trace]:
     """Return the signal strength of the messages that each drone sent or received."""
     series: dict[str, list[tuple[float, float]]] = {}
-    for line in tape.read(tape.seek(window.start_s), to_s=window.end_s, damaged="skip"):
+    for line in tape.read(tape.seek(start_s), to_s=end_s, damaged="skip"):
         level = line.data.get("rssi_dbm")
         if not isinstance(level, int | float):
             continue
