@@ -132,6 +132,8 @@ def test_import_legacy_reports_each_folder(run: Callable[..., Result], store: Se
     again = json.loads(run("import-legacy", str(FIXTURES), "--zone", "UTC", "--json").out)
     assert again["counts"]["already there"] == 5
     assert run("import-legacy", str(FIXTURES / "good"), "--zone", "Mars").code == 6
+    assert "merge" in run("history").out and "taken back: merge" in run("undo").err
+    assert store.find() == [] and len(store.trash()) == 5
 
 
 def test_export_legacy_writes_folders_that_import_again(

@@ -282,6 +282,28 @@ def test_a_folder_that_may_not_be_written_is_told(store: SessionStore) -> None:
     assert done.stdout.split() == ["not-writable"], done.stderr
 
 
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root, to become nobody")
+def test_files_that_may_not_be_read_are_told_and_stop_nobody(store: SessionStore) -> None:
+    folder, other = store.root.folder(recorded(store, "one")), store.root.folder(recorded(store, "two"))
+    (folder / "session.json").chmod(0)
+    (other / "events.jsonl").chmod(0)
+    hidden = store.root.folder(recorded(store, "three"))
+    hidden.chmod(0)
+    for path in [path for path in store.root.path.parents if path.stat().st_mode & 0o005 != 0o005]:
+        path.chmod(0o755)
+    program = (
+        "import sys\nfrom sessionstore.care.doctor import examine\n"
+        "print(*sorted(f.where for f in examine(sys.argv[1]).findings if f.code == 'unreadable-file'), sep='\\n')"
+    )
+    done = subprocess.run(
+        ["setpriv", "--reuid=65534", "--clear-groups", sys.executable, "-c", program, str(store.root.path)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    hidden.chmod(0o755)
+    wanted = sorted([f"{folder.name}/session.json", f"{other.name}/events.jsonl", hidden.name])
+    assert done.stdout.split() == wanted, done.stderr
+
+
 @pytest.mark.parametrize("deep", [True, False])
 def test_looking_writes_nothing_whatever_it_finds(store: SessionStore, deep: bool) -> None:
     whole, broken = recorded(store, "whole"), recorded(store, "broken")

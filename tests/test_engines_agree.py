@@ -260,6 +260,14 @@ def test_an_index_that_was_emptied_is_empty_at_once(engine: SessionIndex) -> Non
     assert engine.find() == [] and dict(engine.stamps()) == {}
 
 
+def test_a_tag_that_stands_twice_is_found_and_replaced(engine: SessionIndex) -> None:
+    for tags in (["5", "5"], ["5", "a", "a"], []):
+        engine.put([a_row("a", tags=tags), a_row("b", tags=["a"])])
+        assert [row.session_id for row in engine.find(parse('tags="5"', FILTER_FIELDS))] == (["a"] if tags else [])
+    engine.remove(["b"])
+    assert engine.find(parse("tags=a", FILTER_FIELDS)) == []
+
+
 def test_the_version_differs_after_each_kind_of_change(engine: SessionIndex) -> None:
     seen = [engine.version()]
     for change in (

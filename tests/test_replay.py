@@ -77,6 +77,14 @@ def test_thinning_keeps_order_ends_extremes_and_the_limit(places: list[tuple[flo
             assert extreme(point["position"][axis] for point in kept) == wanted
 
 
+def test_a_single_spike_in_any_axis_survives_thinning() -> None:
+    for axis in range(3):
+        for spike in (-1e3, 1e3):
+            points: list[Point] = [{"sim_time": n / 20, "position": [0.0, 0.0, 0.0]} for n in range(1000)]
+            points[537]["position"][axis] = spike
+            assert points[537] in thin(points, 16), (axis, spike)
+
+
 def test_a_window_reads_its_own_bytes_only(store: SessionStore, monkeypatch: pytest.MonkeyPatch) -> None:
     session = flown(store, 60)
     lines: list[int] = []
@@ -86,12 +94,9 @@ def test_a_window_reads_its_own_bytes_only(store: SessionStore, monkeypatch: pyt
     assert 0 < len(lines) < 40
 
 
-def test_a_window_too_large_to_read_is_sampled_and_says_so(
-    store: SessionStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_window_too_large_to_read_is_sampled_and_says_so(store: SessionStore) -> None:
     session = flown(store, 60)
-    monkeypatch.setattr(replay, "MAX_BYTES_READ", 1000)
-    window = Replay(session).window(max_points=30)
+    window = Replay(session).window(max_points=30, most_bytes=1000)
     assert window.thinned == "sampled"
     assert 25 <= len(window.history["mover"]) <= 32
     assert all(point["position"][0] == pytest.approx(point["sim_time"]) for point in window.history["mover"])

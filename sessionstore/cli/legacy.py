@@ -37,9 +37,10 @@ def import_command(
 ) -> None:
     """Read folders of the old system (DIR, or all folders in it) into sessions; again is harmless.
 
-    What a folder does not say stays unknown; the original files are kept with the session. Exit code 12 when a folder
-    could not be read or has to be told its --zone.
+    What a folder does not say stays unknown; the original files are kept with the session; `undo` takes an import
+    back. Exit code 12 when a folder could not be read or has to be told its --zone.
     """
+    from sessionstore.care.history import History
     from sessionstore.legacy.importer import import_legacy
 
     reports: list[Imported] = []
@@ -48,6 +49,9 @@ def import_command(
             reports.append(report)
             if not as_json:
                 click.echo(_lines(report))
+        made = [report.session_id for report in reports if report.state == "imported" and report.session_id]
+        if made:
+            History(store).merged(made, f"import-legacy {place.resolve().name}")  # so that `undo` takes the import back
     counts: dict[str, int] = {}
     for report in reports:
         counts[report.state] = counts.get(report.state, 0) + 1

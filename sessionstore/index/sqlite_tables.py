@@ -34,11 +34,11 @@ CREATE INDEX sessions_odd ON sessions (store) WHERE NOT plain;
 CREATE TABLE tags (tag TEXT NOT NULL, session INTEGER NOT NULL, PRIMARY KEY (tag, session)) WITHOUT ROWID;
 CREATE INDEX tags_session ON tags (session);
 CREATE TRIGGER tags_added AFTER INSERT ON sessions WHEN json_extract(new.row, '$.tags') IS NOT NULL BEGIN
-  INSERT OR IGNORE INTO tags SELECT value, new.id FROM json_each(new.row, '$.tags'); END;
+  INSERT INTO tags SELECT DISTINCT value, new.id FROM json_each(new.row, '$.tags'); END;
 CREATE TRIGGER tags_changed AFTER UPDATE OF row ON sessions
   WHEN json_extract(new.row, '$.tags') IS NOT json_extract(old.row, '$.tags') BEGIN
   DELETE FROM tags WHERE session = new.id;
-  INSERT OR IGNORE INTO tags SELECT value, new.id FROM json_each(new.row, '$.tags'); END;
+  INSERT INTO tags SELECT DISTINCT value, new.id FROM json_each(new.row, '$.tags'); END;
 CREATE TRIGGER tags_removed AFTER DELETE ON sessions BEGIN DELETE FROM tags WHERE session = old.id; END;
 """
 

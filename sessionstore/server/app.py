@@ -86,7 +86,8 @@ class Resource:
                 await _body(operation, request),
                 request.headers,
             )
-            return await _run(operation, call, request)
+            known = operation.quick(call) if operation.quick is not None else None
+            return await _run(operation, call, request) if known is None else _respond(known, request)
         except ClientDisconnect:
             return Response(status_code=400)
         except Exception as error:  # noqa: BLE001  # the last resort: everything becomes a problem, bugs are logged there

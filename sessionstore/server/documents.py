@@ -14,13 +14,14 @@ import threading
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from sessionstore import owner
 from sessionstore.motion import MOTION_STREAM
 from sessionstore.records import FINAL_STATUSES, INTERRUPTED
 from sessionstore.root import DOCUMENT
-from sessionstore.server.operations import encode
+from sessionstore.server.operations import Reply, encode
 from sessionstore.session import Session
 
 _RESTED_S = 0.1  # coarse clocks tick every 10 ms at most; ten times that is safe
@@ -36,6 +37,7 @@ class Document:
 
     body: bytes
     etag: str
+    packed: bytes | None = None
 
 
 def stamp_of(status: os.stat_result) -> Stamp:
@@ -72,11 +74,21 @@ class DocumentCache:
         record, status = session.read()
         described = describe(session, record.to_dict())
         flags = ("r" if described["replay_available"] else "") + ("i" if described["status"] == INTERRUPTED else "")
-        document = Document(encode(described), f'"{record.rev}-{digest_of(status)}{flags}"')
+        reply = Reply(encode(described))
+        reply.pack()
+        document = Document(reply.body, f'"{record.rev}-{digest_of(status)}{flags}"', reply.packed)
         rested = time.time() - max(status.st_mtime, status.st_ctime) > _RESTED_S
         if stamps[0] == stamp_of(status) and rested and record.status in (*FINAL_STATUSES, "created"):
             self._remember(session.session_id, (*stamps, document))
         return document
+
+    def known(self, folder: Path) -> Document | None:
+        """Return what is remembered of a session when its files are unchanged: two stats, and no thread is needed."""
+        entry = self._known.get(folder.name)
+        if entry is None:
+            return None
+        unchanged = entry[:2] == (_stamp(folder / DOCUMENT), _stamp(folder / f"{MOTION_STREAM}.jsonl"))
+        return entry[2] if unchanged and not folder.is_symlink() else None
 
     def _remember(self, session_id: str, entry: tuple[Stamp | None, Stamp | None, Document]) -> None:
         with self._mutex:

@@ -256,15 +256,16 @@ class _Headers:
     """The headers of a request, by lower-case name."""
 
     def __init__(self, pairs: Headers) -> None:
-        self._pairs = pairs
+        self._values: dict[bytes, list[bytes]] = {}
+        for name, value in pairs:
+            self._values.setdefault(name, []).append(value)
 
     def all(self, name: str) -> list[str]:
-        key = name.encode()
-        return [value.decode("latin-1") for each, value in self._pairs if each == key]
+        return [value.decode("latin-1") for value in self._values.get(name.encode(), ())]
 
     def one(self, name: str) -> str | None:
-        found = self.all(name)
-        return found[0] if found else None
+        found = self._values.get(name.encode())
+        return found[0].decode("latin-1") if found else None
 
 
 class _TimedBody:

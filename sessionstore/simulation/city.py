@@ -16,9 +16,9 @@ from sessionstore.simulation.cityjson import RawCity, read_cityjson
 from sessionstore.simulation.errors import CityFileError
 from sessionstore.simulation.geojson import metres_per_degree, read_geojson
 from sessionstore.simulation.geometry import Ring, Vec2
-from sessionstore.simulation.world import City, Footprint, Gps, Origin, World
+from sessionstore.simulation.world import FAR_BELOW_M, City, Footprint, Gps, Origin, World
 
-BASE_CLEARANCE_M = 9.0  # chosen: room for a rack of berths
+BASE_CLEARANCE_M = 12.0  # chosen: room for a rack of berths, away from those who work on walls
 RD_SYSTEMS = ("EPSG:7415", "EPSG:28992")
 
 
@@ -71,7 +71,7 @@ def _free_place(footprints: list[Footprint], middle: Vec2) -> Vec2:
         for step in range(8 * ring):
             angle = radians(360.0 * step / (8 * ring))
             x, y = reach * cos(angle), reach * sin(angle)
-            if world.clearance_m((x, y, -1e6)) >= BASE_CLEARANCE_M:
+            if world.clearance_m((x, y, FAR_BELOW_M)) >= BASE_CLEARANCE_M:
                 return x0 + x, y0 + y
     return middle
 

@@ -49,6 +49,7 @@ def performance(fleet: Fleet) -> dict[str, Any]:
     drones = {d.id: drone_figures(fleet, d) for d in fleet.drones}
     counts = fleet.crew.counts
     totals = {
+        "points": sum(d.day.points for d in fleet.drones),
         "windows_total": len(fleet.world.windows),
         "windows_serviceable": sum(1 for w in fleet.world.windows if w.reachable),
         "windows_found": counts["found"],

@@ -23,7 +23,7 @@ from sessionstore.simulation.crew import Crew
 from sessionstore.simulation.drone import TICK_HZ, TICK_S, Drone
 from sessionstore.simulation.energy import spend
 from sessionstore.simulation.errors import CommandRefused
-from sessionstore.simulation.evasion import evade
+from sessionstore.simulation.evasion import resolve
 from sessionstore.simulation.facades import Facade
 from sessionstore.simulation.faults import Fault, strike
 from sessionstore.simulation.geometry import Vec3
@@ -71,13 +71,14 @@ class Fleet:
         self.gps_lost_at_s: dict[str, float] = {}
         self.why_dropped: dict[str, str] = {}
         self.out: dict[str, list[dict[str, object]]] = {}
+        self.open_commands: list[Command] = []
         self.transitions: list[tuple[str, str, str]] = []
         self.ended: tuple[str, str] | None = None
         self.evasion_random = Random(f"{seed}/evasion")
         self._due: list[tuple[int, int, Callable[[], None]]] = []
         self._order = count()
         self._spawned: dict[str, int] = {}
-        self._berths = world.free_spots(40, BERTH_PITCH_M, BERTH_HEIGHT_M, PATH_MARGIN_M)
+        self._berths = world.berths(40, BERTH_PITCH_M, BERTH_HEIGHT_M)
         self.hidden = [b for b in world.buildings if not b.known]
 
     # --- the clock
@@ -95,7 +96,7 @@ class Fleet:
             self._decide(drone)
         self._radio_duties()
         for drone in separate(self.drones):
-            evade(self, drone)
+            resolve(self, drone)
         for drone in self.drones:
             if drone.gps_out and drone.mode == "flying" and drone.duty != "home":
                 drone.brake = True  # it hovers until it knows where it is
@@ -118,6 +119,7 @@ class Fleet:
 
     def submit(self, command: Command) -> None:
         """Take a command; it is applied at the first tick that is due."""
+        self.open_commands.append(command)
         command.note(self, "queued")
         self.later(command.at_s - self.t_s, lambda: orders.apply(self, command))
 
@@ -125,6 +127,16 @@ class Fleet:
         """Say that the run is over; the first reason counts."""
         if self.ended is None:
             self.ended = (status, reason)
+
+    def close(self) -> None:
+        """Tell of everything that the end leaves open: decisions without outcome, commands that were not
+        carried out.
+        """
+        self.ledger.close_all("the run ended")
+        for command in self.open_commands:
+            if command.status in ("queued", "applied"):
+                command.note(self, "failed", "the run ended before")
+        self._collect_lists()
 
     # --- what is to be recorded
 
@@ -144,11 +156,16 @@ class Fleet:
         out, self.out = self.out, {}
         return out
 
-    def _collect(self) -> None:
+    def _collect_lists(self) -> None:
         if self.radio.log:
             self.out["communication"], self.radio.log = self.radio.log, []
         if self.ledger.done:
             self.out["ml_training"], self.ledger.done = self.ledger.done, []
+
+    def _collect(self) -> None:
+        self._collect_lists()
+        if len(self.open_commands) > 50:
+            self.open_commands = [c for c in self.open_commands if c.status in ("queued", "applied")]
         if self.ticks % TICK_HZ == 0:
             self.record("weather", self.weather.as_record())
             self.record("metrics", metrics_line(self))
@@ -186,7 +203,7 @@ class Fleet:
         for berth in self._berths:
             if berth not in taken:
                 return berth
-        more = self.world.free_spots(2 * len(self._berths), BERTH_PITCH_M, BERTH_HEIGHT_M, PATH_MARGIN_M)
+        more = self.world.berths(2 * len(self._berths), BERTH_PITCH_M, BERTH_HEIGHT_M)
         if len(more) <= len(self._berths):
             raise CommandRefused("spawn", "", "no free berth around the base")
         self._berths = more
@@ -312,7 +329,8 @@ class Fleet:
         Raises:
             NoPath: there is none.
         """
-        level = self.world.base_m[2] + MIN_LEVEL_M + LEVEL_STEP_M * (self.number_of(drone) % 6)
+        ground = self.world.highest_ground_m((drone.x, drone.y), goal_m[:2])
+        level = ground + MIN_LEVEL_M + LEVEL_STEP_M * (self.number_of(drone) % 6)
         return plan_path(self.world, drone.position, goal_m, level)
 
     # --- what drones ask

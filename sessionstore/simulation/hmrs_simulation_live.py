@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import signal
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
@@ -33,8 +32,16 @@ from sessionstore.simulation.errors import CommandRefused, NotRunning
 from sessionstore.simulation.figures import end_reason, performance
 from sessionstore.simulation.fleet import Fleet
 from sessionstore.simulation.launch import build_fleet, load_city, man_fleet
+from sessionstore.simulation.pace import Pace
 from sessionstore.simulation.scenarios import Scenario
-from sessionstore.simulation.snapshot import base_record, snapshot, window_lines
+from sessionstore.simulation.snapshot import (
+    base_record,
+    drone_list,
+    scene_record,
+    session_fields,
+    snapshot,
+    window_lines,
+)
 
 ASK_TIMEOUT_S = 10.0
 BEAT_TICKS = 10  # the recorder throttles beats itself, but even asking it costs
@@ -95,40 +102,10 @@ class HMRSSimulationLive:
 
     def _create_session(self) -> Mapping[str, Any]:
         """Through the creator box; through the database box when that fails (the fallback contract)."""
-        made = create_with_fallback(
-            self.creator_box.create_session, self.session_db_box, self._session_name, **self._session_fields()
-        )
+        fields = session_fields(self.scenario, self.fleet, self._metadata)
+        made = create_with_fallback(self.creator_box.create_session, self.session_db_box, self._session_name, **fields)
         self.fallback_reason = made.get("fallback_reason")
         return made
-
-    def _session_fields(self) -> dict[str, Any]:
-        scenario, world = self.scenario, self.fleet.world
-        hidden = len(self.fleet.hidden)
-        fields: dict[str, Any] = {
-            "base_position": list(scenario.base_position),
-            "base_orientation": list(scenario.base_orientation),
-            "num_buildings": len(world.buildings) - hidden,
-            "num_invisible_buildings": hidden,
-            "duration_planned_s": scenario.duration_s,
-            "seed": scenario.seed,
-            "scenario_hash": scenario.fingerprint(world.city.sha256),
-            "metadata": {
-                **self._metadata,
-                "scenario": scenario.name,
-                "num_drones": sum(scenario.counts().values()),
-                "fleet": scenario.counts(),
-                "weather": scenario.condition,
-                "city": {
-                    "source": world.city.source,
-                    "sha256": world.city.sha256,
-                    "ignored": dict(world.city.ignored),
-                },
-            },
-        }
-        gps = world.city.origin.gps
-        if gps is not None:
-            fields["gps"] = gps.as_record()
-        return fields
 
     def _spawn_world(self) -> None:
         """Store the buildings, then spawn the drones: a session shows what it is about before it flies."""
@@ -138,15 +115,9 @@ class HMRSSimulationLive:
         recorder.stream("windows").extend(window_lines(fleet), 0.0)
         self._update_workflow_state("buildings_spawned", f"{len(fleet.world.buildings)} buildings")
         man_fleet(fleet, self.scenario, self._command_ids)
-        recorder.update(drones=self._drone_list())
+        recorder.update(drones=drone_list(self.fleet))
         self._update_workflow_state("drones_spawned", f"{len(fleet.drones)} drones")
         self._record_tick()
-
-    def _drone_list(self) -> list[dict[str, Any]]:
-        return [
-            {"id": d.id, "kind": d.kind.name, "spawn_position": [round(c, 3) for c in d.berth_m], "mode": d.mode}
-            for d in self.fleet.drones
-        ]
 
     def _update_workflow_state(self, state: str, reason: str) -> None:
         """Tell the record, durably, that the workflow has moved on."""
@@ -156,12 +127,12 @@ class HMRSSimulationLive:
     def _save_session_logs(self, status: str, reason: str) -> None:
         """Write what is only known at the end: open decisions, figures per drone, the end itself."""
         recorder, fleet = self._open_recorder(), self.fleet
-        fleet.ledger.close_all("the run ended")
-        if fleet.ledger.done:
-            recorder.stream("ml_training").extend(fleet.ledger.done, fleet.t_s)
+        self._empty_inbox()
+        fleet.close()
+        self._record_lines()
         for warning in performance(fleet)["totals"]["warnings"]:
             recorder.event("warning", warning, t_s=fleet.t_s, level="warning")
-        recorder.update(drones=self._drone_list())
+        recorder.update(drones=drone_list(self.fleet))
         recorder.finish(status, end_reason(fleet, reason), fleet.t_s, performance(fleet))
 
     def _open_recorder(self) -> Recorder:
@@ -206,7 +177,7 @@ class HMRSSimulationLive:
     def _loop(self) -> None:
         fleet = self.fleet
         last_tick = round(self.scenario.duration_s * TICK_HZ)
-        pace = _Pace(self.realtime)
+        pace = Pace(self.realtime)
         while fleet.ticks < last_tick and fleet.ended is None:
             self._empty_inbox()
             if self._paused:
@@ -224,6 +195,17 @@ class HMRSSimulationLive:
     def _record_tick(self) -> None:
         """Append everything that this tick has said; phases go into the record."""
         recorder, fleet = self._open_recorder(), self.fleet
+        self._record_lines()
+        while fleet.transitions:
+            _, phase, reason = fleet.transitions.pop(0)
+            self._update_workflow_state(phase, reason)
+        if fleet.ticks % BEAT_TICKS:
+            return
+        counts = fleet.crew.counts
+        recorder.beat(fleet.t_s, windows_cleaned=counts["cleaned"], windows_found=counts["found"], points=self.points)
+
+    def _record_lines(self) -> None:
+        recorder, fleet = self._open_recorder(), self.fleet
         t_s = fleet.t_s
         for name, lines in fleet.drain().items():
             if name == "motion_history":
@@ -231,13 +213,6 @@ class HMRSSimulationLive:
                 self.points += len(lines)
             else:
                 recorder.stream(name).extend(lines, t_s)
-        while fleet.transitions:
-            _, phase, reason = fleet.transitions.pop(0)
-            self._update_workflow_state(phase, reason)
-        if fleet.ticks % BEAT_TICKS:
-            return
-        counts = fleet.crew.counts
-        recorder.beat(t_s, windows_cleaned=counts["cleaned"], windows_found=counts["found"], points=self.points)
 
     def _rest(self) -> None:
         """Paused: answer questions, take commands, until resumed or stopped."""
@@ -338,19 +313,28 @@ class HMRSSimulationLive:
         """Queue a drone's leave. Raises: as submit_command."""
         return self.submit_command("retire", drone)
 
-    def state(self) -> dict[str, Any]:
-        """A consistent picture between two ticks: run state, sim time, phase, drones, buildings, base,
-        counts.
-        """
-        answer: Future[dict[str, Any]] = Future()
-        if self.run_state in ("running", "paused"):
-            self._put(lambda: answer.set_result(self._state_now()))
-            if self.run_state in ("running", "paused"):
-                return answer.result(ASK_TIMEOUT_S)
-            self._empty_inbox()
-        return self._state_now()
+    def state(self, scene: bool = True) -> dict[str, Any]:
+        """A consistent picture between two ticks: run state, sim time, phase, drones, counts, weather.
 
-    def _state_now(self) -> dict[str, Any]:
+        Args:
+            scene: buildings and base too; they are large, and seldom change.
+        """
+        if self.run_state not in ("running", "paused"):
+            return self._state_now(scene)
+        answer: Future[dict[str, Any]] = Future()
+
+        def look() -> None:
+            try:
+                answer.set_result(self._state_now(scene))
+            except Exception as error:  # noqa: BLE001  # the asker gets it; a question must not end a flight
+                answer.set_exception(error)
+
+        self._put(look)
+        if self.run_state not in ("running", "paused"):  # it ended meanwhile: nobody else empties the inbox
+            self._empty_inbox()
+        return answer.result(ASK_TIMEOUT_S)
+
+    def _state_now(self, scene: bool) -> dict[str, Any]:
         return {
             "session_id": self.session_id,
             "running": self.run_state == "running",
@@ -360,6 +344,7 @@ class HMRSSimulationLive:
             "duration_planned_s": self.scenario.duration_s,
             "points": self.points,
             **snapshot(self.fleet),
+            **(scene_record(self.fleet) if scene else {}),
         }
 
     def _put(self, job: Callable[[], None]) -> None:
@@ -370,26 +355,3 @@ class HMRSSimulationLive:
     def _empty_inbox(self) -> None:
         while self._inbox:
             self._inbox.popleft()()
-
-
-class _Pace:
-    """Keeps sim time at a factor of wall time; without a factor it never waits."""
-
-    def __init__(self, factor: float | None) -> None:
-        self.factor = factor
-        self.restart(0.0)
-
-    def restart(self, t_s: float) -> None:
-        self._wall_s, self._sim_s = time.monotonic(), t_s
-
-    def wait(self, t_s: float, wake: threading.Condition, woken: Callable[[], bool]) -> bool:
-        """Wait until the next tick is due; False when something came in before."""
-        if self.factor is None:
-            return True
-        due_s = self._wall_s + (t_s - self._sim_s) / self.factor
-        with wake:
-            while (left_s := due_s - time.monotonic()) > 0:
-                if woken():
-                    return False
-                wake.wait(left_s)
-        return True

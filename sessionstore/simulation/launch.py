@@ -13,7 +13,8 @@ from sessionstore.simulation.city import open_city, random_city
 from sessionstore.simulation.commands import Command, check
 from sessionstore.simulation.errors import CommandRefused, ScenarioError
 from sessionstore.simulation.fleet import Fleet
-from sessionstore.simulation.scenarios import Scenario
+from sessionstore.simulation.geometry import Vec3
+from sessionstore.simulation.scenarios import Order, Scenario
 from sessionstore.simulation.world import City, Gps, World
 
 
@@ -34,11 +35,21 @@ def build_fleet(scenario: Scenario, city: City | None = None) -> Fleet:
     Raises:
         CityFileError, ScenarioError: nothing was built.
     """
+    for order in scenario.orders:
+        _checked(scenario, order)
     city = load_city(scenario) if city is None else city
     if scenario.base_gps is not None:
         city.origin = replace(city.origin, gps=Gps(*scenario.base_gps))
     world = World(city, dirt_seed=str(scenario.seed), base_m=scenario.base_position)
     return Fleet(world, str(scenario.seed), scenario.condition, scenario.batch_per_climber)
+
+
+def _checked(scenario: Scenario, order: Order) -> Vec3 | None:
+    """The target of a scenario's command. Raises: ScenarioError."""
+    try:
+        return check(order.type, order.drone, list(order.target) if order.target else None, order.args)
+    except CommandRefused as error:
+        raise ScenarioError(scenario.name, f"commands: {order.type} at {order.at_s} s", error.reason) from error
 
 
 def man_fleet(fleet: Fleet, scenario: Scenario, command_ids: Iterator[int] | None = None) -> None:
@@ -53,7 +64,7 @@ def man_fleet(fleet: Fleet, scenario: Scenario, command_ids: Iterator[int] | Non
             for _ in range(group.count):
                 fleet.spawn(group.kind, charge=group.battery)
         for order in scenario.orders:
-            target = check(order.type, order.drone, list(order.target) if order.target else None, order.args)
+            target = _checked(scenario, order)
             fleet.submit(Command(next(ids), order.type, order.drone, target, dict(order.args), order.at_s))
     except CommandRefused as error:
         raise ScenarioError(scenario.name, error.command, error.reason) from error

@@ -38,7 +38,7 @@ def motion_line(fleet: Fleet, drone: Drone) -> dict[str, object]:
         "drone": drone.id,
         "position": [round(drone.x, 4), round(drone.y, 4), round(drone.z, 4)],
         "velocity": [round(drone.vx, 4), round(drone.vy, 4), round(drone.vz, 4)],
-        "orientation": [round(roll, 4), round(pitch, 4), round(yaw, 4)],
+        "orientation": [round(roll, 4) + 0.0, round(pitch, 4) + 0.0, round(yaw, 4)],
         "battery": round(drone.battery.charge, 5),
         "mode": drone.mode,
         "gps": measured(drone, fix, fleet.gps_random[drone.id]),

@@ -18,6 +18,7 @@ from sessionstore.simulation.kinds import SEPARATION_M
 SENIORITY = {"climber": 0, "lifeline": 1, "mule": 2, "overseer": 3, "scout": 4, "utility": 5}
 CELL_M = 40.0
 EVADE_AFTER_TICKS = 20
+AWAY = 0.1  # the cosine to the straight way out from which on a drone leaves; 0 would be along the edge
 
 
 def least_distance_m(one: Drone, two: Drone) -> float:
@@ -29,7 +30,7 @@ def separate(drones: Sequence[Drone]) -> list[Drone]:
     """Set the brakes for the coming tick; return those who have been blocked long enough to look for a way
     out.
     """
-    ranked = sorted((d for d in drones if d.mode != "retired" and d.mode != "lost"), key=_rank)
+    ranked = sorted((d for d in drones if d.mode != "retired" and d.mode != "lost"), key=rank)
     for drone in ranked:
         drone.brake = False
     blocked: list[Drone] = []
@@ -46,7 +47,7 @@ def separate(drones: Sequence[Drone]) -> list[Drone]:
     return blocked
 
 
-def _rank(drone: Drone) -> tuple[int, int, str]:
+def rank(drone: Drone) -> tuple[int, int, str]:
     """Drones that sit somewhere come first, then by role, then by name."""
     return (0 if drone.mode != "flying" else 1, SENIORITY[drone.kind.role], drone.id)
 
@@ -103,25 +104,21 @@ def _slack_m(drone: Drone, speed: float) -> float:
 
 
 def _leaves(drone: Drone, other: Drone) -> bool:
-    """Whether a drone that (nearly) stands is about to fly away from the other one."""
-    if not drone.path or drone.speed > drone.accel_mps2 * TICK_S * 1.5:
-        ox, oy, oz = drone.x - other.x, drone.y - other.y, drone.z - other.z
-        return (
-            False
-            if not drone.path
-            else _away(drone, (ox, oy, oz))
-            and (drone.vx * ox + drone.vy * oy + drone.vz * oz > 0.7 * drone.speed * sqrt(ox * ox + oy * oy + oz * oz))
-        )
-    return _away(drone, (drone.x - other.x, drone.y - other.y, drone.z - other.z))
+    """Whether both its speed and its way lead away from the other one: then the distance can only grow.
 
-
-def _away(drone: Drone, offset: Vec3) -> bool:
-    """Whether the way point lies on the far side, at most 60 degrees off the straight way out."""
+    Two drones that leave each other may both do so: each adds to the distance on its own.
+    """
+    if not drone.path:
+        return False
+    ox, oy, oz = drone.x - other.x, drone.y - other.y, drone.z - other.z
     tx, ty, tz = drone.path[0]
-    dx, dy, dz = tx - drone.x, ty - drone.y, tz - drone.z
-    ox, oy, oz = offset
-    along = dx * ox + dy * oy + dz * oz
-    return along > 0.5 * sqrt((dx * dx + dy * dy + dz * dz) * (ox * ox + oy * oy + oz * oz))
+    way = (tx - drone.x, ty - drone.y, tz - drone.z)
+    apart = sqrt(ox * ox + oy * oy + oz * oz)
+    for dx, dy, dz in (way, (drone.vx, drone.vy, drone.vz)):
+        length = sqrt(dx * dx + dy * dy + dz * dz)
+        if dx * ox + dy * oy + dz * oz < AWAY * apart * length:
+            return False
+    return True
 
 
 def _stopping_line(drone: Drone, speed: float) -> Vec3:

@@ -1,17 +1,19 @@
-"""Pictures of a fleet for those who look on: the state between two ticks, the base, the windows.
+"""Pictures of a fleet for those who look on: the record before the flight, the state between two ticks, the
+windows.
 
 Not here: motion lines (samples), figures of the end (figures).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sessionstore.simulation.drone import Drone
 from sessionstore.simulation.facades import WINDOW_HEIGHT_M, WINDOW_WIDTH_M
 from sessionstore.simulation.fleet import BERTH_HEIGHT_M, Fleet
 from sessionstore.simulation.geometry import Vec3
+from sessionstore.simulation.scenarios import Scenario
 
 
 def drone_state(drone: Drone) -> dict[str, Any]:
@@ -40,6 +42,12 @@ def snapshot(fleet: Fleet) -> dict[str, Any]:
         "drones": [drone_state(d) for d in fleet.drones if d.mode != "retired"],
         "windows": {"total": len(fleet.world.windows), **fleet.crew.counts},
         "weather": fleet.weather.as_record(),
+    }
+
+
+def scene_record(fleet: Fleet) -> dict[str, Any]:
+    """Buildings that the fleet knows, and the base."""
+    return {
         "buildings": [b.as_record() for b in fleet.world.buildings if b.known],
         "base": base_record(fleet),
     }
@@ -77,3 +85,37 @@ def window_lines(fleet: Fleet) -> Iterator[dict[str, Any]]:
             "dirt": window.dirt,
             "serviceable": window.reachable,
         }
+
+
+def drone_list(fleet: Fleet) -> list[dict[str, Any]]:
+    """The drones as the session's record lists them."""
+    return [
+        {"id": d.id, "kind": d.kind.name, "spawn_position": [round(c, 3) for c in d.berth_m], "mode": d.mode}
+        for d in fleet.drones
+    ]
+
+
+def session_fields(scenario: Scenario, fleet: Fleet, metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """What a session's record holds before the flight."""
+    city = fleet.world.city
+    hidden = len(fleet.hidden)
+    fields: dict[str, Any] = {
+        "base_position": list(scenario.base_position),
+        "base_orientation": list(scenario.base_orientation),
+        "num_buildings": len(fleet.world.buildings) - hidden,
+        "num_invisible_buildings": hidden,
+        "duration_planned_s": scenario.duration_s,
+        "seed": scenario.seed,
+        "scenario_hash": scenario.fingerprint(city.sha256),
+        "metadata": {
+            **metadata,
+            "scenario": scenario.name,
+            "num_drones": sum(scenario.counts().values()),
+            "fleet": scenario.counts(),
+            "weather": scenario.condition,
+            "city": {"source": city.source, "sha256": city.sha256, "ignored": dict(city.ignored)},
+        },
+    }
+    if city.origin.gps is not None:
+        fields["gps"] = city.origin.gps.as_record()
+    return fields

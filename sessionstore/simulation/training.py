@@ -18,8 +18,9 @@ class Decision:
     record: dict[str, object]
 
     def close(self, outcome: Mapping[str, object]) -> None:
-        self.ledger.open.pop(id(self), None)
-        self.ledger.done.append({**self.record, "outcome": dict(outcome)})
+        """Write the outcome; the first one counts."""
+        if self.ledger.open.pop(id(self), None) is not None:
+            self.ledger.done.append({**self.record, "outcome": dict(outcome)})
 
 
 class Ledger:

@@ -136,6 +136,7 @@ class City:
 
 
 CELL_M = 24.0
+FAR_BELOW_M = -1e6  # asks for the horizontal distance, since no roof is below
 
 
 class World:
@@ -226,29 +227,33 @@ class World:
         close = min(self.near(x, y), key=lambda b: hypot(x - b.center[0], y - b.center[1]), default=None)
         return close.ground_m if close else 0.0
 
+    def highest_ground_m(self, a: Vec2, b: Vec2) -> float:
+        """The highest terrain along a straight way, as far as buildings tell of it."""
+        heights = [building.ground_m for building in self._along(a, b)]
+        return max(self.base_m[2], *heights) if heights else self.base_m[2]
+
     def free_level(self, x: float, y: float, level_m: float, margin_m: float) -> float:
         """The lowest free altitude at or above a level."""
         tops = [b.roof_m + margin_m + 0.1 for b in self.near(x, y)]
         levels = sorted([level_m, *(top for top in tops if top > level_m)])
         return next(level for level in levels if self.free((x, y, level), margin_m))
 
-    def free_spots(self, count: int, pitch_m: float, altitude_m: float, margin_m: float) -> list[Vec3]:
-        """The given number of free points around the base on a square lattice, nearest first.
+    def berths(self, count: int, pitch_m: float, altitude_m: float) -> list[Vec3]:
+        """The given number of places for berths around the base on a square lattice, fewer when there is no
+        room.
 
-        Args:
-            altitude_m: above the base.
+        Far from walls first, so that nobody who works on one meets a parked drone; within 60 m of the base
+        first.
         """
         east, north, up = self.base_m
-        spots: list[Vec3] = []
-        ring = 0
-        while len(spots) < count and ring < 200:
-            shell = [
-                (east + i * pitch_m, north + j * pitch_m, up + altitude_m)
-                for i in range(-ring, ring + 1)
-                for j in range(-ring, ring + 1)
-                if max(abs(i), abs(j)) == ring
-            ]
-            shell.sort(key=lambda p: (hypot(p[0] - east, p[1] - north), p))
-            spots.extend(p for p in shell if self.free(p, margin_m))
-            ring += 1
-        return spots[:count]
+        found: dict[Vec3, None] = {}
+        for reach_m, clear_m in ((60.0, 10.0), (60.0, 7.0), (250.0, 10.0), (250.0, 2.6)):
+            side = int(reach_m // pitch_m)
+            cells = [(i, j) for i in range(-side, side + 1) for j in range(-side, side + 1)]
+            for i, j in sorted(cells, key=lambda c: (c[0] ** 2 + c[1] ** 2, c)):
+                if len(found) >= count:
+                    break
+                x, y = east + i * pitch_m, north + j * pitch_m
+                if self.clearance_m((x, y, FAR_BELOW_M), limit_m=clear_m) >= clear_m:
+                    found.setdefault((x, y, up + altitude_m))
+        return list(found)[:count]

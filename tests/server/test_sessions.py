@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import os
+import threading
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -62,6 +63,24 @@ def test_a_hand_edit_is_seen_by_the_next_get(served: Running) -> None:
     path = served.store.get(session_id).folder / "session.json"
     path.write_bytes(path.read_bytes().replace(b"before", b"after!"))
     assert served.client.get(f"/api/sessions/{session_id}").json()["notes"] == "after!"
+
+
+def test_a_document_that_is_remembered_is_dropped_when_any_of_its_files_changes(served: Running) -> None:
+    with served.store.record("remembered", notes="before") as session:
+        session.motion.append("scout-1", t_s=0.0, position_m=(0, 0, 5))
+    address = f"/api/sessions/{session.session_id}"
+    path = session.folder / "session.json"
+    threading.Event().wait(0.15)  # younger files are never remembered
+    first = served.client.get(address)
+    assert served.context.documents.known(session.folder) is not None
+    assert served.client.get(address).content == first.content
+    path.write_bytes(path.read_bytes().replace(b"before", b"after!"))  # same inode, same size
+    assert served.context.documents.known(session.folder) is None
+    assert served.client.get(address).json()["notes"] == "after!"
+    writer = session.writer("motion_history")
+    writer.append({"drone": "scout-1", "position": [1, 0, 5]}, t_s=1.0)
+    writer.close()
+    assert served.client.get(address).json()["replay_available"] and not first.json()["replay_available"]
 
 
 def test_a_stale_if_match_is_412_and_a_stale_rev_409_and_nothing_changes(served: Running) -> None:

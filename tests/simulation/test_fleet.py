@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sessionstore.simulation.commands import Command
+from sessionstore.simulation.drone import TICK_HZ
 from sessionstore.simulation.faults import Fault
+from sessionstore.simulation.fleet import Fleet
 from sessionstore.simulation.kinds import KINDS, RESERVE
 from sessionstore.simulation.scenarios import Group, Order
+from tests.simulation.cities import box, tower, world_of
 from tests.simulation.flights import ALL_KINDS, fly, launch, scenario
 
 
@@ -143,3 +148,42 @@ def test_two_drones_never_share_a_name_or_a_place() -> None:
     with pytest.raises(CommandRefused, match="unknown kind"):
         fleet.spawn("zeppelin")
     assert [d.id for d in fleet.drones] == ["scout-1", "scout-2", "climber-1", "climber-2", "overseer-1"]
+
+
+def test_who_hovers_in_the_way_of_a_climber_makes_room() -> None:
+    plan = scenario(fleet=(Group("climber"), Group("hexacopter")), buildings=1, duration_s=160.0)
+
+    def in_the_way(fleet: Fleet) -> None:
+        climber = fleet.find("climber-1")
+        if fleet.ticks == 59 * TICK_HZ:
+            fleet.submit(Command(3, "hover", "climber-1", at_s=fleet.t_s))
+        if fleet.ticks == 60 * TICK_HZ:
+            assert climber.facade is not None
+            spot = climber.facade.off_wall(climber.position, 2.2)
+            fleet.submit(Command(1, "move_to", "hexacopter-1", spot, at_s=fleet.t_s))
+        if fleet.ticks == 90 * TICK_HZ:
+            fleet.submit(Command(2, "return", "climber-1", at_s=fleet.t_s))
+
+    flown = fly(plan, in_the_way, checked=True)
+    assert [line["status"] for line in flown.lines["commands"]] == ["queued", "applied", "done"] * 3
+    assert flown.fleet.find("climber-1").mode == "docked"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("city", ["rotterdam_subset.json", "delft.json"])
+def test_in_a_real_city_nobody_blocks_the_work_for_long(data: Path, city: str) -> None:
+    counts = {"scout": 2, "climber": 4, "tanker-mule": 1, "tanker-lifeline": 1, "overseer": 2}
+    fleet = tuple(Group(kind, count) for kind, count in counts.items())
+    flown = fly(scenario(city=str(data / city), fleet=fleet, duration_s=600.0), checked=True)
+    assert flown.fleet.crew.counts["cleaned"] >= 12
+    assert flown.fleet.mission.loops_back >= 1
+    assert max(drone.day.blocked_s for drone in flown.fleet.drones) < 200.0
+
+
+def test_over_rising_ground_the_level_rises_with_it() -> None:
+    hill = [tower(f"h{i}", box(60.0 + 40 * i, 0, 10, 10), 12.0 + 60 * i, ground_m=60.0 * i) for i in range(4)]
+    fleet = Fleet(world_of(*hill), "1")
+    drone = fleet.spawn("quadcopter")
+    path = fleet.plan(drone, (180.0, 20.0, 200.0))
+    assert min(point[2] for point in path) >= 180.0 + 12.0
+    assert fleet.plan(drone, (20.0, 20.0, 6.0))[-1] == (20.0, 20.0, 6.0)

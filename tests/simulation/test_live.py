@@ -137,6 +137,7 @@ def test_commands_from_another_thread_are_traceable(store: SessionStore) -> None
     until(lambda: live.command_status(good)["status"] in ("done", "failed"))
     until(lambda: live.command_status(late)["status"] == "done")
     assert live.command_status(bad) == {"status": "failed", "reason": "there is no drone 'nobody'"}
+    assert len(live.state()["buildings"]) == 0 and "buildings" not in live.state(scene=False)
     assert {d["id"] for d in live.state()["drones"]} == {"quadcopter-1", "late"}
     with pytest.raises(CommandRefused):
         live.submit_command("dance", "quadcopter-1")
@@ -154,6 +155,13 @@ def test_commands_from_another_thread_are_traceable(store: SessionStore) -> None
     with pytest.raises(NotRunning):
         live.run()
     assert live.state()["run_state"] == "stopped"
+
+
+def test_a_command_that_the_end_overtakes_is_told_as_failed(store: SessionStore) -> None:
+    plan = scenario(duration_s=5.0, orders=(Order(100.0, "hover", "scout-1"), Order(4.0, "return", "scout-2")))
+    session = store.get(live_run(store, plan).run())
+    story = [(line["id"], line["status"], line.get("reason")) for line in records_of(session, "commands")]
+    assert story[-2:] == [(1, "failed", "the run ended before"), (2, "failed", "the run ended before")]
 
 
 class BrokenBox:

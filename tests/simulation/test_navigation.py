@@ -81,6 +81,24 @@ def test_a_path_keeps_the_margin_from_every_building(
     assert least_clearance_m(world, start, path) >= allowed
 
 
+street = st.tuples(st.floats(-40, 100), st.floats(-35, 35), st.just(5.0))
+
+
+@settings(max_examples=40)
+@given(footprints=cities(low=4, high=9), start=street, goal=street)
+def test_in_streets_below_the_roofs_a_path_keeps_the_margin_too(
+    footprints: list[Footprint], start: Vec3, goal: Vec3
+) -> None:
+    tall = [Footprint(f.name, f.rings, f.ground_m, f.roof_m + 20.0) for f in footprints]
+    world = world_of(*tall, ceiling_m=12.0)
+    assume(world.free(start, PATH_MARGIN_M) and world.free(goal, PATH_MARGIN_M))
+    try:
+        path = plan_path(world, start, goal, 5.0)
+    except NoPath:
+        return
+    assert least_clearance_m(world, start, path) >= PATH_MARGIN_M - 1e-6
+
+
 @settings(max_examples=60)
 @given(footprints=cities(), start=points, goal=points)
 def test_under_an_open_sky_there_is_always_a_way_between_free_points(

@@ -68,8 +68,8 @@ def test_a_missing_file_names_the_ready_ones() -> None:
 
 def test_a_malformed_command_is_found_before_the_start() -> None:
     plan = parse_scenario({"commands": [{"at_s": 1, "type": "move_to", "drone": "scout-1"}]})
-    with pytest.raises(ScenarioError, match="needs a target"):
-        man_fleet(build_fleet(plan), plan)
+    with pytest.raises(ScenarioError, match=r"move_to at 1\.0 s: needs a target"):
+        build_fleet(plan)
 
 
 def test_the_fingerprint_covers_what_changes_the_bytes_and_nothing_else() -> None:

@@ -75,3 +75,20 @@ def test_lines_in_space_are_as_far_apart_as_their_nearest_points() -> None:
     assert segments_apart_m((0, 0, 0), (10, 0, 0), (12, 0, 0), (20, 0, 0)) == approx(2)
     assert segments_apart_m((0, 0, 0), (0, 0, 0), (3, 4, 0), (3, 4, 0)) == approx(5)
     assert segments_apart_m((0, 0, 0), (10, 0, 0), (0, 2, 0), (10, 2, 0)) == approx(2)
+
+
+def test_drones_in_neighbouring_cells_of_the_grid_see_each_other() -> None:
+    for ahead in ((1.0, 0.0), (0.0, 1.0), (0.7, 0.7), (0.7, -0.7)):
+        crowd = [Drone(f"far{i}", KINDS["scout"], (500.0 + 10 * i, 500.0, 8.0)) for i in range(13)]
+        pair = []
+        for name, way in (("a", 1.0), ("b", -1.0)):
+            start = (40.0 - 12.0 * way * ahead[0], 40.0 - 12.0 * way * ahead[1], 8.0)
+            drone = Drone(name, KINDS["scout"], start)
+            drone.mode = "flying"
+            drone.go([(40.0 + 12.0 * way * ahead[0], 40.0 + 12.0 * way * ahead[1], 8.0)])
+            pair.append(drone)
+        for _ in range(200):
+            separate([*crowd, *pair])
+            for drone in pair:
+                drone.advance()
+            assert dist(pair[0].position, pair[1].position) >= least_distance_m(*pair)

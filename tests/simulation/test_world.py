@@ -44,6 +44,20 @@ def test_above_a_roof_the_clearance_is_the_height_over_it() -> None:
     assert world.clearance_m((0.0, 0.0, 5.0)) == 0.0
 
 
+def test_a_yard_is_outside_of_its_building() -> None:
+    world = world_of(courtyard(side_m=40.0, wall_m=6.0))
+    assert world.clearance_m((0.0, 0.0, 5.0), limit_m=50.0) == 14.0
+    assert world.clearance_m((17.0, 0.0, 5.0)) == 0.0
+
+
+def test_berths_are_far_from_walls_and_from_each_other_while_there_is_room() -> None:
+    world = World(random_city("3", 8))
+    berths = world.berths(100, 4.0, 5.0)
+    assert len(set(berths)) == 100 and berths[0] == (0.0, 0.0, 5.0)
+    for x, y, _ in berths[:30]:
+        assert min(building.distance_m(x, y) for building in world.buildings) >= 7.0
+
+
 def test_windows_lie_on_the_wall_between_ground_and_roof_and_face_outwards() -> None:
     world = world_of(courtyard(roof_m=20.0), tower("turned", box(60, 0, 12, 18, 30.0), 13.0, ground_m=-2.0))
     assert len(world.windows) > 50

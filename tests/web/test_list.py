@@ -25,7 +25,7 @@ def test_rows_show_status_in_words_progress_distance_and_points(site: Running, o
     row = rows(page).filter(has_text="Storm")
     row.wait_for()
     text = row.inner_text()
-    assert "completed" in text and "40 s of 40 s" in text
+    assert "completed" in text and "40 of 40 s" in text
     points = site.client.get("/api/sessions?where=name~Storm").json()["sessions"][0]["points"]
     assert f"{points:,}" in text
 

@@ -11,9 +11,12 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+import sessionstore
+from sessionstore import owner
+from sessionstore.simulation.scenarios import Group
 from tests.conftest import DATA
 from tests.server.conftest import Running
-from tests.web.conftest import open_store, until
+from tests.web.conftest import fly, open_store, until
 
 pytestmark = pytest.mark.web
 Opener = Callable[..., Any]
@@ -29,12 +32,13 @@ def ready(page: Any) -> Any:
 def test_compare_shows_what_differs_and_two_players_in_step(site: Running, open_page: Opener) -> None:
     ids = ",".join(site.store.get(name).session_id for name in ("Butterfly", "Storm"))
     page = open_page(f"{site.url}/compare?ids={ids}")
-    page.get_by_text("First difference at 0.05 s").wait_for()
+    page.locator(".first").filter(has_text="First difference at").filter(has_text="scout-1, gps").wait_for()
     page.locator("th", has_text="seed").wait_for()
     until(page, "document.querySelector('session-compare').players.every((each) => each.ready)")
     page.keyboard.press("5")
     moments = page.evaluate("document.querySelector('session-compare').players.map((each) => each.t)")
     assert moments == pytest.approx([20, 20], abs=0.1)
+    page.locator(".charts").scroll_into_view_if_needed()
     until(page, "document.querySelector('.chart .value').textContent.length > 0")
 
 
@@ -174,21 +178,49 @@ def test_axe_finds_nothing_serious(site: Running, open_page: Opener, scheme: str
     assert not found, "\n".join(map(str, found))
 
 
-def test_pictures_of_the_readme(site: Running, open_page: Opener, tmp_path: Path) -> None:
+@pytest.fixture
+def many_sided(tmp_path: Path) -> Path:
+    """A store as a day leaves it: flights that ended well and badly, one that runs, one whose process is gone."""
+    folder = tmp_path / "store"
+    crew = (Group("scout", 2), Group("climber", 2), Group("overseer", 1))
+    fly(folder, "Butterfly", seed=7, duration_s=300.0, buildings=4, fleet=crew)
+    fly(folder, "Quadcopter", seed=9, duration_s=300.0, buildings=4, fleet=crew)
+    fly(folder, "Harbour", seed=4, duration_s=90.0, buildings=6, fleet=(*crew, Group("tanker-mule", 1)))
+    with sessionstore.open(folder) as store:
+        for name, status, reason in (
+            ("Storm", "failed", "drone lost: scout-1"),
+            ("Depot", "stopped", "stopped by user"),
+        ):
+            session = store.create(name, duration_planned_s=300.0, tags=["windy"] if name == "Storm" else [])
+            session.update(status="running", workflow_state="SCAN", duration_sim_s=41.5)
+            session.update(status=status, end_reason=reason)
+        gone = {**owner.here(), "pid": 4_000_000, "pid_started": 1}
+        lost = store.create("Crossing", duration_planned_s=300.0)
+        lost.update(status="running", workflow_state="SCAN", duration_sim_s=96.2, owner=gone)
+        running = store.create("Old-Town", duration_planned_s=300.0)
+        progress = {"points": 84210, "distance_m": 3212.0, "windows_cleaned": 18}
+        running.update(status="running", workflow_state="EXECUTE", duration_sim_s=212.0, progress=progress)
+    return folder
+
+
+def test_pictures_of_the_readme(
+    many_sided: Path, serve_with: Callable[..., Running], open_page: Opener, tmp_path: Path
+) -> None:
     """Written into fixtures/screenshots when SESSIONSTORE_SCREENSHOTS is set; each stays below 200 KB."""
     target = ROOT / "fixtures" / "screenshots" if os.environ.get("SESSIONSTORE_SCREENSHOTS") else tmp_path
     target.mkdir(parents=True, exist_ok=True)
+    site = serve_with(many_sided)
     name = site.store.get("Butterfly").session_id
-    other = site.store.get("Storm").session_id
+    other = site.store.get("Quadcopter").session_id
     views = {
-        "sessions": ("/sessions", "light", ".grid .line"),
-        "session": (f"/session/{name}?t=28&follow=climber-1", "light", "session-view[data-ready=true]"),
-        "session-dark": (f"/session/{name}?t=28&view=all", "dark", "session-view[data-ready=true]"),
-        "compare": (f"/compare?ids={name},{other}&t=20", "light", ".chart .value:not(:empty)"),
+        "sessions": ("/sessions", "light", ".grid .line .status.interrupted"),
+        "session": (f"/session/{name}?t=212&follow=climber-1", "light", "session-view[data-ready=true]"),
+        "session-dark": (f"/session/{name}?t=212&view=all", "dark", "session-view[data-ready=true]"),
+        "compare": (f"/compare?ids={name},{other}&t=120", "light", ".compare .timeline[aria-valuetext*=EXECUTE]"),
     }
     for file, (place, scheme, wanted) in views.items():
-        page = open_page(f"{site.url}{place}", color_scheme=scheme)
+        page = open_page(f"{site.url}{place}", color_scheme=scheme, viewport={"width": 1280, "height": 720})
         page.wait_for_selector(wanted)
-        page.wait_for_timeout(800)  # trails and charts are drawn
+        page.wait_for_timeout(1200)  # trails and charts are drawn
         page.screenshot(path=target / f"{file}.png")
         assert 5_000 < (target / f"{file}.png").stat().st_size < 200_000

@@ -1,7 +1,7 @@
 /* The charts under one cursor: the player's. Dragging zooms all of them and fetches the stretch in detail. */
 import { tint } from '../player/tints.js';
 import { Chart } from './chart.js';
-import { calm, css, el, fill } from './dom.js';
+import { css, el, fill } from './dom.js';
 import { moment } from './format.js';
 
 const TITLES = { altitude: 'Altitude (m)', speed: 'Speed (m/s)', battery: 'Battery (%)', distance: 'Distance to base (m)', windows: 'Windows found and cleaned', link: 'Signal strength (dBm)' };
@@ -22,9 +22,10 @@ export class Charts {
       el('div.chart-grid', {}, [...this.charts.values()].map((each) => each.node)));
     this.watch = new ResizeObserver(() => this.redraw());
     this.watch.observe(this.node);
+    this.sight = new IntersectionObserver(() => this.redraw());
+    this.sight.observe(this.node);
     this.recolour = () => { for (const each of this.charts.values()) each.picture = null; this.redraw(); };
     addEventListener('themechange', this.recolour);
-    this.later = calm(80, () => this.redraw());
   }
 
   async open(end) {
@@ -79,6 +80,7 @@ export class Charts {
   close() {
     this.turn += 1;
     this.watch.disconnect();
+    this.sight.disconnect();
     removeEventListener('themechange', this.recolour);
   }
 }

@@ -52,9 +52,10 @@ function progress(row) {
   const done = row.duration_sim_s;
   const share = planned ? Math.min(1, (done || 0) / planned) : 0;
   const bar = el('span.bar', { class: short(row) ? 'short' : '', 'aria-hidden': 'true' }, el('span', { style: { width: `${share * 100}%` } }));
-  return [planned ? bar : null, el('span', {}, planned ? `${seconds(done || 0)} of ${seconds(planned)}` : seconds(done))];
+  return [planned ? bar : null, el('span', {}, planned ? pair(done || 0, planned) : seconds(done))];
 }
 
+const pair = (done, planned) => (planned < 3600 ? `${Math.round(done)} of ${Math.round(planned)} s` : `${seconds(done)} of ${seconds(planned)}`);
 const short = (row) => !live(row.status) && row.status !== 'created' && row.duration_planned_s && (row.duration_sim_s || 0) < 0.99 * row.duration_planned_s;
 
 function reason(row) {

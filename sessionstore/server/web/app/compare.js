@@ -48,7 +48,7 @@ class SessionCompare extends HTMLElement {
     const sources = pair.map((each) => new ApiSource(each.session_id));
     const asked = query();
     this.players = pair.map((each, i) => new Player(sources[i], {
-      drones: each.drones, t: Number(asked.t) || 0, view: asked.view || '3d', onTime: (t, why) => this.together(i, t, why), onPick: (id) => this.picked(i, id),
+      name: `Player ${'AB'[i]}`, drones: each.drones, t: Number(asked.t) || 0, view: asked.view || '3d', onTime: (t, why) => this.together(i, t, why), onPick: (id) => this.picked(i, id),
     }));
     fill(this, el('div.pad.compare', {}, el('h1', {}, 'Compare'), this.difference(found.first_difference), this.tables(found),
       el('div.pair', {}, this.players.map((player, i) => el('div', {}, el('h2', {}, el('a', { href: address(['session', pair[i].session_id]) }, `${'AB'[i]} · ${pair[i].session_id}`)), player.node)))));
@@ -104,12 +104,13 @@ class SessionCompare extends HTMLElement {
   }
 
   tables({ sessions, parameters, metrics }) {
-    const heads = el('thead', {}, el('tr', {}, el('th', {}, ''), sessions.map((each, i) => el('th', { scope: 'col' }, el('span', {}, `${String.fromCharCode(65 + i)} · ${each.session_id} `), status(each)))));
+    const heads = el('thead', {}, el('tr', {}, el('th', { scope: 'col' }, 'value'), sessions.map((each, i) => el('th', { scope: 'col' }, el('span', {}, `${String.fromCharCode(65 + i)} · ${each.session_id} `), status(each)))));
     const differ = parameters.map((each) => el('tr', {}, el('th', { scope: 'row' }, each.name), each.values.map((value) => el('td', {}, plain(value)))));
     const delta = (value, first) => (typeof value === 'number' && typeof first === 'number' && value !== first ? el('span.delta', {}, ` ${value > first ? '+' : '−'}${number(Math.abs(value - first), 2)}`) : null);
-    const figures = metrics.map((each) => el('tr', {}, el('th', { scope: 'row' }, each.name), each.values.map((value, i) => el('td', {}, plain(value), i ? delta(value, each.values[0]) : null))));
-    return el('div.two-tables', {}, el('section', {}, el('h2', {}, 'What differs'), differ.length ? el('table.plain', {}, heads.cloneNode(true), el('tbody', {}, differ)) : el('p.quiet', {}, 'Parameters and metadata are the same.')),
-      el('section', {}, el('h2', {}, 'Metrics'), el('table.plain', {}, heads, el('tbody', {}, figures))));
+    const differs = (each) => each.values.some((value) => JSON.stringify(value) !== JSON.stringify(each.values[0]));
+    const figures = [...metrics.filter(differs), ...metrics.filter((each) => !differs(each))].map((each) => el('tr', {}, el('th', { scope: 'row' }, each.name), each.values.map((value, i) => el('td', {}, plain(value), i ? delta(value, each.values[0]) : null))));
+    return el('div.two-tables', {}, el('section', { tabindex: 0, 'aria-label': 'What differs' }, el('h2', {}, 'What differs'), differ.length ? el('table.plain', {}, heads.cloneNode(true), el('tbody', {}, differ)) : el('p.quiet', {}, 'Parameters and metadata are the same.')),
+      el('section', { tabindex: 0, 'aria-label': 'Metrics' }, el('h2', {}, 'Metrics'), el('table.plain', {}, heads, el('tbody', {}, figures))));
   }
 }
 

@@ -17,8 +17,9 @@ export class Camera {
   frame(low, high) {
     this.target = low.map((each, axis) => (each + high[axis]) / 2);
     if (this.kind === '3d') this.target[2] = low[2] + (high[2] - low[2]) * 0.3;
-    const size = Math.hypot(...low.map((each, axis) => high[axis] - each));
-    this.distance = Math.max(15, size * (this.kind === '3d' ? 0.92 : 0.72));
+    const [width, depth, height] = low.map((each, axis) => high[axis] - each);
+    const flat = { top: [width, depth], front: [width, height], side: [depth, height] }[this.kind];
+    this.distance = Math.max(15, flat ? Math.max(flat[1], flat[0] / 1.7) * 1.12 : Math.hypot(width, depth, height) * 0.92);
     this.home = { target: [...this.target], distance: this.distance, yaw: this.yaw, pitch: this.pitch };
   }
 

@@ -17,7 +17,7 @@ const ICONS = { play: 'M4 2l9 6-9 6z', pause: 'M3 2h4v12H3zM9 2h4v12H9z', stop: 
 const icon = (name) => svg('svg', { viewBox: '0 0 16 16', width: 14, height: 14, class: 'sign', 'aria-hidden': 'true' }, svg('path', { d: ICONS[name] }));
 
 export class Player {
-  constructor(source, { drones = [], t = 0, rate = 1, view = '3d', follow = null, live = false, planned = 0, onTime = () => {}, onPick = () => {}, onGround = null, compact = false }) {
+  constructor(source, { drones = [], t = 0, rate = 1, view = '3d', follow = null, live = false, planned = 0, onTime = () => {}, onPick = () => {}, onGround = null, compact = false, name = 'Player' }) {
     Object.assign(this, { source, t, rate, live, planned, onTime, onPick, playing: false, loop: false, follow: null, chosen: null, drones: [] });
     this.stage = new Stage({ onPick: (id) => this.pick(id), onGround, onChange: (byHand) => { this.stale = true; if (byHand) this.handMoved = true; } });
     this.timeline = new Timeline((at) => this.seek(at));
@@ -25,7 +25,7 @@ export class Player {
     this.early = [];
     this.frames = { drawn: 0, times: [], gaps: [] };
     this.setDrones(drones);
-    this.controls(compact);
+    this.controls(compact, name);
     this.setView(view);
     if (follow) this.pick(follow, true);
     this.recolour = () => { this.stage.scene.recolour(); this.paint(); this.timeline.dirty = true; this.stale = true; };
@@ -62,8 +62,8 @@ export class Player {
     this.stale = true;
   }
 
-  controls(compact) {
-    const button = (name, label, act) => el('button.plain', { type: 'button', 'aria-label': label, title: label, on: { click: act } }, ICONS[name] ? icon(name) : name);
+  controls(compact, name) {
+    const button = (sign, label, act) => el('button.plain', { type: 'button', 'aria-label': label, title: label, on: { click: act } }, ICONS[sign] ? icon(sign) : sign);
     this.playButton = button('play', 'Play (space)', () => this.toggle());
     this.rateChoice = el('select', { 'aria-label': 'Rate', on: { change: (event) => this.setRate(Number(event.target.value)) } }, RATES.map((each) => el('option', { value: each }, `${each}×`)));
     this.rateChoice.value = RATES.includes(this.rate) ? this.rate : 1;
@@ -71,13 +71,13 @@ export class Player {
     this.loopButton = el('button.plain', { type: 'button', 'aria-pressed': 'false', title: 'Begin again at the end', on: { click: () => { this.loop = !this.loop; this.loopButton.setAttribute('aria-pressed', this.loop); } } }, 'loop');
     this.clock = el('span.clock', {}, '00:00.0');
     this.told = el('span.told.quiet', { role: 'status' });
-    this.views = el('div.views', { role: 'group', 'aria-label': 'View' }, Object.entries(VIEWS).map(([name, label]) => el('button', { type: 'button', 'data-view': name, 'aria-pressed': 'false', on: { click: () => this.setView(name) } }, label)));
+    this.views = el('div.views', { role: 'group', 'aria-label': 'View' }, Object.entries(VIEWS).map(([view, label]) => el('button', { type: 'button', 'data-view': view, 'aria-pressed': 'false', on: { click: () => this.setView(view) } }, label)));
     this.debug = el('div.debug', { hidden: true });
     this.legend = el('div.legend', { 'aria-hidden': 'true' }, 'windows ', el('i.clean'), ' clean ', el('i.dirty'), ' dirty');
     const stop = button('stop', 'Stop: back to the start', () => { this.pause(); this.seek(0); });
     const bar = el('div.transport', {}, button('start', 'To the start (Home)', () => this.seek(0)), button('−', 'A tenth of a second back (←: 1 s)', () => this.step(-0.1)), this.playButton, button('+', 'A tenth of a second on (→: 1 s)', () => this.step(0.1)), stop, button('end', 'To the end (End)', () => this.seek(this.tape.end)), this.rateChoice, this.loopButton, this.liveButton, this.told, el('span.grow'), this.clock);
     fill(this.stage.node, this.stage.canvas, this.stage.labels, compact ? [] : [this.views, this.legend], this.debug);
-    this.node = el('section.player', { 'aria-label': 'Player' }, this.stage.node, this.timeline.node, bar);
+    this.node = el('section.player', { 'aria-label': name }, this.stage.node, this.timeline.node, bar);
   }
 
   keys() {

@@ -10,13 +10,15 @@ const FOUR = ['3d', 'top', 'front', 'side'];
 export class Stage {
   constructor({ onPick = () => {}, onGround = null, onChange = () => {} }) {
     this.act = { onPick, onGround, onChange };
-    this.canvas = el('canvas', { 'aria-hidden': 'true' });
+    this.canvas = el('canvas', { role: 'img', 'aria-label': 'The flight, drawn' });
     this.labels = el('canvas.labels', { 'aria-hidden': 'true' });
-    this.node = el('div.stage', { role: 'img', 'aria-label': 'The flight, drawn' }, this.canvas, this.labels);
+    this.node = el('div.stage', {}, this.canvas, this.labels);
     try {
       this.scene = new Scene(this.canvas);
     } catch {
-      this.canvas.replaceWith(this.canvas = el('canvas', { 'aria-hidden': 'true' }));
+      const fresh = el('canvas', { role: 'img', 'aria-label': 'The flight, drawn' });
+      this.canvas.replaceWith(fresh);
+      this.canvas = fresh;
       this.scene = new FlatScene(this.canvas);
       this.flat = true;
     }
@@ -99,7 +101,7 @@ export class Stage {
   captions(pen) {
     pen.fillStyle = css('ink-2');
     const { width, height } = this.labels;
-    const names = ['3D', 'Top', 'Front (from the south)', 'Side (from the east)'];
+    const names = ['', 'Top', 'Front (from the south)', 'Side (from the east)'];
     names.forEach((name, i) => pen.fillText(name, (i % 2) * (width / 2) + 8 * this.ratio, (i < 2 ? 0 : height / 2) + 16 * this.ratio));
   }
 
