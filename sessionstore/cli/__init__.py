@@ -35,6 +35,8 @@ COMMANDS = {
     "undo": ("care:undo", "Take a change back."),
     "import-legacy": ("legacy:import_command", "Read folders of the old system into sessions."),
     "export-legacy": ("legacy:export_command", "Write sessions in the layout of the old system."),
+    "migrate": ("engines:migrate", "Move the index to another engine and switch the store over."),
+    "engines": ("engines:engines", "Show the engine that serves the store, and the stores that share it."),
     "serve": ("serve:serve", "Serve the HTTP API, the web page and the live simulation."),
     "export": ("export:export", "Write sessions as one offline HTML page, or as a zip."),
     "bench": ("bench:bench", "Measure engines, the limit and peers, in one run."),
