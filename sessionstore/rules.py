@@ -14,10 +14,11 @@ from typing import Any
 
 from sessionstore.errors import InvalidRecord
 from sessionstore.names import MAX_TYPED_BYTES
-from sessionstore.records import STATUSES, instant
+from sessionstore.records import MAX_COUNT, STATUSES, instant
 
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _LARGEST = 1e300  # beyond, a whole number may be more than a float holds
+
 _REQUIRED = frozenset(
     ("session_id", "uuid", "format", "rev", "status", "workflow_state", "created_at", "updated_at")
 )  # fmt: skip
@@ -56,11 +57,11 @@ def _is_number(value: Any) -> bool:
 
 
 def _is_count(value: Any) -> bool:
-    return type(value) is int and 0 <= value < _LARGEST
+    return type(value) is int and 0 <= value <= MAX_COUNT
 
 
 def _is_positive(value: Any) -> bool:
-    return type(value) is int and 1 <= value < _LARGEST
+    return type(value) is int and 1 <= value <= MAX_COUNT
 
 
 def _is_vector(value: Any) -> bool:
@@ -104,11 +105,11 @@ _TESTS: dict[str, Callable[[Any], bool]] = {
     "duration_sim_s": _seconds,
     "duration_wall_s": _seconds,
     "end_reason": _or_null(_is_text),
-    "base_position": _is_vector,
+    "base_position": _or_null(_is_vector),
     "base_orientation": _is_vector,
     "gps": _or_null(lambda value: type(value) is dict and all(map(_is_number, value.values()))),
-    "num_buildings": _is_count,
-    "num_invisible_buildings": _is_count,
+    "num_buildings": _or_null(_is_count),
+    "num_invisible_buildings": _or_null(_is_count),
     "drones": _are_objects,
     "metadata": _is_object,
     "progress": _is_object,

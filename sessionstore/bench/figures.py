@@ -60,6 +60,7 @@ class Figures:
     """All figures of a run, in order."""
 
     all: list[Figure] = field(default_factory=list)
+    left_out: dict[str, str] = field(default_factory=dict)  # contestants that did not work here, and why
     tell: Callable[[Figure], None] = lambda figure: None
 
     def add(self, figure: Figure) -> None:

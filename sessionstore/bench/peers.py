@@ -335,7 +335,7 @@ class DiskCache(System):
 class Trackio(System):
     """trackio: metrics and configurations in one SQLite file a project."""
 
-    most = 1_000
+    most = 100
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)

@@ -32,7 +32,7 @@ class Plan:
     scale_sizes: tuple[int, ...]
 
 
-QUICK = Plan(0.06, 3, (0, 1000), 0.5, (4,), 200_000, (1000, 10_000))
+QUICK = Plan(0.05, 3, (0, 1000), 0.4, (4,), 200_000, (1000, 10_000))
 THOROUGH = Plan(0.4, 5, (0, 1000, 10_000), 3.0, (4, 16), 10_000_000, (1000, 10_000, 100_000))
 
 Part = Callable[[workloads.Bench], None]

@@ -143,7 +143,12 @@ def _command(bench: Bench, folder: Path, size: int) -> None:
 
 def _run(*arguments: str) -> Callable[[], int]:
     def once() -> int:
-        subprocess.run([sys.executable, "-m", "sessionstore", *arguments], stdout=subprocess.DEVNULL, check=True)
+        subprocess.run(
+            [sys.executable, "-m", "sessionstore", *arguments],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            check=True,
+        )
         return 1
 
     return once

@@ -68,7 +68,7 @@ def bench(
             run(place, plan, figures, parts, systems)
         finally:
             shutil.rmtree(place, ignore_errors=True)  # the bench's own scratch folder; the store lies elsewhere
-        results = {"machine": facts, "figures": figures.to_list()}
+        results = {"machine": facts, "figures": figures.to_list(), "left_out": figures.left_out}
         missed = [each for each in figures if figures.met(each) is False]
         session.beat(0.0, figures=len(figures.all), missed=len(missed))
         _keep(session.folder / "artifacts", figures, results, output)
@@ -78,6 +78,8 @@ def bench(
     for workload, about in report.workloads(figures):
         click.secho(f"\n{workload}: {about}", bold=True)
         click.echo(text.table(report.HEADINGS, report.rows(figures, workload)))
+    for name, reason in figures.left_out.items():
+        click.echo(f"left out: {name}: {text.shown(reason)}", err=True)
     asked = sum(figures.met(each) is not None for each in figures)
     click.echo(f"\n{asked - len(missed)} of {asked} targets met; the run is the session {session.session_id}")
 
