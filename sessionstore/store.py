@@ -170,8 +170,16 @@ class SessionStore:
     # ------------------------------------------------------------ record
 
     def record(self, name: str | None = None, sync: SyncMode = "batch", **fields: Any) -> Recorder:
-        """Make a session and start recording it; use it in a ``with`` block. Raises: as :meth:`create`."""
-        return self.start(self.create(name, **fields).session_id, sync)
+        """Make a session and start recording it; use it in a ``with`` block.
+
+        Raises: as :meth:`create`; when only the start fails, a note on the error names the session, which waits.
+        """
+        session_id = self.create(name, **fields).session_id
+        try:
+            return self.start(session_id, sync)
+        except SessionStoreError as error:
+            error.add_note(f"the session {session_id} was created, and can be started or deleted")
+            raise
 
     def start(self, session_id: str, sync: SyncMode = "batch") -> Recorder:
         """Start recording a session that was created before.
@@ -221,6 +229,11 @@ class SessionStore:
     def notice(self) -> str | None:
         """What a person should know of the last listing (the index did not answer ...); None when all is well."""
         return self.catalog.notice
+
+    def _holds(self, session_id: str) -> bool:
+        """Whether a real folder of this name holds a document; a link to a folder elsewhere is none of ours."""
+        folder = self.root.folder(session_id)
+        return files.is_folder(folder) and os.path.lexists(folder / DOCUMENT)
 
     def find(
         self,

@@ -595,6 +595,27 @@ def test_emptying_the_trash_keeps_what_is_younger_and_follows_no_link(store: Ses
     assert (tmp_path / "precious" / "file").read_text() == "keep"
 
 
+def test_a_link_to_a_folder_elsewhere_is_no_session(store: SessionStore, tmp_path: Path) -> None:
+    store.create("x")
+    with sessionstore.open(tmp_path / "other") as other:
+        (store.root.path / "202611230000-linked").symlink_to(other.create("y").folder)
+    assert [row.session_name for row in store.find()] == ["x"]
+    with pytest.raises(SessionNotFound):
+        store.get("202611230000-linked")
+
+
+def test_a_recording_that_cannot_start_names_the_session_that_waits(
+    store: SessionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise LockTimeout("busy")
+
+    monkeypatch.setattr(SessionStore, "start", refuse)
+    with pytest.raises(LockTimeout) as caught:
+        store.record("x")
+    assert store.get("x").session_id in caught.value.__notes__[0]
+
+
 # ---------------------------------------------------------------- where it is
 
 
