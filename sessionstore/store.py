@@ -196,7 +196,7 @@ class SessionStore:
 
         Raises: SessionNotFound; AmbiguousSession, naming the candidates.
         """
-        if names.is_session_folder_name(key) and files.status(self.root.folder(key) / DOCUMENT):
+        if names.is_session_folder_name(key) and self._holds(key):
             return self.catalog.session(key)
         rows = [row for row in self.find(limit=1 if key == "latest" else None) if row.status != MISSING_FOLDER]
         tests: tuple[Callable[[SessionRow], bool], ...] = (
@@ -233,7 +233,7 @@ class SessionStore:
     def _holds(self, session_id: str) -> bool:
         """Whether a real folder of this name holds a document; a link to a folder elsewhere is none of ours."""
         folder = self.root.folder(session_id)
-        return files.is_folder(folder) and os.path.lexists(folder / DOCUMENT)
+        return files.is_folder(folder) and files.status(folder / DOCUMENT) is not None
 
     def find(
         self,
