@@ -127,9 +127,14 @@ class Catalog:
         self.notice = None
         try:
             try:
+                version = self.index.version()
                 fresh, gone = self.reconcile(verify)
                 if not fresh and not gone:
-                    return self.index.find(tree, self._interrupted(self.index.active()))
+                    found = self.index.find(tree, self._interrupted(self.index.active()))
+                    if not verify or self.index.version() == version:
+                        return found
+                    known = self.index.find()
+                    return self._answer(tree, known, self._overtaken(known), set())
             except Corrupt:
                 self.rebuild()
                 fresh, gone = [], set()
@@ -138,6 +143,15 @@ class Catalog:
             known, fresh, gone = [], list(self.read_rows(self._folders())), set()
             self.notice = f"the index does not answer, so {len(fresh)} folders were read instead: {error}"
         return self._answer(tree, known, fresh, gone)
+
+    def _overtaken(self, known: list[SessionRow]) -> list[SessionRow]:
+        """Return anew the rows that are older than their file: they came in while we looked.
+
+        A writer that was stopped between its file and its row puts the row late, over a newer one; it puts that right
+        at once, but whoever reads in between must not see a state older than one already acknowledged.
+        """
+        here = (row for row in known if row.host is None)
+        return list(self.read_rows(row.session_id for row in here if self._stamp_of(row.session_id) != _stamp(row)))
 
     def _answer(
         self, tree: Filter | None, known: list[SessionRow], fresh: list[SessionRow], gone: set[str]

@@ -215,6 +215,8 @@ def _lines(payloads: Iterable[bytes], n: int, time_text: bytes) -> tuple[bytes, 
 
 
 def _payload(record: Mapping[str, Any]) -> bytes:
+    if not isinstance(record, Mapping):
+        raise InvalidRecord(f"a record is an object with text keys, not {type(record).__name__}")
     for key in _RESERVED_KEYS:
         if key in record:
             raise InvalidRecord(f"the key {key!r} belongs to the stream; sim_time goes into t_s")

@@ -78,7 +78,7 @@ def test_show_tells_record_drones_phases_and_streams(run, store: SessionStore) -
 
 def test_tail_prints_the_end_and_follows_until_the_session_ends(run, store: SessionStore) -> None:  # type: ignore[no-untyped-def]
     flown(store, "Butterfly")
-    assert "hello  colour=blue" in run("tail", "Butterfly").out
+    assert "hello  colour=blue" in run("tail", "Butterfly", "log").out
     lines = [
         json.loads(line) for line in run("tail", "Butterfly", "motion_history", "-n", "3", "--json").out.splitlines()
     ]

@@ -95,7 +95,8 @@ def test_numpy_is_taken_and_what_is_not_finite_becomes_null_and_is_counted(path:
 
 @pytest.mark.parametrize(
     ("record", "error"),
-    [({"t": 1}, InvalidRecord), ({"x": "\ud800"}, InvalidRecord), ({"x": object()}, InvalidRecord),
+    [({"t": 1}, InvalidRecord), ([1, 2], InvalidRecord), (None, InvalidRecord),
+     ({"x": "\ud800"}, InvalidRecord), ({"x": object()}, InvalidRecord),
      ({"x": "y" * MAX_RECORD_BYTES}, InvalidRecord)],
 )  # fmt: skip
 def test_what_cannot_be_stored_leaves_nothing(path: Path, record: dict[str, object], error: type[Exception]) -> None:

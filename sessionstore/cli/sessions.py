@@ -220,7 +220,7 @@ def _stream_table(session: Session) -> list[str]:
 
 @click.command()
 @click.argument("session", default="latest")
-@click.argument("stream", default="log")
+@click.argument("stream", default="events")
 @click.option("-f", "--follow", is_flag=True, help="Wait for more until the session ends.")
 @click.option("-n", "--lines", type=click.IntRange(min=0), default=10, show_default=True, help="Begin so many back.")
 @click.option("--json", "as_json", is_flag=True, help="Print the lines as they are stored.")

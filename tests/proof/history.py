@@ -32,25 +32,62 @@ Model = Callable[[Hashable, Done], Hashable | None]
 
 
 def explains(history: list[Done], model: Model, state: Hashable) -> bool:
-    """Whether some order of the operations, true to their moments, gives every answer that was given."""
-    operations = sorted(history, key=lambda each: each.called)
-    must = sum(1 for each in operations if each.returned != NEVER)
-    tried: set[tuple[int, frozenset[int], Hashable]] = set()
-    # Taken so far: all before `low`, and some beyond; and how many of those that must happen were taken.
-    stack: list[tuple[int, frozenset[int], Hashable, int]] = [(0, frozenset(), state, 0)]
+    """Whether some order of the operations, true to their moments, gives every answer that was given.
+
+    Those without a return are kept apart: left among the others, each would keep all that came after it "out of order",
+    and the states to remember would fill any memory.
+    """
+    must = sorted((each for each in history if each.returned != NEVER), key=lambda each: each.called)
+    maybe = sorted((each for each in history if each.returned == NEVER), key=lambda each: each.called)
+    # Taken so far: of must all before `low` and some beyond; of maybe some.
+    start = (0, frozenset[int](), frozenset[int](), state)
+    tried, stack = {start}, [start]
     while stack:
-        low, beyond, state, count = stack.pop()
-        if count == must:
+        low, beyond, used, state = stack.pop()
+        if low == len(must):
             return True
-        for number in _candidates(operations, low, beyond):
-            following = model(state, operations[number])
-            if following is None:
-                continue
-            key = (*_taken(low, beyond | {number}), following)
-            if key not in tried:
-                tried.add(key)
-                stack.append((*key, count + (operations[number].returned != NEVER)))
+        for following in _following(must, maybe, model, low, beyond, used, state):
+            if following not in tried:
+                tried.add(following)
+                stack.append(following)
     return False
+
+
+State = tuple[int, frozenset[int], frozenset[int], Hashable]
+
+
+def _following(
+    must: list[Done],
+    maybe: list[Done],
+    model: Model,
+    low: int,
+    beyond: frozenset[int],
+    used: frozenset[int],
+    state: Hashable,
+) -> list[State]:
+    """Return what may come next; what was called before any other that is left returned, the likeliest last."""
+    found: list[State] = []
+    numbers, first_return = _open(must, low, beyond)
+    for number, each in enumerate(maybe):
+        twin = any(other not in used and _same(maybe[other], each) for other in range(number))
+        if number not in used and each.called <= first_return and not twin:
+            following = model(state, each)
+            if following is not None and following != state:
+                found.append((low, beyond, used | {number}, following))
+    for number in sorted(numbers, key=lambda number: -must[number].returned):
+        following = model(state, must[number])
+        if following is None:
+            continue
+        step = (*_taken(low, beyond | {number}), used, following)
+        if following == state:
+            return [step]  # what fits and changes nothing may as well come now: no order is lost
+        found.append(step)
+    return found
+
+
+def _same(one: Done, other: Done) -> bool:
+    """Whether two operations without a return are one as good as the other (the earlier one goes first)."""
+    return (one.name, one.argument) == (other.name, other.argument)
 
 
 def _taken(low: int, beyond: frozenset[int]) -> tuple[int, frozenset[int]]:
@@ -59,22 +96,18 @@ def _taken(low: int, beyond: frozenset[int]) -> tuple[int, frozenset[int]]:
     return low, frozenset(number for number in beyond if number > low)
 
 
-def _candidates(operations: list[Done], low: int, beyond: frozenset[int]) -> list[int]:
-    """Return what may come next: called before any other that is left returned."""
+def _open(must: list[Done], low: int, beyond: frozenset[int]) -> tuple[list[int], float]:
+    """Return which were called before any other that is left returned, and when that is."""
     found: list[int] = []
     first_return = NEVER
-    for number in range(low, len(operations)):
+    for number in range(low, len(must)):
         if number in beyond:
             continue
-        if operations[number].called > first_return:
+        if must[number].called > first_return:
             break
-        first_return = min(first_return, operations[number].returned)
+        first_return = min(first_return, must[number].returned)
         found.append(number)
-    # Those that returned early come off the stack first: they are the likelier ones.
-    return sorted(
-        (number for number in found if operations[number].called <= first_return),
-        key=lambda number: -operations[number].returned,
-    )
+    return [number for number in found if must[number].called <= first_return], first_return
 
 
 # ---------------------------------------------------------------- models
@@ -90,10 +123,10 @@ def counter(state: Hashable, done: Done) -> Hashable | None:
 
 def tape(state: Hashable, done: Done) -> Hashable | None:
     """Play a stream: ``append`` adds its argument, ``read`` answers how many there are and which is the last."""
-    lines = state if isinstance(state, tuple) else ()
+    count, last = state if isinstance(state, tuple) and state else (0, None)
     if done.name == "append":
-        return (*lines, done.argument)
-    return lines if done.answer == (len(lines), lines[-1] if lines else None) else None
+        return count + 1, done.argument
+    return (count, last) if done.answer == (count, last) else None
 
 
 def existence(state: Hashable, done: Done) -> Hashable | None:
