@@ -204,3 +204,15 @@ def test_a_list_imports_neither_marshmallow_nor_rich_nor_the_simulation(tmp_path
         store.create("x")
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_an_output_that_takes_no_more_is_one_sentence(store: SessionStore) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("/dev/full is missing")
+    store.create("x")
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "sessionstore", "list", "--json", "--dir", str(store.root.path)],
+            stdout=full, stderr=subprocess.PIPE, text=True, check=False,
+        )  # fmt: skip
+    assert done.returncode == 8 and "Traceback" not in done.stderr and "No space left" in done.stderr

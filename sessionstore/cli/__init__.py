@@ -123,3 +123,8 @@ def main(arguments: list[str] | None = None) -> Any:
 
         click.echo(f"{type(error).__name__}: {shown(str(error))}", err=True)
         sys.exit(exit_code(error))
+    except OSError as error:  # what a command was told to write to, or read from, outside the store
+        if os.environ.get("SESSIONSTORE_DEBUG"):
+            raise
+        click.echo(f"{error.strerror or error}: {error.filename or 'output'}", err=True)
+        sys.exit(exit_code(errors.StoreUnusable()))

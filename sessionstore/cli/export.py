@@ -40,6 +40,7 @@ def export(
             path = target / f"{session.session_id}.{'html' if as_html else 'zip'}"
             data = page_of(session) if as_html else b"".join(zip_parts(session, list(plain_files(session))))
             try:
+                files.make_dirs(target)
                 files.create(path, data)
             except FileExistsError as error:
                 raise click.ClickException(f"{path} exists already; it was left alone") from error

@@ -70,11 +70,14 @@ def run(folder: str | None, index: str | None, as_json: bool, **options: Any) ->
             on_tick=view.show,
         )
         view.begin(live.session_id)
+        if (told := live.creation.get("index", {})).get("status") == "pending":
+            click.echo(f"index: pending ({told.get('reason')}); the session is recorded all the same", err=True)
         live.run()
         record = store.get(live.session_id).record
         folder_path = store.root.folder(live.session_id)
     if as_json:
-        click.echo(json.dumps(_result(record, str(folder_path)), ensure_ascii=False))
+        index_step = live.creation.get("index")
+        click.echo(json.dumps({**_result(record, str(folder_path)), "index": index_step}, ensure_ascii=False))
     else:
         from sessionstore.cli.summary import print_summary
 
