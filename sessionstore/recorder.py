@@ -113,6 +113,7 @@ class Recorder(Session):
             end_reason=end_reason,
             duration_sim_s=self._sim_time_s if duration_sim_s is None else duration_sim_s,
             performance_metrics=metrics,
+            streams={name: tape.count() for name, tape in self.tapes().items()},
             **named,
             progress={},
             reason=end_reason,

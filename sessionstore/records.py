@@ -76,6 +76,7 @@ class SessionRecord:
     metadata: dict[str, Any] = field(default_factory=dict)
     progress: dict[str, Any] = field(default_factory=dict)
     performance_metrics: dict[str, Any] = field(default_factory=dict)
+    streams: dict[str, Any] = field(default_factory=dict)  # how many records each stream ended with, by its name
     artifacts: list[dict[str, Any]] = field(default_factory=list)
     owner: dict[str, Any] | None = None
     created_by: str = ""

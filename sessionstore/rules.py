@@ -114,6 +114,7 @@ _TESTS: dict[str, Callable[[Any], bool]] = {
     "metadata": _is_object,
     "progress": _is_object,
     "performance_metrics": _is_object,
+    "streams": _is_object,
     "artifacts": _are_objects,
     "owner": _or_null(_is_object),
     "created_by": _is_text,

@@ -96,6 +96,7 @@ class RecordSchema(Schema):
     metadata = fields.Dict(keys=fields.String())
     progress = fields.Dict(keys=fields.String())
     performance_metrics = fields.Dict(keys=fields.String())
+    streams = fields.Dict(keys=fields.String())
     artifacts = fields.List(fields.Dict(keys=fields.String()))
     owner = fields.Dict(keys=fields.String(), allow_none=True)
     created_by = fields.String()

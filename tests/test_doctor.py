@@ -345,3 +345,17 @@ def test_the_quick_check_of_2000_sessions_reads_no_document_twice(store: Session
     assert report.sessions == 2001
     documents = [path for path in opened if path.endswith("session.json")]
     assert len(documents) <= 2001  # only to tell the original among the copies
+
+
+def test_records_cut_off_or_removed_after_the_run_are_noticed(store: SessionStore) -> None:
+    with store.record("flight") as session:
+        for number in range(5):
+            session.log(str(number))
+            session.event("tick", str(number))
+    log = session.folder / "log.jsonl"
+    log.write_bytes(b"".join(log.read_bytes().splitlines(keepends=True)[:3]))
+    (session.folder / "events.jsonl").unlink()
+    short = [finding for finding in store.doctor().findings if finding.code == "stream-short"]
+    assert [finding.what for finding in short] == [
+        "0 of the 5 records that the run ended with", "3 of the 5 records that the run ended with",
+    ]  # fmt: skip

@@ -187,3 +187,4 @@ def test_the_figures_of_the_end_count_every_point_also_those_after_the_last_prog
         session.motion.append("a", t_s=1.0, position_m=(1, 0, 0))
     totals = session.record.performance_metrics["totals"]
     assert (totals["points"], totals["windows_cleaned"]) == (2, 2)
+    assert session.record.streams == {"clock": 2, "motion_history": 2}

@@ -102,6 +102,9 @@ CATALOGUE: dict[str, Kind] = {
         "records are missing: lines were cut out, or two files were mixed",
         "restore it from a backup",
     ),
+    "stream-short": Kind(
+        "warning", "the run ended with more records than there are: they were cut off or removed", _BACK
+    ),
     "stream-repaired": Kind("info", "lines that could not be read were moved to quarantine by a repair", "-"),
     "stream-unverified": Kind("info", "lines without checksum were written by hand or by another program", "-"),
     "artifact-missing": Kind("warning", "the record lists it, the folder does not hold it", _BACK),

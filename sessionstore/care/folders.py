@@ -90,6 +90,7 @@ def _with_document(patient: Patient, session_id: str, entries: Entries) -> Itera
     if patient.deep or record.status in _OPEN:
         yield from _streams(patient, session, entries, live)
     if patient.deep and isinstance(record, SessionRecord):
+        yield from _short_streams(session, record)
         yield from _artifacts(patient, session, record)
 
 
@@ -193,6 +194,23 @@ def _told(session: Session, where: str, stream: str, result: StreamCheck, live: 
     if result.unverified:
         what = f"{result.unverified} of {result.lines} lines have no checksum"
         yield Finding("stream-unverified", where, what, session.session_id)
+
+
+def _short_streams(session: Session, record: SessionRecord) -> Iterator[Finding]:
+    """Yield the streams that hold less than their run ended with; what a repair cut is known, and not told again."""
+    for name, wanted in record.streams.items():
+        tape = Tape(session.folder / f"{name}.jsonl")
+        try:
+            count = tape.count()
+        except (SessionStoreError, OSError):
+            continue  # it has its own finding
+        if isinstance(wanted, int) and count < wanted and not _repaired(session, name):
+            what = f"{count} of the {wanted} records that the run ended with"
+            yield Finding("stream-short", f"{session.session_id}/{name}.jsonl", what, session.session_id)
+
+
+def _repaired(session: Session, stream: str) -> bool:
+    return any(row.get("stream") == stream for row in session.tables().get(REPAIRS, {}).values())
 
 
 def known_gaps(session: Session, stream: str) -> set[int]:
