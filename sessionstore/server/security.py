@@ -145,6 +145,8 @@ class Gate:
 
         Raises: ApiProblem.
         """
+        if not scope["raw_path"].startswith(b"/"):  # a proxy's request, for somebody else
+            raise ApiProblem(400, "bad-address", "an address begins with a slash")
         if len(scope["raw_path"]) + len(scope["query_string"]) > MAX_TARGET_BYTES:
             raise ApiProblem(414, "address-too-long", f"an address has at most {MAX_TARGET_BYTES} bytes")
         if sum(len(name) + len(value) for name, value in scope["headers"]) > MAX_HEADER_BYTES:

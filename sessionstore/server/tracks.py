@@ -42,6 +42,8 @@ class TrackReply(Schema):
     start = fields.Float(required=True)
     end = fields.Float(required=True)
     max_time = fields.Float(required=True)
+    thinned = fields.String(required=True, metadata={"description": "How it was thinned, or no."})
+    cursor = fields.String(required=True, metadata={"description": "Where the live view goes on."})
     drones = fields.Dict(required=True)
 
 

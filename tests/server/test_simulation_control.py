@@ -165,7 +165,9 @@ def test_a_simulation_that_is_killed_is_told_as_interrupted_and_costs_nothing_el
         )
     )
     assert record["status"] == "interrupted" and "gone" in record["problem"] and record["replay_available"]
-    assert get(served, "/api/state")["status"] == "interrupted"
+    wait_until(
+        lambda: get(served, "/api/state")["status"] == "interrupted"
+    )  # the pipe of a dead process takes a moment
     assert served.client.post("/api/pause").status_code == 409
     assert post(served, "/api/start", duration=1, realtime_factor=0)["session_id"] != started["session_id"]
 

@@ -92,7 +92,7 @@ def test_a_click_on_the_phase_bar_goes_there_and_an_event_goes_to_its_moment(sit
     phase.wait_for()
     phase.get_by_role("button").click()
     told = phase.get_by_role("button").inner_text()
-    assert page.locator(".clock").inner_text().startswith(told)
+    until(page, f"document.querySelector('.clock').innerText.startsWith({told!r})")
 
 
 def test_all_views_draw_something_of_their_own(site: Running, open_page: Opener) -> None:
