@@ -30,24 +30,19 @@ from sessionstore.reading import (
     NOT_PLAIN_ERRORS,
     AnyPath,
     checked,
+    entries,
+    is_folder,
+    is_plain,
+    open_to_read,
+    opened,
+    read,
+    refusals,
+    refused,
+    status,
 )
-from sessionstore.reading import entries as entries
-from sessionstore.reading import (
-    is_folder as is_folder,
-)
-from sessionstore.reading import is_plain as is_plain
-from sessionstore.reading import open_to_read as open_to_read
-from sessionstore.reading import opened as opened
-from sessionstore.reading import read as read
-from sessionstore.reading import (
-    refusals as refusals,
-)
-from sessionstore.reading import (
-    refused as refused,
-)
-from sessionstore.reading import (
-    status as status,
-)
+
+#: What reading gives, under the one name that the floors above know for files.
+__all__ = ["entries", "is_folder", "is_plain", "open_to_read", "opened", "read", "refusals", "refused", "status"]
 
 #: What tests hang in to log the operations or to make one fail: called with (operation, path, payload) before each
 #: system call that changes the disk; what it raises is raised there. The payload is the bytes of a write, the target
