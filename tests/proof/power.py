@@ -106,11 +106,21 @@ def cut(kind: str, count: int, scratch: Path, names: list[str] | None = None, le
     return result
 
 
+def _freeze(pid: int) -> None:
+    """Stop a process, as a power cut does: a shutdown alone lets it go on, and XFS tells the fsync of what the shutdown
+    has just thrown away that all is well, since nothing of it is waiting any more."""
+    with contextlib.suppress(ProcessLookupError, FileNotFoundError):
+        os.kill(pid, signal.SIGSTOP)
+        while Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "RS":
+            pass  # within microseconds; D is a process inside an fsync, which stops when that returns
+
+
 def _run_and_cut(disk: LoopDisk, server: Server, names: tuple[str, ...], after_s: float) -> tuple[Trial, bool]:
     """Start a sequence, cut the power after a while, end the process; return what it said, and whether it was done."""
     with server.started(names, disk.mount / "store", disk.begin) as (pid, go, report):
         os.write(go, b"g")
         select.select([], [], [], after_s)
+        _freeze(pid)
         disk.shut_down()
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
