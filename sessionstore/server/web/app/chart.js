@@ -65,10 +65,12 @@ export class Chart {
     const height = this.canvas.clientHeight;
     if (!width) return;
     const key = `${width}:${height}:${ratio}:${chosen}`;
-    if (!this.picture || this.key !== key) this.paint(width, height, ratio, chosen);
-    this.key = key;
+    const place = `${Math.round(this.x(t, width) * ratio)}:${this.mark}`;
     this.t = t;
-    this.chosen = chosen;
+    this.tell(t, chosen);
+    if (this.picture && this.key === key && this.place === place) return; // the cursor has not moved by a pixel
+    if (!this.picture || this.key !== key) this.paint(width, height, ratio, chosen);
+    Object.assign(this, { key, place, chosen });
     const pen = this.canvas.getContext('2d');
     pen.setTransform(1, 0, 0, 1, 0, 0);
     pen.clearRect(0, 0, this.canvas.width, this.canvas.height);
@@ -82,7 +84,6 @@ export class Chart {
       pen.fillStyle = css('ink');
       pen.fillRect(Math.round(this.x(t, width)), TOP, 1, height - TOP - BOTTOM);
     }
-    this.tell(t, chosen);
   }
 
   paint(width, height, ratio, chosen) {
@@ -154,7 +155,12 @@ export class Chart {
     pen.globalAlpha = 1;
   }
 
+  /** Write the values under the cursor, ten times a second at most while it runs. */
   tell(t, chosen) {
+    const now = performance.now();
+    clearTimeout(this.later);
+    if (now - (this.toldAt || 0) < 100) { this.later = setTimeout(() => this.tell(this.t, chosen), 110); return; }
+    this.toldAt = now;
     const values = this.figure.data.map((trace) => [trace.name, at(trace, t)]).filter(([, value]) => value !== null);
     const mine = values.find(([name]) => name === chosen);
     let text = '';

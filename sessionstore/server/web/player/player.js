@@ -4,6 +4,8 @@
 import { el, fill, svg } from '../app/dom.js';
 import { moment } from '../app/format.js';
 import { VIEWS } from './camera.js';
+import { extent } from './extent.js';
+import { Pace } from './pace.js';
 import { Stage } from './stage.js';
 import { Tape } from './tape.js';
 import { Timeline } from './timeline.js';
@@ -12,18 +14,20 @@ import { Dirt, world } from './world.js';
 
 export const RATES = [0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 50, 100];
 const TRAIL_S = 60;
+const TRAIL_POINTS = 3000; // of all drones together: lines are what a software renderer is slowest at
 const LIVE_LAG_S = 0.25;
+const PATIENCE_MS = 400; // for where the drones fly, before the first picture is drawn without it
 const ICONS = { play: 'M4 2l9 6-9 6z', pause: 'M3 2h4v12H3zM9 2h4v12H9z', stop: 'M3 3h10v10H3z', start: 'M3 2h2v12H3zM13 2v12L5 8z', end: 'M11 2h2v12h-2zM3 2v12l8-6z' };
 const icon = (name) => svg('svg', { viewBox: '0 0 16 16', width: 14, height: 14, class: 'sign', 'aria-hidden': 'true' }, svg('path', { d: ICONS[name] }));
 
 export class Player {
   constructor(source, { drones = [], t = 0, rate = 1, view = '3d', follow = null, live = false, planned = 0, onTime = () => {}, onPick = () => {}, onGround = null, compact = false, name = 'Player' }) {
     Object.assign(this, { source, t, rate, live, planned, onTime, onPick, playing: false, loop: false, follow: null, chosen: null, drones: [] });
-    this.stage = new Stage({ onPick: (id) => this.pick(id), onGround, onChange: (byHand) => { this.stale = true; if (byHand) this.handMoved = true; } });
+    this.stage = new Stage({ onPick: (id) => this.pick(id), onGround, onChange: () => { this.stale = true; } });
     this.timeline = new Timeline((at) => this.seek(at));
     this.tape = new Tape(source, { onData: () => { this.stale = true; this.timeline.setEnd(this.tape.end, this.live ? planned : 0); this.status(); }, onError: (error) => this.status(error) });
     this.early = [];
-    this.frames = { drawn: 0, times: [], gaps: [] };
+    this.frames = new Pace();
     this.setDrones(drones);
     this.controls(compact, name);
     this.setView(view);
@@ -35,11 +39,14 @@ export class Player {
   }
 
   async open() {
+    const overview = this.tape.open();
+    overview.catch(() => {}); // told below, where it is waited for
     const [scene, facades] = await Promise.all([this.source.scene(), this.source.facades()]);
     this.world = world(scene, facades);
     this.dirt = new Dirt(this.world.windows);
     this.dirt.add(this.early);
-    this.stage.build(this.world);
+    const inTime = await Promise.race([overview.then(() => true, () => true), new Promise((done) => { setTimeout(done, PATIENCE_MS, false); })]);
+    this.stage.build(this.world, extent(this.world, this.tape.places()));
     this.tape.end = Math.max(this.tape.end, scene.max_time || 0);
     if (this.live) this.t = this.tape.end;
     this.t = Math.min(this.t, this.tape.end);
@@ -47,7 +54,8 @@ export class Player {
     this.stale = true;
     this.ready = true;
     this.tape.need(this.t, this.rate);
-    await this.tape.open();
+    await overview;
+    if (!inTime) this.stage.frame(extent(this.world, this.tape.places()));
     for (const name of this.tape.names()) if (!this.drones.some((each) => each.id === name)) this.setDrones([...this.drones, { id: name, kind: 'drone' }]);
     this.stale = true;
   }
@@ -76,7 +84,7 @@ export class Player {
     this.legend = el('div.legend', { 'aria-hidden': 'true' }, 'windows ', el('i.clean'), ' clean ', el('i.dirty'), ' dirty');
     const stop = button('stop', 'Stop: back to the start', () => { this.pause(); this.seek(0); });
     const bar = el('div.transport', {}, button('start', 'To the start (Home)', () => this.seek(0)), button('−', 'A tenth of a second back (←: 1 s)', () => this.step(-0.1)), this.playButton, button('+', 'A tenth of a second on (→: 1 s)', () => this.step(0.1)), stop, button('end', 'To the end (End)', () => this.seek(this.tape.end)), this.rateChoice, this.loopButton, this.liveButton, this.told, el('span.grow'), this.clock);
-    fill(this.stage.node, this.stage.canvas, this.stage.labels, compact ? [] : [this.views, this.legend], this.debug);
+    fill(this.stage.node, this.stage.canvas, this.stage.labels.canvas, compact ? [] : [this.views, this.legend], this.debug);
     this.node = el('section.player', { 'aria-label': name }, this.stage.node, this.timeline.node, bar);
   }
 
@@ -113,6 +121,7 @@ export class Player {
   toggle() { if (this.playing) this.pause(); else this.play(); }
 
   play() {
+    this.stage.sharpen(this.frames.share);
     if (this.t >= this.tape.end - 0.05 && !this.live) this.seek(0);
     this.playing = true;
     this.showPlay();
@@ -120,6 +129,7 @@ export class Player {
 
   pause() {
     this.playing = false;
+    this.stage.sharpen(1);
     if (this.atEdge) { this.atEdge = false; this.showLive(); }
     this.showPlay();
     this.onTime(this.t, 'pause');
@@ -134,6 +144,7 @@ export class Player {
     if (!this.live) return;
     this.atEdge = true;
     this.playing = true;
+    this.stage.sharpen(this.frames.share);
     this.t = this.tape.end;
     this.showPlay();
     this.showLive();
@@ -236,7 +247,7 @@ export class Player {
     if (followed) this.stage.lookAt([followed.x, followed.y, followed.z]);
     this.trails(shown);
     if (this.dirt.go(this.t)) this.stage.scene.setDirt(this.dirt.now);
-    this.stage.draw(shown, { chosen: this.chosen, names: shown.length <= 24 });
+    this.stage.draw(shown, { chosen: this.chosen, names: shown.length <= 24, t: this.t });
     this.timeline.show(this.t);
     const clock = `${moment(this.t)} / ${moment(this.tape.end)}`;
     if (this.clock.textContent !== clock) this.clock.textContent = clock;
@@ -248,7 +259,7 @@ export class Player {
     if (now - (this.trailAt || 0) < 200 && Math.abs(this.t - (this.trailT || 0)) < this.rate) return;
     this.trailAt = now;
     this.trailT = this.t;
-    const most = Math.max(60, Math.floor(6000 / Math.max(1, shown.length)));
+    const most = Math.max(40, Math.floor(TRAIL_POINTS / Math.max(1, shown.length)));
     for (const each of shown) {
       const places = this.tape.trail(each.id, this.t - TRAIL_S * Math.max(1, this.rate / 4), this.t, most);
       places.push(each.x, each.y, each.z);
@@ -258,15 +269,9 @@ export class Player {
   }
 
   measure(cost, gap) {
-    const { frames } = this;
-    frames.drawn += 1;
-    frames.times.push(cost);
-    frames.gaps.push(gap);
-    if (frames.times.length > 240) { frames.times.shift(); frames.gaps.shift(); }
-    if (this.debug.hidden || frames.drawn % 10) return;
-    const sorted = [...frames.times].sort((a, b) => a - b);
-    const mean = frames.gaps.reduce((sum, each) => sum + each, 0) / frames.gaps.length;
-    this.debug.textContent = `${(1000 / mean).toFixed(0)} frames/s · draw p50 ${sorted[sorted.length >> 1].toFixed(1)} ms, p95 ${sorted[Math.floor(sorted.length * 0.95)].toFixed(1)} ms · ${this.tape.windows.size} windows · ${this.drones.length} drones`;
+    if (this.frames.add(cost, gap, this.playing)) this.stage.sharpen(this.frames.share);
+    if (this.debug.hidden || this.frames.drawn % 10) return;
+    this.debug.textContent = `${this.frames.told()} · ${this.tape.windows.size} windows · ${this.drones.length} drones`;
   }
 
   close() {

@@ -97,6 +97,11 @@ export class Tape {
     return found?.drones[name] || this.overview?.drones[name] || live || null;
   }
 
+  /** All places of the overview. */
+  places() {
+    return Object.values(this.overview?.drones || {}).flatMap(({ p }) => Array.from({ length: p.length / 3 }, (_, i) => p.slice(i * 3, i * 3 + 3)));
+  }
+
   names() {
     return new Set([...Object.keys(this.overview?.drones || {}), ...this.tail.keys(), ...[...this.windows.values()].flatMap((each) => Object.keys(each.drones))]);
   }
