@@ -45,7 +45,9 @@ def export_page(call: Call) -> Reply:
         "content-disposition": f'attachment; filename="{name}.html"',
         "content-security-policy": "sandbox; default-src 'none'",
     }
-    return Reply(page_of(session), content_type="text/html; charset=utf-8", headers=headers)
+    return Reply(
+        page_of(session, call.context.summaries.wait), content_type="text/html; charset=utf-8", headers=headers
+    )
 
 
 def operations() -> list[Operation]:

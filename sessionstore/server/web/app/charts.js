@@ -1,4 +1,5 @@
 /* The charts under one cursor: the player's. Dragging zooms all of them and fetches the stretch in detail. */
+import { AGAIN_MS } from '../player/tape.js';
 import { tint } from '../player/tints.js';
 import { Chart } from './chart.js';
 import { css, el, fill } from './dom.js';
@@ -42,7 +43,9 @@ export class Charts {
       if (turn !== this.turn) return;
       for (const [name, figure] of Object.entries(figures)) this.charts.get(name)?.set(figure);
       const { thinned } = figures.altitude.layout.meta;
-      this.told.textContent = { extremes: 'thinned, minima and maxima kept', sampled: 'sampled; zoom in for every extreme' }[thinned] || '';
+      this.told.textContent = { extremes: 'thinned, minima and maxima kept', sampled: 'sampled; every extreme as soon as the flight has been read' }[thinned] || '';
+      clearTimeout(this.later);
+      if (thinned === 'sampled') this.later = setTimeout(() => this.load(), AGAIN_MS);
       this.redraw();
     } catch (error) {
       fill(this.told, el('span.problem', { role: 'alert' }, `The charts could not be loaded: ${error.message} `), el('button.plain', { type: 'button', on: { click: () => this.load() } }, 'Retry'));
@@ -79,6 +82,7 @@ export class Charts {
 
   close() {
     this.turn += 1;
+    clearTimeout(this.later);
     this.watch.disconnect();
     this.sight.disconnect();
     removeEventListener('themechange', this.recolour);

@@ -277,6 +277,7 @@ export class Player {
   close() {
     cancelAnimationFrame(this.frame);
     removeEventListener('themechange', this.recolour);
+    this.tape.close();
     this.timeline.watch.disconnect();
     this.stage.close();
   }
