@@ -118,7 +118,8 @@ def test_lines_by_hand_count_and_damaged_ones_do_not(tmp_path: Path) -> None:
         path = session.tape("motion_history").path
         lines = path.read_bytes().splitlines(keepends=True)
         by_hand = b'{"n":50,"t":2.5,"drone":"a","position":[1,2,900],"battery":true,"velocity":"fast"}\n'
-        damaged = lines[60].replace(b"5.0", b"7.0")
+        damaged = lines[60].replace(b"5]", b"7]").replace(b"5.0]", b"7.0]")
+        assert damaged != lines[60]
         path.write_bytes(
             b"".join([*lines[:50], by_hand, *lines[51:60], damaged, *lines[61:], b'{"t":5.0,"drone":5}\n'])
         )
@@ -133,10 +134,11 @@ def test_an_unrecorded_charge_or_speed_hides_no_recorded_one(tmp_path: Path) -> 
     with sessionstore.open(tmp_path / "store") as store:
         with store.record("mixed") as session:
             for tick in range(40):
-                known = {"battery": 0.5, "velocity_mps": (1, 0, 0)} if tick in (7, 9) else {}
+                known = {"battery": tick / 40, "velocity_mps": (tick, 0, 0)} if tick in (7, 9, 11) else {}
                 session.motion.append("a", tick / 200, (0, 0, 0), **known)  # type: ignore[arg-type]
+            session.motion.append("a", 600.0, (0, 0, 0))  # so that all before it lie in one slice
         session = store.get("mixed")
-        check(session, summary_of(session), 0.0, 1.0)
+        check(session, summary_of(session), 0.0, 600.0)
 
 
 @pytest.mark.parametrize("limit", [0, 1 << 30])

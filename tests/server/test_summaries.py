@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from sessionstore import stretch as stretches
 from sessionstore.server.context import Settings
 from sessionstore.server.summaries import KEPT, Summaries
 from tests.server.conftest import Running, running_server
+from tests.server.conftest import serve_with as serve_with
 from tests.web.long_flight import SPIKE_DRONE, SPIKE_HEIGHT_M, LongFlight, record_long_flight
 
 FLIGHT = LongFlight(duration_s=60.0, drones=8)
@@ -32,6 +34,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 def everything_is_long(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stretches, "MOST_BYTES_FOLDED", 0)
     monkeypatch.setattr("sessionstore.server.tracks._MOST_BYTES", 0)
+    monkeypatch.setattr("sessionstore.server.offline.stretch", partial(stretches.stretch, most_bytes=0))
 
 
 def until(get: Callable[[], Any], timeout_s: float = 30.0) -> Any:
@@ -56,7 +59,10 @@ def test_samples_come_at_once_and_the_extremes_when_the_summary_is_made(site: Ru
     assert part["thinned"] == "extremes" and max(part["drones"][SPIKE_DRONE]["p"][2::3]) == SPIKE_HEIGHT_M
 
 
-def test_an_exported_page_waits_for_the_extremes(site: Running) -> None:
+def test_an_exported_page_waits_for_the_extremes(tmp_path: Path, serve_with: Callable[..., Running]) -> None:
+    with sessionstore.open(tmp_path / "long") as store:
+        record_long_flight(store, FLIGHT)
+    site = serve_with(tmp_path / "long")
     page = site.client.get("/api/sessions/hour/export.html")
     assert page.status_code == 200 and '"thinned":"extremes"' in page.text and '"sampled"' not in page.text
 
