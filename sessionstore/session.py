@@ -264,10 +264,10 @@ class Session:
                     },
                 )
         (document,) = tables["session"].values()
-        document.update(wanted, session_id=self.session_id, rev=record.rev + 1, updated_at=now)
-        for name, value in document.items():
-            if name in records.RECORD_FIELDS:
-                setattr(record, name, value)
+        changes = {**wanted, "session_id": self.session_id, "rev": record.rev + 1, "updated_at": now}
+        document.update(changes)
+        for name, value in changes.items():
+            setattr(record, name, value)
         return record
 
 
