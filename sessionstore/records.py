@@ -17,7 +17,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -169,7 +168,7 @@ def check_move(old: str, new: str) -> None:
         raise IllegalTransition(f"a session that is {old} cannot become {new} (allowed: {allowed})")
 
 
-def read_record(tables: Mapping[str, Any], data: bytes, path: Path) -> SessionRecord:
+def read_record(tables: Mapping[str, Any], data: bytes, path: str, session_id: str) -> SessionRecord:
     """Return the record in the tables of a session.json; its id is the name of the folder that holds it.
 
     Raises:
@@ -194,7 +193,7 @@ def read_record(tables: Mapping[str, Any], data: bytes, path: Path) -> SessionRe
         if place == (None, None):
             place = jsontext.locate(data, ["session", doc_id])
         raise Corrupt(f"{'.'.join(map(str, keys))}: {reason}", path, None, *place)
-    return SessionRecord(**{**known, "session_id": path.parent.name}, extra=extra)
+    return SessionRecord(**{**known, "session_id": session_id}, extra=extra)
 
 
 def _flat(problems: Any, path: tuple[str | int, ...] = ()) -> list[tuple[tuple[str | int, ...], str]]:

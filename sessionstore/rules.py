@@ -33,7 +33,7 @@ _REQUIRED: dict[str, Any] = {
     "uuid": Annotated[str, Meta(pattern=r"\A[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")],
     "format": _Positive,
     "rev": _Positive,
-    "status": Literal[STATUSES],  # type: ignore[valid-type]  # a tuple made of literals
+    "status": Literal[STATUSES],
     "workflow_state": _Short,
     "created_at": str,
     "updated_at": str,
@@ -69,7 +69,7 @@ _INSTANTS = ("created_at", "updated_at", "started_at", "ended_at")
 
 
 def _shape(required: Mapping[str, Any], optional: Mapping[str, Any]) -> type[msgspec.Struct]:
-    fields = [*required.items(), *((name, kind | UnsetType, UNSET) for name, kind in optional.items())]
+    fields: list[Any] = [*required.items(), *((name, kind | UnsetType, UNSET) for name, kind in optional.items())]
     return msgspec.defstruct("Shape", fields, forbid_unknown_fields=True, gc=False)
 
 
