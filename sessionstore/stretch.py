@@ -18,6 +18,7 @@ from sessionstore.summary import Order, Summary, make, order_of
 
 #: A stretch of more bytes comes from the summary of the whole flight (about half a second of reading).
 MOST_BYTES_FOLDED = 32 << 20
+SAMPLES = 100  # of each drone, for the time being
 Find = Callable[[Session], Summary | None]
 
 
@@ -51,7 +52,7 @@ def stretch(
     else:
         summary = (find or summary_of)(session)
     if summary is None:
-        return replay.window(start_s, end_s, None, drones, max_points, most_bytes)
+        return replay.window(start_s, end_s, None, drones, min(max_points or SAMPLES, SAMPLES), most_bytes)
     window = summary.window(replay.tape, start_s, end_s, drones, slices)
     if max_points is not None:
         window.history = {name: thin(points, max_points) for name, points in window.history.items()}

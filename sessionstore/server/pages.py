@@ -28,6 +28,9 @@ class CompareReply(Schema):
     parameters = fields.List(fields.Dict(), required=True)
     metrics = fields.List(fields.Dict(), required=True)
     first_difference = fields.Dict(allow_none=True)
+    first_differences = fields.List(
+        fields.Dict(allow_none=True), metadata={"description": "Of the first session to each of the others."}
+    )
 
 
 def compare_sessions(call: Call) -> Reply:

@@ -25,7 +25,7 @@ export class Player {
     Object.assign(this, { source, t, rate, live, planned, onTime, onPick, playing: false, loop: false, follow: null, chosen: null, drones: [] });
     this.stage = new Stage({ onPick: (id) => this.pick(id), onGround, onChange: () => { this.stale = true; } });
     this.timeline = new Timeline((at) => this.seek(at));
-    this.tape = new Tape(source, { onData: () => { this.stale = true; this.timeline.setEnd(this.tape.end, this.live ? planned : 0); this.status(); }, onError: (error) => this.status(error) });
+    this.tape = new Tape(source, { onData: () => { this.stale = true; this.scale(); this.status(); }, onError: (error) => this.status(error) });
     this.early = [];
     this.frames = new Pace();
     this.setDrones(drones);
@@ -50,7 +50,7 @@ export class Player {
     this.tape.end = Math.max(this.tape.end, scene.max_time || 0);
     if (this.live) this.t = this.tape.end;
     this.t = Math.min(this.t, this.tape.end);
-    this.timeline.setEnd(this.tape.end, this.live ? this.planned : 0);
+    this.scale();
     this.stale = true;
     this.ready = true;
     this.tape.need(this.t, this.rate);
@@ -83,9 +83,9 @@ export class Player {
     this.debug = el('div.debug', { hidden: true });
     this.legend = el('div.legend', { 'aria-hidden': 'true' }, 'windows ', el('i.clean'), ' clean ', el('i.dirty'), ' dirty');
     const stop = button('stop', 'Stop: back to the start', () => { this.pause(); this.seek(0); });
-    const bar = el('div.transport', {}, button('start', 'To the start (Home)', () => this.seek(0)), button('−', 'A tenth of a second back (←: 1 s)', () => this.step(-0.1)), this.playButton, button('+', 'A tenth of a second on (→: 1 s)', () => this.step(0.1)), stop, button('end', 'To the end (End)', () => this.seek(this.tape.end)), this.rateChoice, this.loopButton, this.liveButton, this.told, el('span.grow'), this.clock);
+    this.bar = el('div.transport', {}, button('start', 'To the start (Home)', () => this.seek(0)), button('−', 'A tenth of a second back (←: 1 s)', () => this.step(-0.1)), this.playButton, button('+', 'A tenth of a second on (→: 1 s)', () => this.step(0.1)), stop, button('end', 'To the end (End)', () => this.seek(this.tape.end)), this.rateChoice, this.loopButton, this.liveButton, this.told, el('span.grow'), this.clock);
     fill(this.stage.node, this.stage.canvas, this.stage.labels.canvas, compact ? [] : [this.views, this.legend], this.debug);
-    this.node = el('section.player', { 'aria-label': name }, this.stage.node, this.timeline.node, bar);
+    this.node = el('section.player', { 'aria-label': name }, this.stage.node, this.timeline.node, this.bar);
   }
 
   keys() {
@@ -116,6 +116,18 @@ export class Player {
     if (this.ready) this.tape.need(this.t, this.rate);
     if (told) this.onTime(this.t, 'seek');
   }
+
+  /** Be at a moment that another player leads to. */
+  show(t, rate) {
+    if (this.playing) this.pause();
+    this.t = Math.min(t, this.tape.end);
+    this.stale = true;
+    if (this.ready) this.tape.need(this.t, rate);
+  }
+
+  /** Draw the timeline as long as that of others beside it. */
+  setSpan(seconds) { this.span = seconds; this.scale(); }
+  scale() { this.timeline.setEnd(this.tape.end, this.live ? this.planned : this.span || 0); }
 
   step(seconds) { this.pause(); this.seek(this.t + seconds); }
   toggle() { if (this.playing) this.pause(); else this.play(); }
@@ -187,7 +199,7 @@ export class Player {
 
   // ------------------------------------------------------------ live
 
-  push(records) { this.tape.push(records); this.timeline.setEnd(this.tape.end, this.planned); this.stale = true; }
+  push(records) { this.tape.push(records); this.scale(); this.stale = true; }
 
   addEvents(events) {
     this.timeline.addEvents(events);
@@ -196,7 +208,7 @@ export class Player {
     this.stale = true;
   }
 
-  ended() { this.live = false; this.atEdge = false; this.showLive(); this.timeline.setEnd(this.tape.end); this.tape.open().catch((error) => this.status(error)); }
+  ended() { this.live = false; this.atEdge = false; this.showLive(); this.scale(); this.tape.open().catch((error) => this.status(error)); }
 
   status(error) {
     const far = this.tape.waiting.size && !this.tape.windows.size;
