@@ -78,7 +78,9 @@ def open_page(browser: Any) -> Iterator[Callable[..., Any]]:
 
     def start(url: str = "about:blank", expect: tuple[str, ...] = (), **options: Any) -> Any:
         expected.extend(expect)
-        context = browser.new_context(viewport=options.pop("viewport", {"width": 1280, "height": 800}), **options)
+        context = options.pop("browser", browser).new_context(
+            viewport=options.pop("viewport", {"width": 1280, "height": 800}), **options
+        )
         context.set_default_timeout(20_000)
         contexts.append(context)
         page = context.new_page()

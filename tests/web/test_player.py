@@ -11,7 +11,7 @@ import pytest
 from sessionstore.server.context import Settings
 from sessionstore.simulation.scenarios import Group
 from tests.server.conftest import Running, running_server
-from tests.web.conftest import PLAYER, fly, open_store, session_page, until
+from tests.web.conftest import CHROMIUM, FLAGS, PLAYER, fly, open_store, session_page, until
 
 pytestmark = pytest.mark.web
 Opener = Callable[..., Any]
@@ -150,3 +150,54 @@ def test_frames_come_steadily_while_it_plays(
     record_property(f"frames_{name}", [median, late, rate, cost])
     assert cost < 16  # the frame budget: what the page itself needs
     assert median < 51
+
+
+def test_who_wants_no_motion_sees_still_pictures_and_may_still_seek(crowd: Running, open_page: Opener) -> None:
+    page = session_page(crowd, open_page, "twenty", reduced_motion="reduce")
+    page.keyboard.press("Space")
+    until(page, f"{PLAYER}.t > 0.5")
+    before = page.evaluate(f"{PLAYER}.frames.drawn")
+    page.evaluate(GAPS, 2500)
+    assert 1 <= page.evaluate(f"{PLAYER}.frames.drawn") - before <= 4  # a picture each second, by the real clock
+    page.evaluate(f"{PLAYER}.still = performance.now()")
+    page.keyboard.press("9")
+    until(page, "document.querySelector('.clock').innerText.startsWith('01:4')", timeout_s=5)
+    page.goto(f"{crowd.url}/sessions")
+    page.locator(".grid .line").first.wait_for()
+    moving = "node => { node.style.transition = 'opacity 3s'; return getComputedStyle(node).transitionDuration; }"
+    assert page.locator("header#top").evaluate(moving) == "0s"
+
+
+@pytest.fixture(scope="module")
+def flat_browser(browser: Any) -> Iterator[Any]:
+    """A browser that gives no WebGL."""
+    flags = [*FLAGS, "--disable-3d-apis"]
+    launched = browser.browser_type.launch(executable_path=CHROMIUM, args=flags)
+    yield launched
+    launched.close()
+
+
+@pytest.mark.parametrize("view", ["3d", "top", "front", "side", "all"])
+def test_without_webgl_the_flight_is_drawn_flat(
+    crowd: Running, flat_browser: Any, open_page: Opener, view: str
+) -> None:
+    page = session_page(crowd, open_page, "twenty", query=f"?t=60&view={view}", browser=flat_browser)
+    assert page.evaluate(f"{PLAYER}.stage.flat") is True
+    until(page, f"{PLAYER}.tape.windows.size > 0 && !{PLAYER}.stale")
+    counted = f"""() => {{
+      const {{ canvas, scene }} = {PLAYER}.stage;
+      const {{ data }} = scene.pen.getImageData(0, 0, canvas.width, canvas.height);
+      const found = new Map();
+      for (let i = 0; i < data.length; i += 4) {{
+        const key = (data[i] << 16) | (data[i + 1] << 8) | data[i + 2];
+        found.set(key, (found.get(key) || 0) + 1);
+      }}
+      const tints = [...{PLAYER}.tints.values()].map(({{ css }}) => parseInt(css.slice(1), 16));
+      return {{ colours: found.size, drones: tints.filter((each) => found.has(each)).length }};
+    }}"""
+    seen = page.evaluate(counted)
+    assert seen["colours"] > 50 and seen["drones"] >= 5
+    before = page.locator(".stage").screenshot()
+    page.keyboard.press("9")
+    until(page, f"!{PLAYER}.stale")
+    assert page.locator(".stage").screenshot() != before

@@ -17,6 +17,8 @@ const TRAIL_S = 60;
 const TRAIL_POINTS = 3000; // of all drones together: lines are what a software renderer is slowest at
 const LIVE_LAG_S = 0.25;
 const PATIENCE_MS = 400; // for where the drones fly, before the first picture is drawn without it
+const CALM = matchMedia('(prefers-reduced-motion: reduce)');
+const STILL_MS = 1000; // who wants no motion sees one picture after the other
 const ICONS = { play: 'M4 2l9 6-9 6z', pause: 'M3 2h4v12H3zM9 2h4v12H9z', stop: 'M3 3h10v10H3z', start: 'M3 2h2v12H3zM13 2v12L5 8z', end: 'M11 2h2v12h-2zM3 2v12l8-6z' };
 const icon = (name) => svg('svg', { viewBox: '0 0 16 16', width: 14, height: 14, class: 'sign', 'aria-hidden': 'true' }, svg('path', { d: ICONS[name] }));
 
@@ -113,6 +115,7 @@ export class Player {
     this.t = Math.max(0, Math.min(this.tape.end, t));
     if (this.atEdge && this.t < this.tape.end - 1) { this.atEdge = false; this.showLive(); }
     this.stale = true;
+    this.sought = true;
     if (this.ready) this.tape.need(this.t, this.rate);
     if (told) this.onTime(this.t, 'seek');
   }
@@ -223,7 +226,10 @@ export class Player {
     this.before = now;
     if (this.playing && this.ready) this.advance(gap / 1000);
     if (!this.ready || !this.stale || !this.node.isConnected) return;
+    if (CALM.matches && this.playing && !this.sought && now - (this.still || 0) < STILL_MS) return;
     const began = performance.now();
+    this.still = now;
+    this.sought = false;
     this.stale = false;
     this.draw();
     this.onTime(this.t, 'draw');
