@@ -26,10 +26,11 @@ from sessionstore.errors import (
     UnsafeFile,
 )
 from sessionstore.index import RowStamp, SessionIndex
-from sessionstore.query import MISSING, Filter, matcher
+from sessionstore.query import MISSING, Filter
 from sessionstore.query import parse as parse_query
 from sessionstore.records import FILTER_ALIASES, FILTER_FIELDS, SessionRow
 from sessionstore.root import DOCUMENT, StoreRoot
+from sessionstore.selection import select
 from sessionstore.session import CLOCK_STREAM, Session, read_row
 
 #: What a listing shows in place of a status when the record cannot be read, and when the folder is gone.
@@ -162,8 +163,7 @@ class Catalog:
         why = self._interrupted(row for row in rows.values() if row.owner is not None)
         found = [records.as_interrupted(row, why[name]) if name in why else row for name, row in rows.items()]
         found += [row for row in known if row.host is not None]
-        fits = matcher(tree, SessionRow.get)
-        return sorted((row for row in found if fits(row)), key=lambda row: (row.created_at, row.session_id))
+        return sorted(select(found, tree), key=lambda row: (row.created_at, row.session_id))
 
     def _interrupted(self, rows: Iterable[SessionRow]) -> dict[str, str]:
         """Return the runs whose process is gone, and why."""

@@ -24,8 +24,9 @@ from sessionstore.appending import renewed_after_fork
 from sessionstore.errors import Corrupt, IndexUnavailable, NotApplied, OutcomeUnknown, SessionGone
 from sessionstore.index import RowStamp
 from sessionstore.index.journalfile import NO_DOCUMENT, SESSIONS, TABLE_DROPPED, Change, Journal, is_whole
-from sessionstore.query import Filter, matcher
+from sessionstore.query import Filter
 from sessionstore.records import SessionRow, as_interrupted
+from sessionstore.selection import select
 from sessionstore.streams import Quarantine
 
 #: Compaction is worth it when this many lines are superseded, and more than there are rows.
@@ -180,10 +181,7 @@ class JournalIndex:
                 as_interrupted(row, interrupted[row.session_id]) if row.session_id in interrupted else row
                 for row in rows
             ]
-        if tree is None:
-            return list(rows)
-        fits = matcher(tree, SessionRow.get)
-        return [row for row in rows if fits(row)]
+        return select(rows, tree)
 
     def health(self) -> dict[str, Any]:
         """Return engine, url, rows, lines and how many of them are superseded."""
