@@ -1,4 +1,16 @@
-"""The protocol, broken on purpose in each way that the proof must notice: a checker that cannot fail proves nothing."""
+"""The protocol, broken on purpose in each way that the proof must notice: a checker that cannot fail proves nothing.
+
+Which fault shows which way (each cell is a test; the others cannot: a kill takes nothing from the system's cache, a
+power cut knows no second process):
+
+                              kills  errors  crash states  power cuts  processes  readers
+    (a) no fsync(file)                        x             x
+    (b) no fsync(directory)                   x             x
+    (c) in-place write         x      x       x             x           x          x
+    (d) lock let go early                                               x
+    (e) unlink first           x      x       x                                    x
+    (f) a reused handle                                                 x
+"""
 
 from __future__ import annotations
 
@@ -71,8 +83,20 @@ def reused_handle(put_in: Setter) -> None:
     put_in(documents.SharedTable, "_forget", lambda self: None)
 
 
+def deaf(put_in: Setter) -> None:
+    """(and besides) An fsync that fails is not told."""
+    whole = files.sync_file
+
+    def sync_file(descriptor: int, path: str | Path, *, data_only: bool = False) -> None:
+        with contextlib.suppress(OSError):
+            whole(descriptor, path, data_only=data_only)
+
+    put_in(files, "sync_file", sync_file)
+
+
 WAYS = {
-    way.__name__: way for way in (no_fsync, no_directory_fsync, in_place, early_unlock, unlink_first, reused_handle)
+    way.__name__: way
+    for way in (no_fsync, no_directory_fsync, in_place, early_unlock, unlink_first, reused_handle, deaf)
 }
 
 

@@ -232,11 +232,11 @@ def _tracer_of(pid: int) -> int:
 
 
 def calls_of(trial: Trial, names: str) -> list[tuple[str, int]]:
-    """Return each traced call as its name and the how-manieth of that name it was, from 1."""
+    """Return each traced call (of these names, or "all") as its name and the how-manieth of that name, from 1."""
     wanted, counts, found = set(names.split(",")), {}, []
     for line in trial.calls:
         match = _CALL.match(line)
-        if match and match[1] in wanted:
+        if match and (names == "all" or match[1] in wanted):
             counts[match[1]] = counts.get(match[1], 0) + 1
             found.append((match[1], counts[match[1]]))
     return found
