@@ -106,6 +106,17 @@ def test_a_session_that_comes_back_from_missing_is_listed_as_it_is(store: Sessio
     assert [row.status for row in store.find(verify=False)] == ["created"]
 
 
+def test_a_missing_session_that_comes_back_under_another_name_is_listed_once(store: SessionStore) -> None:
+    """A listing between two renames, or one that could not read the new folder, has called it missing by then."""
+    session = store.create("A")
+    away = store.root.private / "away"
+    os.rename(session.folder, away)
+    assert [row.status for row in store.find()] == ["missing"]
+    os.rename(away, store.root.folder("renamed"))
+    assert [(row.session_id, row.status) for row in store.find()] == [("renamed", "created")]
+    assert [row.session_id for row in store.index.find()] == ["renamed"]
+
+
 def test_an_edit_by_hand_during_an_update_is_not_lost(store: SessionStore) -> None:
     session = store.create("A", metadata={"v": 1})
     path, edits = session.folder / "session.json", iter([b'"notes": "by hand"'])
