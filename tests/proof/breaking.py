@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,8 @@ def no_directory_fsync(put_in: Setter) -> None:
 def in_place(put_in: Setter) -> None:
     """(c) A file is emptied and written again."""
 
-    def put(path: str | Path, data: bytes, *, sync: bool = True) -> os.stat_result:
+    def put(path: str | Path, data: bytes | Iterable[bytes], *, sync: bool = True) -> os.stat_result:
+        data = data if isinstance(data, bytes) else b"".join(data)
         descriptor = files.open_to_append(path, durable=True)
         try:
             files.truncate(descriptor, 0, path)
@@ -67,7 +68,8 @@ def early_unlock(put_in: Setter) -> None:
 def unlink_first(put_in: Setter) -> None:
     """(e) The old file is removed before the directory holds the new one for good."""
 
-    def put(path: str | Path, data: bytes, *, sync: bool = True) -> os.stat_result:
+    def put(path: str | Path, data: bytes | Iterable[bytes], *, sync: bool = True) -> os.stat_result:
+        data = data if isinstance(data, bytes) else b"".join(data)
         new = f"{path}.new"
         status = files.create(new, data)
         files.remove(path)

@@ -12,16 +12,12 @@ import pytest
 
 from tests.proof import operations, oracle
 from tests.proof.operations import OPERATIONS, World
-from tests.proof.syscalls import ALSO_FAILING, MUTATING, Server, Trial, allowed_after, calls_of
+from tests.proof.syscalls import ALSO_FAILING, ERRORS, HARNESS_CALLS, MUTATING, Server, Trial, allowed_after, calls_of
 from tests.proof.tally import CONTROLS, Tally, tally
 from tests.proof.volumes import need, need_root, volume
 
 pytestmark = [pytest.mark.proof, pytest.mark.slow, pytest.mark.timeout(36000)]
 
-#: What the child itself tells and waits with: no call of ours.
-HARNESS_CALLS = ("readv", "writev", "exit_group")
-#: Which error each call gets; the others get EIO.
-ERRORS = {"write": "ENOSPC", "mkdir": "ENOSPC", "openat": "EMFILE", "flock": "ENOLCK"}
 #: A transient failure of these may leave a session behind that a second attempt would make again, under the same name.
 NOT_TRIED_AGAIN = ("record",)
 #: These answer from the folders when the index cannot be mended: nothing was to be stored.
