@@ -71,7 +71,7 @@ IN_OUR_CODE = (
     Found(
         "a listing showed a state older than one already acknowledged, while a stopped writer's row came late",
         "kills and stops",
-        "tests/proof/test_processes.py::test_processes_that_are_killed_and_stopped_leave_nothing_unexplained",
+        f"{_RACES}::test_a_row_that_comes_late_makes_no_listing_older_than_what_was_acknowledged",
     ),
     Found(
         "a folder renamed in two steps, or not readable at its first look, stayed listed as missing for good",
