@@ -30,7 +30,7 @@ HERE = Path(__file__).parents[2]
 COMMAND = "python -m tests.proof.report"
 BEGIN, END = "<!-- proof -->", "<!-- /proof -->"
 #: What is run: the proof itself, and the repairs of the doctor under the same faults.
-SUITE = ("tests/proof", "tests/test_repairs.py", "tests/test_repairs_power.py", "tests/test_copies.py")
+SUITE = ("tests/proof", "tests/test_repairs_power.py")
 #: Counts in the order in which they are told.
 ORDER = (
     "cuts",
