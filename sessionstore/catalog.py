@@ -258,9 +258,13 @@ class Catalog:
             except SessionGone:
                 continue
             except Unreadable as error:
-                yield _broken_row(session_id, str(error), stamp)
+                yield _broken_row(session_id, self._within(error), stamp)
             except NotApplied as error:  # the disk, permissions or open files are at fault, and may be well again
-                yield _broken_row(session_id, str(error), _NOT_READ)
+                yield _broken_row(session_id, self._within(error), _NOT_READ)
+
+    def _within(self, error: Exception) -> str:
+        """Return what an error says with its place as the store sees it: the row outlives a move of the store."""
+        return str(error).replace(f"{self.root.path}{os.sep}", "")
 
     def rebuild(self) -> int:
         """Make the index anew from the folders; return how many there are. Twice gives the same bytes.

@@ -177,7 +177,8 @@ def _value(old: OldSession, name: str) -> Any:
     try:
         loaded = load(old.content[name])
     except Corrupt as error:
-        old.problems.append(f"{name}: cannot be read ({error})")
+        place = "" if error.line is None else f"line {error.line}, column {error.column}: "
+        old.problems.append(f"{name}: cannot be read ({place}{error.reason})")
         return None
     old.problems += [f"{name}: {problem}" for problem in loaded.problems]
     try:
