@@ -79,6 +79,11 @@ IN_OUR_CODE = (
         f"{_RACES}::test_a_missing_session_that_comes_back_under_another_name_is_listed_once",
     ),
     Found(
+        "Ctrl-C within microseconds of getting the lock of an append kept it locked for every other process",
+        "interrupts at each syscall",
+        f"{_CALLS}::test_a_process_interrupted_by_ctrl_c_at_any_syscall_keeps_no_lock_and_works_on",
+    ),
+    Found(
         "one number of 400 digits, a sim_time of 1e300 or a date of the year 1 in an old folder ended the import",
         "mutated old folders",
         "tests/proof/test_fuzz.py::test_mutated_old_folders_are_imported_or_reported",

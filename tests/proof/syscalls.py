@@ -63,6 +63,7 @@ def serve() -> None:
 
 def _child(request: dict) -> None:
     go, report = os.open(request["go"], os.O_RDONLY), os.open(request["report"], os.O_WRONLY)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # the server leaves Ctrl-C to the test
     world = operations.world_from(request["world"])
     path = Path(request["store"])
     findings = doctor.examine(path).findings if request["repair"] else []  # looking is not what is tried
@@ -84,10 +85,24 @@ def _child(request: dict) -> None:
                 break
             if not _attempted(store, number, operation, request["attempts"], tell):
                 break
+    except KeyboardInterrupt:
+        tell("interrupted")
+        _go_on(path, tell)
     except BaseException as error:  # noqa: BLE001  # this is what the trial is about: an error that is not typed
         place = traceback.extract_tb(error.__traceback__)[-1]
         tell("untyped", type(error).__name__, f"{Path(place.filename).name}:{place.lineno} {str(error)[:200]!r}")
     os._exit(0)
+
+
+def _go_on(path: Path, tell: Callable[..., None]) -> None:
+    """Work on in a process that was interrupted: a lock that it still holds would keep a second handle out."""
+    try:
+        with operations.sessionstore.open(path) as store:
+            store.root.locks._timeout_s = 0.2
+            store.get("B").update(notes="after Ctrl-C")
+            store.delete(store.create("probe").session_id)
+    except Exception as error:  # noqa: BLE001  # whatever it is, it is what the trial looks for
+        tell("untyped", "after Ctrl-C", f"{type(error).__name__}: {str(error)[:200]}")
 
 
 def _mend(findings: list[Finding], path: Path, tell: Callable[..., None]) -> None:

@@ -103,6 +103,18 @@ def test_a_process_killed_before_any_syscall_of_any_operation_loses_nothing(benc
     assert bench.count.counts["kills"] >= 300
 
 
+def test_a_process_interrupted_by_ctrl_c_at_any_syscall_keeps_no_lock_and_works_on(bench: Bench) -> None:
+    with tally("T1 Ctrl-C before each changing syscall of each operation; the same process works on") as count:
+        for name in OPERATIONS:
+            names = with_what_it_needs(name)
+            for call, nth in bench.calls(names, MUTATING):
+                trial = bench.run(names, ["-e", f"trace={call}", "-e", f"inject={call}:signal=INT:when={nth}"])
+                count(interrupts=["interrupted"] in trial.said)
+                wrong = [" ".join(words) for words in trial.said if words[0] == "untyped"]
+                count.wrong += [f"{', '.join(names)}: {call} {nth}: {each}" for each in wrong]
+    assert count.counts["interrupts"] >= 100
+
+
 @pytest.mark.parametrize("for_ever", [False, True], ids=["once", "for ever"])
 def test_an_error_at_any_syscall_of_any_operation_is_told_and_leaves_before_or_after(
     bench: Bench, for_ever: bool
