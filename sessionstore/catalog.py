@@ -198,8 +198,8 @@ class Catalog:
         stale.update(name for name, stamp in stamps.items() if stamp == _NO_FILE and name in on_disk)
         if verify:
             stale.update(self._edited(stamps, on_disk))
-        lost = {name for name in stamps.keys() - on_disk if stamps[name] != _NO_FILE}
-        if not stale and not lost:
+        away = stamps.keys() - on_disk  # gone now, or called missing before
+        if not stale and not away:
             self._at_rest = (version, on_disk) if on_disk == stamps.keys() else None
             return [], set()
         fresh = list(self.read_rows(stale))
@@ -207,13 +207,16 @@ class Catalog:
             before = {row.session_id: row for row in self.index.find()}
             fresh = [_still_known(row, before.get(row.session_id)) for row in fresh]
         untold = [row for row in fresh if _stamp(row) == _NOT_READ]
-        trashed = {entry.session_id for entry in trash.entries(self.root)} if lost else set()
-        gone = {name for name in lost if name in trashed}
-        if lost - gone:
+        trashed = {entry.session_id for entry in trash.entries(self.root)} if away else set()
+        gone = {name for name in away if name in trashed}
+        if away - gone:
             known = {row.session_id: row for row in self.index.find() if row.host is None}
             here = {row.uuid for row in (*known.values(), *fresh) if row.session_id in on_disk and row.uuid}
-            gone |= {name for name in lost - gone if name in known and known[name].uuid in here}  # it was renamed
-            fresh += [_as_missing(known[name]) for name in lost - gone if name in known]
+            gone |= {name for name in away - gone if name in known and known[name].uuid in here}  # it was renamed
+            lost = {name for name in away - gone if stamps[name] != _NO_FILE}
+            fresh += [_as_missing(known[name]) for name in lost if name in known]
+        if not fresh and not gone:
+            return [], set()
         fresh.sort(key=lambda row: (row.created_at, row.session_id))  # an index made anew is the same, byte for byte
         try:
             filesystem.refuse_unsafe(self.root.path, self.root.force)  # even the index is a write
@@ -262,11 +265,15 @@ class Catalog:
                     try:
                         yield self._row(session_id)
                     except Unreadable as error:
-                        yield _broken_row(session_id, str(error), stamp)
+                        yield _broken_row(session_id, self._within(error), stamp)
             except SessionGone:
                 continue
             except NotApplied as error:  # the disk, permissions or open files are at fault, and may be well again
-                yield _broken_row(session_id, str(error), _NOT_READ)
+                yield _broken_row(session_id, self._within(error), _NOT_READ)
+
+    def _within(self, error: Exception) -> str:
+        """Return what an error says with its place as the store sees it: the row outlives a move of the store."""
+        return str(error).replace(f"{self.root.path}{os.sep}", "")
 
     def _row(self, session_id: str) -> SessionRow:
         return read_row(f"{self.root.text}/{session_id}", session_id)

@@ -294,7 +294,8 @@ class SessionStore:
         return entry
 
     def restore(self, key: str) -> Session:
-        """Bring a session back from the trash, by its id or the entry's; of several the one deleted last.
+        """Bring a session back from the trash, by its id, its name, its uuid or the entry's id; of several the one
+        deleted last.
 
         Raises: SessionNotFound; Conflict: its name is taken by now; StoreUnusable: nothing changed.
         """

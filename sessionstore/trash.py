@@ -17,8 +17,9 @@ from pathlib import Path
 from uuid import UUID
 
 from sessionstore import files, records
-from sessionstore.errors import Conflict, SessionGone, SessionNotFound, StoreUnusable
+from sessionstore.errors import Conflict, SessionGone, SessionNotFound, SessionStoreError, StoreUnusable
 from sessionstore.root import StoreRoot
+from sessionstore.session import Session
 
 #: A creator needs milliseconds; what is this old in staging belongs to one that died.
 _ABANDONED_S = 600.0
@@ -75,11 +76,16 @@ def throw_away(root: StoreRoot, session_id: str) -> TrashEntry:
 
 
 def bring_back(root: StoreRoot, key: str) -> TrashEntry:
-    """Move the newest entry with this session id, or the entry with this id, back; the caller holds the store lock.
+    """Move the newest entry that a key names back; the caller holds the store lock.
+
+    Args:
+        key: the id of the entry or of the session, else its name as typed, or its uuid.
 
     Raises: SessionNotFound; Conflict: a session of this id is there again; StoreUnusable: nothing changed.
     """
-    fitting = [entry for entry in entries(root) if key in (entry.session_id, entry.entry_id)]
+    there = list(entries(root))
+    fitting = [entry for entry in there if key in (entry.session_id, entry.entry_id)]
+    fitting = fitting or [entry for entry in there if key in _names_of(entry)]
     if not fitting:
         raise SessionNotFound(f"no session {key!r} is in the trash")
     entry = max(fitting, key=lambda each: each.entry_id)
@@ -91,6 +97,15 @@ def bring_back(root: StoreRoot, key: str) -> TrashEntry:
     with contextlib.suppress(StoreUnusable):  # an empty folder in the trash is nobody's session
         files.remove_tree(entry.folder.parent)
     return entry
+
+
+def _names_of(entry: TrashEntry) -> tuple[str | None, ...]:
+    """Return the name and the uuid that the record of a deleted session tells; nothing when it cannot be read."""
+    try:
+        record = Session(StoreRoot(entry.folder.parent), entry.session_id).record
+    except SessionStoreError:
+        return ()
+    return record.session_name, record.uuid
 
 
 def older_than(root: StoreRoot, age_s: float, now: float) -> list[TrashEntry]:

@@ -208,7 +208,7 @@ def test_folders_that_are_no_sessions_are_told_apart(store: SessionStore) -> Non
     seen = found(store)
     assert seen["folder-empty"].session_id == "202601011200-empty"
     assert seen["folder-foreign"].session_id == "foreign"
-    assert seen["folder-legacy"].mend == "sessionstore import-legacy legacy"
+    assert seen["folder-legacy"].mend("/s").startswith("sessionstore import-legacy /s/legacy")
 
 
 def test_leftovers_of_crashes_are_told_once_they_are_old(store: SessionStore) -> None:
@@ -324,7 +324,7 @@ def test_looking_writes_nothing_whatever_it_finds(store: SessionStore, deep: boo
 def test_every_kind_says_why_it_matters_and_what_mends_it_and_reports_as_json() -> None:
     for code, kind in CATALOGUE.items():
         finding = Finding(code, "somewhere", "something", "an-id")
-        assert kind.why and finding.mend and finding.severity == kind.severity
+        assert kind.why and finding.mend("/s") and finding.severity == kind.severity
         assert json.loads(json.dumps(Report("here", True, findings=[finding]).to_dict()))["findings"][0]["code"] == code
 
 
