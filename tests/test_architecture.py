@@ -17,6 +17,8 @@ FLOORS = [
     {"motion"},
     {"session"},
     {"recorder", "replay"},
+    {"summary"},
+    {"stretch"},
     {"figures", "comparison"},
     {"index"},
     {"claims", "trash"},
