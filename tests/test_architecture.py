@@ -16,7 +16,7 @@ FLOORS = [
     {"schemas", "rules", "documents", "streams"},
     {"motion"},
     {"session"},
-    {"recorder", "replay"},
+    {"recorder", "replay", "bundle"},
     {"figures", "comparison"},
     {"index"},
     {"claims", "trash"},
