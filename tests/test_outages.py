@@ -157,6 +157,54 @@ def test_a_server_that_never_came_up(server: PostgresServer, tmp_path: Path) -> 
 
 
 @pytest.mark.slow
+def test_a_refusal_is_told_at_once_and_not_when_time_is_up(server: PostgresServer, tmp_path: Path) -> None:
+    patient = with_settings(server.url, schema="refused", timeout_s=60, retry_s=0.001)
+    with sessionstore.open(tmp_path, patient) as store:
+        store.create("before")
+        server.kill()
+        try:
+            for _ in range(3):
+                with at_most(30):
+                    _, steps = store.create_with_report("during")
+                assert "refused" in str(steps["index"].reason)
+        finally:
+            server.start()
+        assert store.create_with_report("after")[1]["index"].status == "done" and len(store.index.find()) == 5
+
+
+@pytest.mark.slow
+def test_threads_that_share_a_store_outlive_a_server_that_is_restarted(server: PostgresServer, tmp_path: Path) -> None:
+    store = sessionstore.open(tmp_path, with_settings(server.url, schema="threads", timeout_s=5, retry_s=0.01, pool=2))
+    stop = threading.Event()
+    broken: list[Exception] = []
+
+    def work(number: int) -> None:
+        try:
+            while not stop.is_set():
+                store.create(f"w{number}")
+        except Exception as error:  # noqa: BLE001 whatever it is, it must not get lost in its thread
+            broken.append(error)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    try:
+        eventually(lambda: len(store.index.stamps()) > 20)
+        server.kill()
+        server.start()
+        many = len(store.root.session_ids())
+        eventually(lambda: len(store.root.session_ids()) > many + 20)
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert not broken
+    eventually(lambda: len(store.find()) == len(store.root.session_ids()) and store.notice is None)
+    assert store.index.stamps().keys() == store.root.session_ids()
+    store.close()
+
+
+@pytest.mark.slow
 def test_a_pool_that_is_exhausted(server: PostgresServer, tmp_path: Path) -> None:
     import psycopg
 
