@@ -30,7 +30,7 @@ from sessionstore.query import MISSING, Filter, matcher
 from sessionstore.query import parse as parse_query
 from sessionstore.records import FILTER_ALIASES, FILTER_FIELDS, SessionRow
 from sessionstore.root import DOCUMENT, StoreRoot
-from sessionstore.session import CLOCK_STREAM, Session
+from sessionstore.session import CLOCK_STREAM, Session, read_row
 
 #: What a listing shows in place of a status when the record cannot be read, and when the folder is gone.
 UNREADABLE, MISSING_FOLDER = "unreadable", "missing"
@@ -249,15 +249,22 @@ class Catalog:
     def read_rows(self, session_ids: Iterable[str]) -> Iterator[SessionRow]:
         """Yield the row of each folder; a broken one gives a row that says what is wrong, and stops nobody."""
         for session_id in sorted(session_ids):
-            stamp = self._stamp_of(session_id)  # before reading: what is mended in the meantime is then read again
             try:
-                yield self.session(session_id).row()
+                try:
+                    yield self._row(session_id)
+                except Unreadable:
+                    stamp = self._stamp_of(session_id)  # before reading: what is mended meanwhile is then read again
+                    try:
+                        yield self._row(session_id)
+                    except Unreadable as error:
+                        yield _broken_row(session_id, str(error), stamp)
             except SessionGone:
                 continue
-            except Unreadable as error:
-                yield _broken_row(session_id, str(error), stamp)
             except NotApplied as error:  # the disk, permissions or open files are at fault, and may be well again
                 yield _broken_row(session_id, str(error), _NOT_READ)
+
+    def _row(self, session_id: str) -> SessionRow:
+        return read_row(f"{self.root.text}/{session_id}", session_id)
 
     def rebuild(self) -> int:
         """Make the index anew from the folders; return how many there are. Twice gives the same bytes.

@@ -22,7 +22,8 @@ def claim(root: StoreRoot, created: datetime, name: str | None) -> str:
 
     Raises: LockTimeout, StoreUnusable.
     """
-    key = names.collision_key(names.make_id(created, name))
+    first = names.make_id(created, name)
+    key = names.collision_key(first)
     label = f"{created:%Y%m%d%H%M}-{hashlib.blake2b(key.encode(), digest_size=12).hexdigest()}"
     counter = AppendFile(root.claims / label, durable=False)
     try:
@@ -34,8 +35,8 @@ def claim(root: StoreRoot, created: datetime, name: str | None) -> str:
                 number = counter.write(b".", taken)
             finally:
                 counter.unlock()
-            session_id = names.make_id(created, name, number)
-            if not os.path.lexists(root.folder(session_id)):
+            session_id = names.numbered(first, number)
+            if not os.path.lexists(f"{root.text}/{session_id}"):
                 return session_id
     finally:
         counter.close()

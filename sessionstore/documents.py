@@ -53,14 +53,19 @@ class DocumentStorage(Storage):
         must_exist: bool = False,
     ) -> None:
         super().__init__()
-        self.path = Path(path).absolute()
+        self._text_path = path if isinstance(path, str) and os.path.isabs(path) else str(Path(path).absolute())
         self._lock = lock or Locks(self.path.parent / f".{self.path.name[:200]}.locks").store
         self._sync = sync
         self._must_exist = must_exist
         self._mine = threading.local()  # per thread: what it read last, and how often it holds the lock
 
     def __repr__(self) -> str:
-        return f"DocumentStorage({str(self.path)!r})"
+        return f"DocumentStorage({self._text_path!r})"
+
+    @property
+    def path(self) -> Path:
+        """The file, absolute."""
+        return Path(self._text_path)
 
     @contextlib.contextmanager
     def exclusive(self) -> Iterator[None]:
@@ -80,7 +85,7 @@ class DocumentStorage(Storage):
 
     def stamp(self) -> Stamp | None:
         """Return what identifies the file's present state; None while there is no file."""
-        found = files.status(self.path)
+        found = files.status(self._text_path)
         return None if found is None else stamp_of(found)
 
     def read(self) -> Tables | None:
@@ -94,12 +99,12 @@ class DocumentStorage(Storage):
             self._mine.stamp = stamp_of(status)
             return tables
         try:
-            data, status = files.read(self.path)
+            data, status = files.read(self._text_path)
         except FileNotFoundError:
             self._mine.stamp = None
             return None
         self._mine.stamp = stamp_of(status)
-        return check_tables(jsontext.parse(data, str(self.path)), data, self.path) if data else None
+        return check_tables(jsontext.parse(data, self._text_path), data, self._text_path) if data else None
 
     def load(self) -> tuple[Tables, bytes, os.stat_result]:
         """Return the tables, the bytes they came from and the status of that very file.
@@ -108,13 +113,7 @@ class DocumentStorage(Storage):
             SessionGone: the folder is gone.
             Corrupt, UnsafeFile, StoreUnusable: the file is missing, damaged, of the wrong kind, or not to be read.
         """
-        try:
-            data, status = files.read(self.path)
-        except (FileNotFoundError, NotADirectoryError) as error:
-            if not files.is_folder(self.path.parent):
-                raise SessionGone(f"there is no folder {self.path.parent}") from error
-            raise Corrupt(f"{self.path.name} is missing", self.path.parent) from error
-        return check_tables(jsontext.parse(data, str(self.path)), data, self.path), data, status
+        return load(self._text_path)
 
     def write(self, data: Tables) -> None:
         """Replace all tables, durably.
@@ -129,7 +128,7 @@ class DocumentStorage(Storage):
             if self.stamp() != getattr(self._mine, "stamp", None):
                 raise Conflict(f"{self.path} was changed by somebody else since it was read")
             try:
-                self._mine.stamp = stamp_of(files.put(self.path, encoded, sync=self._sync))
+                self._mine.stamp = stamp_of(files.put(self._text_path, encoded, sync=self._sync))
             except FileNotFoundError as error:
                 raise SessionGone(f"there is no folder {self.path.parent}") from error
 
@@ -152,7 +151,7 @@ class DocumentStorage(Storage):
                 if self.stamp() != stamp_of(status):  # a hand edited it meanwhile, or removed the lock file
                     continue
                 try:
-                    return result, files.put(self.path, encoded, sync=self._sync)
+                    return result, files.put(self._text_path, encoded, sync=self._sync)
                 except FileNotFoundError as error:
                     raise SessionGone(f"there is no folder {self.path.parent}") from error
             raise Conflict(f"{self.path} is changed again and again by somebody who takes no lock")
@@ -165,7 +164,19 @@ def _plain_tables(tables: Mapping[Any, Any]) -> Tables:
     }
 
 
-def check_tables(value: Any, data: bytes, path: Path) -> Tables:
+def load(path: str) -> tuple[Tables, bytes, os.stat_result]:
+    """Return the tables of a document file; see :meth:`DocumentStorage.load`."""
+    try:
+        data, status = files.read(path)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        folder, name = os.path.split(path)
+        if not files.is_folder(folder):
+            raise SessionGone(f"there is no folder {folder}") from error
+        raise Corrupt(f"{name} is missing", folder) from error
+    return check_tables(jsontext.parse(data, path), data, path), data, status
+
+
+def check_tables(value: Any, data: bytes, path: str) -> Tables:
     """Return ``value`` when it has the shape of a TinyDB file: tables of numbered objects.
 
     Raises: Corrupt: with line and column.
@@ -247,4 +258,4 @@ class Database(TinyDB):
             super().drop_tables()
 
 
-__all__ = ["Database", "DocumentStorage", "SharedTable", "Stamp", "Tables", "check_tables", "stamp_of"]
+__all__ = ["Database", "DocumentStorage", "SharedTable", "Stamp", "Tables", "check_tables", "load", "stamp_of"]

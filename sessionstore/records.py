@@ -17,7 +17,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -85,11 +84,11 @@ class SessionRecord:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the record as it stands in the file, keys in reading order."""
-        known = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "extra"}
-        return {**known, **self.extra}
+        return {**{name: getattr(self, name) for name in RECORD_FIELDS}, **self.extra}
 
 
 RECORD_FIELDS = tuple(each.name for each in fields(SessionRecord) if each.name != "extra")
+_KNOWN = frozenset(RECORD_FIELDS)
 #: What the store alone writes; an update that names one of them is refused.
 STORE_FIELDS = ("session_id", "uuid", "format", "rev", "created_at", "updated_at", "time_zone", "created_by")
 
@@ -169,7 +168,7 @@ def check_move(old: str, new: str) -> None:
         raise IllegalTransition(f"a session that is {old} cannot become {new} (allowed: {allowed})")
 
 
-def read_record(tables: Mapping[str, Any], data: bytes, path: Path) -> SessionRecord:
+def read_record(tables: Mapping[str, Any], data: bytes, path: str, session_id: str) -> SessionRecord:
     """Return the record in the tables of a session.json; its id is the name of the folder that holds it.
 
     Raises:
@@ -185,14 +184,16 @@ def read_record(tables: Mapping[str, Any], data: bytes, path: Path) -> SessionRe
     number = document.get("format")
     if isinstance(number, int) and number > FORMAT:
         raise NewerFormat(f"format {number}, this version reads up to {FORMAT}", path)
-    known = {key: value for key, value in document.items() if key in RECORD_FIELDS}
+    known, extra = document, {}
+    if not document.keys() <= _KNOWN:
+        known = {key: value for key, value in document.items() if key in _KNOWN}
+        extra = {key: value for key, value in document.items() if key not in _KNOWN}
     for keys, reason in _flat(_problems(known)):
         place = jsontext.locate(data, ["session", doc_id, *keys])
         if place == (None, None):
             place = jsontext.locate(data, ["session", doc_id])
         raise Corrupt(f"{'.'.join(map(str, keys))}: {reason}", path, None, *place)
-    extra = {key: value for key, value in document.items() if key not in RECORD_FIELDS}
-    return SessionRecord(**{**known, "session_id": path.parent.name}, extra=extra)
+    return SessionRecord(**{**known, "session_id": session_id}, extra=extra)
 
 
 def _flat(problems: Any, path: tuple[str | int, ...] = ()) -> list[tuple[tuple[str | int, ...], str]]:

@@ -59,6 +59,7 @@ class StoreRoot:
         self, path: Path, lock_timeout_s: float = DEFAULT_TIMEOUT_S, force: bool = False, durable: bool = True
     ) -> None:
         self.path = path
+        self.text = str(path)  # joining a Path takes a hundred times what joining a text takes
         self.durable = durable  # whether a new or changed record waits for the disk
         self.force = force
         self.private = path / PRIVATE

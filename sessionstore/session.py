@@ -17,7 +17,7 @@ from typing import Any
 
 from sessionstore import files, jsontext, records
 from sessionstore import owner as owners
-from sessionstore.documents import Database, DocumentStorage, SharedTable, Tables, check_tables
+from sessionstore.documents import Database, DocumentStorage, SharedTable, Tables, check_tables, load
 from sessionstore.errors import Conflict, Corrupt, IllegalTransition, InvalidName, InvalidRecord, SessionGone
 from sessionstore.motion import MOTION_STREAM
 from sessionstore.records import FINAL_STATUSES, INTERRUPTED, SessionRecord, SessionRow
@@ -40,16 +40,22 @@ class Session:
 
     def __init__(self, root: StoreRoot, session_id: str, changed: Callable[[SessionRow], None] | None = None) -> None:
         self.session_id = session_id
-        self.folder = root.folder(session_id)
+        self._text_folder = f"{root.text}/{session_id}"
         self._root = root
         self._uuid: str | None = None  # of the only session that may be changed through this handle; None: any
         self._changed = changed or (lambda row: None)
+        self._text_path = f"{self._text_folder}/{DOCUMENT}"
         self._storage = DocumentStorage(
-            self.folder / DOCUMENT, lambda: root.locks.session(session_id), sync=root.durable, must_exist=True
+            self._text_path, lambda: root.locks.session(session_id), sync=root.durable, must_exist=True
         )
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.session_id}>"
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the session."""
+        return Path(self._text_folder)
 
     def _repr_html_(self) -> str:
         """Return a table for notebooks."""
@@ -81,11 +87,11 @@ class Session:
     def read(self) -> tuple[SessionRecord, os.stat_result]:
         """Return the record and the status of the file it came from. Raises: as :attr:`record`."""
         tables, data, status = self._storage.load()
-        return records.read_record(tables, data, self._storage.path), status
+        return records.read_record(tables, data, self._text_path, self.session_id), status
 
     def row(self) -> SessionRow:
         """Return the row that an index keeps of this session. Raises: as :attr:`record`."""
-        return records.to_row(*self.read())
+        return read_row(self._text_folder, self.session_id)
 
     @property
     def status(self) -> str:
@@ -102,7 +108,7 @@ class Session:
     def last_beat(self) -> float | None:
         """Return when the recording process last gave a sign of life, in epoch seconds."""
         try:
-            return os.stat(self.folder / f"{CLOCK_STREAM}.jsonl", follow_symlinks=False).st_mtime
+            return os.stat(f"{self._text_folder}/{CLOCK_STREAM}.jsonl", follow_symlinks=False).st_mtime
         except OSError:
             return None
 
@@ -202,7 +208,7 @@ class Session:
         given = records.check_changes(changes) if changes else {}
 
         def apply(tables: Tables, data: bytes) -> SessionRecord:
-            record = records.read_record(tables, data, self._storage.path)
+            record = records.read_record(tables, data, self._text_path, self.session_id)
             if self._uuid not in (None, record.uuid):
                 raise SessionGone(f"{self.folder} is another session by now; nothing was changed")
             if if_rev is not None and record.rev != if_rev:
@@ -264,11 +270,18 @@ class Session:
                     },
                 )
         (document,) = tables["session"].values()
-        document.update(wanted, session_id=self.session_id, rev=record.rev + 1, updated_at=now)
-        for name, value in document.items():
-            if name in records.RECORD_FIELDS:
-                setattr(record, name, value)
+        changes = {**wanted, "session_id": self.session_id, "rev": record.rev + 1, "updated_at": now}
+        document.update(changes)
+        for name, value in changes.items():
+            setattr(record, name, value)
         return record
+
+
+def read_row(folder: str, session_id: str) -> SessionRow:
+    """Return the row of the session in a folder; a handle would cost as much again. Raises: as ``Session.record``."""
+    path = f"{folder}/{DOCUMENT}"
+    tables, data, status = load(path)
+    return records.to_row(records.read_record(tables, data, path, session_id), status)
 
 
 def _edited(record: SessionRecord, change: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
@@ -289,7 +302,7 @@ def _edit_further(tables: Tables, edit: Callable[[Tables], None]) -> None:
     further = {name: table for name, table in tables.items() if name not in _OWN_TABLES}
     edit(further)
     try:
-        checked = check_tables(jsontext.plain(further, "tables"), b"", Path())
+        checked = check_tables(jsontext.plain(further, "tables"), b"", "")
     except Corrupt as error:
         raise InvalidRecord(error.reason) from error
     if taken := set(checked) & set(_OWN_TABLES):

@@ -139,14 +139,14 @@ class SessionStore:
 
     def _build(self, record: SessionRecord, created: datetime, tables: dict[str, Any]) -> os.stat_result:
         """Build the folder in staging, whole and durable, then give it its name; return the record's file status."""
-        staged = self.root.staging / record.uuid
+        staged = f"{self.root.staging}/{record.uuid}"
         try:
             files.make_dir(staged)
             while True:
                 document = {"session": {"1": record.to_dict()}, "workflow": {}, **tables}
-                status = files.put(staged / DOCUMENT, jsontext.layout(document), sync=self.root.durable)
+                status = files.put(f"{staged}/{DOCUMENT}", jsontext.layout(document), sync=self.root.durable)
                 try:
-                    files.rename_new(staged, self.root.folder(record.session_id))
+                    files.rename_new(staged, f"{self.root.text}/{record.session_id}")
                     break
                 except FileExistsError:  # a folder that was copied here or restored has this name
                     record.session_id = claim(self.root, created, record.session_name)
@@ -232,8 +232,8 @@ class SessionStore:
 
     def _holds(self, session_id: str) -> bool:
         """Whether a real folder of this name holds a document; a link to a folder elsewhere is none of ours."""
-        folder = self.root.folder(session_id)
-        return files.is_folder(folder) and files.status(folder / DOCUMENT) is not None
+        folder = f"{self.root.text}/{session_id}"
+        return files.is_folder(folder) and files.status(f"{folder}/{DOCUMENT}") is not None
 
     def find(
         self,

@@ -100,6 +100,15 @@ def test_the_result_is_a_valid_file_name_everywhere(name: str) -> None:
     assert names.is_session_folder_name(longest)
 
 
+@given(st.text(st.characters(max_codepoint=127), max_size=300))
+@example("-" * 3 + "x" * 178 + "-y")
+@example("a\x1c.-b\x85")
+def test_the_short_way_for_ascii_gives_what_the_long_one_gives(name: str) -> None:
+    long_way = names._sanitise_any_script(name) or names.DEFAULT_NAME
+    assert names.sanitise(name) in (long_way, long_way + "_")
+    assert names.collision_key(name) == names.collision_key(name + "é")[: len(name)]
+
+
 @given(tricky)
 def test_normal_forms_of_one_name_give_one_result(name: str) -> None:
     assert names.sanitise(unicodedata.normalize("NFD", name)) == names.sanitise(unicodedata.normalize("NFC", name))

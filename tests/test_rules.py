@@ -48,7 +48,7 @@ def test_a_missing_field_is_judged_as_by_the_schema(name: str) -> None:
 
 def test_a_record_of_our_own_making_needs_no_schema() -> None:
     assert rules.keeps_rules(RIGHT)
-    assert set(rules._TESTS) == set(RECORD_FIELDS) == set(SCHEMA.fields)
+    assert set(rules.RULED_FIELDS) == set(RECORD_FIELDS) == set(SCHEMA.fields)
 
 
 def test_an_unknown_field_is_left_to_the_schema() -> None:

@@ -191,7 +191,7 @@ def _fresh_uuid(store: SessionStore, finding: Finding) -> str:
     path = session.folder / DOCUMENT
 
     def rename(tables: Tables, data: bytes) -> None:
-        record = records.read_record(tables, data, path)
+        record = records.read_record(tables, data, str(path), path.parent.name)
         if record.uuid != old:
             raise Conflict(f"its uuid is {record.uuid} by now")
         (document,) = tables["session"].values()

@@ -21,7 +21,7 @@ import msgspec
 
 from sessionstore import files
 from sessionstore.appending import AppendFile, renewed_after_fork
-from sessionstore.errors import Corrupt, NotApplied, OutcomeUnknown
+from sessionstore.errors import Corrupt, NotApplied, OutcomeUnknown, SessionGone
 from sessionstore.streams import Quarantine, keep_beside
 
 SESSIONS = "sessions"
@@ -190,8 +190,7 @@ class Journal:
                 finally:
                     self._depth -= 1
                 return
-            files.make_dirs(self.path.parent)
-            size = self._file.lock()
+            size = self._lock()
             try:
                 with files.refusals(self.path):
                     self._size = self._cut_torn_end(size)
@@ -204,6 +203,13 @@ class Journal:
             finally:
                 self._depth, self._replaced = 0, False
                 self._file.unlock()
+
+    def _lock(self) -> int:
+        try:
+            return self._file.lock()
+        except SessionGone:  # the folder is not there (yet)
+            files.make_dirs(self.path.parent)
+            return self._file.lock()
 
     def append(self, changes: Iterable[Change], durable: bool = False) -> None:
         """Write changes as (table, id, raw document or ``null``), all with one write.
