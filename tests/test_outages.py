@@ -26,7 +26,7 @@ from sessionstore.boxes.session_db_box import SessionDBBox
 from sessionstore.errors import IndexUnavailable
 from sessionstore.index.breaker import Breaker
 from sessionstore.store import SessionStore
-from tests.postgres_server import PASSWORD, PostgresServer, running_server, with_settings
+from tests.postgres_server import PASSWORD, PostgresServer, fill_up, running_server, small_disk, with_settings
 
 TIMEOUT_S = 1.0
 RETRY_S = 2.0
@@ -284,6 +284,45 @@ def test_a_schema_that_is_newer_than_this_version(server: PostgresServer, tmp_pa
         outage.during("has version 99, this version knows 1")
         admin.execute("UPDATE newer.meta SET version = 1")
     outage.after()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("panics", [False, True], ids=["a table cannot grow", "the log cannot grow"])
+def test_a_server_whose_disk_is_full(tmp_path: Path, panics: bool) -> None:
+    """A full table refuses rows; a full log takes the whole server down until there is room."""
+    import psycopg
+
+    if os.environ.get("SESSIONSTORE_TEST_PG_DSN"):
+        pytest.skip("the server of SESSIONSTORE_TEST_PG_DSN has a disk that is not ours to fill")
+    with small_disk("200m") as disk, running_server(place=disk) as server:
+        outage = Outage(tmp_path, with_settings(server.url, schema="full"))
+        outage.before()
+        filler = fill_up(disk)
+        reports: list[dict[str, Any]] = []
+
+        def refused() -> bool:
+            reports.append(outage.box.create_session("fill", metadata={"text": "x" * 3000}))
+            return bool(reports[-1]["index"]["status"] != "done")
+
+        eventually(refused)
+        assert all(report["success"] for report in reports)
+        assert "No space left on device" in reports[-1]["index"]["reason"]
+        if panics:
+            with contextlib.suppress(psycopg.OperationalError), psycopg.connect(server.url, autocommit=True) as admin:
+                while True:
+                    admin.execute("CREATE TEMP TABLE IF NOT EXISTS t (x int)")
+                    admin.execute("SELECT pg_switch_wal()")
+            eventually(lambda: outage.box.create_session("fill")["success"] and not server.answers())
+        outage.ids += [name for name in outage.store.root.session_ids() if name not in outage.ids]
+        outage.during("")
+        filler.unlink()
+        if not server.answers():
+            server.start()
+        outage.after()
+        with psycopg.connect(server.url) as admin:
+            stored = admin.execute('SELECT count(*), count(DISTINCT uuid) FROM "full".sessions')
+            count = len(outage.store.root.session_ids())
+            assert stored.fetchone() == (count, count)
 
 
 HOLD = """
