@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from tests.server.served_process import Served, eventually, served_process
+from tests.test_readme import blocks
 
 Call = Callable[[str, str, Any], dict[str, Any]]
 
@@ -135,3 +136,21 @@ def one_training_run(call: Call, round_number: int) -> None:
     state = eventually(lambda: found if (found := call("GET", "/api/state", None))["sim_time"] > 1 else None)
     assert state["running"] and [drone["kind"] for drone in state["drones"]] == ["scout", "scout", "tanker-mule"]
     assert call("POST", "/api/stop", None)["status"] == "stopped"
+
+
+@pytest.mark.slow
+def test_the_lines_with_curl_in_the_readme_do_what_they_say(tmp_path: Path) -> None:
+    if shutil.which("curl") is None:
+        pytest.skip("curl is not installed")
+    (block,) = [each for each in blocks("sh") if "curl " in each]
+    lines = [line for line in block.splitlines() if line.startswith("curl ")]
+    with served_process(tmp_path / "store") as served:
+        given = f"H='Content-Type: application/json'; B={served.url}\n"
+        given += 'curl() { command curl -sS --fail-with-body -m 5 "$@"; }\n'
+        for line in lines:
+            done = subprocess.run(["bash", "-c", given + line], capture_output=True, text=True, timeout=90)
+            live = "/live" in line  # ends when its time is over (28)
+            assert done.returncode == (28 if live else 0) and done.stdout, f"{line}\n{done.stdout}\n{done.stderr}"
+            assert live or json.loads(done.stdout)["success"] is True
+        assert served.get("/api/sessions/latest")["status"] == "stopped"
+    assert len(lines) >= 6
