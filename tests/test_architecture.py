@@ -16,7 +16,7 @@ FLOORS = [
     {"schemas", "rules", "documents", "streams", "selection"},
     {"motion"},
     {"session"},
-    {"recorder", "replay"},
+    {"recorder", "replay", "bundle"},
     {"summary"},
     {"stretch"},
     {"figures", "comparison"},
