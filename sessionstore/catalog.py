@@ -26,11 +26,12 @@ from sessionstore.errors import (
     UnsafeFile,
 )
 from sessionstore.index import RowStamp, SessionIndex
-from sessionstore.query import MISSING, Filter, matcher
+from sessionstore.query import MISSING, Filter
 from sessionstore.query import parse as parse_query
 from sessionstore.records import FILTER_ALIASES, FILTER_FIELDS, SessionRow
 from sessionstore.root import DOCUMENT, StoreRoot
-from sessionstore.session import CLOCK_STREAM, Session
+from sessionstore.selection import select
+from sessionstore.session import CLOCK_STREAM, Session, read_row
 
 #: What a listing shows in place of a status when the record cannot be read, and when the folder is gone.
 UNREADABLE, MISSING_FOLDER = "unreadable", "missing"
@@ -162,8 +163,7 @@ class Catalog:
         why = self._interrupted(row for row in rows.values() if row.owner is not None)
         found = [records.as_interrupted(row, why[name]) if name in why else row for name, row in rows.items()]
         found += [row for row in known if row.host is not None]
-        fits = matcher(tree, SessionRow.get)
-        return sorted((row for row in found if fits(row)), key=lambda row: (row.created_at, row.session_id))
+        return sorted(select(found, tree), key=lambda row: (row.created_at, row.session_id))
 
     def _interrupted(self, rows: Iterable[SessionRow]) -> dict[str, str]:
         """Return the runs whose process is gone, and why."""
@@ -252,19 +252,26 @@ class Catalog:
     def read_rows(self, session_ids: Iterable[str]) -> Iterator[SessionRow]:
         """Yield the row of each folder; a broken one gives a row that says what is wrong, and stops nobody."""
         for session_id in sorted(session_ids):
-            stamp = self._stamp_of(session_id)  # before reading: what is mended in the meantime is then read again
             try:
-                yield self.session(session_id).row()
+                try:
+                    yield self._row(session_id)
+                except Unreadable:
+                    stamp = self._stamp_of(session_id)  # before reading: what is mended meanwhile is then read again
+                    try:
+                        yield self._row(session_id)
+                    except Unreadable as error:
+                        yield _broken_row(session_id, self._within(error), stamp)
             except SessionGone:
                 continue
-            except Unreadable as error:
-                yield _broken_row(session_id, self._within(error), stamp)
             except NotApplied as error:  # the disk, permissions or open files are at fault, and may be well again
                 yield _broken_row(session_id, self._within(error), _NOT_READ)
 
     def _within(self, error: Exception) -> str:
         """Return what an error says with its place as the store sees it: the row outlives a move of the store."""
         return str(error).replace(f"{self.root.path}{os.sep}", "")
+
+    def _row(self, session_id: str) -> SessionRow:
+        return read_row(f"{self.root.text}/{session_id}", session_id)
 
     def rebuild(self) -> int:
         """Make the index anew from the folders; return how many there are. Twice gives the same bytes.

@@ -113,13 +113,7 @@ class DocumentStorage(Storage):
             SessionGone: the folder is gone.
             Corrupt, UnsafeFile, StoreUnusable: the file is missing, damaged, of the wrong kind, or not to be read.
         """
-        try:
-            data, status = files.read(self._text_path)
-        except (FileNotFoundError, NotADirectoryError) as error:
-            if not files.is_folder(self.path.parent):
-                raise SessionGone(f"there is no folder {self.path.parent}") from error
-            raise Corrupt(f"{self.path.name} is missing", self.path.parent) from error
-        return check_tables(jsontext.parse(data, self._text_path), data, self._text_path), data, status
+        return load(self._text_path)
 
     def write(self, data: Tables) -> None:
         """Replace all tables, durably.
@@ -168,6 +162,18 @@ def _plain_tables(tables: Mapping[Any, Any]) -> Tables:
         str(name): {str(doc_id): jsontext.plain(document, f"{name}.{doc_id}") for doc_id, document in table.items()}
         for name, table in tables.items()
     }
+
+
+def load(path: str) -> tuple[Tables, bytes, os.stat_result]:
+    """Return the tables of a document file; see :meth:`DocumentStorage.load`."""
+    try:
+        data, status = files.read(path)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        folder, name = os.path.split(path)
+        if not files.is_folder(folder):
+            raise SessionGone(f"there is no folder {folder}") from error
+        raise Corrupt(f"{name} is missing", folder) from error
+    return check_tables(jsontext.parse(data, path), data, path), data, status
 
 
 def check_tables(value: Any, data: bytes, path: str) -> Tables:
@@ -252,4 +258,4 @@ class Database(TinyDB):
             super().drop_tables()
 
 
-__all__ = ["Database", "DocumentStorage", "SharedTable", "Stamp", "Tables", "check_tables", "stamp_of"]
+__all__ = ["Database", "DocumentStorage", "SharedTable", "Stamp", "Tables", "check_tables", "load", "stamp_of"]

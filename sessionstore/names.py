@@ -129,6 +129,8 @@ def is_session_folder_name(name: str) -> bool:
     """Whether a folder of this name may be a session: anything a person may have renamed it to, hidden ones not."""
     if not name or name[0] == "." or "/" in name or "\\" in name:
         return False
+    if name.isascii():
+        return name.isprintable() and len(name) <= _MAX_ID_BYTES
     if any(unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") for char in name):
         return False
     return len(name.encode()) <= _MAX_ID_BYTES

@@ -19,6 +19,7 @@ NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
 NONBLOCK = getattr(os, "O_NONBLOCK", 0)  # a plain open of a FIFO waits for ever
 CLOEXEC = getattr(os, "O_CLOEXEC", 0)
 BINARY = getattr(os, "O_BINARY", 0)
+_READ_FLAGS = os.O_RDONLY | NOFOLLOW | NONBLOCK | CLOEXEC | BINARY
 NOT_PLAIN_ERRORS = (errno.ELOOP, errno.ENXIO)  # what O_NOFOLLOW says to a link, and a socket to an open
 
 AnyPath = str | Path
@@ -80,14 +81,14 @@ def open_to_read(path: AnyPath) -> int:
         UnsafeFile: a symlink, FIFO, device or directory is there.
         StoreUnusable: the file system refused.
     """
-    with refusals(path):
-        try:
-            descriptor = os.open(path, os.O_RDONLY | NOFOLLOW | NONBLOCK | CLOEXEC | BINARY)
-        except OSError as error:
-            if error.errno in NOT_PLAIN_ERRORS:
-                raise UnsafeFile("not a plain file", str(path)) from error
-            raise
-        return checked(descriptor, path)
+    try:
+        return checked(os.open(path, _READ_FLAGS), path)
+    except (FileNotFoundError, NotADirectoryError, SessionStoreError):
+        raise
+    except OSError as error:
+        if error.errno in NOT_PLAIN_ERRORS:
+            raise UnsafeFile("not a plain file", str(path)) from error
+        raise refused(error, path) from error
 
 
 def checked(descriptor: int, path: AnyPath) -> int:
@@ -117,9 +118,16 @@ def read(path: AnyPath) -> tuple[bytes, os.stat_result]:
 
     Raises: as :func:`open_to_read`.
     """
-    with opened(path) as descriptor:
+    descriptor = open_to_read(path)
+    try:
         found = os.fstat(descriptor)
-        parts = []
-        while part := os.read(descriptor, max(1 << 16, found.st_size + 1)):
-            parts.append(part)
-        return b"".join(parts), found
+        wanted = found.st_size + 1
+        parts = [os.read(descriptor, wanted)]
+        while len(parts[-1]) == wanted:  # it has grown meanwhile; less than was asked for is the end
+            wanted = 1 << 20
+            parts.append(os.read(descriptor, wanted))
+        return parts[0] if len(parts) == 1 else b"".join(parts), found
+    except OSError as error:
+        raise refused(error, path) from error
+    finally:
+        os.close(descriptor)

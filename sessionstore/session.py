@@ -17,7 +17,7 @@ from typing import Any
 
 from sessionstore import files, jsontext, records
 from sessionstore import owner as owners
-from sessionstore.documents import Database, DocumentStorage, SharedTable, Tables, check_tables
+from sessionstore.documents import Database, DocumentStorage, SharedTable, Tables, check_tables, load
 from sessionstore.errors import Conflict, Corrupt, IllegalTransition, InvalidName, InvalidRecord, SessionGone
 from sessionstore.motion import MOTION_STREAM
 from sessionstore.records import FINAL_STATUSES, INTERRUPTED, SessionRecord, SessionRow
@@ -91,7 +91,7 @@ class Session:
 
     def row(self) -> SessionRow:
         """Return the row that an index keeps of this session. Raises: as :attr:`record`."""
-        return records.to_row(*self.read())
+        return read_row(self._text_folder, self.session_id)
 
     @property
     def status(self) -> str:
@@ -275,6 +275,13 @@ class Session:
         for name, value in changes.items():
             setattr(record, name, value)
         return record
+
+
+def read_row(folder: str, session_id: str) -> SessionRow:
+    """Return the row of the session in a folder; a handle would cost as much again. Raises: as ``Session.record``."""
+    path = f"{folder}/{DOCUMENT}"
+    tables, data, status = load(path)
+    return records.to_row(records.read_record(tables, data, path, session_id), status)
 
 
 def _edited(record: SessionRecord, change: Callable[[dict[str, Any]], None]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ FLOORS = [
     {"files", "filesystem"},
     {"locks", "query"},
     {"appending", "root", "owner", "tape", "provenance", "records"},
-    {"schemas", "rules", "documents", "streams"},
+    {"schemas", "rules", "documents", "streams", "selection"},
     {"motion"},
     {"session"},
     {"recorder", "replay"},
