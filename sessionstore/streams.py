@@ -82,7 +82,8 @@ class StreamWriter:
         """Store one record.
 
         Args:
-            record: text keys (not n, t, c), JSON values, numpy too; NaN and infinities become null, counted in "nan".
+            record: text keys (not n, t, c), JSON values, numpy too; NaN and infinities become null, counted in "nan"
+                (unless the record has a key of that name, which is kept).
             t_s: sim_time in seconds: finite, not below the last one of this stream; None repeats that one.
             at_least_s: used in place of the last one when t_s is None and this is later.
 
@@ -222,7 +223,7 @@ def _payload(record: Mapping[str, Any]) -> bytes:
             raise InvalidRecord(f"the key {key!r} belongs to the stream; sim_time goes into t_s")
     try:
         payload = _encode(record if type(record) is dict else dict(record))
-        if b"null" in payload and (count := _count_not_finite(record)):
+        if b"null" in payload and "nan" not in record and (count := _count_not_finite(record)):
             payload = _encode({**record, "nan": count})
     except (TypeError, ValueError, RecursionError) as error:  # UnicodeEncodeError is a ValueError
         raise InvalidRecord(f"a record cannot be stored: {error}") from error

@@ -49,7 +49,7 @@ def entries(root: StoreRoot) -> Iterator[TrashEntry]:
     """Yield what is in the trash; entries without a session (a crash before the move) are passed over."""
     for entry_id in sorted(entry.name for entry in files.entries(root.trash)):
         try:
-            deleted_at = datetime.fromtimestamp((UUID(entry_id).int >> 80) / 1000, UTC)
+            deleted_at = _deleted_at(entry_id)
         except (ValueError, OverflowError, OSError):  # not one of ours
             continue
         for inner in files.entries(root.trash / entry_id):
@@ -61,7 +61,7 @@ def throw_away(root: StoreRoot, session_id: str) -> TrashEntry:
 
     Raises: SessionGone, StoreUnusable: nothing changed. OutcomeUnknown: moved, not proven durable.
     """
-    entry_id = records.new_uuid()
+    entry_id = _newest_id(root)
     place = root.trash / entry_id
     files.make_dir(place, sync=True)
     try:
@@ -72,7 +72,22 @@ def throw_away(root: StoreRoot, session_id: str) -> TrashEntry:
             raise SessionGone(f"there is no folder {root.folder(session_id)}") from error
         raise
     files.prove_renamed(place, root.path)
-    return TrashEntry(entry_id, session_id, datetime.now(UTC), place / session_id)
+    return TrashEntry(entry_id, session_id, _deleted_at(entry_id), place / session_id)
+
+
+def _newest_id(root: StoreRoot) -> str:
+    """Return an id behind all others: "deleted last" is true even after the clock was set back."""
+    entry_id = records.new_uuid()
+    last = max((entry.name for entry in files.entries(root.trash)), default="")
+    if last >= entry_id:
+        with contextlib.suppress(ValueError):  # not one of ours
+            return records.new_uuid(((UUID(last).int >> 80) + 1) * 1_000_000)
+    return entry_id
+
+
+def _deleted_at(entry_id: str) -> datetime:
+    """Return the moment that an id tells. Raises: ValueError, OverflowError, OSError: it is not one of ours."""
+    return datetime.fromtimestamp((UUID(entry_id).int >> 80) / 1000, UTC)
 
 
 def bring_back(root: StoreRoot, key: str) -> TrashEntry:
@@ -109,8 +124,9 @@ def _names_of(entry: TrashEntry) -> tuple[str | None, ...]:
 
 
 def older_than(root: StoreRoot, age_s: float, now: float) -> list[TrashEntry]:
-    """Return what was deleted at least so many seconds before ``now`` (epoch seconds)."""
-    return [entry for entry in entries(root) if now - entry.deleted_at.timestamp() >= age_s]
+    """Return what was deleted at least so many seconds before ``now`` (epoch seconds); for no age everything, also
+    what the clock of that day puts into the future."""
+    return [entry for entry in entries(root) if age_s <= 0 or now - entry.deleted_at.timestamp() >= age_s]
 
 
 def sweep_staging(root: StoreRoot) -> None:
