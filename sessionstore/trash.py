@@ -61,7 +61,8 @@ def throw_away(root: StoreRoot, session_id: str) -> TrashEntry:
 
     Raises: SessionGone, StoreUnusable: nothing changed. OutcomeUnknown: moved, not proven durable.
     """
-    entry_id = _newest_id(root)
+    # Behind all others: "deleted last" is true even after the clock was set back.
+    entry_id = records.uuid_after(max((entry.name for entry in files.entries(root.trash)), default=""))
     place = root.trash / entry_id
     files.make_dir(place, sync=True)
     try:
@@ -73,16 +74,6 @@ def throw_away(root: StoreRoot, session_id: str) -> TrashEntry:
         raise
     files.prove_renamed(place, root.path)
     return TrashEntry(entry_id, session_id, _deleted_at(entry_id), place / session_id)
-
-
-def _newest_id(root: StoreRoot) -> str:
-    """Return an id behind all others: "deleted last" is true even after the clock was set back."""
-    entry_id = records.new_uuid()
-    last = max((entry.name for entry in files.entries(root.trash)), default="")
-    if last >= entry_id:
-        with contextlib.suppress(ValueError):  # not one of ours
-            return records.new_uuid(((UUID(last).int >> 80) + 1) * 1_000_000)
-    return entry_id
 
 
 def _deleted_at(entry_id: str) -> datetime:

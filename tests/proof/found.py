@@ -89,6 +89,11 @@ IN_OUR_CODE = (
         "tests/test_store.py::test_the_one_deleted_last_comes_back_though_the_clock_was_set_back_meanwhile",
     ),
     Found(
+        "and undo took back an older change than the last",
+        "clocks",
+        "tests/test_history.py::test_the_newest_change_is_the_one_made_last_though_the_clock_was_set_back",
+    ),
+    Found(
         "what was deleted while the clock was ahead stayed in the trash when it was emptied whole",
         "clocks",
         "tests/test_store.py::test_the_trash_is_emptied_whole_though_the_clock_was_ahead_when_it_was_filled",
