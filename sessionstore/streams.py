@@ -14,6 +14,7 @@ Not here: which streams a session has (session), positions and velocities (motio
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import math
 import os
@@ -254,6 +255,7 @@ class _Syncer:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._working = threading.Lock()
         self._waiting: list[StreamWriter] = []
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
@@ -272,6 +274,11 @@ class _Syncer:
             self._wake.wait()
             time.sleep(_BATCH_S)
             self._wake.clear()
+            self.sync_now()
+
+    def sync_now(self) -> None:
+        """Sync what waits; also called at the end of the program, which the thread does not outlive."""
+        with self._working:  # the end waits for what the thread is at
             with self._lock:
                 streams, self._waiting = self._waiting, []
             for stream in streams:
@@ -279,6 +286,7 @@ class _Syncer:
 
 
 _syncer = _Syncer()
+atexit.register(lambda: _syncer.sync_now())
 
 
 def _after_fork() -> None:

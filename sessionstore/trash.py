@@ -52,7 +52,7 @@ def entries(root: StoreRoot) -> Iterator[TrashEntry]:
             deleted_at = _deleted_at(entry_id)
         except (ValueError, OverflowError, OSError):  # not one of ours
             continue
-        for inner in files.entries(root.trash / entry_id):
+        for inner in (each for each in files.entries(root.trash / entry_id) if each.is_dir(follow_symlinks=False)):
             yield TrashEntry(entry_id, inner.name, deleted_at, Path(inner.path))
 
 
@@ -101,7 +101,8 @@ def bring_back(root: StoreRoot, key: str) -> TrashEntry:
         raise Conflict(f"there is a session {entry.session_id} again; rename or delete it first") from error
     files.prove_renamed(root.path, entry.folder.parent)
     with contextlib.suppress(StoreUnusable):  # an empty folder in the trash is nobody's session
-        files.remove_tree(entry.folder.parent)
+        if not files.entries(entry.folder.parent):  # what a hand put beside it is not ours to remove
+            files.remove_tree(entry.folder.parent)
     return entry
 
 
@@ -126,8 +127,14 @@ def sweep_staging(root: StoreRoot) -> None:
         for entry in files.entries(root.staging):
             if entry.name.startswith(_DEAD):
                 files.remove_tree(entry.path)
-            elif time.time() - entry.stat(follow_symlinks=False).st_mtime > _ABANDONED_S:
+            elif time.time() - last_touched(entry.path) > _ABANDONED_S:
                 discard(root, Path(entry.path))
+
+
+def last_touched(folder: str | Path) -> float:
+    """Return when a folder, or the youngest file in it, changed: a long import writes one file for minutes."""
+    inside = [entry.stat(follow_symlinks=False).st_mtime for entry in files.entries(folder)]
+    return max([os.stat(folder, follow_symlinks=False).st_mtime, *inside])
 
 
 def discard(root: StoreRoot, path: Path) -> None:

@@ -688,3 +688,26 @@ def test_the_trash_is_emptied_whole_though_the_clock_was_ahead_when_it_was_fille
         store.delete(store.create("A").session_id)
     assert store.empty_trash(3600.0) == []
     assert len(store.empty_trash()) == 1 and store.trash() == []
+
+
+def test_restoring_leaves_what_a_hand_put_beside_the_session_in_the_trash(store: SessionStore) -> None:
+    entry = store.delete(store.create("A").session_id)
+    (entry.folder.parent / "why.txt").write_text("it was the wrong city")
+    other = store.create("B").folder
+    os.rename(other, entry.folder.parent / other.name)
+    store.restore(entry.session_id)
+    assert (entry.folder.parent / "why.txt").read_text() == "it was the wrong city"
+    assert store.restore(other.name).record.session_name == "B"
+
+
+def test_staging_that_is_still_being_written_is_not_taken_for_left_behind(store: SessionStore) -> None:
+    store.create("A")
+    staged = store.root.staging / "a long import"
+    staged.mkdir()
+    (staged / "motion_history.jsonl").write_text("still growing")
+    os.utime(staged, (1, 1))
+    sessionstore.open(store.root.path).create("B")
+    assert staged.is_dir()
+    os.utime(staged / "motion_history.jsonl", (1, 1))
+    sessionstore.open(store.root.path).create("C")
+    assert not staged.exists()

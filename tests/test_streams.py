@@ -8,6 +8,8 @@ import math
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import threading
 import zlib
 from pathlib import Path
@@ -414,3 +416,17 @@ def test_a_file_that_another_folder_shares_by_a_hard_link_is_never_appended_to(s
     copy.unlink()
     session.writer("events").append({"v": 2})
     assert session.tape("events").count() == 2
+
+
+def test_a_program_that_ends_without_closing_has_synced_what_it_appended(tmp_path: Path) -> None:
+    program = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from sessionstore import files\n"
+        "from sessionstore.streams import StreamWriter\n"
+        "writer = StreamWriter(Path(sys.argv[1]), sync='batch')\n"
+        "writer.append({'v': 1})\n"
+        "files.observer = lambda operation, path, payload: print(operation, flush=True)\n"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path / "s.jsonl")]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "fsync\n"

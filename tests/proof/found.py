@@ -94,6 +94,21 @@ IN_OUR_CODE = (
         "tests/test_history.py::test_the_newest_change_is_the_one_made_last_though_the_clock_was_set_back",
     ),
     Found(
+        "a program that ended within 200 ms of an append left it to the system to sync, some day",
+        "a reading of promise against code",
+        "tests/test_streams.py::test_a_program_that_ends_without_closing_has_synced_what_it_appended",
+    ),
+    Found(
+        "restoring a session removed what a hand had put beside it in the trash",
+        "hands",
+        "tests/test_store.py::test_restoring_leaves_what_a_hand_put_beside_the_session_in_the_trash",
+    ),
+    Found(
+        "an import that wrote one file for more than ten minutes was swept away as left behind",
+        "clocks",
+        "tests/test_store.py::test_staging_that_is_still_being_written_is_not_taken_for_left_behind",
+    ),
+    Found(
         "what was deleted while the clock was ahead stayed in the trash when it was emptied whole",
         "clocks",
         "tests/test_store.py::test_the_trash_is_emptied_whole_though_the_clock_was_ahead_when_it_was_filled",
