@@ -9,7 +9,7 @@ Not here: making and deleting sessions (store), engines (index), one session (se
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 
 import msgspec
@@ -55,6 +55,7 @@ class Catalog:
         #: What a person should know of the last listing: the index did not answer, or could not be told.
         self.notice: str | None = None
         self._pending: set[str] = set()
+        self._at_rest: tuple[object, Set[str]] | None = None  # a state of index and folders in which the two agreed
 
     def session(self, session_id: str) -> Session:
         """Return a handle whose updates reach the index."""
@@ -188,6 +189,9 @@ class Catalog:
 
         Raises: Corrupt, IndexUnavailable: of the index; StoreUnusable: the folder cannot be read.
         """
+        version = self.index.version()
+        if not verify and self._at_rest is not None and self._at_rest == (version, self.root.session_ids()):
+            return [], set()
         stamps = self.index.stamps()
         on_disk = self.root.session_ids(known=stamps)
         stale = {name for name in on_disk - stamps.keys() if self._is_session(name)}
@@ -196,6 +200,7 @@ class Catalog:
             stale.update(self._edited(stamps, on_disk))
         away = stamps.keys() - on_disk  # gone now, or called missing before
         if not stale and not away:
+            self._at_rest = (version, on_disk) if on_disk == stamps.keys() else None
             return [], set()
         fresh = list(self.read_rows(stale))
         if any(row.status == UNREADABLE for row in fresh):
@@ -229,7 +234,7 @@ class Catalog:
         """Whether an unknown folder is one of ours: it has a record, or its name begins like an id."""
         return names.stamp_of(name) is not None or os.path.lexists(self.root.folder(name) / DOCUMENT)
 
-    def _edited(self, stamps: Mapping[str, RowStamp], on_disk: set[str]) -> Iterator[str]:
+    def _edited(self, stamps: Mapping[str, RowStamp], on_disk: Set[str]) -> Iterator[str]:
         """Yield the sessions whose file is not the one that their row mirrors."""
         look, folder, end = os.lstat, f"{self.root.path}/", f"/{DOCUMENT}"  # 10,000 times: each name looked up costs
         for name, stamp in stamps.items():

@@ -114,7 +114,11 @@ def test_edits_and_deletions_typed_by_hand_are_shown_and_taken_back(
     assert 'notes: "" -> "rough"' in table and "edit" in table and session_id in table
     assert "taken back: edit" in run("undo").err
     assert store.get("x").record.notes == ""
+    assert session_id in run("history", "x").out
+    missing = run("history", "nothing")
+    assert missing.code == 3 and missing.err.startswith("SessionNotFound") and missing.out == ""
     run("delete", "x")
+    assert "delete" in run("history", session_id).out  # also while it lies in the trash
     assert run("undo").code == 0 and store.get("x").session_id == session_id
     kinds = [change["kind"] for change in json.loads(run("history", "--json").out)]
     assert kinds == ["undo", "undo", "edit"]

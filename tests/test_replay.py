@@ -40,6 +40,11 @@ def test_positions_between_points_are_interpolated(store: SessionStore) -> None:
     assert at["stander"]["position"] == [0, 7, 0]
 
 
+def test_a_window_behind_the_end_has_no_points_however_small_the_step(store: SessionStore) -> None:
+    window = Replay(flown(store)).window(1e300, 1e301, step_s=1e-300)
+    assert not any(window.history.values()) and window.thinned == "step"
+
+
 def test_a_step_begins_where_asked_also_between_the_points_of_a_drone_that_stands(store: SessionStore) -> None:
     window = Replay(flown(store)).window(2.5, 3.5, step_s=0.25)
     assert {name: [point["sim_time"] for point in points] for name, points in window.history.items()} == {
@@ -88,8 +93,8 @@ def test_a_single_spike_in_any_axis_survives_thinning() -> None:
 def test_a_window_reads_its_own_bytes_only(store: SessionStore, monkeypatch: pytest.MonkeyPatch) -> None:
     session = flown(store, 60)
     lines: list[int] = []
-    original = replay._point
-    monkeypatch.setattr(replay, "_point", lambda line: lines.append(line.n) or original(line))  # type: ignore[func-returns-value]
+    original = replay.point_of
+    monkeypatch.setattr(replay, "point_of", lambda line: lines.append(line.n) or original(line))  # type: ignore[func-returns-value]
     Replay(session).window(30.0, 31.0)
     assert 0 < len(lines) < 40
 

@@ -711,3 +711,36 @@ def test_staging_that_is_still_being_written_is_not_taken_for_left_behind(store:
     os.utime(staged / "motion_history.jsonl", (1, 1))
     sessionstore.open(store.root.path).create("C")
     assert not staged.exists()
+
+
+def test_a_folder_at_rest_is_not_read_again_and_no_change_is_missed(
+    store: SessionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = store.create("one").session_id
+    root = store.root
+    first = root.session_ids()
+    status = os.stat(root.path)
+    (root.path / "202611231430-two").mkdir()
+    os.utime(root.path, ns=(status.st_atime_ns, status.st_mtime_ns))  # as if within one tick of the clock
+    assert root.session_ids() == {made, "202611231430-two"} != first
+    monkeypatch.setattr("sessionstore.root._SETTLED_S", -1.0)
+    settled = root.session_ids()
+    assert root.session_ids() is settled
+    (root.path / "202611231430-two").rmdir()
+    assert root.session_ids() == {made}
+
+
+def test_a_store_at_rest_shows_new_copied_and_removed_sessions_without_comparing(
+    store: SessionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sessionstore.root._SETTLED_S", -1.0)
+    first = store.create("one").session_id
+    seen = [len(store.find(verify=False)) for _ in range(3)]
+    sessionstore.open(store.root.path).create("two")
+    seen += [len(store.find(verify=False)) for _ in range(2)]
+    shutil.copytree(store.root.path / first, store.root.path / "202611231430-copy")
+    seen += [len(store.find(verify=False)) for _ in range(2)]
+    shutil.rmtree(store.root.path / "202611231430-copy")
+    assert [*seen, *(row.status for row in store.find(verify=False))] == [
+        1, 1, 1, 2, 2, 3, 3, "created", "created"
+    ]  # fmt: skip

@@ -26,6 +26,10 @@ _ABOUT = {
     "W9": "rebuild the index",
     "W10": "memory",
     "W11": "start",
+    "E1": "put a row into an index, durably",
+    "E2": "find rows in an index",
+    "E3": "many processes put rows into PostgreSQL",
+    "E4": "an engine that is away",
 }
 HEADINGS = ("case", "sessions", "system", "median", "range", "of the limit", "target", "lost")
 

@@ -47,7 +47,7 @@ class Patient:
 
     def look(self) -> None:
         """Read the index and the names of the folders; an index that fails is remembered, not raised."""
-        self.on_disk = self.root.session_ids()
+        self.on_disk = set(self.root.session_ids())
         if self.index is None:
             return
         try:

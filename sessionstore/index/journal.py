@@ -129,6 +129,7 @@ class JournalIndex:
     def __init__(self, path: Path, quarantine: Quarantine | None = None) -> None:
         self._journal = RowJournal(path, quarantine)
         self._sorted: list[SessionRow] = []
+        self._active: list[SessionRow] = []
         self._mutex = threading.RLock()
         renewed_after_fork(self)
 
@@ -171,7 +172,8 @@ class JournalIndex:
 
     def active(self) -> list[SessionRow]:
         """Return the rows that say they run (they alone name an owner)."""
-        return [row for row in self._current() if row.owner is not None]
+        self._current()
+        return self._active
 
     def find(self, tree: Filter | None = None, interrupted: Mapping[str, str] | None = None) -> list[SessionRow]:
         """Return the rows that fit, oldest first; a snapshot."""
@@ -221,6 +223,7 @@ class JournalIndex:
         with self._mutex, _collector_resting():
             if self._journal.refresh() or not self._sorted:
                 self._sorted = by_creation(self._journal.rows.values())
+                self._active = [row for row in self._sorted if row.owner is not None]
                 if self._journal.garbage() > _GARBAGE_LINES + len(self._sorted):
                     with contextlib.suppress(NotApplied, OutcomeUnknown):  # not needed for a right answer
                         self.compact()

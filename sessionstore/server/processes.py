@@ -71,8 +71,8 @@ class SimulationProcess:
 
     @property
     def running(self) -> bool:
-        """Whether it has not ended; paused counts as running."""
-        return self.ended is None
+        """Whether it has not ended; paused counts as running. A process that was killed is noticed at once."""
+        return self.ended is None and self._process.poll() is None
 
     def ask(self, what: str, **given: Any) -> Any:
         """Have something done, and return the answer.
@@ -187,6 +187,8 @@ def error_of(message: Mapping[str, Any]) -> Exception:
         return Refused(detail)
     kind = getattr(store_errors, name, None)
     if isinstance(kind, type) and issubclass(kind, SessionStoreError):
+        if issubclass(kind, OSError) and message.get("errno") is not None:
+            return kind(message["errno"], message["strerror"])  # a full disk is answered as one
         return kind(detail)
     return ApiProblem(500, "simulation-broke", f"the simulation broke: {name}")
 

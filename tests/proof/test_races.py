@@ -225,7 +225,8 @@ def test_sweeping_takes_nothing_from_a_creator_that_was_stopped_for_long(
     staged = store.root.staging / "slow"
     staged.mkdir()
     (staged / "session.json").write_bytes(b"{}")
-    os.utime(staged, (1, 1))
+    for each in (staged / "session.json", staged):
+        os.utime(each, (1, 1))
     final = store.root.path / "202611231430-slow"
     removing = shutil.rmtree
 

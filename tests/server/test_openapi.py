@@ -21,7 +21,7 @@ from sessionstore.server.openapi import describe  # noqa: E402
 from sessionstore.server.routes import all_operations  # noqa: E402
 from tests.server.conftest import Running  # noqa: E402
 
-EXAMPLES = int(os.environ.get("SESSIONSTORE_API_EXAMPLES", "10"))  # the long run: 5000
+EXAMPLES = int(os.environ.get("SESSIONSTORE_API_EXAMPLES", "40"))  # a minute; the long run: 5000
 #: These reply for ever, or start processes: they have tests of their own.
 DESCRIBED = [content_type_conformance, response_schema_conformance, status_code_conformance]
 APART = ("/live", "/events", "/api/start", "/api/restart")
