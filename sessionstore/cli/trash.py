@@ -47,13 +47,13 @@ def delete(sessions: tuple[str, ...], force: bool, folder: str | None, index: st
 
 def _spare_the_living(sessions: list[Session]) -> None:
     """Ask before a run is taken its session away; refuse where nobody can be asked. Raises: Conflict, click.Abort."""
-    from sessionstore.errors import Conflict, Unreadable
+    from sessionstore.errors import Conflict, SessionStoreError
 
     for session in sessions:
         try:
             status = session.status
-        except Unreadable:
-            continue  # a broken record can be deleted
+        except SessionStoreError:
+            continue  # a record that is broken, or cannot be read, can be deleted
         if status not in ("running", "paused"):
             continue
         process = (session.record.owner or {}).get("pid")
