@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from sessionstore import files
-from sessionstore.errors import OutcomeUnknown, SessionGone, SessionStoreError, StoreUnusable
+from sessionstore.errors import OutcomeUnknown, SessionGone, SessionStoreError, StoreUnusable, UnsafeFile
 from sessionstore.locks import DEFAULT_TIMEOUT_S, lock_descriptor, unlock_descriptor
 
 _fork_count = 0
@@ -114,6 +114,9 @@ class AppendFile:
         except OSError as error:
             os.close(descriptor)
             raise files.refused(error, self.path) from error
+        if self._pinned and found.st_nlink > 1:
+            os.close(descriptor)
+            raise UnsafeFile("it has a second name (a hard link): appending would change the other too", self.path)
         self.descriptor, self._forks, self._identity = descriptor, _fork_count, (found.st_dev, found.st_ino)
         self.opened += 1
 

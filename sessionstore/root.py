@@ -56,7 +56,7 @@ def resolve(folder: str | Path | None = None) -> Path:
 class _Listing:
     """A state of the root folder, since when it is known, and the names in it once that state can be trusted."""
 
-    state: tuple[int, int, int] | None
+    state: tuple[int, int, int, int] | None
     since: float
     names: frozenset[str] | None = None
 
@@ -149,7 +149,8 @@ class StoreRoot:
             known: names that need no second look, since they were sessions before.
         """
         now, found = time.monotonic(), files.status(self.text, follow=True)
-        state = None if found is None else (found.st_dev, found.st_ino, found.st_mtime_ns)
+        # The ctime too: rsync and tar put the other time back to what it was elsewhere, once all is in the folder.
+        state = None if found is None else (found.st_dev, found.st_ino, found.st_mtime_ns, found.st_ctime_ns)
         if self._listing is None or self._listing.state != state:
             self._listing = _Listing(state, now)
         elif self._listing.names is not None:

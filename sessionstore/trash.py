@@ -49,10 +49,10 @@ def entries(root: StoreRoot) -> Iterator[TrashEntry]:
     """Yield what is in the trash; entries without a session (a crash before the move) are passed over."""
     for entry_id in sorted(entry.name for entry in files.entries(root.trash)):
         try:
-            deleted_at = datetime.fromtimestamp((UUID(entry_id).int >> 80) / 1000, UTC)
+            deleted_at = _deleted_at(entry_id)
         except (ValueError, OverflowError, OSError):  # not one of ours
             continue
-        for inner in files.entries(root.trash / entry_id):
+        for inner in (each for each in files.entries(root.trash / entry_id) if each.is_dir(follow_symlinks=False)):
             yield TrashEntry(entry_id, inner.name, deleted_at, Path(inner.path))
 
 
@@ -61,7 +61,8 @@ def throw_away(root: StoreRoot, session_id: str) -> TrashEntry:
 
     Raises: SessionGone, StoreUnusable: nothing changed. OutcomeUnknown: moved, not proven durable.
     """
-    entry_id = records.new_uuid()
+    # Behind all others: "deleted last" is true even after the clock was set back.
+    entry_id = records.uuid_after(max((entry.name for entry in files.entries(root.trash)), default=""))
     place = root.trash / entry_id
     files.make_dir(place, sync=True)
     try:
@@ -72,7 +73,12 @@ def throw_away(root: StoreRoot, session_id: str) -> TrashEntry:
             raise SessionGone(f"there is no folder {root.folder(session_id)}") from error
         raise
     files.prove_renamed(place, root.path)
-    return TrashEntry(entry_id, session_id, datetime.now(UTC), place / session_id)
+    return TrashEntry(entry_id, session_id, _deleted_at(entry_id), place / session_id)
+
+
+def _deleted_at(entry_id: str) -> datetime:
+    """Return the moment that an id tells. Raises: ValueError, OverflowError, OSError: it is not one of ours."""
+    return datetime.fromtimestamp((UUID(entry_id).int >> 80) / 1000, UTC)
 
 
 def bring_back(root: StoreRoot, key: str) -> TrashEntry:
@@ -95,7 +101,8 @@ def bring_back(root: StoreRoot, key: str) -> TrashEntry:
         raise Conflict(f"there is a session {entry.session_id} again; rename or delete it first") from error
     files.prove_renamed(root.path, entry.folder.parent)
     with contextlib.suppress(StoreUnusable):  # an empty folder in the trash is nobody's session
-        files.remove_tree(entry.folder.parent)
+        if not files.entries(entry.folder.parent):  # what a hand put beside it is not ours to remove
+            files.remove_tree(entry.folder.parent)
     return entry
 
 
@@ -109,8 +116,9 @@ def _names_of(entry: TrashEntry) -> tuple[str | None, ...]:
 
 
 def older_than(root: StoreRoot, age_s: float, now: float) -> list[TrashEntry]:
-    """Return what was deleted at least so many seconds before ``now`` (epoch seconds)."""
-    return [entry for entry in entries(root) if now - entry.deleted_at.timestamp() >= age_s]
+    """Return what was deleted at least so many seconds before ``now`` (epoch seconds); for no age everything, also
+    what the clock of that day puts into the future."""
+    return [entry for entry in entries(root) if age_s <= 0 or now - entry.deleted_at.timestamp() >= age_s]
 
 
 def sweep_staging(root: StoreRoot) -> None:
@@ -119,8 +127,14 @@ def sweep_staging(root: StoreRoot) -> None:
         for entry in files.entries(root.staging):
             if entry.name.startswith(_DEAD):
                 files.remove_tree(entry.path)
-            elif time.time() - entry.stat(follow_symlinks=False).st_mtime > _ABANDONED_S:
+            elif time.time() - last_touched(entry.path) > _ABANDONED_S:
                 discard(root, Path(entry.path))
+
+
+def last_touched(folder: str | Path) -> float:
+    """Return when a folder, or the youngest file in it, changed: a long import writes one file for minutes."""
+    inside = [entry.stat(follow_symlinks=False).st_mtime for entry in files.entries(folder)]
+    return max([os.stat(folder, follow_symlinks=False).st_mtime, *inside])
 
 
 def discard(root: StoreRoot, path: Path) -> None:

@@ -359,3 +359,11 @@ def test_records_cut_off_or_removed_after_the_run_are_noticed(store: SessionStor
     assert [finding.what for finding in short] == [
         "0 of the 5 records that the run ended with", "3 of the 5 records that the run ended with",
     ]  # fmt: skip
+
+
+def test_a_stream_that_another_folder_shares_by_a_hard_link_is_told_with_what_parts_them(store: SessionStore) -> None:
+    path = store.root.folder(recorded(store)) / "events.jsonl"
+    os.link(path, store.root.path.parent / "copy.jsonl")
+    finding = found(store)["file-shared"]
+    subprocess.run(["sh", "-c", finding.mend(str(store.root.path))], check=True)
+    assert path.stat().st_nlink == 1 and found(store) == {}

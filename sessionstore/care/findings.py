@@ -112,6 +112,11 @@ CATALOGUE: dict[str, Kind] = {
         "warning", "the run ended with more records than there are: they were cut off or removed", _BACK
     ),
     "stream-repaired": Kind("info", "lines that could not be read were moved to quarantine by a repair", "-"),
+    "file-shared": Kind(
+        "warning",
+        "appending to it is refused, since the other name would show what is appended",
+        "cp -p {path} {path}.own && mv {path}.own {path}",
+    ),
     "stream-unverified": Kind("info", "lines without checksum were written by hand or by another program", "-"),
     "artifact-missing": Kind("warning", "the record lists it, the folder does not hold it", _BACK),
     "artifact-changed": Kind("warning", "it is not the file that was stored", _BACK),

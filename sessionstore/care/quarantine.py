@@ -47,12 +47,17 @@ def pieces(root: StoreRoot) -> Iterator[Piece]:
     yield from sorted(found, key=lambda piece: (piece.taken_at, piece.path))
 
 
-def empty(root: StoreRoot, older_than_s: float, now: datetime) -> list[Piece]:
+def older_than(root: StoreRoot, age_s: float, now: datetime) -> list[Piece]:
+    """Return what was taken away at least so many seconds ago; for no age everything. Raises: StoreUnusable."""
+    return [piece for piece in pieces(root) if age_s <= 0 or (now - piece.taken_at).total_seconds() >= age_s]
+
+
+def empty(root: StoreRoot, age_s: float, now: datetime) -> list[Piece]:
     """Remove for good what was taken away at least so many seconds ago; return it.
 
     Raises: StoreUnusable: what is left is still kept.
     """
-    due = [piece for piece in pieces(root) if (now - piece.taken_at).total_seconds() >= older_than_s]
+    due = older_than(root, age_s, now)
     for piece in due:
         files.remove(piece.path)
     if due:

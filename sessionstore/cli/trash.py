@@ -47,13 +47,13 @@ def delete(sessions: tuple[str, ...], force: bool, folder: str | None, index: st
 
 def _spare_the_living(sessions: list[Session]) -> None:
     """Ask before a run is taken its session away; refuse where nobody can be asked. Raises: Conflict, click.Abort."""
-    from sessionstore.errors import Conflict, Unreadable
+    from sessionstore.errors import Conflict, SessionStoreError
 
     for session in sessions:
         try:
             status = session.status
-        except Unreadable:
-            continue  # a broken record can be deleted
+        except SessionStoreError:
+            continue  # a record that is broken, or cannot be read, can be deleted
         if status not in ("running", "paused"):
             continue
         process = (session.record.owner or {}).get("pid")
@@ -129,11 +129,12 @@ def age(given: str) -> float:
 @click.pass_context
 def empty(ctx: click.Context, older_than: str, yes: bool, folder: str | None, index: str | None) -> None:
     """Remove what is in the trash for good."""
+    from sessionstore.trash import older_than as entries_older_than
+
     given_folder, given_index = ctx.obj or (None, None)
     seconds = age(older_than)
     with open_store(folder or given_folder, index or given_index) as store:
-        now = datetime.now(UTC)
-        doomed = [entry for entry in store.trash() if (now - entry.deleted_at).total_seconds() >= seconds]
+        doomed = entries_older_than(store.root, seconds, time.time())
         if not doomed:
             click.echo("nothing to remove", err=True)
             return
@@ -166,7 +167,7 @@ def quarantine(
     given_folder, given_index = ctx.obj or (None, None)
     now, seconds = datetime.now(UTC), age(older_than)
     with open_store(folder or given_folder, index or given_index) as store:
-        found = [piece for piece in kept.pieces(store.root) if (now - piece.taken_at).total_seconds() >= seconds]
+        found = kept.older_than(store.root, seconds, now)
         if as_json and not remove:
             _print_json([piece.to_dict() for piece in found])
             return

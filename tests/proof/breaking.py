@@ -53,16 +53,19 @@ def in_place(put_in: Setter) -> None:
 
 
 def early_unlock(put_in: Setter) -> None:
-    """(d) The lock of a document is let go before the file is replaced."""
+    """(d) The lock of a document, and of the store, is let go before the file is replaced."""
 
-    @contextlib.contextmanager
-    def hold(self: locks.Locks, name: str) -> Iterator[None]:
-        with whole(self, name):
-            pass
-        yield
+    def early(whole: Callable[..., Any]) -> Callable[..., Any]:
+        @contextlib.contextmanager
+        def hold(self: locks.Locks, name: str) -> Iterator[None]:
+            with whole(self, name):
+                pass
+            yield
 
-    whole = locks.Locks._hold
-    put_in(locks.Locks, "_hold", hold)
+        return hold
+
+    for method in ("_hold", "_hold_slot"):
+        put_in(locks.Locks, method, early(getattr(locks.Locks, method)))
 
 
 def unlink_first(put_in: Setter) -> None:

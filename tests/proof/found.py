@@ -84,6 +84,51 @@ IN_OUR_CODE = (
         f"{_CALLS}::test_a_process_interrupted_by_ctrl_c_at_any_syscall_keeps_no_lock_and_works_on",
     ),
     Found(
+        "after the clock was set back, restore brought the session that was deleted first",
+        "clocks",
+        "tests/test_store.py::test_the_one_deleted_last_comes_back_though_the_clock_was_set_back_meanwhile",
+    ),
+    Found(
+        "and undo took back an older change than the last",
+        "clocks",
+        "tests/test_history.py::test_the_newest_change_is_the_one_made_last_though_the_clock_was_set_back",
+    ),
+    Found(
+        "a program that ended within 200 ms of an append left it to the system to sync, some day",
+        "a reading of promise against code",
+        "tests/test_streams.py::test_a_program_that_ends_without_closing_has_synced_what_it_appended",
+    ),
+    Found(
+        "restoring a session removed what a hand had put beside it in the trash",
+        "hands",
+        "tests/test_store.py::test_restoring_leaves_what_a_hand_put_beside_the_session_in_the_trash",
+    ),
+    Found(
+        "an import that wrote one file for more than ten minutes was swept away as left behind",
+        "clocks",
+        "tests/test_store.py::test_staging_that_is_still_being_written_is_not_taken_for_left_behind",
+    ),
+    Found(
+        "what was deleted while the clock was ahead stayed in the trash when it was emptied whole",
+        "clocks",
+        "tests/test_store.py::test_the_trash_is_emptied_whole_though_the_clock_was_ahead_when_it_was_filled",
+    ),
+    Found(
+        'a record\'s own key "nan" was covered by the count of its values that are no numbers',
+        "hostile values",
+        "tests/test_streams.py::test_a_key_that_is_called_nan_is_the_programs_own_and_is_kept",
+    ),
+    Found(
+        "what was appended to a session appeared in a copy made of hard links (cp -al)",
+        "copies",
+        "tests/test_streams.py::test_a_file_that_another_folder_shares_by_a_hard_link_is_never_appended_to",
+    ),
+    Found(
+        "after a store was moved, its listing named the old place of a broken session",
+        "copies",
+        "tests/test_copies.py::test_nothing_in_a_store_names_its_place",
+    ),
+    Found(
         "one number of 400 digits, a sim_time of 1e300 or a date of the year 1 in an old folder ended the import",
         "mutated old folders",
         "tests/proof/test_fuzz.py::test_mutated_old_folders_are_imported_or_reported",

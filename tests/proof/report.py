@@ -54,14 +54,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog=COMMAND, description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--write", type=Path, metavar="FILE", help="replace what stands between the marks in FILE")
     options = parser.parse_args(arguments)
-    start = time.monotonic()
+    start, ran_on = time.monotonic(), commit()  # before: somebody may go on working while it runs
     with tempfile.NamedTemporaryFile("r", suffix=".jsonl") as figures:
         done = subprocess.run(
             [sys.executable, "-m", "pytest", *SUITE, "-q", "-p", "no:cacheprovider", "-rs"],
             cwd=HERE, env={**os.environ, "PROOF_FIGURES": figures.name}, capture_output=True, text=True,
         )  # fmt: skip
         lines = [json.loads(line) for line in figures.read().splitlines()]
-    text = document(lines, done.stdout, time.monotonic() - start, done.returncode)
+    text = document(lines, done.stdout, time.monotonic() - start, done.returncode, ran_on)
     print(text)
     if options.write is not None:
         options.write.write_text(replaced(options.write.read_text(), text))
@@ -70,11 +70,11 @@ def main(arguments: list[str] | None = None) -> int:
     return done.returncode
 
 
-def document(lines: Iterable[Line], output: str, seconds: float, code: int) -> str:
+def document(lines: Iterable[Line], output: str, seconds: float, code: int, ran_on: str) -> str:
     """Return table, sources and bugs as Markdown."""
     verdict = "all tests passed" if code == 0 else f"tests FAILED (exit code {code})"
     made = f"Made by `PROOF={os.environ.get('PROOF', 'ci')} {COMMAND}` in {seconds / 60:.0f} min, {verdict}."
-    where = f"{machine()}; commit {commit()}, {time.strftime('%Y-%m-%d')}."
+    where = f"{machine()}; commit {ran_on}, {time.strftime('%Y-%m-%d')}."
     skipped = sorted(set(re.findall(r"^SKIPPED \[\d+\] \S+ (.*)$", output, re.MULTILINE)))
     left_out = [f"Left out: {'; '.join(skipped)}."] if skipped else []
     return "\n\n".join([table(lines), "\n".join([made, where, *left_out]), found.markdown()])

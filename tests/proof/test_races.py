@@ -142,6 +142,19 @@ def test_a_missing_session_that_comes_back_under_another_name_is_listed_once(sto
     assert [row.session_id for row in store.index.find()] == ["renamed"]
 
 
+def test_a_folder_that_a_copying_program_brought_is_seen_though_it_put_the_time_back(
+    store: SessionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """rsync -a and tar give a directory the time that it had elsewhere, once all is in it."""
+    monkeypatch.setattr("sessionstore.root._SETTLED_S", -1.0)
+    folder = store.create("A").folder
+    assert len(store.find()) == len(store.find()) == 1
+    status = os.stat(store.root.path)
+    shutil.copytree(folder, store.root.folder("copy"))
+    os.utime(store.root.path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert len(store.find()) == 2
+
+
 def test_an_edit_by_hand_during_an_update_is_not_lost(store: SessionStore) -> None:
     session = store.create("A", metadata={"v": 1})
     path, edits = session.folder / "session.json", iter([b'"notes": "by hand"'])
@@ -225,7 +238,8 @@ def test_sweeping_takes_nothing_from_a_creator_that_was_stopped_for_long(
     staged = store.root.staging / "slow"
     staged.mkdir()
     (staged / "session.json").write_bytes(b"{}")
-    os.utime(staged, (1, 1))
+    for each in (staged / "session.json", staged):
+        os.utime(each, (1, 1))
     final = store.root.path / "202611231430-slow"
     removing = shutil.rmtree
 

@@ -62,9 +62,9 @@ def test_the_table_goes_between_the_marks_and_nothing_else_changes() -> None:
 
 def test_what_failed_and_what_was_left_out_is_said() -> None:
     output = "SKIPPED [2] tests/proof/test_power.py:21: loop devices are missing\n1 failed, 3 passed"
-    text = report.document([], output, 120.0, 1)
+    text = report.document([], output, 120.0, 1, "abc1234")
     assert "Left out: loop devices are missing." in text
-    assert "FAILED (exit code 1)" in text
+    assert "FAILED (exit code 1)" in text and "commit abc1234" in text
 
 
 @pytest.mark.parametrize("bug", [*found.IN_OUR_CODE, *found.IN_THE_HARNESS], ids=lambda bug: bug.bug[:40])
