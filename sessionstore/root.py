@@ -156,11 +156,7 @@ class StoreRoot:
         elif self._listing.names is not None:
             return self._listing.names
         names = frozenset(
-            entry.name
-            for entry in files.entries(self.path)
-            if entry.name[0] != "."
-            and entry.is_dir(follow_symlinks=False)
-            and (entry.name in known or _plausible(entry.name))
+            name for name in files.folder_names(self.path) if name[0] != "." and (name in known or _plausible(name))
         )
         if now - self._listing.since > SETTLED_S:
             self._listing.names = names
