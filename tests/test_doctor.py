@@ -16,6 +16,7 @@ import pytest
 from sessionstore import files
 from sessionstore.care.doctor import examine
 from sessionstore.care.findings import CATALOGUE, Finding, Report
+from sessionstore.care.listing import RANGES
 from sessionstore.store import SessionStore
 
 
@@ -179,6 +180,18 @@ def test_rows_and_folders_are_compared(store: SessionStore) -> None:
     assert seen["folder-missing"].session_id == gone and "20 points" in seen["folder-missing"].what
     assert seen["row-absent"].data["sessions"] == ["copied-in"]
     assert seen["index-behind"].data["sessions"] == [edited]
+
+
+def test_the_next_engine_is_recommended_before_the_range_of_this_one_ends(
+    store: SessionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(5):
+        store.create("small")
+    assert "journal-outgrown" not in found(store)
+    monkeypatch.setitem(RANGES, "journal", 6)
+    told = found(store)["journal-outgrown"]
+    assert told.what == "5 sessions of 6 that it is for"
+    assert told.mend(str(store.root.path), " --dir here") == "sessionstore migrate --to sqlite: --dir here"
 
 
 def test_a_damaged_index_is_told_and_the_sessions_are_checked_all_the_same(store: SessionStore) -> None:

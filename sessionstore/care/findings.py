@@ -67,6 +67,16 @@ CATALOGUE: dict[str, Kind] = {
     ),
     "index-behind": Kind("info", "the next listing reads the folder anew by itself", "sessionstore list{dir}", True),
     "row-absent": Kind("info", "the next listing adopts the folder by itself", "sessionstore list{dir}", True),
+    "journal-outgrown": Kind(
+        "info",
+        "a process that begins reads a journal as a whole (a quarter of a second, 120 MB at 50,000), a database not",
+        "sessionstore migrate --to sqlite:{dir}",
+    ),
+    "sqlite-outgrown": Kind(
+        "info",
+        "one process writes at a time, on one host; a server takes them from many",
+        "sessionstore migrate --to postgresql://user@host/name{dir}",
+    ),
     "folder-missing": Kind(
         "warning",
         "it was removed by hand, or its disk is not mounted; the row is all that is left",

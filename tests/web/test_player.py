@@ -186,6 +186,7 @@ def test_without_webgl_the_flight_is_drawn_flat(
     until(page, f"{PLAYER}.tape.windows.size > 0 && !{PLAYER}.stale")
     counted = f"""() => {{
       const {{ canvas, scene }} = {PLAYER}.stage;
+      {PLAYER}.stage.draw({PLAYER}.state, {{ trails: false, names: false }});
       const {{ data }} = scene.pen.getImageData(0, 0, canvas.width, canvas.height);
       const found = new Map();
       for (let i = 0; i < data.length; i += 4) {{
