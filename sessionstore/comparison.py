@@ -30,7 +30,9 @@ _ORIGIN = ("seed", "scenario_hash", "git_commit", "python")
 
 
 def compare(sessions: Sequence[Session]) -> dict[str, Any]:
-    """Return what differs: ``parameters`` and ``metrics`` with one value for each session, ``first_difference``.
+    """Return what differs: ``parameters`` and ``metrics`` with one value for each session, and ``first_differences``.
+
+    The last are those of the first session to each of the others; ``first_difference`` is the one to the second.
 
     Raises:
         InvalidQuery: fewer than two sessions, or more than six.
@@ -40,11 +42,13 @@ def compare(sessions: Sequence[Session]) -> dict[str, Any]:
     found = [session.record for session in sessions]
     parameters = _table([_parameters(record) for record in found])
     metrics = _table([_metrics(record) for record in found])
+    differences = [first_difference(sessions[0], other) for other in sessions[1:]]
     return {
         "sessions": [_head(session, record) for session, record in zip(sessions, found, strict=True)],
         "parameters": [row for row in parameters if any(value != row["values"][0] for value in row["values"])],
         "metrics": metrics,
-        "first_difference": first_difference(*sessions[:2]),
+        "first_difference": differences[0],
+        "first_differences": differences,
     }
 
 

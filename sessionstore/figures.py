@@ -2,8 +2,9 @@
 
 Defined once, as plain plotly figures (dicts of ``data`` and ``layout``): the web page and the HTML export draw them
 with a canvas of their own, notebooks hand them to plotly (:func:`plot`, the extra ``plot``). A stretch is read in a
-window and thinned, minima and maxima kept; a very long one is sampled by seeking, and then ``layout.meta`` says so.
-Not here: reading and thinning (replay), drawing (server.web, plotly).
+window and thinned, minima and maxima of every figure kept; while the summary of a very long flight is being made, it
+is sampled by seeking, and ``layout.meta`` says so.
+Not here: reading and thinning (stretch, replay), drawing (server.web, plotly).
 """
 
 from __future__ import annotations
@@ -13,15 +14,16 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from sessionstore.errors import InvalidQuery
-from sessionstore.replay import KEPT_OF_A_SLICE, Point, Replay, Window
+from sessionstore.replay import KEPT_OF_A_SLICE, Point, Window
 from sessionstore.session import Session
+from sessionstore.stretch import Find, stretch
 from sessionstore.tape import Tape
 
 Trace = dict[str, Any]
 Figure = dict[str, Any]
 
 DEFAULT_POINTS = 400
-_MOST_BYTES = 8 << 20  # about a second of reading; a longer stretch is sampled
+_KEPT_OF_A_RUN = 4  # first, last, least and greatest
 _TITLES = {
     "altitude": ("Altitude", "m"),
     "speed": ("Speed", "m/s"),
@@ -39,12 +41,14 @@ def figures(
     end_s: float | None = None,
     points: int = DEFAULT_POINTS,
     names: Collection[str] = FIGURES,
+    find: Find | None = None,
 ) -> dict[str, Figure]:
     """Return the named figures of a stretch, each with one trace for every drone that has values.
 
     Args:
         start_s, end_s: sim_time in seconds; by default the whole flight.
         points: at most so many for each trace.
+        find: where the summary of a very long flight comes from; by default it is made now.
 
     Raises:
         InvalidQuery: an unknown figure, or a stretch that ends before it begins.
@@ -52,9 +56,13 @@ def figures(
     unknown = [name for name in names if name not in _TITLES]
     if unknown:
         raise InvalidQuery(f"there is no figure {unknown[0]!r} (there are {', '.join(FIGURES)})")
-    window = Replay(session).window(start_s, end_s, None, None, max(points, KEPT_OF_A_SLICE), _MOST_BYTES)
+    points = max(points, KEPT_OF_A_SLICE)
+    window = stretch(session, start_s, end_s, points // _KEPT_OF_A_RUN, find=find)
     base = session.record.base_position or [0.0, 0.0, 0.0]
-    return {name: _figure(name, _traces(name, session, window, base, points, end_s), window) for name in names}
+    traces = {name: _traces(name, session, window, base, points, end_s) for name in names}
+    if window.thinned == "no" and any(len(points_of) > points for points_of in window.history.values()):
+        window.thinned = "extremes"
+    return {name: _figure(name, found, window) for name, found in traces.items()}
 
 
 def plot(session: Session, name: str | None = None, start_s: float | None = None, end_s: float | None = None) -> Any:
@@ -109,7 +117,7 @@ def _traces(
         pairs = [(point["sim_time"], value(point, base)) for point in history]
         kept = [(t, round(y, 3)) for t, y in pairs if y is not None]
         if kept:
-            found.append(_trace(drone, kept))
+            found.append(_trace(drone, extremes(kept, points)))
     return found
 
 
@@ -130,7 +138,9 @@ def _altitude(point: Point, base: list[float]) -> float | None:
 
 def _speed(point: Point, base: list[float]) -> float | None:
     velocity = point.get("velocity")
-    return math.hypot(*velocity) if isinstance(velocity, list) and len(velocity) == 3 else None
+    if isinstance(velocity, list) and len(velocity) == 3:
+        return math.hypot(*velocity)
+    return point.get("speed")  # as summaries keep it
 
 
 def _battery(point: Point, base: list[float]) -> float | None:
@@ -177,7 +187,7 @@ def extremes(pairs: list[tuple[float, float]], most: int) -> list[tuple[float, f
     """Return at most so many pairs (four at least), in order: of each run its first, last, least and greatest."""
     if len(pairs) <= most:
         return pairs
-    runs = max(1, most // 4)
+    runs = max(1, most // _KEPT_OF_A_RUN)
     kept: list[tuple[float, float]] = []
     for number in range(runs):
         begin, end = number * len(pairs) // runs, (number + 1) * len(pairs) // runs

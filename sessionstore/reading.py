@@ -81,8 +81,13 @@ def open_to_read(path: AnyPath) -> int:
         UnsafeFile: a symlink, FIFO, device or directory is there.
         StoreUnusable: the file system refused.
     """
+    return _opened_plain(path)[0]
+
+
+def _opened_plain(path: AnyPath) -> tuple[int, os.stat_result]:
     try:
-        return checked(os.open(path, _READ_FLAGS), path)
+        descriptor = os.open(path, _READ_FLAGS)
+        return descriptor, checked(descriptor, path)
     except (FileNotFoundError, NotADirectoryError, SessionStoreError):
         raise
     except OSError as error:
@@ -91,11 +96,12 @@ def open_to_read(path: AnyPath) -> int:
         raise refused(error, path) from error
 
 
-def checked(descriptor: int, path: AnyPath) -> int:
-    """Return the descriptor of a plain file, or close it."""
+def checked(descriptor: int, path: AnyPath) -> os.stat_result:
+    """Return the status of an open plain file; anything else is closed. Raises: UnsafeFile."""
     try:
-        if is_plain(os.fstat(descriptor)):
-            return descriptor
+        found = os.fstat(descriptor)
+        if is_plain(found):
+            return found
         raise UnsafeFile("not a plain file", str(path))
     except BaseException:
         os.close(descriptor)
@@ -118,9 +124,8 @@ def read(path: AnyPath) -> tuple[bytes, os.stat_result]:
 
     Raises: as :func:`open_to_read`.
     """
-    descriptor = open_to_read(path)
+    descriptor, found = _opened_plain(path)
     try:
-        found = os.fstat(descriptor)
         wanted = found.st_size + 1
         parts = [os.read(descriptor, wanted)]
         while len(parts[-1]) == wanted:  # it has grown meanwhile; less than was asked for is the end

@@ -124,6 +124,17 @@ def new_uuid(now_ns: int | None = None) -> str:
     return str(UUID(int=value))
 
 
+def uuid_after(last: str) -> str:
+    """Return a new time-ordered UUID that sorts behind another, also when the clock was set back in between."""
+    new = new_uuid()
+    if new > last:
+        return new
+    try:
+        return new_uuid(((UUID(last).int >> 80) + 1) * 1_000_000)
+    except ValueError:  # not one of ours
+        return new
+
+
 # ---------------------------------------------------------------- rules
 
 

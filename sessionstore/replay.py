@@ -92,7 +92,7 @@ class Replay:
         first_s, last_s = self.bounds()
         start_s = first_s if start_s is None else start_s
         end_s = max(start_s, last_s) if end_s is None else end_s
-        _check(start_s, end_s, min(end_s, last_s), step_s, max_points)
+        check_window(start_s, end_s, min(end_s, last_s), step_s, max_points)
         lead_s = _LEAD_S if step_s is not None else 0.0
         low, high = self.tape.seek(max(0.0, start_s - lead_s)), self.tape.seek(math.nextafter(end_s, math.inf))
         window = Window(start_s, end_s, {}, offset=low)
@@ -124,7 +124,7 @@ class Replay:
         for line in lines:
             if line.t_s <= end_s:
                 window.offset = line.end
-            point = _point(line)
+            point = point_of(line)
             if point is not None and (drones is None or point["drone"] in drones):
                 history.setdefault(point.pop("drone"), []).append(point)
                 window.points_read += 1
@@ -149,7 +149,7 @@ class Replay:
         """Yield the next point of every drone, until one comes for the second time."""
         seen: set[str] = set()
         for line in self.tape.read(from_s=from_s, to_s=to_s, damaged="skip"):
-            point = _point(line)
+            point = point_of(line)
             if point is not None:
                 if point["drone"] in seen:
                     return
@@ -265,7 +265,7 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _point(line: Line) -> Point | None:
+def point_of(line: Line) -> Point | None:
     """Return the point of a line: sim_time, drone, position ...; None for a line that is not one."""
     drone, position = line.data.get("drone"), line.data.get("position")
     if not isinstance(drone, str) or not isinstance(position, list) or len(position) != 3:
@@ -283,7 +283,8 @@ def _multiples(start_s: float, end_s: float, step_s: float) -> list[float]:
     return [start_s + number * step_s for number in range(count)]
 
 
-def _check(start_s: float, end_s: float, until_s: float, step_s: float | None, max_points: int | None) -> None:
+def check_window(start_s: float, end_s: float, until_s: float, step_s: float | None, max_points: int | None) -> None:
+    """Raises: InvalidQuery: an end before the start, a step or number that is too small."""
     if not (math.isfinite(start_s) and math.isfinite(end_s)) or start_s < 0 or end_s < start_s:
         raise InvalidQuery(f"a window goes from a moment to a later one, not from {start_s:g} to {end_s:g} s")
     if step_s is not None and (not math.isfinite(step_s) or step_s <= 0):

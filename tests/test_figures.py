@@ -92,6 +92,12 @@ def test_a_recording_that_ends_earlier_differs_where_it_ends(store: SessionStore
     assert (found["sim_time"], found["field"], found["b"]) == (6.0, "recording", "the recording ends")
 
 
+def test_every_further_session_is_held_against_the_first(store: SessionStore) -> None:
+    sessions = [record(store, "one"), record(store, "short", steps=60), record(store, "same")]
+    found = compare(sessions)["first_differences"]
+    assert found[0] is not None and found[1] is None
+
+
 def test_compare_lists_only_parameters_that_differ_and_all_metrics(store: SessionStore) -> None:
     one, other = record(store, "one"), record(store, "two", bend_at=10)
     other.update(metadata={"wind": 9})

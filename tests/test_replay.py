@@ -93,8 +93,8 @@ def test_a_single_spike_in_any_axis_survives_thinning() -> None:
 def test_a_window_reads_its_own_bytes_only(store: SessionStore, monkeypatch: pytest.MonkeyPatch) -> None:
     session = flown(store, 60)
     lines: list[int] = []
-    original = replay._point
-    monkeypatch.setattr(replay, "_point", lambda line: lines.append(line.n) or original(line))  # type: ignore[func-returns-value]
+    original = replay.point_of
+    monkeypatch.setattr(replay, "point_of", lambda line: lines.append(line.n) or original(line))  # type: ignore[func-returns-value]
     Replay(session).window(30.0, 31.0)
     assert 0 < len(lines) < 40
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from sessionstore import records, trash
+from sessionstore import files, records, trash
 from sessionstore.documents import Tables
 from sessionstore.errors import AmbiguousSession, Conflict, NotApplied, OutcomeUnknown, SessionNotFound, StoreUnusable
 from sessionstore.jsontext import plain, utc_text
@@ -116,7 +116,7 @@ class History:
         try:
             writer.append(
                 {
-                    "id": records.new_uuid(),
+                    "id": records.uuid_after(self._last_id()),
                     "kind": kind,
                     "at": records.now_text(),
                     "sessions": sessions,
@@ -129,6 +129,12 @@ class History:
             )
         finally:
             writer.close()
+
+    def _last_id(self) -> str:
+        """Return the id of the newest change: the next one comes behind it, whatever the clock says."""
+        noted = Tape(self._path).last()
+        ids = [entry.name for entry in files.entries(self._store.root.trash)]
+        return max([*ids, *([str(noted.data.get("id"))] if noted is not None else [])], default="")
 
     # ------------------------------------------------------------ looking
 

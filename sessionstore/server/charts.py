@@ -28,7 +28,9 @@ def get_figures(call: Call) -> Reply:
     query = call.query
     session = call.context.find(call.path["session_id"])
     names = split_names(query.get("names")) or FIGURES
-    return json_reply(figures(session, query.get("start"), query.get("end"), query["points"], names))
+    return json_reply(
+        figures(session, query.get("start"), query.get("end"), query["points"], names, call.context.summaries.find)
+    )
 
 
 def operations() -> list[Operation]:

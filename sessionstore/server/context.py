@@ -23,6 +23,7 @@ from sessionstore.server.changes import Changes
 from sessionstore.server.documents import DocumentCache
 from sessionstore.server.feeds import Feeds
 from sessionstore.server.simulations import Simulations
+from sessionstore.server.summaries import Summaries
 from sessionstore.session import Session
 from sessionstore.store import SessionStore
 
@@ -63,6 +64,7 @@ class Context:
     documents: DocumentCache = field(init=False)
     changes: Changes = field(init=False)
     simulations: Simulations = field(init=False)
+    summaries: Summaries = field(default_factory=Summaries)
 
     def __post_init__(self) -> None:
         self.database = SessionDBBox(store=self.store)
@@ -77,6 +79,7 @@ class Context:
         """End what runs: the simulations, stored, and the live replies, so that the sockets close."""
         await anyio.to_thread.run_sync(self.simulations.close)
         self.changes.close()
+        self.summaries.close()
         await self.feeds.close()
 
     @property

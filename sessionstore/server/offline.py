@@ -15,11 +15,13 @@ from typing import Any
 
 from sessionstore.figures import figures
 from sessionstore.jsontext import utc_text
-from sessionstore.replay import Replay
+from sessionstore.replay import KEPT_OF_A_SLICE, Replay
 from sessionstore.server.operations import encode
 from sessionstore.server.tracks import columns_of, facades
 from sessionstore.server.web import WEB_FOLDER
 from sessionstore.session import Session
+from sessionstore.stretch import Find, stretch, summary_of
+from sessionstore.summary import Summary
 
 #: Of each drone and of each chart: a flight of five minutes keeps about ten points a second.
 POINTS = 3000
@@ -31,7 +33,7 @@ _POLICY = (
 )
 
 
-def page_of(session: Session) -> bytes:
+def page_of(session: Session, look: Find = summary_of) -> bytes:
     """Return the HTML file of a session. Raises: as ``Session.record``."""
     record = session.record
     modules = _modules()
@@ -45,7 +47,7 @@ def page_of(session: Session) -> bytes:
         f"<title>{_escaped(record.session_id)} · sessionstore</title>",
         f"<style>{styles}</style>",
         f'<script type="importmap">{_inert(imports)}</script>',
-        f'<script type="application/json" id="data">{_inert(encode(_data(session)).decode())}</script>',
+        f'<script type="application/json" id="data">{_inert(encode(_data(session, look)).decode())}</script>',
         '</head><body><main id="place"></main>',
         '<script type="module">import "page/app/exported.js";</script>',
         "</body></html>\n",
@@ -53,13 +55,18 @@ def page_of(session: Session) -> bytes:
     return "\n".join(parts).encode()
 
 
-def _data(session: Session) -> dict[str, Any]:
-    reader = Replay(session)
-    window = reader.window(max_points=POINTS)
+def _data(session: Session, look: Find) -> dict[str, Any]:
+    made: list[Summary | None] = []
+
+    def find(asked: Session) -> Summary | None:
+        made[:] = made or [look(asked)]  # one reading serves the tracks and the charts
+        return made[0]
+
+    window = stretch(session, None, None, POINTS // KEPT_OF_A_SLICE, max_points=POINTS, find=find)
     scene = {
         "base_position": session.record.base_position,
         "buildings": [each for each in session.tables().get("scene", {}).values() if each.get("kind") == "building"],
-        "max_time": reader.bounds()[1],
+        "max_time": Replay(session).bounds()[1],
     }
     record = {**session.record.to_dict(), "status": session.status, "problem": session.interrupted(), "owner": None}
     return {
@@ -75,7 +82,7 @@ def _data(session: Session) -> dict[str, Any]:
             "thinned": window.thinned,
             "drones": {name: columns_of(points) for name, points in window.history.items()},
         },
-        "figures": figures(session, points=1000),
+        "figures": figures(session, points=1000, find=find),
         "streams": {name: _records(session, name) for name in ("events", "commands", "communication")},
     }
 

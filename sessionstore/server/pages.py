@@ -28,6 +28,9 @@ class CompareReply(Schema):
     parameters = fields.List(fields.Dict(), required=True)
     metrics = fields.List(fields.Dict(), required=True)
     first_difference = fields.Dict(allow_none=True)
+    first_differences = fields.List(
+        fields.Dict(allow_none=True), metadata={"description": "Of the first session to each of the others."}
+    )
 
 
 def compare_sessions(call: Call) -> Reply:
@@ -45,7 +48,9 @@ def export_page(call: Call) -> Reply:
         "content-disposition": f'attachment; filename="{name}.html"',
         "content-security-policy": "sandbox; default-src 'none'",
     }
-    return Reply(page_of(session), content_type="text/html; charset=utf-8", headers=headers)
+    return Reply(
+        page_of(session, call.context.summaries.wait), content_type="text/html; charset=utf-8", headers=headers
+    )
 
 
 def operations() -> list[Operation]:

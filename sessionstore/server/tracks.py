@@ -2,7 +2,7 @@
 
 Columns of rounded numbers are a fifth of the points as they are stored: a minute of a hundred drones stays below a
 megabyte before compression. Signal strength comes with them, from the messages of the same stretch.
-Not here: reading and thinning (replay), events and other streams as they are (streams), drawing (web).
+Not here: reading and thinning (stretch, replay), events and other streams as they are (streams), drawing (web).
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ from sessionstore.server import schemas
 from sessionstore.server.live import cursor_text
 from sessionstore.server.operations import Call, Operation, Reply, content_etag, encode, split_names
 from sessionstore.session import Session
+from sessionstore.stretch import Find, stretch
 
 TAG = "replay"
 DEFAULT_POINTS = 300
 _MOST_MESSAGES = 20_000
-_MOST_BYTES = 4 << 20  # a player waits for this: beyond, moments are sampled by seeking
+_MOST_BYTES = 4 << 20  # a player waits for this: beyond, one pass keeps what stands out
 
 
 class TrackQuery(schemas.Strict):
@@ -58,15 +59,21 @@ def get_tracks(call: Call) -> Reply:
     """Return the tracks of a stretch as columns."""
     query = call.query
     session = call.context.find(call.path["session_id"])
-    return Reply(encode(tracks(session, query.get("start"), query.get("end"), query["points"], query.get("drones"))))
+    start_s, end_s, drones = query.get("start"), query.get("end"), query.get("drones")
+    return Reply(encode(tracks(session, start_s, end_s, query["points"], drones, call.context.summaries.find)))
 
 
 def tracks(
-    session: Session, start_s: float | None, end_s: float | None, points: int, drones: str | None = None
+    session: Session,
+    start_s: float | None,
+    end_s: float | None,
+    points: int,
+    drones: str | None = None,
+    find: Find | None = None,
 ) -> dict[str, Any]:
     """Return the columns of every drone between two moments. Raises: InvalidQuery."""
-    reader = Replay(session)
-    window = reader.window(start_s, end_s, None, split_names(drones), points, _MOST_BYTES)
+    slices = points // KEPT_OF_A_SLICE
+    window = stretch(session, start_s, end_s, slices, split_names(drones), points, _MOST_BYTES, find)
     columns = {name: columns_of(history) for name, history in window.history.items()}
     for name, levels in _signal(session, window.start_s, window.end_s).items():
         if name in columns:
@@ -74,7 +81,7 @@ def tracks(
     return {
         "start": window.start_s,
         "end": window.end_s,
-        "max_time": reader.bounds()[1],
+        "max_time": Replay(session).bounds()[1],
         "thinned": window.thinned,
         "cursor": cursor_text({"motion_history": window.offset}),
         "drones": columns,

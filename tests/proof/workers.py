@@ -153,6 +153,7 @@ class Outcome:
     operations: int = 0
     processes: int = 0
     killed: int = 0
+    stopped: int = 0
     anomalies: list[str] = field(default_factory=list)
 
 
@@ -193,6 +194,7 @@ def _disturb(folder: Path, children: list[subprocess.Popen[bytes]], seconds: flo
             children[victim].send_signal(signal.SIGSTOP)
             time.sleep(0.1)
             children[victim].send_signal(signal.SIGCONT)
+            outcome.stopped += 1
             continue
         children[victim].kill()
         children[victim].wait()

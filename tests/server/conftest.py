@@ -46,8 +46,8 @@ class Running:
             return b"".join(iter(lambda: connection.recv(65536), b""))
 
 
-def running_server(folder: Path, settings: Settings) -> Iterator[Running]:
-    listener = bind(replace(settings, port=0))
+def running_server(folder: Path, settings: Settings, port: int = 0) -> Iterator[Running]:
+    listener = bind(replace(settings, port=port))
     port = listener.getsockname()[1]
     store = sessionstore.open(folder)
     server = make_server(store, replace(settings, port=port))

@@ -78,7 +78,9 @@ def open_page(browser: Any) -> Iterator[Callable[..., Any]]:
 
     def start(url: str = "about:blank", expect: tuple[str, ...] = (), **options: Any) -> Any:
         expected.extend(expect)
-        context = browser.new_context(viewport=options.pop("viewport", {"width": 1280, "height": 800}), **options)
+        context = options.pop("browser", browser).new_context(
+            viewport=options.pop("viewport", {"width": 1280, "height": 800}), **options
+        )
         context.set_default_timeout(20_000)
         contexts.append(context)
         page = context.new_page()
@@ -95,6 +97,19 @@ def open_page(browser: Any) -> Iterator[Callable[..., Any]]:
     assert not problems, problems
 
 
+PLAYER = "document.querySelector('session-view').player"
+
+
+def session_page(
+    site: Running, open_page: Callable[..., Any], name: str = "Butterfly", query: str = "", **more: Any
+) -> Any:
+    """Open a session and wait until all of it is loaded."""
+    session_id = site.store.get(name).session_id
+    page = open_page(f"{site.url}/session/{session_id}{query}", **more)
+    page.wait_for_selector("session-view[data-ready=true]")
+    return page
+
+
 def open_store(site: Running) -> Any:
     """Return a handle of its own to the store of a server, as another process would have."""
     return sessionstore.open(site.store.root.path)
@@ -105,4 +120,4 @@ def until(page: Any, expression: str, argument: Any = None, timeout_s: float = 2
     deadline = time.monotonic() + timeout_s
     while not page.evaluate(expression, argument):
         assert time.monotonic() < deadline, f"never held: {expression}"
-        page.wait_for_timeout(50)
+        page.wait_for_timeout(20)  # asking again, not waiting for a time to pass

@@ -29,17 +29,62 @@ def ready(page: Any) -> Any:
     return page
 
 
+PLAYERS = "document.querySelector('session-compare').players"
+
+
+def compare_page(site: Running, open_page: Opener, *names: str, query: str = "") -> Any:
+    ids = ",".join(site.store.get(name).session_id for name in names)
+    return ready(open_page(f"{site.url}/compare?ids={ids}{query}", viewport={"width": 1280, "height": 1400}))
+
+
 def test_compare_shows_what_differs_and_two_players_in_step(site: Running, open_page: Opener) -> None:
-    ids = ",".join(site.store.get(name).session_id for name in ("Butterfly", "Storm"))
-    page = open_page(f"{site.url}/compare?ids={ids}")
+    page = compare_page(site, open_page, "Butterfly", "Storm")
     page.locator(".first").filter(has_text="First difference at").filter(has_text="scout-1, gps").wait_for()
     page.locator("th", has_text="seed").wait_for()
-    until(page, "document.querySelector('session-compare').players.every((each) => each.ready)")
     page.keyboard.press("5")
-    moments = page.evaluate("document.querySelector('session-compare').players.map((each) => each.t)")
+    moments = page.evaluate(f"{PLAYERS}.map((each) => each.t)")
     assert moments == pytest.approx([20, 20], abs=0.1)
     page.locator(".charts").scroll_into_view_if_needed()
     until(page, "document.querySelector('.chart .value').textContent.length > 0")
+
+
+def test_three_sessions_play_in_step_and_lie_over_one_another(site: Running, open_page: Opener) -> None:
+    page = compare_page(site, open_page, "Butterfly", "Storm", "Butterfly")
+    parted = page.locator(".first li")
+    assert parted.count() == 2
+    parted.nth(0).filter(has_text="B parts from A").wait_for()
+    parted.nth(1).filter(has_text="C is the same as A").wait_for()
+    assert page.locator("section[aria-label=Metrics] thead th").count() == 4
+    assert page.locator(".grid-of .stage").count() == page.locator(".together .timeline").count() == 3
+    assert page.locator(".transport").count() == 1
+    until(page, "document.querySelector('session-compare').charts.charts.get('altitude').figure")
+    names = page.evaluate(
+        "document.querySelector('session-compare').charts.charts.get('altitude').figure.data.map((each) => each.name)"
+    )
+    assert {name[0] for name in names} == {"A", "B", "C"}
+    page.keyboard.press("+")
+    page.keyboard.press("Space")
+    until(page, f"{PLAYERS}[0].t > 1")
+    page.keyboard.press("Space")
+    moments = page.evaluate(f"{PLAYERS}.map((each) => each.t)")
+    assert len(set(moments)) == 1 and moments[0] > 1
+    assert set(page.evaluate(f"{PLAYERS}.map((each) => each.rate)")) == {2}
+    page.evaluate(f"{PLAYERS}[1].pick('scout-1')")
+    assert set(page.evaluate(f"{PLAYERS}.map((each) => each.chosen)")) == {"scout-1"}
+
+
+def test_sessions_are_added_to_a_comparison_and_taken_out(site: Running, open_page: Opener) -> None:
+    page = compare_page(site, open_page, "Butterfly", "Storm", query="&t=12.50")
+    third = site.store.get("Storm").session_id
+    choice = page.get_by_label("Add a session")
+    choice.locator("option", has_text=third).wait_for(state="attached")
+    choice.select_option(third)
+    page.locator(".grid-of .stage").nth(2).wait_for()
+    ready(page)
+    assert set(page.evaluate(f"{PLAYERS}.map((each) => each.t)")) == {12.5}
+    page.get_by_role("button", name="Without").first.click()
+    until(page, f"{PLAYERS}?.length === 2")
+    assert page.url.count("Storm") == 2
 
 
 def test_two_runs_of_one_seed_are_said_to_be_the_same(site: Running, open_page: Opener, flown: Path) -> None:

@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-import statistics
-import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sessionstore.server.context import Settings
-from sessionstore.simulation.scenarios import Group
 from tests.server.conftest import Running
-from tests.web.conftest import fly, open_store, until
+from tests.web.conftest import PLAYER, open_store, session_page, until
 
 pytestmark = pytest.mark.web
 Opener = Callable[..., Any]
-PLAYER = "document.querySelector('session-view').player"
-
-
-def session_page(site: Running, open_page: Opener, name: str = "Butterfly", query: str = "", **more: Any) -> Any:
-    session_id = site.store.get(name).session_id
-    page = open_page(f"{site.url}/session/{session_id}{query}", **more)
-    page.wait_for_selector("session-view[data-ready=true]")
-    return page
 
 
 def moment_of(page: Any) -> float:
@@ -184,30 +172,6 @@ def test_live_is_the_end_of_the_tape_and_dragging_back_leaves_it(
     site.client.post("/api/stop", json={})
     page.locator(".session-head .status.stopped").wait_for()
     assert page.evaluate(f"{PLAYER}.live") is False
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("drones", [20, 100])
-def test_frames_stay_cheap_and_memory_of_windows_flat(
-    drones: int, tmp_path: Path, serve_with: Callable[..., Running], open_page: Opener, record_property: Any
-) -> None:
-    folder = tmp_path / "store"
-    fly(folder, "crowd", duration_s=150.0, buildings=4, fleet=(Group("scout", drones),))
-    site = serve_with(folder)
-    page = session_page(site, open_page, "crowd", query="?rate=20")
-    until(page, f"{PLAYER}.tape.windows.size > 0")
-    page.keyboard.press("Space")
-    until(page, f"{PLAYER}.t > 30")
-    page.evaluate(f"{PLAYER}.frames.times.length = {PLAYER}.frames.gaps.length = 0")
-    began = time.monotonic()
-    until(page, f"{PLAYER}.frames.times.length > 100 || {PLAYER}.t > 140")
-    frames = page.evaluate(f"{PLAYER}.frames")
-    cost, rate = statistics.median(frames["times"]), 1000 / statistics.fmean(frames["gaps"])
-    print(f"{drones} drones: draw {cost:.1f} ms, {rate:.0f} frames/s in software ({time.monotonic() - began:.1f} s)")
-    record_property(f"draw_ms_{drones}", cost)
-    assert cost < (16 if drones == 20 else 50)  # what the page itself needs; frames/s depend on the machine
-    assert page.evaluate(f"{PLAYER}.tape.windows.size") <= 12
-    assert len(page.evaluate(f"Object.keys({PLAYER}.tape.overview.drones)")) == drones
 
 
 def test_the_token_comes_once_in_the_address_and_then_as_a_cookie(

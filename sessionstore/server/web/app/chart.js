@@ -9,10 +9,11 @@ const LEFT = 40;
 const RIGHT = 6;
 const TOP = 4;
 const BOTTOM = 18;
+const DASHES = { dot: [2, 3], dash: [7, 3], dashdot: [7, 3, 2, 3], longdash: [12, 4], longdashdot: [12, 4, 2, 4] };
 
 export class Chart {
-  constructor(title, { tintOf, onSeek, onZoom }) {
-    Object.assign(this, { title, tintOf, onSeek, onZoom });
+  constructor(title, { tintOf, same, onSeek, onZoom }) {
+    Object.assign(this, { title, tintOf, same, onSeek, onZoom });
     this.value = el('span.value');
     this.canvas = el('canvas', { role: 'img', 'aria-label': `${title} over time` });
     this.node = el('div.chart', {}, el('h3', {}, el('span', {}, title), this.value), this.canvas);
@@ -65,10 +66,12 @@ export class Chart {
     const height = this.canvas.clientHeight;
     if (!width) return;
     const key = `${width}:${height}:${ratio}:${chosen}`;
-    if (!this.picture || this.key !== key) this.paint(width, height, ratio, chosen);
-    this.key = key;
+    const place = `${Math.round(this.x(t, width) * ratio)}:${this.mark}`;
     this.t = t;
-    this.chosen = chosen;
+    this.tell(t, chosen);
+    if (this.picture && this.key === key && this.place === place) return; // the cursor has not moved by a pixel
+    if (!this.picture || this.key !== key) this.paint(width, height, ratio, chosen);
+    Object.assign(this, { key, place, chosen });
     const pen = this.canvas.getContext('2d');
     pen.setTransform(1, 0, 0, 1, 0, 0);
     pen.clearRect(0, 0, this.canvas.width, this.canvas.height);
@@ -82,7 +85,6 @@ export class Chart {
       pen.fillStyle = css('ink');
       pen.fillRect(Math.round(this.x(t, width)), TOP, 1, height - TOP - BOTTOM);
     }
-    this.tell(t, chosen);
   }
 
   paint(width, height, ratio, chosen) {
@@ -98,9 +100,9 @@ export class Chart {
     pen.beginPath();
     pen.rect(LEFT, 0, width - LEFT - RIGHT, height - BOTTOM + 1);
     pen.clip();
-    const plain = this.figure.data.filter((trace) => trace.name !== chosen);
-    for (const trace of plain) this.line(pen, trace, width, height, chosen && this.figure.data.some((each) => each.name === chosen) ? 0.25 : 0.75);
-    for (const trace of this.figure.data) if (trace.name === chosen) this.line(pen, trace, width, height, 1, 2);
+    const plain = this.figure.data.filter((trace) => !this.same(trace.name, chosen));
+    for (const trace of plain) this.line(pen, trace, width, height, chosen && this.figure.data.some((each) => this.same(each.name, chosen)) ? 0.25 : 0.75);
+    for (const trace of this.figure.data) if (this.same(trace.name, chosen)) this.line(pen, trace, width, height, 1, 2);
     pen.restore();
   }
 
@@ -138,7 +140,7 @@ export class Chart {
     pen.globalAlpha = alpha;
     pen.strokeStyle = this.tintOf(trace.name);
     pen.lineWidth = weight;
-    pen.setLineDash(trace.line?.dash === 'dot' ? [3, 3] : []);
+    pen.setLineDash(DASHES[trace.line?.dash] || []);
     pen.lineJoin = 'round';
     pen.beginPath();
     const steps = trace.line?.shape === 'hv';
@@ -154,11 +156,16 @@ export class Chart {
     pen.globalAlpha = 1;
   }
 
+  /** Write the values under the cursor, ten times a second at most while it runs. */
   tell(t, chosen) {
+    const now = performance.now();
+    clearTimeout(this.later);
+    if (now - (this.toldAt || 0) < 100) { this.later = setTimeout(() => this.tell(this.t, chosen), 110); return; }
+    this.toldAt = now;
     const values = this.figure.data.map((trace) => [trace.name, at(trace, t)]).filter(([, value]) => value !== null);
-    const mine = values.find(([name]) => name === chosen);
+    const mine = values.filter(([name]) => this.same(name, chosen)).reverse();
     let text = '';
-    if (mine) text = `${mine[0]} ${round(mine[1])} ${this.unit}`;
+    if (mine.length) text = `${mine.map(([name, value]) => `${name} ${round(value)}`).join(' · ')} ${this.unit}`;
     else if (values.length && values.length <= 2) text = values.map(([name, value]) => `${name} ${round(value)}`).join(' · ');
     else if (values.length) text = `${round(Math.min(...values.map((each) => each[1])))} – ${round(Math.max(...values.map((each) => each[1])))} ${this.unit}`;
     if (this.value.textContent !== text) this.value.textContent = text;

@@ -1,4 +1,5 @@
 /* The charts under one cursor: the player's. Dragging zooms all of them and fetches the stretch in detail. */
+import { AGAIN_MS } from '../player/tape.js';
 import { tint } from '../player/tints.js';
 import { Chart } from './chart.js';
 import { css, el, fill } from './dom.js';
@@ -7,7 +8,7 @@ import { moment } from './format.js';
 const TITLES = { altitude: 'Altitude (m)', speed: 'Speed (m/s)', battery: 'Battery (%)', distance: 'Distance to base (m)', windows: 'Windows found and cleaned', link: 'Signal strength (dBm)' };
 
 export class Charts {
-  constructor(source, { drones, onSeek, cursor, tintOf }) {
+  constructor(source, { drones, onSeek, cursor, tintOf, same = (name, chosen) => name === chosen }) {
     this.source = source;
     this.onSeek = onSeek;
     this.cursorNow = cursor;
@@ -15,7 +16,7 @@ export class Charts {
     const order = new Map(drones.map((each, index) => [each.id, index]));
     this.tintOf = tintOf || ((name) => (name === 'cleaned' ? css('good') : name === 'found' ? css('ink-2') : tint(order.get(name) ?? order.set(name, order.size).size - 1)));
     this.charts = new Map();
-    for (const [name, title] of Object.entries(TITLES)) this.charts.set(name, new Chart(title, { tintOf: (trace) => this.tintOf(trace), onSeek, onZoom: (range) => this.zoom(range) }));
+    for (const [name, title] of Object.entries(TITLES)) this.charts.set(name, new Chart(title, { tintOf: (trace) => this.tintOf(trace), same, onSeek, onZoom: (range) => this.zoom(range) }));
     this.told = el('span.quiet.small', { role: 'status' });
     this.whole = el('button.plain.small', { type: 'button', hidden: true, on: { click: () => this.zoom(null) } }, 'Show the whole flight');
     this.node = el('section.charts', { 'aria-label': 'Charts' }, el('div.row', {}, el('h2', {}, 'Charts'), el('span.quiet.small', {}, 'drag to zoom, double click for all, click to go there'), this.whole, el('span.grow'), this.told),
@@ -42,7 +43,9 @@ export class Charts {
       if (turn !== this.turn) return;
       for (const [name, figure] of Object.entries(figures)) this.charts.get(name)?.set(figure);
       const { thinned } = figures.altitude.layout.meta;
-      this.told.textContent = { extremes: 'thinned, minima and maxima kept', sampled: 'sampled; zoom in for every extreme' }[thinned] || '';
+      this.told.textContent = { extremes: 'thinned, minima and maxima kept', sampled: 'sampled; every extreme as soon as the flight has been read' }[thinned] || '';
+      clearTimeout(this.later);
+      if (thinned === 'sampled') this.later = setTimeout(() => this.load(), AGAIN_MS);
       this.redraw();
     } catch (error) {
       fill(this.told, el('span.problem', { role: 'alert' }, `The charts could not be loaded: ${error.message} `), el('button.plain', { type: 'button', on: { click: () => this.load() } }, 'Retry'));
@@ -79,6 +82,7 @@ export class Charts {
 
   close() {
     this.turn += 1;
+    clearTimeout(this.later);
     this.watch.disconnect();
     this.sight.disconnect();
     removeEventListener('themechange', this.recolour);

@@ -3,6 +3,7 @@ import { lookAt, multiply, orthographic, perspective } from './math.js';
 
 export const VIEWS = { '3d': '3D', top: 'Top', front: 'Front', side: 'Side', all: 'All four' };
 const FOV = 0.8;
+const ROOM = 1.1; // what is framed does not touch the edge
 
 export class Camera {
   constructor(kind) {
@@ -13,14 +14,29 @@ export class Camera {
     this.distance = 150;
   }
 
-  /** Show a box of the world whole. */
-  frame(low, high) {
+  /** Show all corners of an extent, as large as they fit into a picture of so many pixels. */
+  frame({ corners, low, high }, width, height) {
     this.target = low.map((each, axis) => (each + high[axis]) / 2);
-    if (this.kind === '3d') this.target[2] = low[2] + (high[2] - low[2]) * 0.3;
-    const [width, depth, height] = low.map((each, axis) => high[axis] - each);
-    const flat = { top: [width, depth], front: [width, height], side: [depth, height] }[this.kind];
-    this.distance = Math.max(15, flat ? Math.max(flat[1], flat[0] / 1.7) * 1.12 : Math.hypot(width, depth, height) * 0.92);
+    if (this.kind === '3d') for (let round = 0; round < 6; round += 1) this.fit(corners, width / height);
+    else {
+      const [right, up] = this.axes().map((axis) => axis.findIndex((each) => each > 0));
+      this.distance = Math.max(15, Math.max(high[up] - low[up], ((high[right] - low[right]) * height) / width) * ROOM);
+    }
     this.home = { target: [...this.target], distance: this.distance, yaw: this.yaw, pitch: this.pitch };
+  }
+
+  /** Go as near as shows all corners, and to the middle of what is then seen. */
+  fit(corners, aspect) {
+    const [right, up] = this.axes();
+    const back = [Math.cos(this.pitch) * Math.cos(this.yaw), Math.cos(this.pitch) * Math.sin(this.yaw), Math.sin(this.pitch)];
+    const seen = corners.map((each) => { const v = each.map((value, axis) => value - this.target[axis]); return [right, up, back].map((axis) => v[0] * axis[0] + v[1] * axis[1] + v[2] * axis[2]); });
+    const tan = Math.tan(FOV / 2) / ROOM;
+    this.distance = Math.max(15, ...seen.map(([x, y, z]) => z + Math.max(Math.abs(x) / (tan * aspect), Math.abs(y) / tan)));
+    for (const [axis, direction] of [[0, right], [1, up]]) {
+      const shares = seen.map((each) => each[axis] / (this.distance - each[2]));
+      const shift = ((Math.min(...shares) + Math.max(...shares)) / 2) * this.distance;
+      direction.forEach((each, at) => { this.target[at] += each * shift; });
+    }
   }
 
   reset() { if (this.home) Object.assign(this, { ...this.home, target: [...this.home.target] }); }

@@ -1,57 +1,159 @@
-/* The picture without WebGL: outlines and dots on a plain canvas, so that a flight can be watched on any machine. */
-import { css } from '../app/dom.js';
+/* The picture without WebGL: faces from far to near on a plain canvas, so that a flight can be watched on any machine.
+
+   Sorting faces is not as right as a depth buffer where buildings stand close; drones and trails lie over all. */
+import { colour, css } from '../app/dom.js';
 import { project } from './math.js';
+import { outline, radius } from './shapes.js';
+import { townLines } from './town.js';
+
+const LIGHT = [0.4, -0.57];
+const FEWEST = 2; // pixels: a window smaller than this is not drawn
+const LEAST = 5; // pixels of a drone's radius
 
 export class FlatScene {
   constructor(canvas) {
     this.canvas = canvas;
     this.pen = canvas.getContext('2d');
     this.trails = new Map();
+    this.faces = [];
     this.lines = [];
   }
 
   recolour() {}
 
-  build({ buildings }) {
-    this.lines = buildings.flatMap((each) => [each.outline.map(([x, y]) => [x, y, each.ground]), each.outline.map(([x, y]) => [x, y, each.roof])]);
+  build(world, extent) {
+    const { windows } = world;
+    this.faces = world.buildings.flatMap(faces);
+    this.lines = townLines(world, extent).filter(([name]) => name !== 'edge');
+    this.dirt = windows.dirt;
+    for (let i = 0; i < windows.dirt.length; i += 1) hang(pane(windows, i), this.faces);
   }
 
-  setDirt() {}
+  setDirt(dirt) { this.dirt = dirt; }
   setTrail(name, places, tint) { this.trails.set(name, { places, tint }); }
   keepTrails(names) { for (const name of this.trails.keys()) if (!names.has(name)) this.trails.delete(name); }
 
-  draw(camera, [x, y, width, height], drones, { trails = true } = {}) {
+  draw(camera, [x, y, width, height], drones, { trails = true, dot = 1 } = {}) {
     const view = camera.matrix(width, height);
     const { pen } = this;
     const top = this.canvas.height - y - height;
-    const spot = (place) => { const p = project(view, place); return p && [x + ((p[0] + 1) / 2) * width, top + ((1 - p[1]) / 2) * height]; };
-    const path = (places) => { pen.beginPath(); places.map(spot).forEach((p, i) => p && (i ? pen.lineTo(...p) : pen.moveTo(...p))); };
+    const spot = (place) => { const p = project(view, place); return p && [x + ((p[0] + 1) / 2) * width, top + ((1 - p[1]) / 2) * height, p[2]]; };
     pen.save();
     pen.beginPath();
     pen.rect(x, top, width, height);
     pen.clip();
-    pen.fillStyle = css('sky');
+    pen.fillStyle = css(camera.kind === 'top' ? 'land' : 'sky');
     pen.fillRect(x, top, width, height);
-    pen.strokeStyle = css('edge');
-    for (const line of this.lines) { path([...line, line[0]]); pen.stroke(); }
-    if (trails) for (const { places, tint } of this.trails.values()) { pen.strokeStyle = paint(tint); path(triples(places)); pen.stroke(); }
-    for (const each of drones) {
-      const p = spot([each.x, each.y, each.z]);
-      if (!p) continue;
-      pen.fillStyle = paint(each.tint);
-      pen.beginPath();
-      pen.arc(p[0], p[1], 5, 0, 7);
-      pen.fill();
-    }
+    for (const [name, places] of this.lines) this.strokes(spot, places, css(name));
+    this.solids(spot, camera);
+    if (trails) for (const { places, tint } of this.trails.values()) this.trail(spot, places, paint(tint));
+    const size = (each) => Math.max(LEAST * dot, radius(each.kind) / camera.scale(height));
+    for (const each of drones) this.drone(spot, each, size(each));
     pen.restore();
     return view;
+  }
+
+  /** Walls with their windows and roofs that are turned to the viewer, the far ones first. */
+  solids(spot, camera) {
+    const eye = camera.eye();
+    const towards = (each) => each.normal.reduce((sum, value, axis) => sum + value * (eye[axis] - each.middle[axis]), 0) > 0;
+    const far = (each) => Math.hypot(...each.middle.map((value, axis) => value - eye[axis]));
+    const seen = this.faces.filter(towards).map((each) => [far(each), each]);
+    for (const [, face] of seen.sort((a, b) => b[0] - a[0])) {
+      for (const each of [face, ...face.panes]) {
+        const corners = each.corners.map(spot);
+        const small = each !== face && Math.abs(corners[2]?.[1] - corners[0]?.[1]) < FEWEST;
+        if (!corners.includes(null) && !small) this.fill(corners, each);
+      }
+    }
+  }
+
+  fill(corners, { index, normal, visible }) {
+    const { pen } = this;
+    pen.beginPath();
+    corners.forEach((each, i) => (i ? pen.lineTo(each[0], each[1]) : pen.moveTo(each[0], each[1])));
+    pen.closePath();
+    const light = normal[2] > 0 ? 1 : 0.8 + 0.2 * Math.max(0, normal[0] * LIGHT[0] + normal[1] * LIGHT[1]);
+    pen.fillStyle = index === undefined ? paint(colour(visible ? 'wall' : 'wall-hidden').map((each) => each * light)) : paint(mixed(this.dirt[index]));
+    pen.fill();
+    if (index !== undefined) return;
+    pen.strokeStyle = css('edge');
+    pen.stroke();
+  }
+
+  strokes(spot, places, style) {
+    const { pen } = this;
+    pen.strokeStyle = style;
+    pen.beginPath();
+    for (let i = 0; i < places.length; i += 6) {
+      const [a, b] = [spot(places.slice(i, i + 3)), spot(places.slice(i + 3, i + 6))];
+      if (a && b) { pen.moveTo(a[0], a[1]); pen.lineTo(b[0], b[1]); }
+    }
+    pen.stroke();
+  }
+
+  trail(spot, places, style) {
+    const { pen } = this;
+    pen.strokeStyle = style;
+    pen.beginPath();
+    for (let i = 0; i < places.length; i += 3) {
+      const p = spot(places.slice(i, i + 3));
+      if (p) pen.lineTo(p[0], p[1]);
+    }
+    pen.stroke();
+  }
+
+  /** The sign of a drone, its nose where it flies to as the picture shows it. */
+  drone(spot, { kind, tint, x, y, z, yaw }, size) {
+    const at = spot([x, y, z]);
+    const ahead = spot([x + Math.cos(yaw), y + Math.sin(yaw), z]);
+    if (!at || !ahead) return;
+    const turn = Math.hypot(ahead[0] - at[0], ahead[1] - at[1]) > 0.1 ? Math.atan2(ahead[1] - at[1], ahead[0] - at[0]) : 0;
+    const { pen } = this;
+    pen.save();
+    pen.translate(at[0], at[1]);
+    pen.rotate(turn);
+    pen.fillStyle = paint(tint);
+    pen.beginPath();
+    for (const [u, v] of outline(kind)) pen.lineTo(u * size, -v * size);
+    pen.fill();
+    pen.restore();
   }
 }
 
 const paint = (tint) => `rgb(${tint.map((each) => Math.round(each * 255)).join(' ')})`;
 
-function triples(places) {
-  const found = [];
-  for (let i = 0; i < places.length; i += 3) found.push([places[i], places[i + 1], places[i + 2]]);
-  return found;
+function mixed(dirt) {
+  const share = Math.min(1, Math.max(0, dirt));
+  const [clean, dirty] = [colour('clean'), colour('dirty')];
+  return clean.map((each, i) => each + (dirty[i] - each) * share);
+}
+
+function faces({ outline: points, ground, roof, visible }) {
+  const area = points.reduce((sum, [x, y], i) => { const [u, v] = points[(i + 1) % points.length]; return sum + x * v - u * y; }, 0);
+  const way = area < 0 ? [...points].reverse() : points;
+  const walls = way.map(([x, y], i) => {
+    const [u, v] = way[(i + 1) % way.length];
+    const length = Math.hypot(u - x, v - y) || 1;
+    return { corners: [[x, y, ground], [u, v, ground], [u, v, roof], [x, y, roof]], normal: [(v - y) / length, (x - u) / length, 0], middle: [(x + u) / 2, (y + v) / 2, (ground + roof) / 2], visible, panes: [] };
+  });
+  const middle = [0, 1].map((axis) => way.reduce((sum, each) => sum + each[axis], 0) / way.length);
+  return [...walls, { corners: way.map(([x, y]) => [x, y, roof]), normal: [0, 0, 1], middle: [...middle, roof], visible, panes: [] }];
+}
+
+/** Hang a window on the wall that it is in. */
+function hang(window, walls) {
+  const gap = (wall, axis) => window.middle[axis] - wall.middle[axis];
+  const fits = (wall) => wall.normal[0] * window.normal[0] + wall.normal[1] * window.normal[1] > 0.99 && Math.abs(gap(wall, 0) * wall.normal[0] + gap(wall, 1) * wall.normal[1]) < 0.5;
+  const away = (wall) => Math.hypot(gap(wall, 0), gap(wall, 1));
+  const found = walls.filter(fits).sort((a, b) => away(a) - away(b))[0];
+  found?.panes.push(window);
+}
+
+function pane({ places, normals, sizes }, index) {
+  const [x, y, z] = places.slice(index * 3, index * 3 + 3);
+  const [nx, ny] = normals.slice(index * 2, index * 2 + 2);
+  const [width, height] = sizes.slice(index * 2, index * 2 + 2).map((each) => each / 2);
+  const corners = [[-1, -1], [1, -1], [1, 1], [-1, 1]].map(([side, up]) => [x - ny * side * width, y + nx * side * width, z + up * height]);
+  return { corners, normal: [nx, ny, 0], middle: [x + nx * 0.1, y + ny * 0.1, z], index };
 }

@@ -19,8 +19,8 @@ export function program(gl, vertex, fragment) {
   return { made, uniforms };
 }
 
-/** A vertex array: columns is [[attribute, numbers each, data, divisor]]. */
-export function arrays(gl, { made }, columns, usage = gl.STATIC_DRAW) {
+/** A vertex array: columns is [[attribute, numbers each, data, divisor]]; order names the corners by their numbers. */
+export function arrays(gl, { made }, columns, { order = null, usage = gl.STATIC_DRAW } = {}) {
   const vao = gl.createVertexArray();
   const buffers = {};
   gl.bindVertexArray(vao);
@@ -35,6 +35,10 @@ export function arrays(gl, { made }, columns, usage = gl.STATIC_DRAW) {
     gl.vertexAttribPointer(place, width, gl.FLOAT, false, 0, 0);
     if (divisor) gl.vertexAttribDivisor(place, divisor);
   }
+  if (order) {
+    gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, gl.createBuffer());
+    gl.bufferData(gl.ELEMENT_ARRAY_BUFFER, new Uint32Array(order), usage);
+  }
   gl.bindVertexArray(null);
   return { vao, buffers };
 }
@@ -42,4 +46,14 @@ export function arrays(gl, { made }, columns, usage = gl.STATIC_DRAW) {
 export function refill(gl, buffer, data) {
   gl.bindBuffer(gl.ARRAY_BUFFER, buffer);
   gl.bufferData(gl.ARRAY_BUFFER, data, gl.DYNAMIC_DRAW);
+}
+
+/** A context; smooth edges only where a graphics card draws them, since in software they cost more than all the rest.
+
+    Raises: when the browser gives no WebGL 2. */
+export function context(canvas) {
+  const plain = { alpha: false, preserveDrawingBuffer: false };
+  const gl = canvas.getContext('webgl2', { ...plain, antialias: true, failIfMajorPerformanceCaveat: true }) || canvas.getContext('webgl2', { ...plain, antialias: false });
+  if (!gl) throw new Error('no WebGL 2');
+  return gl;
 }

@@ -4,6 +4,8 @@
 import { el, fill, svg } from '../app/dom.js';
 import { moment } from '../app/format.js';
 import { VIEWS } from './camera.js';
+import { extent } from './extent.js';
+import { Pace } from './pace.js';
 import { Stage } from './stage.js';
 import { Tape } from './tape.js';
 import { Timeline } from './timeline.js';
@@ -12,18 +14,22 @@ import { Dirt, world } from './world.js';
 
 export const RATES = [0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 50, 100];
 const TRAIL_S = 60;
+const TRAIL_POINTS = 3000; // of all drones together: lines are what a software renderer is slowest at
 const LIVE_LAG_S = 0.25;
+const PATIENCE_MS = 400; // for where the drones fly, before the first picture is drawn without it
+const CALM = matchMedia('(prefers-reduced-motion: reduce)');
+const STILL_MS = 1000; // who wants no motion sees one picture after the other
 const ICONS = { play: 'M4 2l9 6-9 6z', pause: 'M3 2h4v12H3zM9 2h4v12H9z', stop: 'M3 3h10v10H3z', start: 'M3 2h2v12H3zM13 2v12L5 8z', end: 'M11 2h2v12h-2zM3 2v12l8-6z' };
 const icon = (name) => svg('svg', { viewBox: '0 0 16 16', width: 14, height: 14, class: 'sign', 'aria-hidden': 'true' }, svg('path', { d: ICONS[name] }));
 
 export class Player {
   constructor(source, { drones = [], t = 0, rate = 1, view = '3d', follow = null, live = false, planned = 0, onTime = () => {}, onPick = () => {}, onGround = null, compact = false, name = 'Player' }) {
     Object.assign(this, { source, t, rate, live, planned, onTime, onPick, playing: false, loop: false, follow: null, chosen: null, drones: [] });
-    this.stage = new Stage({ onPick: (id) => this.pick(id), onGround, onChange: (byHand) => { this.stale = true; if (byHand) this.handMoved = true; } });
+    this.stage = new Stage({ onPick: (id) => this.pick(id), onGround, onChange: () => { this.stale = true; } });
     this.timeline = new Timeline((at) => this.seek(at));
-    this.tape = new Tape(source, { onData: () => { this.stale = true; this.timeline.setEnd(this.tape.end, this.live ? planned : 0); this.status(); }, onError: (error) => this.status(error) });
+    this.tape = new Tape(source, { onData: () => { this.stale = true; this.scale(); this.status(); }, onError: (error) => this.status(error) });
     this.early = [];
-    this.frames = { drawn: 0, times: [], gaps: [] };
+    this.frames = new Pace();
     this.setDrones(drones);
     this.controls(compact, name);
     this.setView(view);
@@ -35,19 +41,23 @@ export class Player {
   }
 
   async open() {
+    const overview = this.tape.open();
+    overview.catch(() => {}); // told below, where it is waited for
     const [scene, facades] = await Promise.all([this.source.scene(), this.source.facades()]);
     this.world = world(scene, facades);
     this.dirt = new Dirt(this.world.windows);
     this.dirt.add(this.early);
-    this.stage.build(this.world);
+    const inTime = await Promise.race([overview.then(() => true, () => true), new Promise((done) => { setTimeout(done, PATIENCE_MS, false); })]);
+    this.stage.build(this.world, extent(this.world, this.tape.places()));
     this.tape.end = Math.max(this.tape.end, scene.max_time || 0);
     if (this.live) this.t = this.tape.end;
     this.t = Math.min(this.t, this.tape.end);
-    this.timeline.setEnd(this.tape.end, this.live ? this.planned : 0);
+    this.scale();
     this.stale = true;
     this.ready = true;
     this.tape.need(this.t, this.rate);
-    await this.tape.open();
+    await overview;
+    if (!inTime) this.stage.frame(extent(this.world, this.tape.places()));
     for (const name of this.tape.names()) if (!this.drones.some((each) => each.id === name)) this.setDrones([...this.drones, { id: name, kind: 'drone' }]);
     this.stale = true;
   }
@@ -75,9 +85,9 @@ export class Player {
     this.debug = el('div.debug', { hidden: true });
     this.legend = el('div.legend', { 'aria-hidden': 'true' }, 'windows ', el('i.clean'), ' clean ', el('i.dirty'), ' dirty');
     const stop = button('stop', 'Stop: back to the start', () => { this.pause(); this.seek(0); });
-    const bar = el('div.transport', {}, button('start', 'To the start (Home)', () => this.seek(0)), button('−', 'A tenth of a second back (←: 1 s)', () => this.step(-0.1)), this.playButton, button('+', 'A tenth of a second on (→: 1 s)', () => this.step(0.1)), stop, button('end', 'To the end (End)', () => this.seek(this.tape.end)), this.rateChoice, this.loopButton, this.liveButton, this.told, el('span.grow'), this.clock);
-    fill(this.stage.node, this.stage.canvas, this.stage.labels, compact ? [] : [this.views, this.legend], this.debug);
-    this.node = el('section.player', { 'aria-label': name }, this.stage.node, this.timeline.node, bar);
+    this.bar = el('div.transport', {}, button('start', 'To the start (Home)', () => this.seek(0)), button('−', 'A tenth of a second back (←: 1 s)', () => this.step(-0.1)), this.playButton, button('+', 'A tenth of a second on (→: 1 s)', () => this.step(0.1)), stop, button('end', 'To the end (End)', () => this.seek(this.tape.end)), this.rateChoice, this.loopButton, this.liveButton, this.told, el('span.grow'), this.clock);
+    fill(this.stage.node, this.stage.canvas, this.stage.labels.canvas, compact ? [] : [this.views, this.legend], this.debug);
+    this.node = el('section.player', { 'aria-label': name }, this.stage.node, this.timeline.node, this.bar);
   }
 
   keys() {
@@ -105,14 +115,28 @@ export class Player {
     this.t = Math.max(0, Math.min(this.tape.end, t));
     if (this.atEdge && this.t < this.tape.end - 1) { this.atEdge = false; this.showLive(); }
     this.stale = true;
+    this.sought = true;
     if (this.ready) this.tape.need(this.t, this.rate);
     if (told) this.onTime(this.t, 'seek');
   }
+
+  /** Be at a moment that another player leads to. */
+  show(t, rate) {
+    if (this.playing) this.pause();
+    this.t = Math.min(t, this.tape.end);
+    this.stale = true;
+    if (this.ready) this.tape.need(this.t, rate);
+  }
+
+  /** Draw the timeline as long as that of others beside it. */
+  setSpan(seconds) { this.span = seconds; this.scale(); }
+  scale() { this.timeline.setEnd(this.tape.end, this.live ? this.planned : this.span || 0); }
 
   step(seconds) { this.pause(); this.seek(this.t + seconds); }
   toggle() { if (this.playing) this.pause(); else this.play(); }
 
   play() {
+    this.stage.sharpen(this.frames.share);
     if (this.t >= this.tape.end - 0.05 && !this.live) this.seek(0);
     this.playing = true;
     this.showPlay();
@@ -120,6 +144,7 @@ export class Player {
 
   pause() {
     this.playing = false;
+    this.stage.sharpen(1);
     if (this.atEdge) { this.atEdge = false; this.showLive(); }
     this.showPlay();
     this.onTime(this.t, 'pause');
@@ -134,6 +159,7 @@ export class Player {
     if (!this.live) return;
     this.atEdge = true;
     this.playing = true;
+    this.stage.sharpen(this.frames.share);
     this.t = this.tape.end;
     this.showPlay();
     this.showLive();
@@ -176,7 +202,7 @@ export class Player {
 
   // ------------------------------------------------------------ live
 
-  push(records) { this.tape.push(records); this.timeline.setEnd(this.tape.end, this.planned); this.stale = true; }
+  push(records) { this.tape.push(records); this.scale(); this.stale = true; }
 
   addEvents(events) {
     this.timeline.addEvents(events);
@@ -185,7 +211,7 @@ export class Player {
     this.stale = true;
   }
 
-  ended() { this.live = false; this.atEdge = false; this.showLive(); this.timeline.setEnd(this.tape.end); this.tape.open().catch((error) => this.status(error)); }
+  ended() { this.live = false; this.atEdge = false; this.showLive(); this.scale(); this.tape.open().catch((error) => this.status(error)); }
 
   status(error) {
     const far = this.tape.waiting.size && !this.tape.windows.size;
@@ -200,7 +226,10 @@ export class Player {
     this.before = now;
     if (this.playing && this.ready) this.advance(gap / 1000);
     if (!this.ready || !this.stale || !this.node.isConnected) return;
+    if (CALM.matches && this.playing && !this.sought && now - (this.still || 0) < STILL_MS) return;
     const began = performance.now();
+    this.still = now;
+    this.sought = false;
     this.stale = false;
     this.draw();
     this.onTime(this.t, 'draw');
@@ -236,7 +265,7 @@ export class Player {
     if (followed) this.stage.lookAt([followed.x, followed.y, followed.z]);
     this.trails(shown);
     if (this.dirt.go(this.t)) this.stage.scene.setDirt(this.dirt.now);
-    this.stage.draw(shown, { chosen: this.chosen, names: shown.length <= 24 });
+    this.stage.draw(shown, { chosen: this.chosen, names: shown.length <= 24, t: this.t });
     this.timeline.show(this.t);
     const clock = `${moment(this.t)} / ${moment(this.tape.end)}`;
     if (this.clock.textContent !== clock) this.clock.textContent = clock;
@@ -248,7 +277,7 @@ export class Player {
     if (now - (this.trailAt || 0) < 200 && Math.abs(this.t - (this.trailT || 0)) < this.rate) return;
     this.trailAt = now;
     this.trailT = this.t;
-    const most = Math.max(60, Math.floor(6000 / Math.max(1, shown.length)));
+    const most = Math.max(40, Math.floor(TRAIL_POINTS / Math.max(1, shown.length)));
     for (const each of shown) {
       const places = this.tape.trail(each.id, this.t - TRAIL_S * Math.max(1, this.rate / 4), this.t, most);
       places.push(each.x, each.y, each.z);
@@ -258,20 +287,15 @@ export class Player {
   }
 
   measure(cost, gap) {
-    const { frames } = this;
-    frames.drawn += 1;
-    frames.times.push(cost);
-    frames.gaps.push(gap);
-    if (frames.times.length > 240) { frames.times.shift(); frames.gaps.shift(); }
-    if (this.debug.hidden || frames.drawn % 10) return;
-    const sorted = [...frames.times].sort((a, b) => a - b);
-    const mean = frames.gaps.reduce((sum, each) => sum + each, 0) / frames.gaps.length;
-    this.debug.textContent = `${(1000 / mean).toFixed(0)} frames/s · draw p50 ${sorted[sorted.length >> 1].toFixed(1)} ms, p95 ${sorted[Math.floor(sorted.length * 0.95)].toFixed(1)} ms · ${this.tape.windows.size} windows · ${this.drones.length} drones`;
+    if (this.frames.add(cost, gap, this.playing)) this.stage.sharpen(this.frames.share);
+    if (this.debug.hidden || this.frames.drawn % 10) return;
+    this.debug.textContent = `${this.frames.told()} · ${this.tape.windows.size} windows · ${this.drones.length} drones`;
   }
 
   close() {
     cancelAnimationFrame(this.frame);
     removeEventListener('themechange', this.recolour);
+    this.tape.close();
     this.timeline.watch.disconnect();
     this.stage.close();
   }

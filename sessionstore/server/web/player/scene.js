@@ -1,16 +1,18 @@
-/* The picture: ground, buildings, their windows from dirty to clean, drones and trails, with a depth buffer (WebGL 2).
+/* The picture with a depth buffer (WebGL 2): a town that stands still, lines, and the drones.
 
-   Static things go to the graphics card once; for each frame only the places of drones and the newest pieces of trails
-   do, and the dirt of windows when one was cleaned. */
+   Static things go to the graphics card once; for each frame only the places of the drones do, five times a second the
+   trails, and the dirt of windows when one was cleaned. A frame is four draws and one for each kind of drone. */
 import { colour } from '../app/dom.js';
-import { arrays, program, refill } from './gl.js';
+import { arrays, context, program, refill } from './gl.js';
+import { Lines } from './lines.js';
 import { outline, radius, raise } from './shapes.js';
+import { Town, townLines } from './town.js';
 
 const SOLID = [
-  `in vec3 place; in vec3 normal; in vec4 spot; in vec4 look; uniform mat4 view; uniform float fixedSize; uniform float metresPerPixel; uniform vec3 eye; out vec3 shade;
+  `in vec3 place; in vec3 normal; in vec4 spot; in vec4 look; uniform mat4 view; uniform float fixedSize; uniform float metresPerPixel; uniform float least; uniform vec3 eye; out vec3 shade;
    void main() {
      float far = fixedSize > 0.0 ? distance(eye, spot.xyz) * fixedSize : metresPerPixel;
-     float size = max(look.w, 7.0 * far);
+     float size = max(look.w, least * far);
      float c = cos(spot.w), s = sin(spot.w);
      vec3 p = place * size; vec3 q = vec3(c * p.x - s * p.y, s * p.x + c * p.y, p.z);
      vec3 n = vec3(c * normal.x - s * normal.y, s * normal.x + c * normal.y, normal.z);
@@ -19,112 +21,43 @@ const SOLID = [
    }`,
   'in vec3 shade; out vec4 colour; void main() { colour = vec4(shade, 1.0); }',
 ];
-const WALL = [
-  `in vec3 place; in vec3 normal; in float kind; uniform mat4 view; uniform vec3 wall; uniform vec3 unseen; out vec3 shade;
-   void main() { float light = 0.66 + 0.34 * max(0.0, dot(normal, normalize(vec3(0.35, -0.5, 0.8)))); shade = (kind > 0.5 ? unseen : wall) * light; gl_Position = view * vec4(place, 1.0); }`,
-  'in vec3 shade; out vec4 colour; void main() { colour = vec4(shade, 1.0); }',
-];
-const PANE = [
-  `in vec2 corner; in vec3 place; in vec2 normal; in vec2 size; in float dirt; uniform mat4 view; uniform vec3 clean; uniform vec3 dirty; out vec3 shade;
-   void main() {
-     vec3 side = vec3(-normal.y, normal.x, 0.0);
-     vec3 p = place + side * corner.x * size.x * 0.5 + vec3(0.0, 0.0, corner.y * size.y * 0.5) + vec3(normal, 0.0) * 0.12;
-     shade = mix(clean, dirty, clamp(dirt, 0.0, 1.0)); gl_Position = view * vec4(p, 1.0);
-   }`,
-  'in vec3 shade; out vec4 colour; void main() { colour = vec4(shade, 1.0); }',
-];
-const LINE = [
-  'in vec3 place; in float alpha; uniform mat4 view; out float strength; void main() { strength = alpha; gl_Position = view * vec4(place, 1.0); }',
-  'in float strength; uniform vec3 tint; out vec4 colour; void main() { colour = vec4(tint, strength); }',
-];
-const CORNERS = [-1, -1, 1, -1, 1, 1, -1, -1, 1, 1, -1, 1];
+const LEAST_PIXELS = 7; // of a drone's radius: one far away is still seen
 
 export class Scene {
   /** Raises: when the browser gives no WebGL 2; the player then draws flat. */
   constructor(canvas) {
-    const gl = canvas.getContext('webgl2', { antialias: true, alpha: false, preserveDrawingBuffer: false });
-    if (!gl) throw new Error('no WebGL 2');
-    this.gl = gl;
+    this.gl = context(canvas);
     this.canvas = canvas;
-    this.solid = program(gl, ...SOLID);
-    this.wall = program(gl, ...WALL);
-    this.pane = program(gl, ...PANE);
-    this.line = program(gl, ...LINE);
+    this.solid = program(this.gl, ...SOLID);
+    this.town = new Town(this.gl);
+    this.lines = new Lines(this.gl);
     this.bodies = new Map();
-    this.trails = new Map();
     this.recolour();
   }
 
   recolour() {
     this.tints = Object.fromEntries(['sky', 'land', 'grid', 'wall', 'wall-hidden', 'edge', 'clean', 'dirty', 'accent'].map((name) => [name, colour(name)]));
+    this.lines.recolour(this.tints);
   }
 
-  build({ buildings, windows, base, low, high }) {
-    const { gl } = this;
-    const solid = { positions: [], normals: [], kinds: [] };
-    const edges = [];
-    for (const each of buildings) {
-      const body = raise(each.outline, each.ground, each.roof);
-      solid.positions.push(...body.positions);
-      solid.normals.push(...body.normals);
-      for (let i = 0; i < body.positions.length / 3; i += 1) solid.kinds.push(each.visible ? 0 : 1);
-      each.outline.forEach(([x, y], i) => {
-        const [u, v] = each.outline[(i + 1) % each.outline.length];
-        edges.push(x, y, each.roof, u, v, each.roof, x, y, each.ground, x, y, each.roof);
-      });
-    }
-    this.walls = { ...arrays(gl, this.wall, [['place', 3, solid.positions], ['normal', 3, solid.normals], ['kind', 1, solid.kinds]]), count: solid.kinds.length };
-    this.edges = this.lines(edges);
-    this.ground(low, high, base);
-    this.panes = { ...arrays(gl, this.pane, [['corner', 2, CORNERS], ['place', 3, windows.places, 1], ['normal', 2, windows.normals, 1], ['size', 2, windows.sizes, 1], ['dirt', 1, windows.dirt, 1]]), count: windows.dirt.length };
+  build(world, extent) {
+    this.town.build(world);
+    this.lines.set(townLines(world, extent), this.tints);
   }
 
-  ground(low, high, base) {
-    const reach = Math.ceil((Math.max(...high.slice(0, 2).map(Math.abs), ...low.slice(0, 2).map(Math.abs)) + 30) / 20) * 20;
-    const step = reach > 400 ? 100 : 20;
-    const lines = [];
-    for (let at = -reach; at <= reach; at += step) lines.push(at, -reach, 0, at, reach, 0, -reach, at, 0, reach, at, 0);
-    this.gridLines = this.lines(lines);
-    const [x, y, z] = base;
-    const pad = [];
-    for (const r of [6, 3]) {
-      for (let i = 0; i < 24; i += 1) {
-        const a = (i * Math.PI) / 12;
-        const b = ((i + 1) * Math.PI) / 12;
-        pad.push(x + r * Math.cos(a), y + r * Math.sin(a), z + 0.05, x + r * Math.cos(b), y + r * Math.sin(b), z + 0.05);
-      }
-    }
-    pad.push(x, y, z, x, y, z + 5);
-    this.pad = this.lines(pad);
-  }
+  setDirt(dirt) { this.town.setDirt(dirt); }
+  setTrail(name, places, tint) { this.lines.setTrail(name, places, tint); }
+  keepTrails(names) { this.lines.keepTrails(names); }
 
-  lines(places) {
-    return { ...arrays(this.gl, this.line, [['place', 3, places], ['alpha', 1, new Array(places.length / 3).fill(1)]]), count: places.length / 3 };
-  }
-
-  setDirt(dirt) {
-    if (this.panes) refill(this.gl, this.panes.buffers.dirt, dirt);
-  }
-
-  /** Set the trail of one drone: places one behind the other, faded towards its begin. */
-  setTrail(name, places, tint) {
-    const { gl } = this;
-    let trail = this.trails.get(name);
-    if (!trail) { trail = arrays(gl, this.line, [['place', 3, []], ['alpha', 1, []]], gl.DYNAMIC_DRAW); this.trails.set(name, trail); }
-    const count = places.length / 3;
-    const alpha = new Float32Array(count);
-    for (let i = 0; i < count; i += 1) alpha[i] = 0.12 + 0.88 * (i / count);
-    refill(gl, trail.buffers.place, places);
-    refill(gl, trail.buffers.alpha, alpha);
-    Object.assign(trail, { count, tint });
-  }
-
-  keepTrails(names) {
-    for (const name of this.trails.keys()) if (!names.has(name)) this.trails.delete(name);
+  /** What shows between several views. */
+  wipe() {
+    this.gl.disable(this.gl.SCISSOR_TEST);
+    this.gl.clearColor(...this.tints.edge, 1);
+    this.gl.clear(this.gl.COLOR_BUFFER_BIT);
   }
 
   /** Draw one view into a part of the canvas: [x, y, width, height] in device pixels from the lower left. */
-  draw(camera, [x, y, width, height], drones, { trails = true } = {}) {
+  draw(camera, [x, y, width, height], drones, { trails = true, dot = 1 } = {}) {
     const { gl } = this;
     const view = camera.matrix(width, height);
     gl.enable(gl.SCISSOR_TEST);
@@ -133,54 +66,20 @@ export class Scene {
     gl.clearColor(...(camera.kind === 'top' ? this.tints.land : this.tints.sky), 1);
     gl.clear(gl.COLOR_BUFFER_BIT | gl.DEPTH_BUFFER_BIT);
     gl.enable(gl.DEPTH_TEST);
-    gl.enable(gl.BLEND);
-    gl.blendFunc(gl.SRC_ALPHA, gl.ONE_MINUS_SRC_ALPHA);
-    gl.enable(gl.POLYGON_OFFSET_FILL);
-    gl.polygonOffset(1, 1);
-    this.drawWalls(view);
-    gl.disable(gl.POLYGON_OFFSET_FILL);
-    this.drawLines(view, [[this.gridLines, this.tints.grid], [this.edges, this.tints.edge], [this.pad, this.tints.accent]]);
-    if (trails) this.drawLines(view, [...this.trails.values()].map((trail) => [trail, trail.tint, gl.LINE_STRIP]));
-    this.drawDrones(view, camera, height, drones);
+    this.town.draw(view, this.tints);
+    this.drawDrones(view, camera, height, drones, dot);
+    this.lines.draw(view, trails);
     return view;
   }
 
-  drawWalls(view) {
-    const { gl, tints } = this;
-    gl.useProgram(this.wall.made);
-    gl.uniformMatrix4fv(this.wall.uniforms.view, false, view);
-    gl.uniform3fv(this.wall.uniforms.wall, tints.wall);
-    gl.uniform3fv(this.wall.uniforms.unseen, tints['wall-hidden']);
-    gl.bindVertexArray(this.walls.vao);
-    gl.drawArrays(gl.TRIANGLES, 0, this.walls.count);
-    if (!this.panes.count) return;
-    gl.useProgram(this.pane.made);
-    gl.uniformMatrix4fv(this.pane.uniforms.view, false, view);
-    gl.uniform3fv(this.pane.uniforms.clean, tints.clean);
-    gl.uniform3fv(this.pane.uniforms.dirty, tints.dirty);
-    gl.bindVertexArray(this.panes.vao);
-    gl.drawArraysInstanced(gl.TRIANGLES, 0, 6, this.panes.count);
-  }
-
-  drawLines(view, list) {
-    const { gl } = this;
-    gl.useProgram(this.line.made);
-    gl.uniformMatrix4fv(this.line.uniforms.view, false, view);
-    for (const [lines, tint, mode = gl.LINES] of list) {
-      if (!lines.count) continue;
-      gl.uniform3fv(this.line.uniforms.tint, tint);
-      gl.bindVertexArray(lines.vao);
-      gl.drawArrays(mode, 0, lines.count);
-    }
-  }
-
-  drawDrones(view, camera, height, drones) {
+  drawDrones(view, camera, height, drones, dot) {
     const { gl } = this;
     gl.useProgram(this.solid.made);
     gl.uniformMatrix4fv(this.solid.uniforms.view, false, view);
     const perspective = camera.kind === '3d';
     gl.uniform1f(this.solid.uniforms.fixedSize, perspective ? camera.scale(height) / camera.distance : 0);
     gl.uniform1f(this.solid.uniforms.metresPerPixel, camera.scale(height));
+    gl.uniform1f(this.solid.uniforms.least, LEAST_PIXELS * dot);
     gl.uniform3fv(this.solid.uniforms.eye, camera.eye());
     const kinds = new Map();
     for (const each of drones) kinds.set(each.kind, [...(kinds.get(each.kind) || []), each]);

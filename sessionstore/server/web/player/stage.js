@@ -1,8 +1,8 @@
 /* The stage: canvases, cameras and the mouse. Drag turns, Shift or the right button moves, the wheel zooms. */
-import { css, el } from '../app/dom.js';
+import { el } from '../app/dom.js';
 import { Camera } from './camera.js';
 import { FlatScene } from './flat.js';
-import { project } from './math.js';
+import { Labels } from './labels.js';
 import { Scene } from './scene.js';
 
 const FOUR = ['3d', 'top', 'front', 'side'];
@@ -11,8 +11,8 @@ export class Stage {
   constructor({ onPick = () => {}, onGround = null, onChange = () => {} }) {
     this.act = { onPick, onGround, onChange };
     this.canvas = el('canvas', { role: 'img', 'aria-label': 'The flight, drawn' });
-    this.labels = el('canvas.labels', { 'aria-hidden': 'true' });
-    this.node = el('div.stage', {}, this.canvas, this.labels);
+    this.labels = new Labels();
+    this.node = el('div.stage', {}, this.canvas, this.labels.canvas);
     try {
       this.scene = new Scene(this.canvas);
     } catch {
@@ -23,18 +23,26 @@ export class Stage {
       this.flat = true;
     }
     this.cameras = Object.fromEntries(FOUR.map((kind) => [kind, new Camera(kind)]));
+    this.share = 1;
     this.setView('3d');
     this.node.addEventListener('pointerdown', (event) => this.grab(event));
     this.node.addEventListener('contextmenu', (event) => event.preventDefault());
-    this.node.addEventListener('wheel', (event) => { event.preventDefault(); this.under(event).camera.zoom(Math.exp(event.deltaY * 0.0012)); this.act.onChange(); }, { passive: false });
+    this.node.addEventListener('wheel', (event) => { event.preventDefault(); this.touched = true; this.under(event).camera.zoom(Math.exp(event.deltaY * 0.0012)); this.act.onChange(); }, { passive: false });
     this.watch = new ResizeObserver(() => { this.resize(); this.act.onChange(); });
     this.watch.observe(this.node);
     this.drawn = [];
   }
 
-  build(world) {
-    this.scene.build(world);
-    for (const camera of Object.values(this.cameras)) camera.frame(world.low, world.high);
+  /** Take in a world, and frame what is worth seeing of it unless somebody has chosen another view meanwhile. */
+  build(world, seen) {
+    this.scene.build(world, seen);
+    this.frame(seen);
+  }
+
+  frame(seen) {
+    if (this.touched) return;
+    for (const camera of Object.values(this.cameras)) camera.frame(seen, this.node.clientWidth || 16, this.node.clientHeight || 9);
+    this.act.onChange();
   }
 
   setView(view) { this.view = view; this.kinds = view === 'all' ? FOUR : [view]; this.act.onChange(); }
@@ -43,15 +51,22 @@ export class Stage {
 
   resize() {
     this.ratio = Math.min(2, devicePixelRatio || 1);
-    for (const canvas of [this.canvas, this.labels]) {
-      canvas.width = Math.max(1, Math.round(this.node.clientWidth * this.ratio));
-      canvas.height = Math.max(1, Math.round(this.node.clientHeight * this.ratio));
-    }
+    this.labels.ratio = this.ratio;
+    size(this.labels.canvas, this.node, this.ratio);
+    size(this.canvas, this.node, this.ratio * this.share);
   }
 
-  /** The parts of the canvas: [camera, x, y, width, height] in device pixels, from the lower left. */
+  /** Draw the picture with this share of the pixels (of a side); names stay sharp. */
+  sharpen(share) {
+    if (share === this.share) return;
+    this.share = share;
+    this.resize();
+    this.act.onChange();
+  }
+
+  /** The parts of the stage: [camera, x, y, width, height] in device pixels, from the lower left. */
   parts() {
-    const { width, height } = this.canvas;
+    const { width, height } = this.labels.canvas;
     if (this.kinds.length === 1) return [[this.cameras[this.kinds[0]], 0, 0, width, height]];
     const w = width >> 1;
     const h = height >> 1;
@@ -59,67 +74,21 @@ export class Stage {
   }
 
   draw(drones, options) {
-    this.drawn = this.parts().map(([camera, ...part]) => ({ camera, part, view: this.scene.draw(camera, part, drones, options) }));
-    this.write(drones, options);
-  }
-
-  write(drones, { chosen, names = true } = {}) {
-    const pen = this.labels.getContext('2d');
-    pen.clearRect(0, 0, this.labels.width, this.labels.height);
-    pen.font = `${12 * this.ratio}px system-ui, sans-serif`;
-    pen.lineWidth = 3 * this.ratio;
-    pen.strokeStyle = css('sky');
-    for (const { view, part } of this.drawn) {
-      const taken = [];
-      for (const each of [...drones].sort((a, b) => (b.id === chosen) - (a.id === chosen))) {
-        if (!names && each.id !== chosen) continue;
-        const spot = this.spot(view, part, each);
-        if (!spot) continue;
-        const text = each.id === chosen && each.battery !== null ? `${each.id}  ${Math.round(each.battery * 100)} %` : each.id;
-        const box = [spot[0] + 9 * this.ratio, spot[1] - 8 * this.ratio, pen.measureText(text).width, 14 * this.ratio];
-        if (each.id !== chosen && taken.some((other) => overlap(box, other))) continue;
-        taken.push(box);
-        pen.strokeText(text, box[0], box[1] + 10 * this.ratio);
-        pen.fillStyle = each.id === chosen ? css('ink') : css('ink-2');
-        pen.fillText(text, box[0], box[1] + 10 * this.ratio);
-        if (each.id === chosen) this.ring(pen, spot);
-      }
-    }
-    if (this.kinds.length > 1) this.captions(pen);
-  }
-
-  ring(pen, [x, y]) {
-    pen.save();
-    pen.strokeStyle = css('accent');
-    pen.lineWidth = 1.5 * this.ratio;
-    pen.beginPath();
-    pen.arc(x, y, 11 * this.ratio, 0, 7);
-    pen.stroke();
-    pen.restore();
-  }
-
-  captions(pen) {
-    pen.fillStyle = css('ink-2');
-    const { width, height } = this.labels;
-    const names = ['', 'Top', 'Front (from the south)', 'Side (from the east)'];
-    names.forEach((name, i) => pen.fillText(name, (i % 2) * (width / 2) + 8 * this.ratio, (i < 2 ? 0 : height / 2) + 16 * this.ratio));
-  }
-
-  /** Where a drone is on the labels, in device pixels from the upper left. */
-  spot(view, [x, y, width, height], { x: east, y: north, z: up }) {
-    const p = project(view, [east, north, up]);
-    if (!p || Math.abs(p[0]) > 1 || Math.abs(p[1]) > 1) return null;
-    return [x + ((p[0] + 1) / 2) * width, this.labels.height - y - height + ((1 - p[1]) / 2) * height];
+    const fine = this.canvas.width / this.labels.canvas.width;
+    const dot = this.ratio * this.share;
+    if (this.kinds.length > 1) this.scene.wipe?.();
+    this.drawn = this.parts().map(([camera, ...part]) => ({ camera, part, view: this.scene.draw(camera, part.map((each) => Math.round(each * fine)), drones, { ...options, dot }) }));
+    this.labels.write(this.drawn, drones, options);
   }
 
   under(event) {
     const box = this.node.getBoundingClientRect();
     const px = (event.clientX - box.left) * this.ratio;
     const py = (event.clientY - box.top) * this.ratio;
-    const up = this.canvas.height - py;
+    const up = this.labels.canvas.height - py;
     const found = this.parts().find(([, x, y, w, h]) => px >= x && px <= x + w && up >= y && up <= y + h) || this.parts()[0];
     const [camera, x, y, w, h] = found;
-    return { camera, px, py, width: w, height: h, inX: px - x, inY: py - (this.canvas.height - y - h) };
+    return { camera, px, py, width: w, height: h, inX: px - x, inY: py - (this.labels.canvas.height - y - h) };
   }
 
   grab(event) {
@@ -131,7 +100,8 @@ export class Stage {
       moved += Math.abs(each.movementX) + Math.abs(each.movementY);
       if (turn) start.camera.turn(each.movementX, each.movementY);
       else start.camera.pan(each.movementX * this.ratio, each.movementY * this.ratio, start.height);
-      this.act.onChange(true);
+      this.touched = true;
+      this.act.onChange();
     };
     this.node.addEventListener('pointermove', move);
     this.node.addEventListener('pointerup', () => {
@@ -145,7 +115,7 @@ export class Stage {
     let best = null;
     for (const { view, part } of this.drawn) {
       for (const each of this.shown || []) {
-        const spot = this.spot(view, part, each);
+        const spot = this.labels.spot(view, part, each);
         const far = spot ? Math.hypot(spot[0] - px, spot[1] - py) : Infinity;
         if (far < 18 * this.ratio && (!best || far < best.far)) best = { far, id: each.id };
       }
@@ -159,4 +129,8 @@ export class Stage {
   }
 }
 
-const overlap = (a, b) => a[0] < b[0] + b[2] && b[0] < a[0] + a[2] && a[1] < b[1] + b[3] && b[1] < a[1] + a[3];
+function size(canvas, { clientWidth, clientHeight }, ratio) {
+  const [width, height] = [clientWidth, clientHeight].map((each) => Math.max(1, Math.round(each * ratio)));
+  if (canvas.width !== width) canvas.width = width;
+  if (canvas.height !== height) canvas.height = height;
+}

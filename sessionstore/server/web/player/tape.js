@@ -10,6 +10,7 @@ const POINTS = 240;
 const OVERVIEW = 400;
 const KEPT = 12;
 const TAIL_S = 60;
+export const AGAIN_MS = 5000; // until a very long flight has been summed up, it is sampled
 
 export class Tape {
   constructor(source, { onData = () => {}, onError = () => {} } = {}) {
@@ -28,7 +29,10 @@ export class Tape {
     this.overview = await this.source.track({ points: OVERVIEW });
     this.end = Math.max(this.end, this.overview.max_time);
     this.onData();
+    if (this.overview.thinned === 'sampled') this.later = setTimeout(() => this.open().catch((error) => this.onError(error)), AGAIN_MS);
   }
+
+  close() { clearTimeout(this.later); }
 
   /** Fetch what is missing around a moment; the longer the windows, the faster it plays. */
   need(t, rate = 1) {
@@ -43,7 +47,7 @@ export class Tape {
     if (index < 0) return;
     const key = `${length}:${index}`;
     const held = this.windows.get(key);
-    const grown = held && held.whole === false && this.end > held.until + 5;
+    const grown = held && ((held.whole === false && this.end > held.until + 5) || (held.thinned === 'sampled' && performance.now() - held.fetched > AGAIN_MS));
     if ((held && !grown) || this.waiting.has(key)) return;
     this.waiting.add(key);
     try {
@@ -51,7 +55,7 @@ export class Tape {
       const end = (index + 1) * length;
       const found = await this.source.track({ start: index * length, end, points: POINTS });
       this.end = Math.max(this.end, found.max_time);
-      this.windows.set(key, { ...found, start: index * length, end, until, whole: until >= end, used: performance.now() });
+      this.windows.set(key, { ...found, start: index * length, end, until, whole: until >= end, used: performance.now(), fetched: performance.now() });
       this.forget();
       this.onData();
     } catch (error) {
@@ -95,6 +99,11 @@ export class Tape {
       }
     }
     return found?.drones[name] || this.overview?.drones[name] || live || null;
+  }
+
+  /** All places of the overview. */
+  places() {
+    return Object.values(this.overview?.drones || {}).flatMap(({ p }) => Array.from({ length: p.length / 3 }, (_, i) => p.slice(i * 3, i * 3 + 3)));
   }
 
   names() {

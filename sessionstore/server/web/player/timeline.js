@@ -28,7 +28,7 @@ export class Timeline {
   setPhases(transitions, end) {
     const moves = transitions.filter((each) => each.field === 'workflow_state' && typeof each.sim_time === 'number');
     this.spans = moves.map((each, i) => ({ from: each.sim_time, to: moves[i + 1]?.sim_time ?? Infinity, name: each.new, reason: each.reason }));
-    this.setEnd(end);
+    this.setEnd(end, this.planned > end ? this.planned : 0);
   }
 
   setEnd(end, planned = 0) {

@@ -4,16 +4,7 @@ import { upper } from './tape.js';
 export function world(scene, facades) {
   const base = scene.base_position || [0, 0, 0];
   const buildings = (scene.buildings || []).map(building).filter(Boolean);
-  const low = [base[0] - 15, base[1] - 15, base[2]];
-  const high = [base[0] + 15, base[1] + 15, base[2] + 12];
-  for (const each of buildings) {
-    for (const [x, y] of each.outline) {
-      low[0] = Math.min(low[0], x); low[1] = Math.min(low[1], y);
-      high[0] = Math.max(high[0], x); high[1] = Math.max(high[1], y);
-    }
-    high[2] = Math.max(high[2], each.roof);
-  }
-  return { base, buildings, low, high, windows: columns(facades.windows) };
+  return { base, buildings, windows: columns(facades.windows) };
 }
 
 function building(data) {
