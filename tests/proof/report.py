@@ -33,17 +33,8 @@ BEGIN, END = "<!-- proof -->", "<!-- /proof -->"
 SUITE = ("tests/proof", "tests/test_repairs_power.py")
 #: Counts in the order in which they are told.
 ORDER = (
-    "cuts",
-    "kills",
-    "stops",
-    "errors",
-    "states",
-    "processes",
-    "operations",
-    "inputs",
-    "programs",
-    "steps",
-    "cases",
+    *("cuts", "kills", "stops", "errors", "interrupts", "states", "processes", "operations"),
+    *("inputs", "programs", "steps", "cases", "controls"),
 )
 
 Line = dict[str, Any]
@@ -90,7 +81,8 @@ def table(lines: Iterable[Line]) -> str:
         counts.setdefault(row, Counter()).update(line["counts"])
         measured.setdefault(row, {}).update(line["measured"])
         anomalies[row] += line["anomalies"]
-    total = sum(counts.values(), Counter())
+    added = sum(counts.values(), Counter())
+    total = Counter({name: added[name] for name in ORDER})
     rows = [f"| {row} | {_told(counts[row], measured[row])} | {anomalies[row]} |" for row in sorted(counts, key=_place)]
     whole = f"| **all** | {_told(total, {})} | {sum(anomalies.values())} |"
     return "\n".join(["| fault | tried | anomalies |", "|---|---|---|", *rows, whole])

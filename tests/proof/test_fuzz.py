@@ -59,7 +59,7 @@ def test_mutated_documents_are_a_record_or_unreadable(fuzzed: tuple[SessionStore
             count(inputs=1)
             try:
                 tables = documents.check_tables(jsontext.parse(data, str(path)), data, path)
-                record = records.read_record(tables, data, path)
+                record = records.read_record(tables, data, path, "folder")
             except Unreadable:
                 continue
             taken += 1
