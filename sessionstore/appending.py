@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from sessionstore import files
-from sessionstore.errors import OutcomeUnknown, SessionGone, StoreUnusable
+from sessionstore.errors import OutcomeUnknown, SessionGone, SessionStoreError, StoreUnusable, UnsafeFile
 from sessionstore.locks import DEFAULT_TIMEOUT_S, lock_descriptor, unlock_descriptor
 
 _fork_count = 0
@@ -66,16 +66,18 @@ class AppendFile:
         for _ in range(100):  # each round, somebody replaced the file between open and lock
             if self.descriptor < 0 or self._forks != _fork_count:
                 self._open()
-            lock_descriptor(self.descriptor, self._text_path, self._timeout_s)
             try:
+                lock_descriptor(self.descriptor, self._text_path, self._timeout_s)
                 found = os.stat(self._text_path, follow_symlinks=False)
                 if (found.st_dev, found.st_ino) == self._identity:
                     return found.st_size
             except (FileNotFoundError, NotADirectoryError):
                 pass
-            except OSError as error:
+            except BaseException as error:  # also Ctrl-C: a handle that lives on would keep everybody out
                 self.close()  # and with it the lock
-                raise files.refused(error, self.path) from error
+                if isinstance(error, OSError) and not isinstance(error, SessionStoreError):
+                    raise files.refused(error, self.path) from error
+                raise
             self.unlock()
             self.close()
         raise StoreUnusable(f"{self.path} is being replaced again and again")
@@ -112,6 +114,9 @@ class AppendFile:
         except OSError as error:
             os.close(descriptor)
             raise files.refused(error, self.path) from error
+        if self._pinned and found.st_nlink > 1:
+            os.close(descriptor)
+            raise UnsafeFile("it has a second name (a hard link): appending would change the other too", self.path)
         self.descriptor, self._forks, self._identity = descriptor, _fork_count, (found.st_dev, found.st_ino)
         self.opened += 1
 

@@ -9,7 +9,7 @@ Not here: making and deleting sessions (store), engines (index), one session (se
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 
 import msgspec
@@ -26,10 +26,11 @@ from sessionstore.errors import (
     UnsafeFile,
 )
 from sessionstore.index import RowStamp, SessionIndex
-from sessionstore.query import MISSING, Filter, matcher
+from sessionstore.query import MISSING, Filter
 from sessionstore.query import parse as parse_query
 from sessionstore.records import FILTER_ALIASES, FILTER_FIELDS, SessionRow
 from sessionstore.root import DOCUMENT, StoreRoot
+from sessionstore.selection import select
 from sessionstore.session import CLOCK_STREAM, Session, read_row
 
 #: What a listing shows in place of a status when the record cannot be read, and when the folder is gone.
@@ -54,6 +55,7 @@ class Catalog:
         #: What a person should know of the last listing: the index did not answer, or could not be told.
         self.notice: str | None = None
         self._pending: set[str] = set()
+        self._at_rest: tuple[object, Set[str]] | None = None  # a state of index and folders in which the two agreed
 
     def session(self, session_id: str) -> Session:
         """Return a handle whose updates reach the index."""
@@ -162,8 +164,7 @@ class Catalog:
         why = self._interrupted(row for row in rows.values() if row.owner is not None)
         found = [records.as_interrupted(row, why[name]) if name in why else row for name, row in rows.items()]
         found += [row for row in known if row.host is not None]
-        fits = matcher(tree, SessionRow.get)
-        return sorted((row for row in found if fits(row)), key=lambda row: (row.created_at, row.session_id))
+        return sorted(select(found, tree), key=lambda row: (row.created_at, row.session_id))
 
     def _interrupted(self, rows: Iterable[SessionRow]) -> dict[str, str]:
         """Return the runs whose process is gone, and why."""
@@ -188,27 +189,34 @@ class Catalog:
 
         Raises: Corrupt, IndexUnavailable: of the index; StoreUnusable: the folder cannot be read.
         """
+        version = self.index.version()
+        if not verify and self._at_rest is not None and self._at_rest == (version, self.root.session_ids()):
+            return [], set()
         stamps = self.index.stamps()
         on_disk = self.root.session_ids(known=stamps)
         stale = {name for name in on_disk - stamps.keys() if self._is_session(name)}
         stale.update(name for name, stamp in stamps.items() if stamp == _NO_FILE and name in on_disk)
         if verify:
             stale.update(self._edited(stamps, on_disk))
-        lost = {name for name in stamps.keys() - on_disk if stamps[name] != _NO_FILE}
-        if not stale and not lost:
+        away = stamps.keys() - on_disk  # gone now, or called missing before
+        if not stale and not away:
+            self._at_rest = (version, on_disk) if on_disk == stamps.keys() else None
             return [], set()
         fresh = list(self.read_rows(stale))
         if any(row.status == UNREADABLE for row in fresh):
             before = {row.session_id: row for row in self.index.find()}
             fresh = [_still_known(row, before.get(row.session_id)) for row in fresh]
         untold = [row for row in fresh if _stamp(row) == _NOT_READ]
-        trashed = {entry.session_id for entry in trash.entries(self.root)} if lost else set()
-        gone = {name for name in lost if name in trashed}
-        if lost - gone:
+        trashed = {entry.session_id for entry in trash.entries(self.root)} if away else set()
+        gone = {name for name in away if name in trashed}
+        if away - gone:
             known = {row.session_id: row for row in self.index.find() if row.host is None}
             here = {row.uuid for row in (*known.values(), *fresh) if row.session_id in on_disk and row.uuid}
-            gone |= {name for name in lost - gone if name in known and known[name].uuid in here}  # it was renamed
-            fresh += [_as_missing(known[name]) for name in lost - gone if name in known]
+            gone |= {name for name in away - gone if name in known and known[name].uuid in here}  # it was renamed
+            lost = {name for name in away - gone if stamps[name] != _NO_FILE}
+            fresh += [_as_missing(known[name]) for name in lost if name in known]
+        if not fresh and not gone:
+            return [], set()
         fresh.sort(key=lambda row: (row.created_at, row.session_id))  # an index made anew is the same, byte for byte
         try:
             filesystem.refuse_unsafe(self.root.path, self.root.force)  # even the index is a write
@@ -226,7 +234,7 @@ class Catalog:
         """Whether an unknown folder is one of ours: it has a record, or its name begins like an id."""
         return names.stamp_of(name) is not None or os.path.lexists(self.root.folder(name) / DOCUMENT)
 
-    def _edited(self, stamps: Mapping[str, RowStamp], on_disk: set[str]) -> Iterator[str]:
+    def _edited(self, stamps: Mapping[str, RowStamp], on_disk: Set[str]) -> Iterator[str]:
         """Yield the sessions whose file is not the one that their row mirrors."""
         look, folder, end = os.lstat, f"{self.root.path}/", f"/{DOCUMENT}"  # 10,000 times: each name looked up costs
         for name, stamp in stamps.items():
@@ -257,11 +265,15 @@ class Catalog:
                     try:
                         yield self._row(session_id)
                     except Unreadable as error:
-                        yield _broken_row(session_id, str(error), stamp)
+                        yield _broken_row(session_id, self._within(error), stamp)
             except SessionGone:
                 continue
             except NotApplied as error:  # the disk, permissions or open files are at fault, and may be well again
-                yield _broken_row(session_id, str(error), _NOT_READ)
+                yield _broken_row(session_id, self._within(error), _NOT_READ)
+
+    def _within(self, error: Exception) -> str:
+        """Return what an error says with its place as the store sees it: the row outlives a move of the store."""
+        return str(error).replace(f"{self.root.path}{os.sep}", "")
 
     def _row(self, session_id: str) -> SessionRow:
         return read_row(f"{self.root.text}/{session_id}", session_id)
@@ -314,7 +326,7 @@ def _as_missing(row: SessionRow) -> SessionRow:
     size, mtime_ns = _NO_FILE
     problem = "its folder is gone, and it is not in the trash"
     return msgspec.structs.replace(
-        row, status=MISSING_FOLDER, problem=problem, size=size, mtime_ns=mtime_ns, owner=None, copies=[]
+        row, status=MISSING_FOLDER, problem=problem, size=size, mtime_ns=mtime_ns, owner=None, copies=()
     )
 
 

@@ -31,6 +31,7 @@ from sessionstore.reading import (
     AnyPath,
     checked,
     entries,
+    folder_names,
     is_folder,
     is_plain,
     open_to_read,
@@ -42,7 +43,18 @@ from sessionstore.reading import (
 )
 
 #: What reading gives, under the one name that the floors above know for files.
-__all__ = ["entries", "is_folder", "is_plain", "open_to_read", "opened", "read", "refusals", "refused", "status"]
+__all__ = [
+    "entries",
+    "folder_names",
+    "is_folder",
+    "is_plain",
+    "open_to_read",
+    "opened",
+    "read",
+    "refusals",
+    "refused",
+    "status",
+]
 
 #: What tests hang in to log the operations or to make one fail: called with (operation, path, payload) before each
 #: system call that changes the disk; what it raises is raised there. The payload is the bytes of a write, the target
@@ -88,9 +100,9 @@ def open_to_append(path: AnyPath, *, durable: bool) -> int:
             if error.errno in NOT_PLAIN_ERRORS or isinstance(error, IsADirectoryError):
                 raise UnsafeFile("not a plain file", str(path)) from error
             raise
-        checked(descriptor, path)
+        found = checked(descriptor, path)
         try:
-            if durable and os.fstat(descriptor).st_size == 0:
+            if durable and found.st_size == 0:
                 # An empty file may be new, made by us or by somebody who failed, died or has not come to this line
                 # yet: whoever writes the first byte has made the name durable.
                 sync_dir(os.path.dirname(path))
@@ -173,10 +185,9 @@ def put(path: AnyPath, data: bytes | Iterable[bytes], *, sync: bool = True) -> o
         try:
             for part in (data,) if isinstance(data, bytes) else data:
                 write_all(descriptor, part, temporary)
-            _date_after(descriptor, temporary, path)
+            written = _date_after(descriptor, temporary, path)
             if sync:
                 sync_file(descriptor, temporary)
-            written = os.fstat(descriptor)
         finally:
             os.close(descriptor)
         _replace(temporary, path)
@@ -192,16 +203,18 @@ def put(path: AnyPath, data: bytes | Iterable[bytes], *, sync: bool = True) -> o
     return written
 
 
-def _date_after(descriptor: int, temporary: str, path: AnyPath) -> None:
-    """Make a new file younger than the one it replaces.
+def _date_after(descriptor: int, temporary: str, path: AnyPath) -> os.stat_result:
+    """Make a new file younger than the one it replaces; return its status.
 
     Clocks tick every 4 ms, and backwards when they are set; two states of one size within a tick would look the same
     to everybody who compares size and time.
     """
-    old = status(path)
-    if old is not None and os.fstat(descriptor).st_mtime_ns <= old.st_mtime_ns:
-        note("utime", temporary, old.st_mtime_ns + 1)
-        os.utime(temporary, ns=(old.st_mtime_ns + 1, old.st_mtime_ns + 1))
+    old, new = status(path), os.fstat(descriptor)
+    if old is None or new.st_mtime_ns > old.st_mtime_ns:
+        return new
+    note("utime", temporary, old.st_mtime_ns + 1)
+    os.utime(temporary, ns=(old.st_mtime_ns + 1, old.st_mtime_ns + 1))
+    return os.fstat(descriptor)
 
 
 def create(path: AnyPath, data: bytes, *, sync: bool = True, mode: int = 0o666) -> os.stat_result:

@@ -68,6 +68,20 @@ def entries(path: AnyPath) -> list[os.DirEntry[str]]:
         raise refused(error, path) from error
 
 
+def folder_names(path: AnyPath) -> Iterator[str]:
+    """Yield the names of the directories in a directory, as they come; what is not there holds none.
+
+    Raises: StoreUnusable.
+    """
+    try:
+        with os.scandir(path) as found:
+            yield from (entry.name for entry in found if entry.is_dir(follow_symlinks=False))
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except OSError as error:
+        raise refused(error, path) from error
+
+
 def is_plain(status: os.stat_result) -> bool:
     """Whether it is a regular file."""
     return stat.S_ISREG(status.st_mode)
@@ -81,8 +95,13 @@ def open_to_read(path: AnyPath) -> int:
         UnsafeFile: a symlink, FIFO, device or directory is there.
         StoreUnusable: the file system refused.
     """
+    return _opened_plain(path)[0]
+
+
+def _opened_plain(path: AnyPath) -> tuple[int, os.stat_result]:
     try:
-        return checked(os.open(path, _READ_FLAGS), path)
+        descriptor = os.open(path, _READ_FLAGS)
+        return descriptor, checked(descriptor, path)
     except (FileNotFoundError, NotADirectoryError, SessionStoreError):
         raise
     except OSError as error:
@@ -91,11 +110,12 @@ def open_to_read(path: AnyPath) -> int:
         raise refused(error, path) from error
 
 
-def checked(descriptor: int, path: AnyPath) -> int:
-    """Return the descriptor of a plain file, or close it."""
+def checked(descriptor: int, path: AnyPath) -> os.stat_result:
+    """Return the status of an open plain file; anything else is closed. Raises: UnsafeFile."""
     try:
-        if is_plain(os.fstat(descriptor)):
-            return descriptor
+        found = os.fstat(descriptor)
+        if is_plain(found):
+            return found
         raise UnsafeFile("not a plain file", str(path))
     except BaseException:
         os.close(descriptor)
@@ -118,9 +138,8 @@ def read(path: AnyPath) -> tuple[bytes, os.stat_result]:
 
     Raises: as :func:`open_to_read`.
     """
-    descriptor = open_to_read(path)
+    descriptor, found = _opened_plain(path)
     try:
-        found = os.fstat(descriptor)
         wanted = found.st_size + 1
         parts = [os.read(descriptor, wanted)]
         while len(parts[-1]) == wanted:  # it has grown meanwhile; less than was asked for is the end

@@ -124,6 +124,17 @@ def new_uuid(now_ns: int | None = None) -> str:
     return str(UUID(int=value))
 
 
+def uuid_after(last: str) -> str:
+    """Return a new time-ordered UUID that sorts behind another, also when the clock was set back in between."""
+    new = new_uuid()
+    if new > last:
+        return new
+    try:
+        return new_uuid(((UUID(last).int >> 80) + 1) * 1_000_000)
+    except ValueError:  # not one of ours
+        return new
+
+
 # ---------------------------------------------------------------- rules
 
 
@@ -255,7 +266,7 @@ class SessionRow(msgspec.Struct, omit_defaults=True, gc=False):
     host: str | None = None  # None: in this store
     store: str | None = None  # the folder of the store on that host
     openable: bool = True  # its folder can be reached from here
-    copies: list[str] = []  # host:folder of each copy, once there is one elsewhere
+    copies: tuple[str, ...] = ()  # host:folder of each copy, once there is one elsewhere
 
     def get(self, path: tuple[str, ...]) -> Any:
         """Return the value under a path of the filter language, or :data:`~sessionstore.query.MISSING`."""

@@ -277,8 +277,10 @@ def point_of(line: Line) -> Point | None:
 
 def _multiples(start_s: float, end_s: float, step_s: float) -> list[float]:
     """Return the moments start, start + step ... up to the end; none when the end lies before the start."""
+    if end_s < start_s:
+        return []  # and no division, which may overflow
     count = math.floor((end_s - start_s) / step_s + 1e-9) + 1 if step_s > 0 else 1
-    return [start_s + number * step_s for number in range(max(0, count))]
+    return [start_s + number * step_s for number in range(count)]
 
 
 def check_window(start_s: float, end_s: float, until_s: float, step_s: float | None, max_points: int | None) -> None:

@@ -17,7 +17,9 @@ Not here: what is in a session folder (session), which index engine (index).
 from __future__ import annotations
 
 import os
-from collections.abc import Container, Iterator
+import time
+from collections.abc import Container, Iterator, Set
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,8 @@ STORE_FORMAT = 1
 DEFAULT_FOLDER = "training_sessions"
 DOCUMENT = "session.json"
 PRIVATE = ".sessionstore"
+#: The second change within a tick of the file system's clock leaves the time as it is: 4 ms on ext4, 2 s on FAT.
+SETTLED_S = 3.0
 
 
 def resolve(folder: str | Path | None = None) -> Path:
@@ -46,6 +50,15 @@ def resolve(folder: str | Path | None = None) -> Path:
             if (candidate / PRIVATE / "format.json").is_file():
                 return candidate
     return here / DEFAULT_FOLDER
+
+
+@dataclass(slots=True)
+class _Listing:
+    """A state of the root folder, since when it is known, and the names in it once that state can be trusted."""
+
+    state: tuple[int, int, int, int] | None
+    since: float
+    names: frozenset[str] | None = None
 
 
 class StoreRoot:
@@ -68,6 +81,7 @@ class StoreRoot:
         self.claims = self.private / "claims"
         self.quarantine_folder = self.private / "quarantine"
         self.locks = Locks(self.private / "locks", lock_timeout_s, force)
+        self._listing: _Listing | None = None
         self.claims_swept = ""  # the minute that was the oldest kept
         self._prepared = False
 
@@ -126,19 +140,27 @@ class StoreRoot:
             kept = {name: value for name, value in settings.items() if value is not None}
             files.put(self.private / "format.json", jsontext.layout(kept))
 
-    def session_ids(self, known: Container[str] = ()) -> set[str]:
+    def session_ids(self, known: Container[str] = ()) -> Set[str]:
         """Return the names of the folders that may be sessions; a store that is not there has none.
+
+        A folder that has not changed since it was read is not read again (and the very same set is returned).
 
         Args:
             known: names that need no second look, since they were sessions before.
         """
-        return {
-            entry.name
-            for entry in files.entries(self.path)
-            if entry.name[0] != "."
-            and entry.is_dir(follow_symlinks=False)
-            and (entry.name in known or _plausible(entry.name))
-        }
+        now, found = time.monotonic(), files.status(self.text, follow=True)
+        # The ctime too: rsync and tar put the other time back to what it was elsewhere, once all is in the folder.
+        state = None if found is None else (found.st_dev, found.st_ino, found.st_mtime_ns, found.st_ctime_ns)
+        if self._listing is None or self._listing.state != state:
+            self._listing = _Listing(state, now)
+        elif self._listing.names is not None:
+            return self._listing.names
+        names = frozenset(
+            name for name in files.folder_names(self.path) if name[0] != "." and (name in known or _plausible(name))
+        )
+        if now - self._listing.since > SETTLED_S:
+            self._listing.names = names
+        return names
 
     def quarantine(self, path: Path, offset: int, data: bytes) -> None:
         """Keep bytes, durably, before a repair cuts or replaces them."""

@@ -142,9 +142,10 @@ class SessionStore:
         staged = f"{self.root.staging}/{record.uuid}"
         try:
             files.make_dir(staged)
+            status = None
             while True:
                 document = {"session": {"1": record.to_dict()}, "workflow": {}, **tables}
-                status = files.put(f"{staged}/{DOCUMENT}", jsontext.layout(document), sync=self.root.durable)
+                status = self._write_staged(f"{staged}/{DOCUMENT}", jsontext.layout(document), first=status is None)
                 try:
                     files.rename_new(staged, f"{self.root.text}/{record.session_id}")
                     break
@@ -159,6 +160,14 @@ class SessionStore:
             raise files.refused(error, staged) from error
         if self.root.durable:
             files.prove_renamed(self.root.path)
+        return status
+
+    def _write_staged(self, path: str, data: bytes, first: bool) -> os.stat_result:
+        if not first:
+            return files.put(path, data, sync=self.root.durable)
+        status = files.create(path, data, sync=self.root.durable)  # nobody looks in here, so nothing needs replacing
+        if self.root.durable:
+            files.sync_dir(os.path.dirname(path))
         return status
 
     def _sweep_once(self) -> None:
@@ -294,7 +303,8 @@ class SessionStore:
         return entry
 
     def restore(self, key: str) -> Session:
-        """Bring a session back from the trash, by its id or the entry's; of several the one deleted last.
+        """Bring a session back from the trash, by its id, its name, its uuid or the entry's id; of several the one
+        deleted last.
 
         Raises: SessionNotFound; Conflict: its name is taken by now; StoreUnusable: nothing changed.
         """

@@ -14,6 +14,7 @@ Not here: which streams a session has (session), positions and velocities (motio
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import math
 import os
@@ -82,7 +83,8 @@ class StreamWriter:
         """Store one record.
 
         Args:
-            record: text keys (not n, t, c), JSON values, numpy too; NaN and infinities become null, counted in "nan".
+            record: text keys (not n, t, c), JSON values, numpy too; NaN and infinities become null, counted in "nan"
+                (unless the record has a key of that name, which is kept).
             t_s: sim_time in seconds: finite, not below the last one of this stream; None repeats that one.
             at_least_s: used in place of the last one when t_s is None and this is later.
 
@@ -222,7 +224,7 @@ def _payload(record: Mapping[str, Any]) -> bytes:
             raise InvalidRecord(f"the key {key!r} belongs to the stream; sim_time goes into t_s")
     try:
         payload = _encode(record if type(record) is dict else dict(record))
-        if b"null" in payload and (count := _count_not_finite(record)):
+        if b"null" in payload and "nan" not in record and (count := _count_not_finite(record)):
             payload = _encode({**record, "nan": count})
     except (TypeError, ValueError, RecursionError) as error:  # UnicodeEncodeError is a ValueError
         raise InvalidRecord(f"a record cannot be stored: {error}") from error
@@ -253,6 +255,7 @@ class _Syncer:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._working = threading.Lock()
         self._waiting: list[StreamWriter] = []
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
@@ -271,6 +274,11 @@ class _Syncer:
             self._wake.wait()
             time.sleep(_BATCH_S)
             self._wake.clear()
+            self.sync_now()
+
+    def sync_now(self) -> None:
+        """Sync what waits; also called at the end of the program, which the thread does not outlive."""
+        with self._working:  # the end waits for what the thread is at
             with self._lock:
                 streams, self._waiting = self._waiting, []
             for stream in streams:
@@ -278,6 +286,7 @@ class _Syncer:
 
 
 _syncer = _Syncer()
+atexit.register(lambda: _syncer.sync_now())
 
 
 def _after_fork() -> None:

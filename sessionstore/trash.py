@@ -17,8 +17,9 @@ from pathlib import Path
 from uuid import UUID
 
 from sessionstore import files, records
-from sessionstore.errors import Conflict, SessionGone, SessionNotFound, StoreUnusable
+from sessionstore.errors import Conflict, SessionGone, SessionNotFound, SessionStoreError, StoreUnusable
 from sessionstore.root import StoreRoot
+from sessionstore.session import Session
 
 #: A creator needs milliseconds; what is this old in staging belongs to one that died.
 _ABANDONED_S = 600.0
@@ -48,10 +49,10 @@ def entries(root: StoreRoot) -> Iterator[TrashEntry]:
     """Yield what is in the trash; entries without a session (a crash before the move) are passed over."""
     for entry_id in sorted(entry.name for entry in files.entries(root.trash)):
         try:
-            deleted_at = datetime.fromtimestamp((UUID(entry_id).int >> 80) / 1000, UTC)
+            deleted_at = _deleted_at(entry_id)
         except (ValueError, OverflowError, OSError):  # not one of ours
             continue
-        for inner in files.entries(root.trash / entry_id):
+        for inner in (each for each in files.entries(root.trash / entry_id) if each.is_dir(follow_symlinks=False)):
             yield TrashEntry(entry_id, inner.name, deleted_at, Path(inner.path))
 
 
@@ -60,7 +61,8 @@ def throw_away(root: StoreRoot, session_id: str) -> TrashEntry:
 
     Raises: SessionGone, StoreUnusable: nothing changed. OutcomeUnknown: moved, not proven durable.
     """
-    entry_id = records.new_uuid()
+    # Behind all others: "deleted last" is true even after the clock was set back.
+    entry_id = records.uuid_after(max((entry.name for entry in files.entries(root.trash)), default=""))
     place = root.trash / entry_id
     files.make_dir(place, sync=True)
     try:
@@ -71,15 +73,25 @@ def throw_away(root: StoreRoot, session_id: str) -> TrashEntry:
             raise SessionGone(f"there is no folder {root.folder(session_id)}") from error
         raise
     files.prove_renamed(place, root.path)
-    return TrashEntry(entry_id, session_id, datetime.now(UTC), place / session_id)
+    return TrashEntry(entry_id, session_id, _deleted_at(entry_id), place / session_id)
+
+
+def _deleted_at(entry_id: str) -> datetime:
+    """Return the moment that an id tells. Raises: ValueError, OverflowError, OSError: it is not one of ours."""
+    return datetime.fromtimestamp((UUID(entry_id).int >> 80) / 1000, UTC)
 
 
 def bring_back(root: StoreRoot, key: str) -> TrashEntry:
-    """Move the newest entry with this session id, or the entry with this id, back; the caller holds the store lock.
+    """Move the newest entry that a key names back; the caller holds the store lock.
+
+    Args:
+        key: the id of the entry or of the session, else its name as typed, or its uuid.
 
     Raises: SessionNotFound; Conflict: a session of this id is there again; StoreUnusable: nothing changed.
     """
-    fitting = [entry for entry in entries(root) if key in (entry.session_id, entry.entry_id)]
+    there = list(entries(root))
+    fitting = [entry for entry in there if key in (entry.session_id, entry.entry_id)]
+    fitting = fitting or [entry for entry in there if key in _names_of(entry)]
     if not fitting:
         raise SessionNotFound(f"no session {key!r} is in the trash")
     entry = max(fitting, key=lambda each: each.entry_id)
@@ -89,13 +101,24 @@ def bring_back(root: StoreRoot, key: str) -> TrashEntry:
         raise Conflict(f"there is a session {entry.session_id} again; rename or delete it first") from error
     files.prove_renamed(root.path, entry.folder.parent)
     with contextlib.suppress(StoreUnusable):  # an empty folder in the trash is nobody's session
-        files.remove_tree(entry.folder.parent)
+        if not files.entries(entry.folder.parent):  # what a hand put beside it is not ours to remove
+            files.remove_tree(entry.folder.parent)
     return entry
 
 
+def _names_of(entry: TrashEntry) -> tuple[str | None, ...]:
+    """Return the name and the uuid that the record of a deleted session tells; nothing when it cannot be read."""
+    try:
+        record = Session(StoreRoot(entry.folder.parent), entry.session_id).record
+    except SessionStoreError:
+        return ()
+    return record.session_name, record.uuid
+
+
 def older_than(root: StoreRoot, age_s: float, now: float) -> list[TrashEntry]:
-    """Return what was deleted at least so many seconds before ``now`` (epoch seconds)."""
-    return [entry for entry in entries(root) if now - entry.deleted_at.timestamp() >= age_s]
+    """Return what was deleted at least so many seconds before ``now`` (epoch seconds); for no age everything, also
+    what the clock of that day puts into the future."""
+    return [entry for entry in entries(root) if age_s <= 0 or now - entry.deleted_at.timestamp() >= age_s]
 
 
 def sweep_staging(root: StoreRoot) -> None:
@@ -104,8 +127,14 @@ def sweep_staging(root: StoreRoot) -> None:
         for entry in files.entries(root.staging):
             if entry.name.startswith(_DEAD):
                 files.remove_tree(entry.path)
-            elif time.time() - entry.stat(follow_symlinks=False).st_mtime > _ABANDONED_S:
+            elif time.time() - last_touched(entry.path) > _ABANDONED_S:
                 discard(root, Path(entry.path))
+
+
+def last_touched(folder: str | Path) -> float:
+    """Return when a folder, or the youngest file in it, changed: a long import writes one file for minutes."""
+    inside = [entry.stat(follow_symlinks=False).st_mtime for entry in files.entries(folder)]
+    return max([os.stat(folder, follow_symlinks=False).st_mtime, *inside])
 
 
 def discard(root: StoreRoot, path: Path) -> None:

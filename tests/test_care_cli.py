@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from sessionstore import cli
+from sessionstore.errors import SessionGone
 from sessionstore.store import SessionStore
 from tests.test_doctor import crashed, recorded
 from tests.test_legacy import FIXTURES
@@ -111,7 +114,11 @@ def test_edits_and_deletions_typed_by_hand_are_shown_and_taken_back(
     assert 'notes: "" -> "rough"' in table and "edit" in table and session_id in table
     assert "taken back: edit" in run("undo").err
     assert store.get("x").record.notes == ""
+    assert session_id in run("history", "x").out
+    missing = run("history", "nothing")
+    assert missing.code == 3 and missing.err.startswith("SessionNotFound") and missing.out == ""
     run("delete", "x")
+    assert "delete" in run("history", session_id).out  # also while it lies in the trash
     assert run("undo").code == 0 and store.get("x").session_id == session_id
     kinds = [change["kind"] for change in json.loads(run("history", "--json").out)]
     assert kinds == ["undo", "undo", "edit"]
@@ -145,3 +152,117 @@ def test_export_legacy_writes_folders_that_import_again(
     assert run("import-legacy", str(tmp_path / "old")).code == 0
     assert run("export-legacy", "flight", "--to", str(tmp_path / "old")).code == 4  # two fit by now
     assert run("export-legacy", session_id, "--to", str(tmp_path / "old")).code == 5
+
+
+# ---------------------------------------------------------------- trash and quarantine
+
+
+def command_in(text: str) -> list[str]:
+    """Return the arguments of the command that a hint ends with, as a shell reads them."""
+    return shlex.split(text.partition("sessionstore ")[2].splitlines()[0])
+
+
+@pytest.fixture
+def elsewhere(
+    store: SessionStore, monkeypatch: pytest.MonkeyPatch, run: Callable[..., Result], tmp_path: Path
+) -> SessionStore:
+    """A store that only --dir finds, under a name that a shell would take apart."""
+    monkeypatch.delenv("SESSIONSTORE_DIR")
+    monkeypatch.chdir("/")
+    return SessionStore(tmp_path / "the store's; place")
+
+
+def test_what_doctor_prints_can_be_pasted_though_the_store_was_named_by_an_option(
+    run: Callable[..., Result], elsewhere: SessionStore
+) -> None:
+    session_id = recorded(elsewhere)
+    with open(elsewhere.root.folder(session_id) / "events.jsonl", "ab") as stream:
+        stream.write(b'{"n":1,"torn')
+    named = ("--dir", str(elsewhere.root.path))
+    told = run("doctor", *named)
+    assert told.code == 12
+    assert run(*command_in(told.out.partition("mend: ")[2])).code == 0
+    told = run("doctor", *named)
+    assert (told.code, "quarantine-size" in told.out) == (0, True)
+    hint = command_in(told.out.partition("mend: ")[2])
+    assert hint[:4] == ["trash", "quarantine", "--empty", "--older-than"]
+    assert "nothing to remove" in run(*hint).err
+
+
+def test_what_doctor_says_of_a_place_names_it_from_the_root(
+    run: Callable[..., Result], elsewhere: SessionStore
+) -> None:
+    recorded(elsewhere)
+    old = elsewhere.root.folder("an old one")
+    old.mkdir()
+    (old / "motion_history.json").write_text('{"a": [{"position": [1, 2, 3], "sim_time": 1}]}')
+    (found,) = json.loads(run("doctor", "--json", "--dir", str(elsewhere.root.path)).out)["findings"]
+    arguments = shlex.split(found["mend"])[1:]
+    assert arguments[:2] == ["import-legacy", str(old)]
+    assert run(*arguments).code == 0
+
+
+def test_a_password_in_an_index_url_is_in_no_hint() -> None:
+    from sessionstore.care.doctor import naming
+
+    assert "hunter2" not in naming(None, "postgresql://me:hunter2@host/fleet")
+    assert naming(None, "sqlite:a b.db") == " --index 'sqlite:a b.db'"
+
+
+def test_a_deletion_names_its_undo_and_a_name_brings_the_newest_back(
+    run: Callable[..., Result], elsewhere: SessionStore
+) -> None:
+    named = ("--dir", str(elsewhere.root.path))
+    for number in range(2):
+        session_id = elsewhere.create("it's mine", metadata={"n": number}).session_id
+        undo = command_in(run("delete", session_id, *named).err)
+    assert run(*undo).code == 0
+    assert [row.decoded_metadata() for row in elsewhere.find()] == [{"n": 1}]
+    run("delete", "it's mine", *named)
+    assert run("restore", "it's mine", *named).code == 0
+    assert [row.decoded_metadata() for row in elsewhere.find()] == [{"n": 1}]
+    assert run("restore", "it's mine", *named).code == 0
+    assert {row.decoded_metadata()["n"] for row in elsewhere.find()} == {0, 1}
+    assert run("restore", "it's mine", *named).code == 3
+    assert run("restore", "", *named).code == 3
+
+
+def test_a_session_that_runs_is_deleted_by_force_alone(run: Callable[..., Result], store: SessionStore) -> None:
+    store.create("idle")
+    recorder = store.record("busy")
+    result = run("delete", "idle", "busy")
+    assert result.code == 5
+    assert "is running (process " in result.err and "--force" in result.err
+    assert len(store.find()) == 2
+    assert run("delete", "busy", "--force").code == 0
+    with pytest.raises(SessionGone):
+        recorder.finish()
+    crash = crashed(store)
+    assert run("delete", crash, "idle").code == 0
+    assert store.find() == []
+
+
+def test_the_quarantine_is_listed_with_what_each_piece_was_and_emptied_by_age(
+    run: Callable[..., Result], store: SessionStore
+) -> None:
+    assert "the quarantine is empty" in run("trash", "quarantine").out
+    session_id = recorded(store)
+    path = store.root.folder(session_id) / "events.jsonl"
+    size = path.stat().st_size
+    with open(path, "ab") as stream:
+        stream.write(b'{"n":1,"torn')
+    index = store.root.path / "index.jsonl"
+    index.write_bytes(b"#" + index.read_bytes()[1:])
+    assert run("doctor", "--fix").code == 0
+    assert f"{session_id}/events.jsonl" in run("trash", "quarantine").out
+    pieces = {piece["source"]: piece for piece in json.loads(run("trash", "quarantine", "--json").out)}
+    torn = pieces[f"{session_id}/events.jsonl"]
+    assert (torn["offset"], torn["bytes"]) == (size, 12)
+    assert pieces["index.jsonl"]["offset"] == 0
+    assert Path(torn["file"]).read_bytes() == b'{"n":1,"torn'
+    os.utime(torn["file"], (1, 1))
+    removed = run("trash", "quarantine", "--empty", "--older-than", "30d", "--yes")
+    assert "removed 1 pieces" in removed.err
+    assert not Path(torn["file"]).exists() and Path(pieces["index.jsonl"]["file"]).exists()
+    assert "removed 1 pieces" in run("trash", "quarantine", "--empty", "--yes").err
+    assert list(store.root.quarantined()) == []

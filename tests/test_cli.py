@@ -14,6 +14,7 @@ import pytest
 import sessionstore
 from sessionstore import cli, errors
 from sessionstore.cli import text
+from sessionstore.simulation import errors as flights
 from sessionstore.store import SessionStore
 
 
@@ -149,6 +150,16 @@ def test_every_error_of_the_tree_has_an_exit_code() -> None:
     ours = [each for each in _tree(errors.SessionStoreError) if each.__module__ == "sessionstore.errors"]
     assert [each.__name__ for each in ours if each not in cli.EXIT_CODES] == []
     assert cli.exit_code(errors.Corrupt("x")) == 9 and cli.exit_code(ValueError()) == 1
+
+
+def test_errors_of_the_simulation_have_the_exit_codes_of_the_store(run) -> None:  # type: ignore[no-untyped-def]
+    leaves = {each.__name__: each for each in _tree(flights.SimulationError)[1:] if each.__module__ == flights.__name__}
+    codes = {
+        name: next(code for base in each.__mro__ if (code := cli.EXIT_CODES.get(base))) for name, each in leaves.items()
+    }
+    assert codes.pop("NotRunning") == 1 and len(codes) == 5 and set(codes.values()) == {6}
+    result = run("run", "--scenario", "no-such-one")
+    assert result.code == 6 and result.err.startswith("ScenarioError: no-such-one: file:")
 
 
 def test_every_command_is_there_and_documented() -> None:

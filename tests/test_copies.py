@@ -88,7 +88,12 @@ def test_a_store_that_was_moved_as_a_whole_works_as_before(store: SessionStore, 
 
 def test_nothing_in_a_store_names_its_place(store: SessionStore) -> None:
     recorded(store)
-    store.find()
+    (store.root.folder(recorded(store, "broken")) / "session.json").write_text("{")
+    (store.root.folder(recorded(store, "linked")) / "session.json").unlink()
+    (store.root.folder("202601011200-link")).mkdir()
+    (store.root.folder("202601011200-link") / "session.json").symlink_to("/etc/passwd")
+    problems = {row.problem for row in store.find() if row.status == "unreadable"}
+    assert len(problems) == 3 and all(problem and "session.json" in problem for problem in problems)
     place = str(store.root.path).encode()
     # The command line and the working directory in the provenance are told, never needed: this one has none of them.
     named = [path for path in store.root.path.rglob("*") if path.is_file() and place in path.read_bytes()]
@@ -113,7 +118,7 @@ def test_a_store_on_a_read_only_disk_is_read_and_nothing_else(store: SessionStor
             with pytest.raises(StoreUnusable):
                 readable.update("flight", notes="refused")
         codes = {finding.code for finding in examine(mounted).findings}
-        assert "filesystem-read-only" in codes and examine(mounted).healthy is (codes <= {"filesystem-read-only"})
+        assert codes == {"filesystem-read-only"} and examine(mounted).healthy
     finally:
         subprocess.run(["umount", str(mounted)], check=True)
 

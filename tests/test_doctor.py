@@ -16,6 +16,7 @@ import pytest
 from sessionstore import files
 from sessionstore.care.doctor import examine
 from sessionstore.care.findings import CATALOGUE, Finding, Report
+from sessionstore.care.listing import RANGES
 from sessionstore.store import SessionStore
 
 
@@ -181,6 +182,18 @@ def test_rows_and_folders_are_compared(store: SessionStore) -> None:
     assert seen["index-behind"].data["sessions"] == [edited]
 
 
+def test_the_next_engine_is_recommended_before_the_range_of_this_one_ends(
+    store: SessionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(5):
+        store.create("small")
+    assert "journal-outgrown" not in found(store)
+    monkeypatch.setitem(RANGES, "journal", 6)
+    told = found(store)["journal-outgrown"]
+    assert told.what == "5 sessions of 6 that it is for"
+    assert told.mend(str(store.root.path), " --dir here") == "sessionstore migrate --to sqlite: --dir here"
+
+
 def test_a_damaged_index_is_told_and_the_sessions_are_checked_all_the_same(store: SessionStore) -> None:
     recorded(store)
     path = store.root.path / "index.jsonl"
@@ -208,7 +221,7 @@ def test_folders_that_are_no_sessions_are_told_apart(store: SessionStore) -> Non
     seen = found(store)
     assert seen["folder-empty"].session_id == "202601011200-empty"
     assert seen["folder-foreign"].session_id == "foreign"
-    assert seen["folder-legacy"].mend == "sessionstore import-legacy legacy"
+    assert seen["folder-legacy"].mend("/s").startswith("sessionstore import-legacy /s/legacy")
 
 
 def test_leftovers_of_crashes_are_told_once_they_are_old(store: SessionStore) -> None:
@@ -324,7 +337,7 @@ def test_looking_writes_nothing_whatever_it_finds(store: SessionStore, deep: boo
 def test_every_kind_says_why_it_matters_and_what_mends_it_and_reports_as_json() -> None:
     for code, kind in CATALOGUE.items():
         finding = Finding(code, "somewhere", "something", "an-id")
-        assert kind.why and finding.mend and finding.severity == kind.severity
+        assert kind.why and finding.mend("/s") and finding.severity == kind.severity
         assert json.loads(json.dumps(Report("here", True, findings=[finding]).to_dict()))["findings"][0]["code"] == code
 
 
@@ -359,3 +372,11 @@ def test_records_cut_off_or_removed_after_the_run_are_noticed(store: SessionStor
     assert [finding.what for finding in short] == [
         "0 of the 5 records that the run ended with", "3 of the 5 records that the run ended with",
     ]  # fmt: skip
+
+
+def test_a_stream_that_another_folder_shares_by_a_hard_link_is_told_with_what_parts_them(store: SessionStore) -> None:
+    path = store.root.folder(recorded(store)) / "events.jsonl"
+    os.link(path, store.root.path.parent / "copy.jsonl")
+    finding = found(store)["file-shared"]
+    subprocess.run(["sh", "-c", finding.mend(str(store.root.path))], check=True)
+    assert path.stat().st_nlink == 1 and found(store) == {}

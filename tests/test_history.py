@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -202,3 +203,19 @@ def _edit_and_die(folder: Path, step: int) -> None:
         History(store).undo()
     finally:
         os._exit(0)
+
+
+def test_the_newest_change_is_the_one_made_last_though_the_clock_was_set_back(
+    store: SessionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    history, now = History(store), time.time_ns()
+    store.create("A")
+    store.create("B")
+    history.edit("A", notes="first")
+    store.delete("B")
+    for hours, note in ((1, "second"), (2, "third")):
+        monkeypatch.setattr(time, "time_ns", lambda hours=hours: now - hours * 3600 * 10**9)
+        history.edit("A", tags=[note])
+    assert [change.after.get("tags") for change in history.changes()[:2]] == [["third"], ["second"]]
+    assert history.undo().after == {"tags": ["third"]}
+    assert (store.get("A").record.tags, store.get("A").record.notes) == (["second"], "first")

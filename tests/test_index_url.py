@@ -68,6 +68,40 @@ def test_a_url_is_taken_apart() -> None:
     assert parse_url("postgresql:///fleet?host=/run/pg").driver == {"host": "/run/pg"}
 
 
+def test_a_journal_elsewhere_belongs_to_the_store_that_wrote_it_first(tmp_path: Path) -> None:
+    shared = f"journal:{tmp_path / 'shared' / 'fleet.jsonl'}"
+    with sessionstore.open(tmp_path / "one", shared) as one, sessionstore.open(tmp_path / "two", shared) as two:
+        first = one.create("first").session_id
+        second, steps = two.create_with_report("second")  # opened before anybody had it
+        assert steps["index"].status == "pending" and str(tmp_path / "one") in str(steps["index"].reason)
+        assert [row.session_id for row in two.find()] == [second.session_id] and "a journal holds one store" in str(
+            two.notice
+        )
+        assert [(row.session_id, row.status) for row in one.find()] == [(first, "created")] and one.notice is None
+    with pytest.raises(InvalidQuery, match=r"is the index of the store .*one: a journal holds one store"):
+        sessionstore.open(tmp_path / "two", shared)
+    with sessionstore.open(tmp_path / "one", shared) as again:
+        assert again.find()[0].session_id == first
+
+
+def test_the_own_journal_of_another_store_is_refused(tmp_path: Path) -> None:
+    with sessionstore.open(tmp_path / "one") as one:
+        one.create("first")
+    with pytest.raises(InvalidQuery, match="is the index of the store"):
+        sessionstore.open(tmp_path / "two", f"journal:{tmp_path / 'one' / 'index.jsonl'}")
+
+
+def test_a_store_that_moved_keeps_its_journal_elsewhere(tmp_path: Path) -> None:
+    url = f"journal:{tmp_path / 'fleet.jsonl'}"
+    with sessionstore.open(tmp_path / "old", url) as store:
+        store.create("first")
+    (tmp_path / "old").rename(tmp_path / "new")
+    with sessionstore.open(tmp_path / "new", url) as store:
+        store.create("second")
+        assert len(store.find()) == 2 and store.notice is None
+    assert (tmp_path / "fleet.jsonl.store").read_text() == f"{tmp_path / 'new'}\n"
+
+
 @pytest.mark.parametrize(
     "url",
     ["sqlite:?timeout_s=-1", "sqlite:?timeout_s=nan", "sqlite:?timeout_s=x", "sqlite:?keys=status",

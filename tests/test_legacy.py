@@ -384,3 +384,67 @@ def test_a_batch_of_copies_names_each_folder_once(store: SessionStore, tmp_path:
         shutil.copytree(FIXTURES / "good", tmp_path / "batch" / f"2025121319{number:02}-Copy")
     states = [report.state for report in import_legacy(store, tmp_path / "batch")]
     assert states == ["imported"] * 5 and len(store.find()) == 5
+
+
+HUGE = b"9" * 5000
+POINT = b'"position": [1, 2, 3], "velocity": [0, 0, 0]'
+UNHEARD_OF = {
+    "sim_time of 5,000 digits": b'{"a": [{%s, "sim_time": %s}, {%s, "sim_time": 1}]}' % (POINT, HUGE, POINT),
+    "velocity of 400 digits": b'{"a": [{"position": [1, 2, 3], "velocity": [%s, 0, 0], "sim_time": 1}]}' % HUGE[:400],
+    "sim_time beyond any calendar": b'{"a": [{%s, "sim_time": 1e300, "timestamp": 1700000000.0}]}' % POINT,
+    "infinity by exponent": b'{"a": [{%s, "sim_time": 1e999}, {%s, "sim_time": 1}]}' % (POINT, POINT),
+    "the first day": b'{"a": [{%s, "sim_time": 1, "timestamp": "0001-01-01T00:00:00+14:00"}]}' % POINT,
+    "the last day": b'{"a": [{%s, "sim_time": 1e9, "timestamp": "9999-12-31T23:59:59-12:00"}]}' % POINT,
+}
+
+
+@pytest.mark.parametrize("text", UNHEARD_OF.values(), ids=list(UNHEARD_OF))
+def test_numbers_and_days_that_nobody_can_calculate_with_are_left_out_and_told(
+    store: SessionStore, tmp_path: Path, text: bytes
+) -> None:
+    old_folder(tmp_path, "202501010000-Odd", motion_history=text)
+    old_folder(tmp_path, "202501010000-Whole", motion_history={"a": [{"position": [1, 2, 3], "sim_time": 1}]})
+    reports = imported(store, tmp_path / "old")
+    assert {report.state for report in reports.values()} == {"imported"}
+    assert reports["202501010000-Odd"].problems or reports["202501010000-Odd"].points == 1
+    assert examine(store.root.path).healthy
+
+
+@pytest.mark.parametrize("moment", [0, -(10**9), 2**38], ids=str)
+def test_files_without_a_usable_time_give_a_creation_all_the_same(
+    store: SessionStore, tmp_path: Path, moment: int
+) -> None:
+    folder = old_folder(tmp_path, "no date in its name", simulation_summary={"num_drones": 3})
+    os.utime(folder / "simulation_summary.json", (moment, moment))
+    assert imported(store, tmp_path / "old")["no date in its name"].state == "imported"
+    assert store.find()[0].created_at[:4] in ("1970", "2446", "9999")  # file systems have a last day too
+
+
+def test_a_count_beyond_all_reason_is_unknown_and_a_record_too_large_is_a_failure(
+    store: SessionStore, tmp_path: Path
+) -> None:
+    old_folder(tmp_path, "202501010000-Count", simulation_summary={"num_buildings": 2**70})
+    point = {"position": [1, 2, 3], "sim_time": 1, "note": "x" * (2 << 20)}
+    old_folder(tmp_path, "202501010000-Large", motion_history={"a": [point]})
+    reports = imported(store, tmp_path / "old")
+    assert store.get("202501010000-Count").record.num_buildings is None
+    large = reports["202501010000-Large"]
+    assert (large.state, "1048576 bytes" in str(large.reason)) == ("failed", True)
+
+
+def test_what_nobody_foresaw_in_one_folder_stops_no_other(
+    store: SessionStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sessionstore.legacy import importer
+
+    whole = importer.read_folder
+
+    def stumbling(folder: Path, zone: Any) -> Any:
+        if folder.name == "minimal":
+            raise IndexError("nobody foresaw this")
+        return whole(folder, zone)
+
+    monkeypatch.setattr(importer, "read_folder", stumbling)
+    reports = imported(store, FIXTURES)
+    assert (reports["minimal"].state, reports["minimal"].reason) == ("failed", "IndexError: nobody foresaw this")
+    assert reports["good"].state == "imported"

@@ -26,7 +26,7 @@ from sessionstore.boxes.session_db_box import SessionDBBox
 from sessionstore.errors import IndexUnavailable
 from sessionstore.index.breaker import Breaker
 from sessionstore.store import SessionStore
-from tests.postgres_server import PASSWORD, PostgresServer, running_server, with_settings
+from tests.postgres_server import PASSWORD, PostgresServer, fill_up, running_server, small_disk, with_settings
 
 TIMEOUT_S = 1.0
 RETRY_S = 2.0
@@ -157,6 +157,54 @@ def test_a_server_that_never_came_up(server: PostgresServer, tmp_path: Path) -> 
 
 
 @pytest.mark.slow
+def test_a_refusal_is_told_at_once_and_not_when_time_is_up(server: PostgresServer, tmp_path: Path) -> None:
+    patient = with_settings(server.url, schema="refused", timeout_s=60, retry_s=0.001)
+    with sessionstore.open(tmp_path, patient) as store:
+        store.create("before")
+        server.kill()
+        try:
+            for _ in range(3):
+                with at_most(30):
+                    _, steps = store.create_with_report("during")
+                assert "refused" in str(steps["index"].reason)
+        finally:
+            server.start()
+        assert store.create_with_report("after")[1]["index"].status == "done" and len(store.index.find()) == 5
+
+
+@pytest.mark.slow
+def test_threads_that_share_a_store_outlive_a_server_that_is_restarted(server: PostgresServer, tmp_path: Path) -> None:
+    store = sessionstore.open(tmp_path, with_settings(server.url, schema="threads", timeout_s=5, retry_s=0.01, pool=2))
+    stop = threading.Event()
+    broken: list[Exception] = []
+
+    def work(number: int) -> None:
+        try:
+            while not stop.is_set():
+                store.create(f"w{number}")
+        except Exception as error:  # noqa: BLE001 whatever it is, it must not get lost in its thread
+            broken.append(error)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    try:
+        eventually(lambda: len(store.index.stamps()) > 20)
+        server.kill()
+        server.start()
+        many = len(store.root.session_ids())
+        eventually(lambda: len(store.root.session_ids()) > many + 20)
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert not broken
+    eventually(lambda: len(store.find()) == len(store.root.session_ids()) and store.notice is None)
+    assert store.index.stamps().keys() == store.root.session_ids()
+    store.close()
+
+
+@pytest.mark.slow
 def test_a_pool_that_is_exhausted(server: PostgresServer, tmp_path: Path) -> None:
     import psycopg
 
@@ -236,6 +284,45 @@ def test_a_schema_that_is_newer_than_this_version(server: PostgresServer, tmp_pa
         outage.during("has version 99, this version knows 1")
         admin.execute("UPDATE newer.meta SET version = 1")
     outage.after()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("panics", [False, True], ids=["a table cannot grow", "the log cannot grow"])
+def test_a_server_whose_disk_is_full(tmp_path: Path, panics: bool) -> None:
+    """A full table refuses rows; a full log takes the whole server down until there is room."""
+    import psycopg
+
+    if os.environ.get("SESSIONSTORE_TEST_PG_DSN"):
+        pytest.skip("the server of SESSIONSTORE_TEST_PG_DSN has a disk that is not ours to fill")
+    with small_disk("200m") as disk, running_server(place=disk) as server:
+        outage = Outage(tmp_path, with_settings(server.url, schema="full"))
+        outage.before()
+        filler = fill_up(disk)
+        reports: list[dict[str, Any]] = []
+
+        def refused() -> bool:
+            reports.append(outage.box.create_session("fill", metadata={"text": "x" * 3000}))
+            return bool(reports[-1]["index"]["status"] != "done")
+
+        eventually(refused)
+        assert all(report["success"] for report in reports)
+        assert "No space left on device" in reports[-1]["index"]["reason"]
+        if panics:
+            with contextlib.suppress(psycopg.OperationalError), psycopg.connect(server.url, autocommit=True) as admin:
+                while True:
+                    admin.execute("CREATE TEMP TABLE IF NOT EXISTS t (x int)")
+                    admin.execute("SELECT pg_switch_wal()")
+            eventually(lambda: outage.box.create_session("fill")["success"] and not server.answers())
+        outage.ids += [name for name in outage.store.root.session_ids() if name not in outage.ids]
+        outage.during("")
+        filler.unlink()
+        if not server.answers():
+            server.start()
+        outage.after()
+        with psycopg.connect(server.url) as admin:
+            stored = admin.execute('SELECT count(*), count(DISTINCT uuid) FROM "full".sessions')
+            count = len(outage.store.root.session_ids())
+            assert stored.fetchone() == (count, count)
 
 
 HOLD = """

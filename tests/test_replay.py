@@ -40,6 +40,11 @@ def test_positions_between_points_are_interpolated(store: SessionStore) -> None:
     assert at["stander"]["position"] == [0, 7, 0]
 
 
+def test_a_window_behind_the_end_has_no_points_however_small_the_step(store: SessionStore) -> None:
+    window = Replay(flown(store)).window(1e300, 1e301, step_s=1e-300)
+    assert not any(window.history.values()) and window.thinned == "step"
+
+
 def test_a_step_begins_where_asked_also_between_the_points_of_a_drone_that_stands(store: SessionStore) -> None:
     window = Replay(flown(store)).window(2.5, 3.5, step_s=0.25)
     assert {name: [point["sim_time"] for point in points] for name, points in window.history.items()} == {

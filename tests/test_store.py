@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import threading
+import time
 import unicodedata
 from datetime import UTC, datetime
 from pathlib import Path
@@ -663,3 +664,83 @@ def test_a_document_write_by_a_stale_reader_is_refused(store: SessionStore) -> N
     with pytest.raises(Conflict):
         storage.write(tables)
     assert session.record.notes == "newer"
+
+
+def test_the_one_deleted_last_comes_back_though_the_clock_was_set_back_meanwhile(
+    store: SessionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.time_ns()
+    session = store.create("A", metadata={"n": 1})
+    store.delete(session.session_id)
+    other = store.create("A", metadata={"n": 2})
+    os.rename(other.folder, session.folder)
+    monkeypatch.setattr(time, "time_ns", lambda: now - 3600 * 10**9)
+    store.delete(session.session_id)
+    assert store.restore(session.session_id).record.metadata == {"n": 2}
+
+
+def test_the_trash_is_emptied_whole_though_the_clock_was_ahead_when_it_was_filled(
+    store: SessionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ahead = time.time_ns() + 86400 * 10**9
+    with monkeypatch.context() as patch:
+        patch.setattr(time, "time_ns", lambda: ahead)
+        store.delete(store.create("A").session_id)
+    assert store.empty_trash(3600.0) == []
+    assert len(store.empty_trash()) == 1 and store.trash() == []
+
+
+def test_restoring_leaves_what_a_hand_put_beside_the_session_in_the_trash(store: SessionStore) -> None:
+    entry = store.delete(store.create("A").session_id)
+    (entry.folder.parent / "why.txt").write_text("it was the wrong city")
+    other = store.create("B").folder
+    os.rename(other, entry.folder.parent / other.name)
+    store.restore(entry.session_id)
+    assert (entry.folder.parent / "why.txt").read_text() == "it was the wrong city"
+    assert store.restore(other.name).record.session_name == "B"
+
+
+def test_staging_that_is_still_being_written_is_not_taken_for_left_behind(store: SessionStore) -> None:
+    store.create("A")
+    staged = store.root.staging / "a long import"
+    staged.mkdir()
+    (staged / "motion_history.jsonl").write_text("still growing")
+    os.utime(staged, (1, 1))
+    sessionstore.open(store.root.path).create("B")
+    assert staged.is_dir()
+    os.utime(staged / "motion_history.jsonl", (1, 1))
+    sessionstore.open(store.root.path).create("C")
+    assert not staged.exists()
+
+
+def test_a_folder_at_rest_is_not_read_again_and_no_change_is_missed(
+    store: SessionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = store.create("one").session_id
+    root = store.root
+    first = root.session_ids()
+    status = os.stat(root.path)
+    (root.path / "202611231430-two").mkdir()
+    os.utime(root.path, ns=(status.st_atime_ns, status.st_mtime_ns))  # as if within one tick of the clock
+    assert root.session_ids() == {made, "202611231430-two"} != first
+    monkeypatch.setattr("sessionstore.root.SETTLED_S", -1.0)
+    settled = root.session_ids()
+    assert root.session_ids() is settled
+    (root.path / "202611231430-two").rmdir()
+    assert root.session_ids() == {made}
+
+
+def test_a_store_at_rest_shows_new_copied_and_removed_sessions_without_comparing(
+    store: SessionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sessionstore.root.SETTLED_S", -1.0)
+    first = store.create("one").session_id
+    seen = [len(store.find(verify=False)) for _ in range(3)]
+    sessionstore.open(store.root.path).create("two")
+    seen += [len(store.find(verify=False)) for _ in range(2)]
+    shutil.copytree(store.root.path / first, store.root.path / "202611231430-copy")
+    seen += [len(store.find(verify=False)) for _ in range(2)]
+    shutil.rmtree(store.root.path / "202611231430-copy")
+    assert [*seen, *(row.status for row in store.find(verify=False))] == [
+        1, 1, 1, 2, 2, 3, 3, "created", "created"
+    ]  # fmt: skip

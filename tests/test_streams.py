@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import math
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import threading
 import zlib
 from pathlib import Path
@@ -26,6 +30,7 @@ from sessionstore.errors import (
     TimeOrderError,
     UnsafeFile,
 )
+from sessionstore.store import SessionStore
 from sessionstore.streams import MAX_RECORD_BYTES, StreamWriter, SyncMode
 from sessionstore.tape import Tape
 
@@ -387,3 +392,41 @@ def test_links_pipes_and_folders_in_place_of_a_stream_are_refused(tmp_path: Path
 def test_the_lines_are_plain_json_for_any_other_program(path: Path) -> None:
     filled(path)
     assert [json.loads(line)["i"] for line in path.read_text().splitlines()] == [0, 1, 2, 3, 4]
+
+
+def test_a_key_that_is_called_nan_is_the_programs_own_and_is_kept(tmp_path: Path) -> None:
+    with contextlib.closing(StreamWriter(tmp_path / "s.jsonl")) as writer:
+        writer.append({"nan": 5.5, "x": math.nan})
+        writer.append({"nan": math.nan})
+    assert [line.data for line in Tape(tmp_path / "s.jsonl").read()] == [{"nan": 5.5, "x": None}, {"nan": None}]
+
+
+def test_a_file_that_another_folder_shares_by_a_hard_link_is_never_appended_to(store: SessionStore) -> None:
+    """``cp -al`` gives a copy the very files: what is appended here would appear there."""
+    session = store.create("A")
+    with contextlib.closing(session.writer("events")) as writer:
+        writer.append({"v": 1})
+    copy = store.root.path.parent / "copy.jsonl"
+    os.link(session.stream_path("events"), copy)
+    before = copy.read_bytes()
+    with pytest.raises(UnsafeFile, match="hard link"):
+        session.writer("events").append({"v": 2})
+    assert copy.read_bytes() == before
+    assert [line.data for line in session.tape("events").read()] == [{"v": 1}]
+    copy.unlink()
+    session.writer("events").append({"v": 2})
+    assert session.tape("events").count() == 2
+
+
+def test_a_program_that_ends_without_closing_has_synced_what_it_appended(tmp_path: Path) -> None:
+    program = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from sessionstore import files\n"
+        "from sessionstore.streams import StreamWriter\n"
+        "writer = StreamWriter(Path(sys.argv[1]), sync='batch')\n"
+        "writer.append({'v': 1})\n"
+        "files.observer = lambda operation, path, payload: print(operation, flush=True)\n"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path / "s.jsonl")]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "fsync\n"

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from sessionstore.bench import scale, workloads
+from sessionstore.bench import engines, scale, workloads
 from sessionstore.bench.figures import Figures
 
 
@@ -20,7 +20,8 @@ class Plan:
     Args:
         slice_s: how long one system works in one round.
         sizes: of the stores that all systems are measured on.
-        scale_sizes: of the stores that only we and the limit are measured on.
+        scale_sizes: of the stores that only we and the limit are measured on; the engines hold the largest of them.
+        postgresql: the URL of a server to measure; None: one of our own, where that can be.
     """
 
     slice_s: float
@@ -30,6 +31,7 @@ class Plan:
     storms: tuple[int, ...]
     stream_records: int
     scale_sizes: tuple[int, ...]
+    postgresql: str | None = None
 
 
 QUICK = Plan(0.05, 3, (0, 1000), 0.4, (4,), 200_000, (1000, 10_000))
@@ -45,6 +47,7 @@ PARTS: dict[str, tuple[Part, tuple[str, ...]]] = {
     "seek": (workloads.seek, ("W8",)),
     "sizes": (scale.sizes, ("W1", "W4", "W5", "W6", "W9", "W10")),
     "imports": (scale.imports, ("W11",)),
+    "engines": (engines.engines, ("E1", "E2", "E3", "E4")),
 }
 
 

@@ -1,7 +1,8 @@
 """One process of a measurement: ``python -m sessionstore.bench.worker TASK JSON``; one JSON line on stdout.
 
 Tasks: storm (create and count up until the time is over), cold (time one operation after the imports), memory (list and
-say what that took), follow (say when each record of a stream is seen). It waits for a line on stdin before it begins.
+say what that took), follow (say when each record of a stream is seen), rows (put rows into an index). It waits for a
+line on stdin before it begins.
 Not here: what the figures mean (workloads).
 """
 
@@ -11,10 +12,11 @@ import json
 import resource
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from sessionstore.bench import contestants
+from sessionstore.bench import contestants, engines
 from sessionstore.bench.figures import duration
 from sessionstore.bench.systems import System
 
@@ -85,6 +87,15 @@ def follow(path: str, count: int) -> dict[str, Any]:
     return {"seconds": seen}
 
 
+def rows(steps: Iterator[None], seconds: float) -> dict[str, Any]:
+    """Put rows until the time is over; the first was put while warming up."""
+    done, begin = 0, time.perf_counter()
+    while time.perf_counter() - begin < seconds:
+        next(steps)
+        done += 1
+    return {"rate": done / (time.perf_counter() - begin)}
+
+
 def main(task: str, text: str) -> None:
     """Do one task and print what it found."""
     options = json.loads(text)
@@ -94,9 +105,14 @@ def main(task: str, text: str) -> None:
         system.keys = options.pop("keys", [])
     if task == "storm" and system is not None:
         once(system, options["op"], options["key"], options["number"])
+    if task == "rows":
+        options["steps"] = engines.steps(
+            options.pop("kind"), options.pop("number"), options.pop("url"), Path(options.pop("folder"))
+        )
+        next(options["steps"])
     print("ready", flush=True)
     sys.stdin.readline()
-    tasks: dict[str, Any] = {"storm": storm, "cold": cold, "memory": memory, "follow": follow}
+    tasks: dict[str, Any] = {"storm": storm, "cold": cold, "memory": memory, "follow": follow, "rows": rows}
     found = tasks[task](system, **options) if system else tasks[task](**options)
     print(json.dumps(found), flush=True)
 

@@ -9,6 +9,8 @@ Not here: the single checks (ground, folders, listing, leftovers), the repairs (
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import time
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
@@ -51,10 +53,17 @@ def examine(
     return patient.report
 
 
+def naming(folder: str | Path | None, index: str | None) -> str:
+    """Return the options that name a store for a command to be pasted; nothing for what is found by itself."""
+    shown = None if index is None else re.sub(r"(://[^:/@]*):[^@/]*@", r"\1:***@", index)  # a password is for nobody
+    named = (("--dir", folder), ("--index", shown))
+    return "".join(f" {option} {shlex.quote(str(value))}" for option, value in named if value is not None)
+
+
 def admit(folder: str | Path | None, index: str | None, deep: bool) -> Patient:
     """Return the store as a patient; one whose format cannot be read has no index."""
     root = StoreRoot(resolve(folder))
-    patient = Patient(root, None, deep, Report(str(root.path), deep))
+    patient = Patient(root, None, deep, Report(str(root.path), deep, options=naming(folder, index)))
     try:
         settings = root.settings() or {}
     except Unreadable:
@@ -71,6 +80,8 @@ def _checks(patient: Patient, progress: Progress) -> Iterator[Finding]:
     if any(True for each in ground.check_format(patient) if each.code == "format-newer"):
         return  # nothing below can be understood
     patient.look()
+    if not patient.deep:
+        patient.wake_the_disk()
     yield from _folders(patient, patient.on_disk, progress)
     yield from listing.check_index(patient)
     yield from listing.check_uuids(patient)

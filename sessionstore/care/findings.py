@@ -7,6 +7,8 @@ Not here: finding (ground, folders, listing, leftovers), mending (repairs).
 
 from __future__ import annotations
 
+import os
+import shlex
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
@@ -17,7 +19,10 @@ SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One entry of the catalogue: how bad, why it matters, what mends it ({where} and {session} are filled in)."""
+    """One entry of the catalogue: how bad, why it matters, what mends it.
+
+    In what mends it, {path} is the place, ready for a shell, and {dir} the options that name the store.
+    """
 
     severity: Severity
     why: str
@@ -25,8 +30,8 @@ class Kind:
     fixable: bool = False
 
 
-_FIX = "sessionstore doctor --fix"
-_EMPTY = "sessionstore trash empty"
+_FIX = "sessionstore doctor --fix{dir}"
+_EMPTY = "sessionstore trash empty{dir}"
 _BACK = "put it back, or edit the record"
 _UPGRADE = "pip install -U sessionstore"
 
@@ -43,7 +48,7 @@ CATALOGUE: dict[str, Kind] = {
         "info", "nobody has judged whether its locks can be trusted", "keep the store to one host"
     ),
     "filesystem-read-only": Kind("info", "sessions can be read, not recorded", "mount it read-write"),
-    "not-writable": Kind("warning", "sessions can be read, not recorded or changed", "chmod u+rwX {where}"),
+    "not-writable": Kind("warning", "sessions can be read, not recorded or changed", "chmod u+rwX {path}"),
     "space-low": Kind("warning", "a recorder that finds the disk full stops storing", _EMPTY),
     "space-out": Kind("error", "nothing can be stored", _EMPTY),
     "inodes-low": Kind("warning", "each session needs some files; without inodes none can be made", _EMPTY),
@@ -51,7 +56,7 @@ CATALOGUE: dict[str, Kind] = {
         "warning", "new sessions would sort before old ones, and beats look fresh", "set the clock (timedatectl)"
     ),
     "time-ahead": Kind(
-        "warning", "a run that crashed would look alive until that moment", "set the clock, then: touch {where}"
+        "warning", "a run that crashed would look alive until that moment", "set the clock, then: touch {path}"
     ),
     # ---- the index
     "index-damaged": Kind("error", "listings rebuild it from the folders each time until it is mended", _FIX, True),
@@ -60,12 +65,22 @@ CATALOGUE: dict[str, Kind] = {
         "listings read the folders, which is slower; new rows are delivered later",
         "start the engine",
     ),
-    "index-behind": Kind("info", "the next listing reads the folder anew by itself", "sessionstore list", True),
-    "row-absent": Kind("info", "the next listing adopts the folder by itself", "sessionstore list", True),
+    "index-behind": Kind("info", "the next listing reads the folder anew by itself", "sessionstore list{dir}", True),
+    "row-absent": Kind("info", "the next listing adopts the folder by itself", "sessionstore list{dir}", True),
+    "journal-outgrown": Kind(
+        "info",
+        "a process that begins reads a journal as a whole (a quarter of a second, 120 MB at 50,000), a database not",
+        "sessionstore migrate --to sqlite:{dir}",
+    ),
+    "sqlite-outgrown": Kind(
+        "info",
+        "one process writes at a time, on one host; a server takes them from many",
+        "sessionstore migrate --to postgresql://user@host/name{dir}",
+    ),
     "folder-missing": Kind(
         "warning",
         "it was removed by hand, or its disk is not mounted; the row is all that is left",
-        "put the folder back, or drop the row: sessionstore rebuild",
+        "put the folder back, or drop the row: sessionstore rebuild{dir}",
     ),
     "uuid-twice": Kind("warning", "the two would be taken for one session when stores are merged", _FIX, True),
     # ---- a session
@@ -75,7 +90,8 @@ CATALOGUE: dict[str, Kind] = {
     "document-unreadable": Kind(
         "error",
         "the session is listed as unreadable; its streams can still be read",
-        "mend the line in an editor, or rebuild the record from index and streams: sessionstore doctor --fix --salvage",
+        "mend the line in an editor, or rebuild the record from index and streams: "
+        "sessionstore doctor --fix --salvage{dir}",
     ),
     "document-newer": Kind("error", "it was written by a newer version and is left alone", _UPGRADE),
     "unsafe-file": Kind(
@@ -83,12 +99,12 @@ CATALOGUE: dict[str, Kind] = {
         "links, pipes and devices are never followed: a copied folder could point anywhere",
         "put the plain file in its place",
     ),
-    "unreadable-file": Kind("error", "what cannot be read cannot be checked or replayed", "chmod u+r {where}"),
+    "unreadable-file": Kind("error", "what cannot be read cannot be checked or replayed", "chmod u+r {path}"),
     "interrupted": Kind("warning", "it says it is running, and its process is gone", _FIX, True),
     "silent": Kind(
         "warning",
         "its process cannot be seen from here and has not beaten for a while; it may be suspended",
-        "wait, or end that process; after an hour of silence doctor --fix closes the session",
+        "wait, or end that process; after an hour of silence: sessionstore doctor --fix{dir}",
     ),
     "stream-torn": Kind(
         "warning",
@@ -106,12 +122,17 @@ CATALOGUE: dict[str, Kind] = {
         "warning", "the run ended with more records than there are: they were cut off or removed", _BACK
     ),
     "stream-repaired": Kind("info", "lines that could not be read were moved to quarantine by a repair", "-"),
+    "file-shared": Kind(
+        "warning",
+        "appending to it is refused, since the other name would show what is appended",
+        "cp -p {path} {path}.own && mv {path}.own {path}",
+    ),
     "stream-unverified": Kind("info", "lines without checksum were written by hand or by another program", "-"),
     "artifact-missing": Kind("warning", "the record lists it, the folder does not hold it", _BACK),
     "artifact-changed": Kind("warning", "it is not the file that was stored", _BACK),
     "folder-empty": Kind("info", "it looks like a session and holds nothing", _FIX, True),
     "folder-foreign": Kind("info", "it is no session: neither a record nor a stream", "move it out of the store"),
-    "folder-legacy": Kind("info", "it has the layout of the old system", "sessionstore import-legacy {where}"),
+    "folder-legacy": Kind("info", "it has the layout of the old system", "sessionstore import-legacy {path}{dir}"),
     # ---- leftovers
     "temp-left": Kind(
         "info",
@@ -124,9 +145,13 @@ CATALOGUE: dict[str, Kind] = {
     "trash-size": Kind(
         "info",
         "deleted sessions keep their space until the trash is emptied",
-        "sessionstore trash empty --older-than 30d",
+        "sessionstore trash empty --older-than 30d{dir}",
     ),
-    "quarantine-size": Kind("info", "bytes that repairs took away are kept until you remove them", "rm {where}/*"),
+    "quarantine-size": Kind(
+        "info",
+        "bytes that repairs took away are kept until you remove them",
+        "sessionstore trash quarantine --empty --older-than 30d{dir}",
+    ),
 }
 
 
@@ -150,21 +175,29 @@ class Finding:
         """error, warning or info."""
         return self.kind.severity
 
-    @property
-    def mend(self) -> str:
-        """The command, or what a person has to do."""
-        return self.kind.mend.format(where=self.where, session=self.session_id or "")
+    def mend(self, store: str, options: str = "") -> str:
+        """Return the command that can be pasted as it is, or what a person has to do.
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain data for ``--json``."""
-        facts = asdict(self)
-        told = {"severity": self.severity, "why": self.kind.why, "mend": self.mend, "fixable": self.kind.fixable}
+        Args:
+            store: its folder, which places are relative to.
+            options: what has to be said so that a command finds this store, with a blank in front.
+        """
+        return self.kind.mend.format(path=shlex.quote(os.path.join(store, self.where)), dir=options)
+
+    def to_dict(self, store: str, options: str = "") -> dict[str, Any]:
+        """Return plain data for ``--json``. Args: as :meth:`mend`."""
+        facts, mend = asdict(self), self.mend(store, options)
+        told = {"severity": self.severity, "why": self.kind.why, "mend": mend, "fixable": self.kind.fixable}
         return {"code": facts.pop("code"), **told, **facts}
 
 
 @dataclass(slots=True)
 class Report:
-    """What an examination found, and how much it looked at."""
+    """What an examination found, and how much it looked at.
+
+    Args:
+        options: what names this store on the command line, where it was named: `` --dir X --index Y``.
+    """
 
     store: str
     deep: bool
@@ -173,6 +206,7 @@ class Report:
     lines: int = 0
     seconds: float = 0.0
     findings: list[Finding] = field(default_factory=list)
+    options: str = ""
 
     @property
     def healthy(self) -> bool:
@@ -194,7 +228,7 @@ class Report:
             "lines": self.lines,
             "seconds": round(self.seconds, 3),
             "counts": {severity: self.count(severity) for severity in SEVERITIES},
-            "findings": [finding.to_dict() for finding in self.findings],
+            "findings": [finding.to_dict(self.store, self.options) for finding in self.findings],
         }
 
 

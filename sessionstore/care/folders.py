@@ -169,6 +169,8 @@ def _streams(patient: Patient, session: Session, entries: Entries, live: bool) -
         except OSError as error:
             yield Finding("unreadable-file", where, error.strerror or str(error), session.session_id)
             continue
+        if entries[name].stat(follow_symlinks=False).st_nlink > 1:
+            yield Finding("file-shared", where, "it has a second name (a hard link)", session.session_id)
         patient.report.streams += 1
         patient.report.lines += result.lines
         yield from _told(session, where, path.stem, result, live)

@@ -43,8 +43,10 @@ def check_file_system(patient: Patient) -> Iterator[Finding]:
 
 
 def check_permission(patient: Patient) -> Iterator[Finding]:
-    """Say which of the store's own folders cannot be written."""
+    """Say which of the store's own folders cannot be written, unless the whole disk cannot: that is told already."""
     root = patient.root
+    if filesystem.of(root.path).read_only:
+        return
     for folder in (root.path, root.private, root.staging, root.trash, root.claims, root.quarantine_folder):
         if folder.is_dir() and not os.access(folder, os.W_OK | os.X_OK):
             yield Finding("not-writable", str(folder), "this user may not write here")

@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from sessionstore import records, trash
+from sessionstore import files, records, trash
 from sessionstore.documents import Tables
-from sessionstore.errors import Conflict, NotApplied, OutcomeUnknown, SessionNotFound, StoreUnusable
+from sessionstore.errors import AmbiguousSession, Conflict, NotApplied, OutcomeUnknown, SessionNotFound, StoreUnusable
 from sessionstore.jsontext import plain, utc_text
 from sessionstore.records import SessionRecord
 from sessionstore.store import SessionStore
@@ -116,7 +116,7 @@ class History:
         try:
             writer.append(
                 {
-                    "id": records.new_uuid(),
+                    "id": records.uuid_after(self._last_id()),
                     "kind": kind,
                     "at": records.now_text(),
                     "sessions": sessions,
@@ -130,19 +130,27 @@ class History:
         finally:
             writer.close()
 
+    def _last_id(self) -> str:
+        """Return the id of the newest change: the next one comes behind it, whatever the clock says."""
+        noted = Tape(self._path).last()
+        ids = [entry.name for entry in files.entries(self._store.root.trash)]
+        return max([*ids, *([str(noted.data.get("id"))] if noted is not None else [])], default="")
+
     # ------------------------------------------------------------ looking
 
     def changes(self, key: str | None = None) -> list[Change]:
         """Return what was changed, the newest first; with a key only what touched that session.
 
-        Raises: UnsafeFile, StoreUnusable.
+        Raises: UnsafeFile, StoreUnusable; SessionNotFound, AmbiguousSession: there is none, and there never was.
         """
         noted = list(self._noted())
         undone = {change.undoes for change in noted if change.undoes is not None}
         found = [_with_undone(change, change.change_id in undone) for change in (*noted, *self._deletions())]
         if key is not None:
-            wanted = self._ids_of(key)
+            wanted, unknown = self._ids_of(key)
             found = [change for change in found if wanted & {change.uuid, *change.sessions}]
+            if unknown is not None and not found:
+                raise unknown
         return sorted(found, key=lambda change: change.change_id, reverse=True)
 
     def _noted(self) -> Iterator[Change]:
@@ -160,12 +168,14 @@ class History:
         for entry in trash.entries(self._store.root):
             yield Change(entry.entry_id, "delete", utc_text(entry.deleted_at), [entry.session_id])
 
-    def _ids_of(self, key: str) -> set[str | None]:
+    def _ids_of(self, key: str) -> tuple[set[str | None], SessionNotFound | None]:
         try:
             session = self._store.get(key)
-            return {session.session_id, session.record.uuid}
-        except SessionNotFound:
-            return {key}  # it may lie in the trash
+            return {session.session_id, session.record.uuid}, None
+        except AmbiguousSession:
+            raise
+        except SessionNotFound as error:
+            return {key}, error  # it may lie in the trash
 
     # ------------------------------------------------------------ taking back
 

@@ -6,6 +6,7 @@ Not here: temporary files in a session's folder (folders).
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,7 +26,9 @@ def check_leftovers(patient: Patient) -> Iterator[Finding]:
     for folder in (root.path, root.private):
         yield from temporary_files(patient, _entries(folder))
     for entry in _entries(root.staging):
-        if _age_s(patient, entry) > ABANDONED_S:
+        with contextlib.suppress(FileNotFoundError):
+            if patient.now - trash.last_touched(entry.path) <= ABANDONED_S:
+                continue
             yield Finding("staging-left", patient.place(entry.path), "a session that was never finished being made")
     yield from _trash(patient)
     yield from _quarantine(patient)

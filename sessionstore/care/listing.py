@@ -15,6 +15,8 @@ from sessionstore.errors import Corrupt, SessionStoreError
 from sessionstore.root import StoreRoot
 
 _SHOWN = 5
+#: Up to how many sessions an engine serves without anybody waiting (README, "Which engine").
+RANGES = {"journal": 50_000, "sqlite": 1_000_000}
 
 
 def check_index(patient: Patient) -> Iterator[Finding]:
@@ -26,6 +28,11 @@ def check_index(patient: Patient) -> Iterator[Finding]:
         away = not isinstance(patient.index_error, Corrupt)
         yield Finding("index-away" if away else "index-damaged", url, str(patient.index_error))
         return
+    engine = url.partition(":")[0]
+    if engine in RANGES and len(patient.stamps) > RANGES[engine] * 0.8:  # before it is reached
+        yield Finding(
+            f"{engine}-outgrown", url, f"{len(patient.stamps):,} sessions of {RANGES[engine]:,} that it is for"
+        )
     behind = {name for name in patient.stamps.keys() & patient.on_disk if not _mirrored(patient, name)}
     trashed = {entry.session_id for entry in trash.entries(patient.root)}
     lost = patient.stamps.keys() - patient.on_disk

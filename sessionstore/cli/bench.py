@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from sessionstore.bench.figures import Figure, Figures
     from sessionstore.recorder import Recorder
 
-_PARTS = ("create", "update", "append", "look", "storm", "seek", "sizes", "imports")
+_PARTS = ("create", "update", "append", "look", "storm", "seek", "sizes", "imports", "engines")
 
 
 @click.command()
@@ -33,6 +33,12 @@ _PARTS = ("create", "update", "append", "look", "storm", "seek", "sizes", "impor
 @click.option(
     "--scratch", type=click.Path(file_okay=False), metavar="FOLDER", help="Where to work; default: the store."
 )
+@click.option(
+    "--postgresql",
+    envvar="SESSIONSTORE_BENCH_POSTGRESQL",
+    metavar="URL",
+    help="A server for the part 'engines' (SESSIONSTORE_BENCH_POSTGRESQL); default: one of our own.",
+)
 @click.option("--output", type=click.Path(file_okay=False), metavar="FOLDER", help="Copy report, JSON and picture to.")
 @json_option
 @store_options
@@ -42,12 +48,13 @@ def bench(
     systems: tuple[str, ...],
     sizes: tuple[int, ...],
     scratch: str | None,
+    postgresql: str | None,
     output: str | None,
     as_json: bool,
     folder: str | None,
     index: str | None,
 ) -> None:
-    """Measure the workloads W1 to W11: our engines, the limit by hand, and the peers that are installed.
+    """Measure the workloads W1 to W11, and the index engines (E1 to E4): ours, the limit by hand, installed peers.
 
     Systems run in turn, several rounds each; a ratio to the limit that ran beside is worth more than any rate.
     The run is stored as a session, with its report in artifacts/.
@@ -55,11 +62,12 @@ def bench(
     from sessionstore.bench import report
     from sessionstore.bench.figures import Figures
     from sessionstore.bench.run import QUICK, THOROUGH, run
+    from sessionstore.index.url import show_url
 
-    plan = QUICK if quick else THOROUGH
+    plan = dataclasses.replace(QUICK if quick else THOROUGH, postgresql=postgresql)
     if sizes:
         plan = dataclasses.replace(plan, scale_sizes=sizes)
-    command = " ".join(["sessionstore", "bench", *(word for word in sys.argv[2:] if not word.startswith("/"))])
+    command = " ".join(["sessionstore", "bench", *map(show_url, (each for each in sys.argv[2:] if each[:1] != "/"))])
     with open_store(folder, index) as store, store.record("bench", metadata={"command": command}) as session:
         facts = {**report.machine(store.root.path), "command": command, "commit": _commit(session)}
         figures = Figures(tell=lambda figure: _tell(session, figures, figure))

@@ -183,21 +183,21 @@ def print_json(value: object) -> None:
 def print_report(report: Report) -> None:
     """Print findings for people, the worst first."""
     for finding in report.findings:
-        click.echo(sentence(finding))
+        click.echo(sentence(finding, report))
     looked = f"{report.sessions:,} sessions, {report.streams:,} streams, {report.lines:,} records"
     counts = ", ".join(f"{report.count(severity)} {severity}" for severity in ("error", "warning", "info"))
     verdict = "healthy" if report.healthy else "not healthy"
     click.echo(f"{verdict}: {counts}; {looked} in {report.seconds:.2f} s", err=True)
 
 
-def sentence(finding: Finding) -> str:
+def sentence(finding: Finding, report: Report) -> str:
     """Return what is wrong, where, why it matters and what mends it, a line each; of a run also its last events."""
     head = click.style(f"{finding.severity:<8}", fg=_COLOURS[finding.severity])
     lines = [f"{head}{finding.code}  {text.shown(finding.where)}", text.shown(finding.what)]
     for event in finding.data.get("last_events", [])[:-1]:  # the very last is in the sentence above
         words = " ".join(str(event[key]) for key in ("level", "kind", "message") if event.get(key))
         lines.append(text.shown(f"    before: {event['t_s']:.1f} s {words}"))
-    lines += [f"why: {finding.kind.why}", f"mend: {text.shown(finding.mend)}"]
+    lines += [f"why: {finding.kind.why}", f"mend: {text.shown(finding.mend(report.store, report.options))}"]
     return "\n        ".join(lines)
 
 

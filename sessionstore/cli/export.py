@@ -1,15 +1,19 @@
 """``sessionstore export``: a session to take away, as one HTML file that works offline or as a zip of its folder.
 
-Not here: what is in them (server.offline, server.artifacts).
+Not here: what is in them (server.offline, bundle).
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from sessionstore.cli.options import open_store, store_options
+
+if TYPE_CHECKING:
+    from sessionstore.session import Session
 
 
 @click.command()
@@ -21,27 +25,36 @@ from sessionstore.cli.options import open_store, store_options
 def export(
     folder: str | None, index: str | None, keys: tuple[str, ...], as_html: bool, as_zip: bool, target: Path
 ) -> None:
-    """Write sessions to files that can be taken anywhere (needs the extra `api`).
+    """Write sessions to files that can be taken anywhere (--html needs the extra `api`).
 
     ID is an id, its beginning, a name, or latest. An existing file is never overwritten.
     """
     if as_html == as_zip:
         raise click.UsageError("choose one of --html and --zip")
-    try:
-        from sessionstore.server.artifacts import plain_files, zip_parts
-        from sessionstore.server.offline import page_of
-    except ModuleNotFoundError as error:
-        raise click.ClickException(f"{error.name} is missing: pip install 'sessionstore[api]'") from error
+    packed = _page if as_html else _zip
     from sessionstore import files
 
     with open_store(folder, index) as store:
         for key in keys:
             session = store.get(key)
             path = target / f"{session.session_id}.{'html' if as_html else 'zip'}"
-            data = page_of(session) if as_html else b"".join(zip_parts(session, list(plain_files(session))))
             try:
                 files.make_dirs(target)
-                files.create(path, data)
+                files.create(path, packed(session))
             except FileExistsError as error:
                 raise click.ClickException(f"{path} exists already; it was left alone") from error
             click.echo(str(path))
+
+
+def _page(session: Session) -> bytes:
+    try:
+        from sessionstore.server.offline import page_of
+    except ModuleNotFoundError as error:
+        raise click.ClickException(f"{error.name} is missing: pip install 'sessionstore[api]'") from error
+    return page_of(session)
+
+
+def _zip(session: Session) -> bytes:
+    from sessionstore.bundle import plain_files, zip_parts
+
+    return b"".join(zip_parts(session, list(plain_files(session))))

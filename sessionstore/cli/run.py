@@ -100,7 +100,7 @@ def _result(record: Any, folder: str) -> dict[str, Any]:
 
 def _scenario(options: dict[str, Any]) -> Scenario:
     """The scenario file, if any, with the options of the command line laid over it."""
-    from sessionstore.simulation.scenarios import DEFAULT_FLEET, Group, Scenario, load_scenario
+    from sessionstore.simulation.scenarios import DEFAULT_FLEET, Group, Scenario, check_faults, load_scenario
 
     scenario = load_scenario(options["scenario"]) if options["scenario"] else Scenario(name="command line")
     if options["buildings"] is not None and options["city"] is not None:
@@ -114,15 +114,18 @@ def _scenario(options: dict[str, Any]) -> Scenario:
         groups = list(DEFAULT_FLEET)
     if not groups:
         raise click.UsageError("a fleet of no drones flies nowhere")
-    return scenario.with_options(
+    faults = tuple(_fault(text) for text in options["faults"])
+    scenario = scenario.with_options(
         city=options["city"],
         hidden_buildings=options["hidden_buildings"],
         duration_s=options["duration"],
         seed=options["seed"],
         condition=options["weather"],
         fleet=tuple(groups),
-        faults=scenario.faults + tuple(_fault(text) for text in options["faults"]),
+        faults=scenario.faults + faults,
     )
+    check_faults(scenario, faults, "--fault")
+    return scenario
 
 
 def _fault(text: str) -> Fault:

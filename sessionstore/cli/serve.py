@@ -40,7 +40,8 @@ def serve(
     """
     try:
         from sessionstore.server.context import Settings
-        from sessionstore.server.serve import serve, token_from
+        from sessionstore.server.security import check_settings
+        from sessionstore.server.serve import bind, serve, token_from
     except ModuleNotFoundError as error:
         raise click.ClickException(f"{error.name} is missing: pip install 'sessionstore[api]'") from error
     from pathlib import Path
@@ -48,7 +49,8 @@ def serve(
     if token_file is not None:
         token = token_from(Path(token_file))
     settings = Settings(host, port, token or None, hosts, tuple(origin.rstrip("/") for origin in origins), index)
-    with open_store(folder, index) as store:
+    check_settings(settings)
+    with open_store(folder, index) as store, bind(settings) as listener:
         shown = f"[{host}]" if ":" in host else host
         click.echo(f"http://{shown}:{port}  (store {store.root.path}; Ctrl-C ends)", err=True)
-        serve(store, settings)
+        serve(store, settings, listener)

@@ -3,36 +3,74 @@
 from __future__ import annotations
 
 import re
+import shlex
+import sys
 import time
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from sessionstore.cli import text
 from sessionstore.cli.options import json_option, open_store, store_options
 
+if TYPE_CHECKING:
+    from sessionstore.session import Session
+
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+_AGE = click.option(
+    "--older-than", default="0s", show_default=True, metavar="AGE", help="Only what is older: 30d, 12h."
+)
+_YES = click.option("--yes", is_flag=True, help="Do not ask.")
+
+
+@click.command()
+@click.argument("sessions", nargs=-1, required=True)
+@click.option("--force", is_flag=True, help="Also sessions that are being recorded at this moment; their runs end.")
+@store_options
+def delete(sessions: tuple[str, ...], force: bool, folder: str | None, index: str | None) -> None:
+    """Move sessions to the trash; `restore` brings them back.
+
+    A session that runs is refused (exit code 5, nothing is deleted); at a terminal you are asked.
+    """
+    from sessionstore.care.doctor import naming
+
+    with open_store(folder, index) as store:
+        found = [store.get(each) for each in dict.fromkeys(sessions)]
+        if not force:
+            _spare_the_living(found)
+        for session_id in dict.fromkeys(session.session_id for session in found):
+            store.delete(session_id)
+            undo = f"sessionstore restore {shlex.quote(session_id)}{naming(folder, index)}"
+            click.echo(f"{text.shown(session_id)} is in the trash; undo: {text.shown(undo)}", err=True)
+
+
+def _spare_the_living(sessions: list[Session]) -> None:
+    """Ask before a run is taken its session away; refuse where nobody can be asked. Raises: Conflict, click.Abort."""
+    from sessionstore.errors import Conflict, SessionStoreError
+
+    for session in sessions:
+        try:
+            status = session.status
+        except SessionStoreError:
+            continue  # a record that is broken, or cannot be read, can be deleted
+        if status not in ("running", "paused"):
+            continue
+        process = (session.record.owner or {}).get("pid")
+        told = f"{text.shown(session.session_id)} is {status}" + (f" (process {process})" if process else "")
+        if not sys.stdin.isatty():
+            raise Conflict(f"{told}; nothing was deleted. Stop it first, or delete it with --force")
+        click.confirm(f"{told}: its run will fail. Delete it all the same?", abort=True, err=True)
 
 
 @click.command()
 @click.argument("sessions", nargs=-1, required=True)
 @store_options
-def delete(sessions: tuple[str, ...], folder: str | None, index: str | None) -> None:
-    """Move sessions to the trash; `restore` brings them back."""
+def restore(sessions: tuple[str, ...], folder: str | None, index: str | None) -> None:
+    """Bring sessions back from the trash: by id, name, uuid or the id of the entry; of several the one deleted last."""
     with open_store(folder, index) as store:
-        for session_id in [store.get(each).session_id for each in sessions]:
-            store.delete(session_id)
-            name = text.shown(session_id)
-            click.echo(f"{name} is in the trash; undo: sessionstore restore {name}", err=True)
-
-
-@click.command()
-@click.argument("session")
-@store_options
-def restore(session: str, folder: str | None, index: str | None) -> None:
-    """Bring a session back from the trash, by its id or the id of the entry."""
-    with open_store(folder, index) as store:
-        click.echo(f"{text.shown(store.restore(session).session_id)} is back", err=True)
+        for each in sessions:
+            click.echo(f"{text.shown(store.restore(each).session_id)} is back", err=True)
 
 
 @click.group(invoke_without_command=True)
@@ -40,25 +78,24 @@ def restore(session: str, folder: str | None, index: str | None) -> None:
 @store_options
 @click.pass_context
 def trash(ctx: click.Context, as_json: bool, folder: str | None, index: str | None) -> None:
-    """List what is in the trash; `trash empty` removes it for good."""
+    """List what is in the trash; `trash empty` removes it for good, `trash quarantine` shows what repairs kept."""
     if ctx.invoked_subcommand is not None:
         ctx.obj = (folder, index)
         return
     with open_store(folder, index) as store:
         entries = store.trash()
     if as_json:
-        import json
-
-        facts = [
-            {
-                "entry_id": entry.entry_id,
-                "session_id": entry.session_id,
-                "deleted_at": entry.deleted_at.isoformat(),
-                "bytes": entry.size(),
-            }
-            for entry in entries
-        ]
-        click.echo(json.dumps(facts, indent=2, ensure_ascii=False))
+        _print_json(
+            [
+                {
+                    "entry_id": entry.entry_id,
+                    "session_id": entry.session_id,
+                    "deleted_at": entry.deleted_at.isoformat(),
+                    "bytes": entry.size(),
+                }
+                for entry in entries
+            ]
+        )
         return
     now = datetime.now(UTC)
     rows = [
@@ -66,6 +103,12 @@ def trash(ctx: click.Context, as_json: bool, folder: str | None, index: str | No
         for entry in entries
     ]
     click.echo(text.table(("session", "deleted", "size", "entry"), rows) if rows else "the trash is empty")
+
+
+def _print_json(facts: Any) -> None:
+    import json
+
+    click.echo(json.dumps(facts, indent=2, ensure_ascii=False))
 
 
 def age(given: str) -> float:
@@ -80,17 +123,18 @@ def age(given: str) -> float:
 
 
 @trash.command("empty")
-@click.option("--older-than", default="0s", show_default=True, metavar="AGE", help="Only what is older: 30d, 12h.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@_AGE
+@_YES
 @store_options
 @click.pass_context
 def empty(ctx: click.Context, older_than: str, yes: bool, folder: str | None, index: str | None) -> None:
     """Remove what is in the trash for good."""
+    from sessionstore.trash import older_than as entries_older_than
+
     given_folder, given_index = ctx.obj or (None, None)
     seconds = age(older_than)
     with open_store(folder or given_folder, index or given_index) as store:
-        now = datetime.now(UTC)
-        doomed = [entry for entry in store.trash() if (now - entry.deleted_at).total_seconds() >= seconds]
+        doomed = entries_older_than(store.root, seconds, time.time())
         if not doomed:
             click.echo("nothing to remove", err=True)
             return
@@ -99,6 +143,55 @@ def empty(ctx: click.Context, older_than: str, yes: bool, folder: str | None, in
             click.confirm(f"Remove {len(doomed)} sessions ({total}) for good?", abort=True, err=True)
         removed = store.empty_trash(seconds)
         click.echo(f"removed {len(removed)} sessions ({total})", err=True)
+
+
+@trash.command("quarantine")
+@click.option("--empty", "remove", is_flag=True, help="Remove them for good.")
+@_AGE
+@_YES
+@json_option
+@store_options
+@click.pass_context
+def quarantine(
+    ctx: click.Context,
+    remove: bool,
+    older_than: str,
+    yes: bool,
+    as_json: bool,
+    folder: str | None,
+    index: str | None,
+) -> None:
+    """List the bytes that repairs and torn ends took away: from which file, where, when, how many."""
+    from sessionstore.care import quarantine as kept
+
+    given_folder, given_index = ctx.obj or (None, None)
+    now, seconds = datetime.now(UTC), age(older_than)
+    with open_store(folder or given_folder, index or given_index) as store:
+        found = kept.older_than(store.root, seconds, now)
+        if as_json and not remove:
+            _print_json([piece.to_dict() for piece in found])
+            return
+        if not found:
+            click.echo("nothing to remove" if remove else "the quarantine is empty", err=remove)
+            return
+        total = text.size(sum(piece.size for piece in found))
+        if not remove:
+            rows = [_piece_row(piece, now) for piece in found]
+            click.echo(text.table(("from", "at byte", "taken", "size", "file"), rows))
+            click.echo(f"{len(found)} pieces, {total}, in {text.shown(str(store.root.quarantine_folder))}", err=True)
+            return
+        if not yes:
+            click.confirm(f"Remove {len(found)} pieces ({total}) for good?", abort=True, err=True)
+        removed = kept.empty(store.root, seconds, now)
+        if as_json:
+            _print_json([piece.to_dict() for piece in removed])
+        click.echo(f"removed {len(removed)} pieces ({total})", err=True)
+
+
+def _piece_row(piece: Any, now: datetime) -> tuple[str, ...]:
+    offset = "-" if piece.offset is None else f"{piece.offset:,}"
+    name = text.shown(piece.path.name)
+    return text.shown(piece.source), offset, text.ago(piece.taken_at, now), text.size(piece.size), name
 
 
 @click.command()

@@ -116,14 +116,19 @@ def open_index(url: str | None, root: Path, quarantine: Quarantine | None = None
     Args:
         quarantine: keeps what a journal cuts off its torn end (by default beside it).
 
-    Raises: InvalidQuery: no engine has this scheme, or a setting in the URL is wrong.
+    Raises: InvalidQuery: no engine has this scheme, a setting in the URL is wrong, or the journal is another store's.
     """
     from sessionstore.index.journal import JournalIndex
 
     text = url or "journal:"
     scheme, _, rest = text.partition(":")
     if scheme == "journal":
-        return JournalIndex(Path(rest).expanduser().absolute() if rest else root / "index.jsonl", quarantine)
+        path = Path(rest).expanduser().absolute() if rest else root / "index.jsonl"
+        if path == root / "index.jsonl":
+            return JournalIndex(path, quarantine)
+        from sessionstore.index.elsewhere import ElsewhereJournal
+
+        return ElsewhereJournal(path, root, quarantine)
     if scheme == "sqlite":
         from sessionstore.index.sqlite import SqliteIndex
         from sessionstore.index.url import parse_url

@@ -15,6 +15,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping
 from operator import attrgetter
 from pathlib import Path
+from sys import intern
 from typing import Any
 from zlib import crc32
 
@@ -24,8 +25,9 @@ from sessionstore.appending import renewed_after_fork
 from sessionstore.errors import Corrupt, IndexUnavailable, NotApplied, OutcomeUnknown, SessionGone
 from sessionstore.index import RowStamp
 from sessionstore.index.journalfile import NO_DOCUMENT, SESSIONS, TABLE_DROPPED, Change, Journal, is_whole
-from sessionstore.query import Filter, matcher
+from sessionstore.query import Filter
 from sessionstore.records import SessionRow, as_interrupted
+from sessionstore.selection import select
 from sessionstore.streams import Quarantine
 
 #: Compaction is worth it when this many lines are superseded, and more than there are rows.
@@ -98,6 +100,7 @@ class RowJournal(Journal):
         row = entry.doc
         if row is not None:
             row.metadata = row.metadata.copy()  # as it comes it keeps the whole piece in memory
+            row.status, row.workflow_state = intern(row.status), intern(row.workflow_state)  # a few texts for all rows
             self.rows[entry.id] = row
         elif entry.id == TABLE_DROPPED:
             self.rows = {}
@@ -128,6 +131,7 @@ class JournalIndex:
     def __init__(self, path: Path, quarantine: Quarantine | None = None) -> None:
         self._journal = RowJournal(path, quarantine)
         self._sorted: list[SessionRow] = []
+        self._active: list[SessionRow] = []
         self._mutex = threading.RLock()
         renewed_after_fork(self)
 
@@ -170,7 +174,8 @@ class JournalIndex:
 
     def active(self) -> list[SessionRow]:
         """Return the rows that say they run (they alone name an owner)."""
-        return [row for row in self._current() if row.owner is not None]
+        self._current()
+        return self._active
 
     def find(self, tree: Filter | None = None, interrupted: Mapping[str, str] | None = None) -> list[SessionRow]:
         """Return the rows that fit, oldest first; a snapshot."""
@@ -180,10 +185,7 @@ class JournalIndex:
                 as_interrupted(row, interrupted[row.session_id]) if row.session_id in interrupted else row
                 for row in rows
             ]
-        if tree is None:
-            return list(rows)
-        fits = matcher(tree, SessionRow.get)
-        return [row for row in rows if fits(row)]
+        return select(rows, tree)
 
     def health(self) -> dict[str, Any]:
         """Return engine, url, rows, lines and how many of them are superseded."""
@@ -223,6 +225,7 @@ class JournalIndex:
         with self._mutex, _collector_resting():
             if self._journal.refresh() or not self._sorted:
                 self._sorted = by_creation(self._journal.rows.values())
+                self._active = [row for row in self._sorted if row.owner is not None]
                 if self._journal.garbage() > _GARBAGE_LINES + len(self._sorted):
                     with contextlib.suppress(NotApplied, OutcomeUnknown):  # not needed for a right answer
                         self.compact()

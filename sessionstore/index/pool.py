@@ -1,8 +1,11 @@
 """Connections to PostgreSQL that never keep a caller waiting longer than told, however the server or the network fails.
 
-psycopg's own pool retries in the background and tells a waiting caller only that time is up; a session's report has
-to say why (wrong password, refused, no route), and at once where the server answers at once. So this one connects when
-it is asked, and every wait is bounded on this side: a name that does not resolve, a stopped server, a cut cable.
+A session's report has to say why the index is pending (wrong password, refused, no route), and at once where the server
+answers at once. So this pool connects when asked, in the thread that asks, and every wait is bounded on this side:
+a name that does not resolve, a stopped server, a cut cable. psycopg_pool 3.3 was tried in its place: it replaces what
+broke in the background and counts that as there, so who comes next waits until time is up although the server refuses
+at once (tests/test_outages.py, "a refusal is told at once"); and a connection that it made by itself and that died
+unused is taken for a failure, unless each call is preceded by a check ("restarted between two calls").
 Not here: SQL (index.postgres), leaving a failed server alone (index.breaker).
 """
 

@@ -17,8 +17,9 @@ import msgspec
 from sessionstore.errors import Corrupt
 from sessionstore.index.copies import Place, as_stored, merge, this_place
 from sessionstore.index.narrowing import Condition, Narrowing
-from sessionstore.query import Filter, matcher
+from sessionstore.query import Filter
 from sessionstore.records import SessionRow, as_interrupted
+from sessionstore.selection import select
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(SessionRow).decode
@@ -79,8 +80,7 @@ class SqlIndex(ABC):
                 for row in shown
             ]
         if tree is not None:
-            fits = matcher(tree, SessionRow.get)
-            shown = [row for row in shown if fits(row)]
+            shown = select(shown, tree)
         shown.sort(key=_order)
         return shown
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
+from datetime import tzinfo
 from pathlib import Path
 from typing import Any, Literal
 from uuid import UUID, uuid5
@@ -74,15 +75,25 @@ def import_legacy(
     if not dry_run:
         store.root.prepare()
     for number, folder in enumerate(folders, 1):
-        try:
-            old = read_folder(folder, stated)
-            yield _take_in(store, old, zone, dry_run, there)
-        except InvalidRecord as error:
-            yield Imported(str(folder), "skipped", reason=str(error))
-        except (SessionStoreError, OSError) as error:
-            yield Imported(str(folder), "failed", reason=f"{type(error).__name__}: {error}")
+        yield _one(store, folder, stated, zone, dry_run, there)
         if progress is not None:
             progress(number, len(folders))
+
+
+def _one(
+    store: SessionStore, folder: Path, stated: tzinfo | None, zone: str | None, dry_run: bool, there: dict[str, str]
+) -> Imported:
+    """Return what became of one folder, whatever it holds."""
+    try:
+        old = read_folder(folder, stated)
+    except InvalidRecord as error:
+        return Imported(str(folder), "skipped", reason=str(error))
+    except Exception as error:  # noqa: BLE001  # nobody knows what old programs wrote, and no folder stops the others
+        return Imported(str(folder), "failed", reason=f"{type(error).__name__}: {error}")
+    try:
+        return _take_in(store, old, zone, dry_run, there)
+    except (SessionStoreError, OSError) as error:
+        return Imported(str(folder), "failed", reason=f"{type(error).__name__}: {error}", problems=old.problems)
 
 
 def _take_in(store: SessionStore, old: OldSession, zone: str | None, dry_run: bool, there: dict[str, str]) -> Imported:

@@ -73,6 +73,9 @@ def _read_text(text: str, zone: tzinfo | None) -> Instant:
         found = datetime.fromisoformat(text)
     except ValueError:
         return Instant("unusable")
-    if found.tzinfo is not None:
-        return Instant("utc", found.astimezone(UTC))
-    return Instant("naive", found.replace(tzinfo=zone).astimezone(UTC) if zone else None)
+    try:
+        if found.tzinfo is not None:
+            return Instant("utc", found.astimezone(UTC))
+        return Instant("naive", found.replace(tzinfo=zone).astimezone(UTC) if zone else None)
+    except (OverflowError, ValueError):  # the first and the last day of the calendar
+        return Instant("unusable")

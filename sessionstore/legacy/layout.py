@@ -15,7 +15,7 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, tzinfo
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,9 @@ _STATUS = {
     "crashed": "failed",
 }
 _STREAM_KEY = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,50}")
+_LATEST_S = 253402300799.0  # the last second of the year 9999
+#: More than a JSON number holds exactly is no count.
+_MOST = 2**53
 _CREATED = ("created_at", "creation_time", "created", "start_time", "timestamp")
 
 Rows = list[tuple[float, dict[str, Any]]]
@@ -174,7 +177,8 @@ def _value(old: OldSession, name: str) -> Any:
     try:
         loaded = load(old.content[name])
     except Corrupt as error:
-        old.problems.append(f"{name}: cannot be read ({error})")
+        place = "" if error.line is None else f"line {error.line}, column {error.column}: "
+        old.problems.append(f"{name}: cannot be read ({place}{error.reason})")
         return None
     old.problems += [f"{name}: {problem}" for problem in loaded.problems]
     try:
@@ -227,7 +231,7 @@ def _base(summary: dict[str, Any]) -> Any:
 def _count(summary: dict[str, Any], *keys: str) -> int | None:
     for key in keys:
         value = summary.get(key)
-        if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MOST:
             return value
     return None
 
@@ -323,5 +327,10 @@ def _take_creation(old: OldSession, zone: tzinfo | None) -> None:
         if zone is None:
             old.problems.append("the time in the folder's name was read as UTC (say --zone if it was another)")
     else:
-        newest = max(os.stat(old.folder / name).st_mtime for name in old.content)
-        old.created, old.created_from = instants.read(newest, None).utc, "the time of its files"
+        old.created, old.created_from = _newest(old), "the time of its files"
+
+
+def _newest(old: OldSession) -> datetime:
+    """Return when the youngest file was changed; copying programs leave any number there, also none of a calendar."""
+    newest = max(os.stat(old.folder / name).st_mtime for name in old.content)
+    return datetime.fromtimestamp(min(max(newest, 0.0), _LATEST_S), UTC)

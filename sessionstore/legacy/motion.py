@@ -131,7 +131,7 @@ def _choose_axis(motion: OldMotion, raw: list[_Raw], lost: Counter[str]) -> None
         motion.axis = "sim_time"
         both = next((each for each in known if each.sim_s is not None), None)
         if both is not None and both.stamp.utc is not None and both.sim_s is not None:
-            motion.began = both.stamp.utc - timedelta(seconds=both.sim_s)
+            motion.began = _before(both.stamp.utc, both.sim_s)
         if without_zone:
             lost["timestamps without a zone not used (say --zone)"] = without_zone
     elif without_zone:
@@ -145,6 +145,14 @@ def _choose_axis(motion: OldMotion, raw: list[_Raw], lost: Counter[str]) -> None
     elif kinds["seconds"]:
         motion.axis = "timestamp as seconds"
         motion.problems.append("the timestamps are small numbers: taken as sim_time in seconds")
+
+
+def _before(utc: datetime, seconds: float) -> datetime | None:
+    """Return the instant so long before another; None where no calendar goes back so far."""
+    try:
+        return utc - timedelta(seconds=seconds)
+    except OverflowError:
+        return None
 
 
 def _moment(motion: OldMotion, each: _Raw) -> float | None:

@@ -7,6 +7,7 @@ Not here: our own files, which are never read so leniently (jsontext).
 from __future__ import annotations
 
 import json
+import math
 import re
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +16,9 @@ from sessionstore.errors import Corrupt
 from sessionstore.jsontext import line_and_column
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],"]')  # a lone quotation mark begins the text that the damage lies in
+
+#: A double has at most 17 digits that count; this many are a mistake, and beyond 4,300 int() refuses them.
+_DIGITS = 400
 
 
 @dataclass(slots=True)
@@ -56,10 +60,16 @@ class _Oddities:
 
     def __init__(self) -> None:
         self.constants = 0
+        self.endless = 0
         self.doubles: set[str] = set()
 
     def decoder(self) -> json.JSONDecoder:
-        return json.JSONDecoder(object_pairs_hook=self._pairs, parse_constant=self._constant)
+        return json.JSONDecoder(
+            object_pairs_hook=self._pairs,
+            parse_constant=self._constant,
+            parse_int=lambda text: self._number(int, text),
+            parse_float=lambda text: self._number(float, text),
+        )
 
     def _pairs(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(pairs)
@@ -71,8 +81,16 @@ class _Oddities:
     def _constant(self, word: str) -> None:
         self.constants += 1
 
+    def _number(self, kind: type[int] | type[float], text: str) -> int | float | None:
+        """Return a number; one beyond what a float holds says nothing, and stops whoever calculates with it."""
+        if len(text) <= _DIGITS and math.isfinite(float(text)):
+            return kind(text)
+        self.endless += 1
+        return None
+
     def told(self) -> list[str]:
         told = [f"{self.constants} times NaN or Infinity: unknown now"] if self.constants else []
+        told += [f"{self.endless} numbers too large: unknown now"] if self.endless else []
         return told + [
             f"the key {key!r} stands twice in one object: the last one counts" for key in sorted(self.doubles)
         ]
@@ -83,7 +101,7 @@ def _prefix(text: str, error: json.JSONDecodeError, seen: _Oddities, path: str, 
     end, closers = _last_whole_element(text, error.pos)
     if not end:
         raise Corrupt(error.msg, path, None, error.lineno, error.colno) from error
-    seen.constants = 0
+    seen.constants = seen.endless = 0
     value = seen.decoder().decode(text[:end] + closers)
     line, column = line_and_column(text, error.pos)
     share = 100 * end // len(text)

@@ -28,8 +28,10 @@ from sessionstore.errors import Corrupt, InvalidRecord
 from sessionstore.server.context import Context
 from sessionstore.server.errors import PROBLEM, ApiProblem, Problem, problem_of
 from sessionstore.server.operations import Call, Operation, Reply, Stream, encode
+from sessionstore.server.responses import respond
 from sessionstore.server.routes import all_operations
 from sessionstore.server.security import Gate
+from sessionstore.server.shortcut import Shortcut
 from sessionstore.server.web import web_files
 
 _WORKERS = 40
@@ -45,7 +47,7 @@ def build_app(context: Context) -> Gate:
     inner = Starlette(routes=routes, lifespan=lambda app: _lifespan(context))
     inner.add_exception_handler(HTTPException, _page_or_problem)
     inner.add_exception_handler(ApiProblem, _refused)  # a body that came too slowly
-    return Gate(inner, context.settings)
+    return Gate(Shortcut(inner, context.documents), context.settings)
 
 
 @contextlib.asynccontextmanager
@@ -86,8 +88,7 @@ class Resource:
                 await _body(operation, request),
                 request.headers,
             )
-            known = operation.quick(call) if operation.quick is not None else None
-            return await _run(operation, call, request) if known is None else _respond(known, request)
+            return await _run(operation, call, request)
         except ClientDisconnect:
             return Response(status_code=400)
         except Exception as error:  # noqa: BLE001  # the last resort: everything becomes a problem, bugs are logged there
@@ -115,27 +116,8 @@ def _work(operation: Operation, call: Call) -> Reply | Stream:
 
 
 def _respond(reply: Reply, request: Request) -> Response:
-    headers = dict(reply.headers)
-    if reply.etag is not None:
-        headers["etag"] = reply.etag
-        if _has_it(request.headers.get("if-none-match"), reply.etag):
-            return Response(status_code=304, headers=headers)
-    body = reply.body
-    if reply.packed is not None and "gzip" in request.headers.get("accept-encoding", ""):
-        body = reply.packed
-        headers |= {"content-encoding": "gzip", "vary": "accept-encoding"}
-        if reply.etag is not None:
-            headers["etag"] = "W/" + reply.etag  # other bytes, the same content (RFC 9110, 8.8.1)
-    if reply.status == 204:
-        return Response(status_code=204, headers=headers)
-    return Response(body, reply.status, {**headers, "content-type": reply.content_type})
-
-
-def _has_it(given: str | None, etag: str) -> bool:
-    if given is None:
-        return False
-    tags = [tag.strip().removeprefix("W/") for tag in given.split(",")]
-    return etag in tags or "*" in tags
+    given = request.headers
+    return respond(reply, given.get("if-none-match"), given.get("accept-encoding", ""))
 
 
 # ---------------------------------------------------------------- reading

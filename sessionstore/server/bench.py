@@ -143,14 +143,20 @@ def bench_get(store: SessionStore, scratch: Path, rounds: int) -> list[Figure]:
         with started(str(scratch / "bare.py"), "{port}", str(body)) as bare:
             other = Client(bare)
             mine.seconds(path, 300), other.seconds(path, 300)
+            cpu_s = ours.cpu_s(), bare.cpu_s()
             pairs = [
                 (statistics.median(mine.seconds(path, 100)), statistics.median(other.seconds(path, 100)))
                 for _ in range(rounds)
             ]
+            used_s = ours.cpu_s() - cpu_s[0], bare.cpu_s() - cpu_s[1]
     ratio = statistics.median(one / two for one, two in pairs)
     ours_us, bare_us = (1e6 * statistics.median(pair[side] for pair in pairs) for side in (0, 1))
-    note = f"{ours_us:.0f} us, bare {bare_us:.0f} us"
-    return [Figure("GET one session, to a bare route", ratio, "times", 1.5, note)]
+    ours_cpu_us, bare_cpu_us = (1e6 * used / (100 * rounds) for used in used_s)
+    return [
+        Figure("GET one session, to a bare route", ratio, "times", 1.5, f"{ours_us:.0f} us, bare {bare_us:.0f} us"),
+        Figure("CPU of the server for it, to a bare route", used_s[0] / used_s[1], "times", 1.5,
+               f"{ours_cpu_us:.0f} us, bare {bare_cpu_us:.0f} us"),
+    ]  # fmt: skip
 
 
 def bench_list(store: SessionStore, sessions: int) -> list[Figure]:

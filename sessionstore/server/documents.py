@@ -14,7 +14,6 @@ import threading
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from sessionstore import owner
@@ -32,12 +31,17 @@ Stamp = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Document:
-    """The JSON of a record with what is computed at read time, and its entity tag."""
+class _Known:
+    """A rendered record, and the state of the files that it was made of."""
 
-    body: bytes
-    etag: str
-    packed: bytes | None = None
+    folder: str
+    files: tuple[str, str]
+    stamps: tuple[Stamp | None, Stamp | None]
+    reply: Reply
+
+    def holds(self) -> bool:
+        """Whether the files are the same still."""
+        return self.stamps == (_stamp(self.files[0]), _stamp(self.files[1]))
 
 
 def stamp_of(status: os.stat_result) -> Stamp:
@@ -60,37 +64,35 @@ class DocumentCache:
     """Renders records; safe for threads."""
 
     def __init__(self) -> None:
-        self._known: OrderedDict[str, tuple[Stamp | None, Stamp | None, Document]] = OrderedDict()
+        self._known: OrderedDict[str, _Known] = OrderedDict()
         self._mutex = threading.Lock()
 
-    def render(self, session: Session) -> Document:
-        """Return the record of a session as JSON. Raises: as ``Session.record``."""
-        document_file, motion_file = session.folder / DOCUMENT, session.folder / f"{MOTION_STREAM}.jsonl"
-        stamps = _stamp(document_file), _stamp(motion_file)
+    def render(self, session: Session) -> Reply:
+        """Return the record of a session as JSON, with its entity tag. Raises: as ``Session.record``."""
+        files = str(session.folder / DOCUMENT), str(session.folder / f"{MOTION_STREAM}.jsonl")
+        stamps = _stamp(files[0]), _stamp(files[1])
         with self._mutex:
             known = self._known.get(session.session_id)
-        if known is not None and known[:2] == stamps:
-            return known[2]
+        if known is not None and known.files == files and known.stamps == stamps:
+            return known.reply
         record, status = session.read()
         described = describe(session, record.to_dict())
         flags = ("r" if described["replay_available"] else "") + ("i" if described["status"] == INTERRUPTED else "")
-        reply = Reply(encode(described))
+        reply = Reply(encode(described), etag=f'"{record.rev}-{digest_of(status)}{flags}"')
         reply.pack()
-        document = Document(reply.body, f'"{record.rev}-{digest_of(status)}{flags}"', reply.packed)
         rested = time.time() - max(status.st_mtime, status.st_ctime) > _RESTED_S
         if stamps[0] == stamp_of(status) and rested and record.status in (*FINAL_STATUSES, "created"):
-            self._remember(session.session_id, (*stamps, document))
-        return document
+            self._remember(session.session_id, _Known(str(session.folder), files, stamps, reply))
+        return reply
 
-    def known(self, folder: Path) -> Document | None:
-        """Return what is remembered of a session when its files are unchanged: two stats, and no thread is needed."""
-        entry = self._known.get(folder.name)
-        if entry is None:
+    def known(self, session_id: str) -> Reply | None:
+        """Return what is remembered of a session when its files are unchanged: three stats, and no thread is needed."""
+        known = self._known.get(session_id)
+        if known is None or not known.holds():
             return None
-        unchanged = entry[:2] == (_stamp(folder / DOCUMENT), _stamp(folder / f"{MOTION_STREAM}.jsonl"))
-        return entry[2] if unchanged and not folder.is_symlink() else None
+        return None if os.path.islink(known.folder) else known.reply
 
-    def _remember(self, session_id: str, entry: tuple[Stamp | None, Stamp | None, Document]) -> None:
+    def _remember(self, session_id: str, entry: _Known) -> None:
         with self._mutex:
             self._known[session_id] = entry
             self._known.move_to_end(session_id)
@@ -112,8 +114,8 @@ def describe(session: Session, record: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _stamp(path: os.PathLike[str]) -> Stamp | None:
+def _stamp(path: str) -> Stamp | None:
     try:
-        return stamp_of(os.stat(path, follow_symlinks=False))
+        return stamp_of(os.lstat(path))
     except OSError:
         return None

@@ -89,7 +89,6 @@ class Operation:
     content_type: str = JSON
     problems: tuple[int, ...] = ()
     description: str = ""
-    quick: Callable[[Call], Reply | None] | None = None  # tried on the event loop: two stats at most, never a read
 
     @property
     def name(self) -> str:

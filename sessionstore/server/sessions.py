@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from sessionstore import files, names
+from sessionstore import files
 from sessionstore.boxes.session_db_box import row_as_dict
 from sessionstore.care.history import History
 from sessionstore.errors import SessionStoreError
@@ -74,18 +74,9 @@ def get_session(call: Call) -> Reply:
     document = call.context.documents.render(session)
     wanted = split_names(call.query.get("fields_"))
     if wanted is None:
-        return Reply(document.body, etag=document.etag)
+        return document
     value = msgspec.json.decode(document.body)
     return json_reply(pick([value], wanted, tuple({*_DOCUMENT_FIELDS, *value}))[0], etag=document.etag)
-
-
-def known_session(call: Call) -> Reply | None:
-    """Return the record when it was rendered before and its files are the same still; None: look properly."""
-    session_id = call.path["session_id"]
-    if call.query or not names.is_session_folder_name(session_id):
-        return None
-    document = call.context.documents.known(call.context.store.root.folder(session_id))
-    return None if document is None else Reply(document.body, etag=document.etag, packed=document.packed)
 
 
 def get_session_of_database(call: Call) -> Reply:
@@ -134,8 +125,7 @@ def change_session(call: Call) -> Reply:
         reason=reason,
         **changes,
     )
-    document = call.context.documents.render(session)
-    return Reply(document.body, etag=document.etag)
+    return call.context.documents.render(session)
 
 
 def _precondition(session: Session, if_match: str | None) -> Any:
@@ -167,8 +157,7 @@ def delete_session(call: Call) -> Reply:
 def restore_session(call: Call) -> Reply:
     """Bring a session back from the trash."""
     session = call.context.store.restore(call.path["session_id"])
-    document = call.context.documents.render(session)
-    return Reply(document.body, etag=document.etag)
+    return call.context.documents.render(session)
 
 
 def list_trash(call: Call) -> Reply:
@@ -215,7 +204,7 @@ def operations() -> list[Operation]:
         Operation("GET", "/api/sessions/db/list", list_sessions_of_database, "List sessions (database box)", **lists),
         Operation(
             "GET", "/api/sessions/db/{session_id}", get_session_of_database, "Get a record (database box)",
-            query=schemas.FIELDS_QUERY, problems=(400, 404, 409), quick=known_session, **record,
+            query=schemas.FIELDS_QUERY, problems=(400, 404, 409), **record,
         ),
         Operation(
             "GET", "/api/sessions/events", follow_list, "Follow the list of sessions (server-sent events)", TAG,
@@ -224,7 +213,7 @@ def operations() -> list[Operation]:
         Operation("GET", "/api/trash", list_trash, "List the trash", TAG, reply=schemas.ANY_REPLY),
         Operation(
             "GET", one, get_session, "Get a record", query=schemas.FIELDS_QUERY, problems=(400, 404, 409),
-            quick=known_session, **record,
+            **record,
         ),
         Operation(
             "PATCH", one, change_session, "Change a record", body=schemas.SESSION_CHANGE, body_optional=False,

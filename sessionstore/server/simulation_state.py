@@ -7,21 +7,24 @@ Not here: control (simulation).
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 from sessionstore.boxes.session_db_box import as_dict
+from sessionstore.errors import SessionNotFound
 from sessionstore.motion import MOTION_STREAM
 from sessionstore.server import schemas
 from sessionstore.server import simulation_schemas as shapes
 from sessionstore.server.context import Context
-from sessionstore.server.errors import ApiProblem
+from sessionstore.server.errors import ApiProblem, without_paths
 from sessionstore.server.operations import Call, Operation, Reply, json_reply
+from sessionstore.server.processes import SimulationProcess
 from sessionstore.session import Session
 from sessionstore.simulation.errors import NotRunning
 from sessionstore.tape import Tape
 
 _SHORT = ("session_id", "running", "paused", "run_state", "status", "workflow_state", "phase", "sim_time",
-          "duration_planned_s", "points", "windows", "end_reason")  # fmt: skip
+          "duration_planned_s", "points", "windows", "end_reason", "problem")  # fmt: skip
 #: A tick of a hundred drones has a hundred lines: so many are looked through for one drone's points.
 _MOST_LINES = 200_000
 
@@ -35,19 +38,38 @@ def state_of(context: Context, session_id: str | None) -> dict[str, Any]:
             return {"success": True, "status": found["run_state"], **found}
         except NotRunning:
             pass  # it ended just now: what was stored is the answer
-    if run is not None:
-        return _stored(context, context.store.get(run.session_id))
-    if session_id is not None:
-        return _stored(context, context.find(session_id))
     draft = context.simulations.draft
-    if draft.session_id is not None:
-        return _stored(context, context.store.get(draft.session_id))
+    planned = [{"name": each.name, "id": each.name, "kind": each.kind} for each in draft.drones]
+    session = _subject(context, session_id)
+    if session is not None:
+        found = {**_stored(context, session), **_trouble(context.simulations.find(session.session_id), context.hidden)}
+        return {**found, "drones": planned} if session.session_id == draft.session_id else found
     return {
         "success": True, "session_id": None, "running": False, "paused": False, "run_state": "idle", "status": "idle",
         "workflow_state": "idle", "phase": None, "sim_time": 0.0, "points": 0,
-        "drones": [{"name": each.name, "id": each.name, "kind": each.kind} for each in draft.drones],
-        "buildings": [], "base": {"name": "base", "position": draft.base_position},
+        "drones": planned, "buildings": [], "base": {"name": "base", "position": draft.base_position},
     }  # fmt: skip
+
+
+def _subject(context: Context, session_id: str | None) -> Session | None:
+    """Return the session that a question is about: the named one, else what flies, waits or flew last, in this order.
+
+    Raises: SessionNotFound: of a named one; an unnamed one that was deleted since is as none.
+    """
+    if session_id is not None:
+        return context.find(session_id)
+    run, waiting = context.simulations.current, context.simulations.draft.session_id
+    flown = None if run is None else run.session_id
+    for each in (flown, waiting) if run is not None and run.running else (waiting, flown):
+        with contextlib.suppress(SessionNotFound):
+            if each is not None:
+                return context.store.get(each)
+    return None
+
+
+def _trouble(run: SimulationProcess | None, hidden: tuple[str, ...]) -> dict[str, str]:
+    """Return why a run broke, when that could not be written into its session (a full disk)."""
+    return {"problem": without_paths(run.detail, hidden)} if run is not None and run.detail else {}
 
 
 def _stored(context: Context, session: Session) -> dict[str, Any]:
@@ -77,6 +99,7 @@ def _stored(context: Context, session: Session) -> dict[str, Any]:
         "sim_time": record["duration_sim_s"] or 0.0,
         "duration_planned_s": record["duration_planned_s"],
         "end_reason": record["end_reason"],
+        "problem": record["problem"],
         "points": totals.get("points"),
         "drones": drones,
         "buildings": context.buildings.list_buildings(session.session_id),
@@ -85,14 +108,7 @@ def _stored(context: Context, session: Session) -> dict[str, Any]:
 
 
 def _session_of(call: Call) -> Session | None:
-    """Return the session that a question is about, or None before there is one."""
-    context, wanted = call.context, call.query.get("session_id")
-    if wanted is not None:
-        return context.find(wanted)
-    run = context.simulations.current
-    waiting = context.simulations.draft.session_id
-    found = run.session_id if run is not None else waiting
-    return None if found is None else context.store.get(found)
+    return _subject(call.context, call.query.get("session_id"))
 
 
 def state(call: Call) -> Reply:

@@ -139,8 +139,9 @@ def _own_stdout() -> int:
     return taken
 
 
-def _told(error: Exception) -> dict[str, str]:
-    return {"error": type(error).__name__, "detail": str(error)}
+def _told(error: Exception) -> dict[str, Any]:
+    told = {"error": type(error).__name__, "detail": str(error)}
+    return {**told, "errno": error.errno, "strerror": error.strerror} if isinstance(error, OSError) else told
 
 
 if __name__ == "__main__":

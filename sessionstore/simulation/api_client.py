@@ -7,6 +7,7 @@ Not here: what is checked (the scripts), the server (sessionstore.server).
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import os
 import subprocess
@@ -37,6 +38,11 @@ class Api:
     """The HTTP API of one server."""
 
     def __init__(self, url: str = DEFAULT_URL, token: str | None = None) -> None:
+        if "://" not in url:
+            url = f"http://{url}"  # localhost:5007, as people type it
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise click.BadParameter(f"{url!r} is not an address like {DEFAULT_URL}")
         self.url = url.rstrip("/")
         self._token = token
 
@@ -73,8 +79,9 @@ class Api:
                 value = json.load(reply)
         except urllib.error.HTTPError as error:
             raise CallFailed(f"{method} {path}: {error.code} {_detail(error)}", error.code) from error
-        except (OSError, ValueError) as error:
-            raise CallFailed(f"{method} {self.url}{path}: {error}") from error
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            reason = getattr(error, "reason", error)  # what urllib wraps
+            raise CallFailed(f"{self.url} does not answer ({method} {path}): {reason}") from error
         if not isinstance(value, dict):
             raise CallFailed(f"{method} {path}: not an object; is this a sessionstore server?", 200)
         return value
@@ -96,6 +103,8 @@ def server(url: str | None, token: str | None, folder: str | None) -> Iterator[A
     """
     api = Api(url or DEFAULT_URL, token)
     if url is not None or api.answers():
+        if folder is not None:
+            click.echo(f"the server at {api.url} has a store of its own: --dir {folder} is not used", err=True)
         yield api
         return
     port = urlsplit(DEFAULT_URL).port or 5007

@@ -8,19 +8,20 @@
       CommandRefused     a command that cannot be carried out; recorded as failed with this reason
       NotRunning         the run is over or was never started; nothing was changed
 
+Each is also one of the store's errors, whose exit code it has: what was asked is not allowed, and nothing changed.
 Not here: errors of the store itself.
 """
 
 from __future__ import annotations
 
-from sessionstore.errors import SessionStoreError
+from sessionstore import errors
 
 
-class SimulationError(SessionStoreError):
+class SimulationError(errors.SessionStoreError):
     """Base of all errors of the simulation floor."""
 
 
-class CityFileError(SimulationError, ValueError):
+class CityFileError(SimulationError, errors.InvalidRecord):
     """A city file cannot be read; nothing was loaded."""
 
     def __init__(self, path: str, where: str, reason: str) -> None:
@@ -31,7 +32,7 @@ class CityFileError(SimulationError, ValueError):
         return f"{self.path}: {self.where}: {self.reason}"
 
 
-class ScenarioError(SimulationError, ValueError):
+class ScenarioError(SimulationError, errors.InvalidRecord):
     """A scenario does not hold; nothing was started."""
 
     def __init__(self, path: str, field: str, reason: str) -> None:
@@ -42,7 +43,7 @@ class ScenarioError(SimulationError, ValueError):
         return f"{self.path}: {self.field}: {self.reason}"
 
 
-class NoPath(SimulationError, ValueError):
+class NoPath(SimulationError, errors.InvalidRecord):
     """There is no way from start to goal that keeps the margin; nothing moved."""
 
     def __init__(self, start_m: tuple[float, float, float], goal_m: tuple[float, float, float], reason: str) -> None:
@@ -54,7 +55,7 @@ class NoPath(SimulationError, ValueError):
         return f"no path from ({start}) to ({goal}): {self.reason}"
 
 
-class IllegalTransition(SimulationError, ValueError):
+class IllegalTransition(SimulationError, errors.IllegalTransition):
     """The mission does not allow this phase change; the phase is unchanged."""
 
     def __init__(self, old: str, new: str, allowed: tuple[str, ...]) -> None:
@@ -65,7 +66,7 @@ class IllegalTransition(SimulationError, ValueError):
         return f"{self.old} cannot become {self.new}; allowed: {', '.join(self.allowed) or 'nothing'}"
 
 
-class CommandRefused(SimulationError, ValueError):
+class CommandRefused(SimulationError, errors.InvalidRecord):
     """A command cannot be carried out; the drone goes on with what it was doing."""
 
     def __init__(self, command: str, drone: str, reason: str) -> None:
@@ -76,7 +77,7 @@ class CommandRefused(SimulationError, ValueError):
         return f"{self.command} for {self.drone or 'the fleet'} refused: {self.reason}"
 
 
-class NotRunning(SimulationError, RuntimeError):
+class NotRunning(SimulationError, errors.NotApplied, RuntimeError):
     """The run is over or was never started; nothing was changed."""
 
     def __init__(self, wanted: str, state: str) -> None:

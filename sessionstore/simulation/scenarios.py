@@ -11,7 +11,8 @@ from __future__ import annotations
 import hashlib
 import json
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from importlib import resources
 from math import isfinite
@@ -77,6 +78,18 @@ class Scenario:
         for group in self.fleet:
             total[group.kind] = total.get(group.kind, 0) + group.count
         return total
+
+    def drone_names(self) -> list[str]:
+        """The names that its drones will have, those that join by its own commands included."""
+        joining = [(group.kind, "") for group in self.fleet for _ in range(group.count)]
+        spawns = sorted((order for order in self.orders if order.type == "spawn"), key=lambda order: order.at_s)
+        joining += [(str(order.args.get("kind")), order.drone) for order in spawns]
+        numbers: Counter[str] = Counter()
+        found = []
+        for kind, name in joining:
+            numbers[kind] += 1
+            found.append(name or f"{kind}-{numbers[kind]}")
+        return found
 
     def fingerprint(self, city_sha256: str = "") -> str:
         """The hash that two runs share when they must be byte-identical, but for the seed, which stands
@@ -194,7 +207,30 @@ def parse_scenario(data: Mapping[str, Any], source: str = "scenario") -> Scenari
         problems = list(_problems(error.messages))
         rest = f" (and {len(problems) - 1} more: {', '.join(p[0] for p in problems[1:])})" if problems[1:] else ""
         raise ScenarioError(source, problems[0][0], problems[0][1] + rest) from error
-    return _from_checked(checked, source)
+    scenario = _from_checked(checked, source)
+    check_faults(scenario, scenario.faults, source)
+    return scenario
+
+
+def check_faults(scenario: Scenario, faults: Sequence[Fault], source: str) -> None:
+    """Refuse faults that could never strike: after the end, or at a drone that there will not be.
+
+    Raises:
+        ScenarioError: it names the fault, by its number counted from 0, and the reason.
+    """
+    there = scenario.drone_names()
+    for number, fault in enumerate(faults):
+        place = f"faults[{number}]"
+        if fault.at_s >= scenario.duration_s:
+            raise ScenarioError(
+                source, f"{place}.at_s", f"{fault.kind} at {fault.at_s:g} s: the run ends at {scenario.duration_s:g} s"
+            )
+        if fault.kind not in NEED_DRONE:
+            if fault.drone:
+                raise ScenarioError(source, f"{place}.drone", f"{fault.kind} befalls no single drone")
+        elif fault.drone.lower() not in {name.lower() for name in there}:
+            shown = ", ".join(there[:12]) + (" ..." if len(there) > 12 else "")
+            raise ScenarioError(source, f"{place}.drone", f"there will be no drone {fault.drone!r}, only {shown}")
 
 
 def _from_checked(data: dict[str, Any], source: str) -> Scenario:

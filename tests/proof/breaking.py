@@ -1,10 +1,22 @@
-"""The protocol, broken on purpose in each way that the proof must notice: a checker that cannot fail proves nothing."""
+"""The protocol, broken on purpose in each way that the proof must notice: a checker that cannot fail proves nothing.
+
+Which fault shows which way (each cell is a test; the others cannot: a kill takes nothing from the system's cache, a
+power cut knows no second process):
+
+                              kills  errors  crash states  power cuts  processes  readers
+    (a) no fsync(file)                        x             x
+    (b) no fsync(directory)                   x             x
+    (c) in-place write         x      x       x             x           x          x
+    (d) lock let go early                                               x
+    (e) unlink first           x      x       x                                    x
+    (f) a reused handle                                                 x
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +38,8 @@ def no_directory_fsync(put_in: Setter) -> None:
 def in_place(put_in: Setter) -> None:
     """(c) A file is emptied and written again."""
 
-    def put(path: str | Path, data: bytes, *, sync: bool = True) -> os.stat_result:
+    def put(path: str | Path, data: bytes | Iterable[bytes], *, sync: bool = True) -> os.stat_result:
+        data = data if isinstance(data, bytes) else b"".join(data)
         descriptor = files.open_to_append(path, durable=True)
         try:
             files.truncate(descriptor, 0, path)
@@ -40,22 +53,26 @@ def in_place(put_in: Setter) -> None:
 
 
 def early_unlock(put_in: Setter) -> None:
-    """(d) The lock of a document is let go before the file is replaced."""
+    """(d) The lock of a document, and of the store, is let go before the file is replaced."""
 
-    @contextlib.contextmanager
-    def hold(self: locks.Locks, name: str) -> Iterator[None]:
-        with whole(self, name):
-            pass
-        yield
+    def early(whole: Callable[..., Any]) -> Callable[..., Any]:
+        @contextlib.contextmanager
+        def hold(self: locks.Locks, name: str) -> Iterator[None]:
+            with whole(self, name):
+                pass
+            yield
 
-    whole = locks.Locks._hold
-    put_in(locks.Locks, "_hold", hold)
+        return hold
+
+    for method in ("_hold", "_hold_slot"):
+        put_in(locks.Locks, method, early(getattr(locks.Locks, method)))
 
 
 def unlink_first(put_in: Setter) -> None:
     """(e) The old file is removed before the directory holds the new one for good."""
 
-    def put(path: str | Path, data: bytes, *, sync: bool = True) -> os.stat_result:
+    def put(path: str | Path, data: bytes | Iterable[bytes], *, sync: bool = True) -> os.stat_result:
+        data = data if isinstance(data, bytes) else b"".join(data)
         new = f"{path}.new"
         status = files.create(new, data)
         files.remove(path)
@@ -71,8 +88,20 @@ def reused_handle(put_in: Setter) -> None:
     put_in(documents.SharedTable, "_forget", lambda self: None)
 
 
+def deaf(put_in: Setter) -> None:
+    """(and besides) An fsync that fails is not told."""
+    whole = files.sync_file
+
+    def sync_file(descriptor: int, path: str | Path, *, data_only: bool = False) -> None:
+        with contextlib.suppress(OSError):
+            whole(descriptor, path, data_only=data_only)
+
+    put_in(files, "sync_file", sync_file)
+
+
 WAYS = {
-    way.__name__: way for way in (no_fsync, no_directory_fsync, in_place, early_unlock, unlink_first, reused_handle)
+    way.__name__: way
+    for way in (no_fsync, no_directory_fsync, in_place, early_unlock, unlink_first, reused_handle, deaf)
 }
 
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.proof import operations
 from tests.proof.operations import World
-from tests.proof.volumes import LONG, fast_folder
+from tests.proof.tally import Tally, tell
+from tests.proof.volumes import fast_folder
 
 
 @pytest.fixture
@@ -31,21 +30,13 @@ def beginning() -> Iterator[tuple[Path, World]]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave the long runs out unless they are asked for."""
-    if not LONG:
-        left = [item for item in items if item.get_closest_marker("long")]
-        config.hook.pytest_deselected(items=left)
-        items[:] = [item for item in items if item not in left]
-
-
-@pytest.fixture
-def figure() -> Callable[..., None]:
-    """Tell the report what was tried, how much of it, and how many anomalies there were."""
-
-    def tell(fault: str, tried: str, anomalies: int) -> None:
-        if path := os.environ.get("PROOF_FIGURES"):
-            with open(path, "a") as file:
-                file.write(json.dumps([fault, tried, anomalies]) + "\n")
-
-    return tell
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """Count each case of a test that names its row; one that failed is an anomaly, one that was skipped is nothing."""
+    report = yield
+    marker = item.get_closest_marker("row")
+    if marker is not None and call.when == "call" and not report.skipped:
+        count = Tally()
+        count(cases=1)
+        tell(marker.args[0], count, unexpected=report.failed)
+    return report

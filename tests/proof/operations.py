@@ -17,6 +17,7 @@ import sessionstore
 from sessionstore import files
 from sessionstore.boxes.session_buildings_box import SessionBuildingsBox
 from sessionstore.boxes.session_db_box import SessionDBBox
+from sessionstore.care.history import History
 from sessionstore.session import Session
 from sessionstore.store import SessionStore
 
@@ -168,6 +169,22 @@ def _emptied(world: World, number: int) -> list[World] | None:
     return found
 
 
+def _edit_and_undo(store: SessionStore, number: int) -> None:
+    """Change by hand, noted in the history, and take it back."""
+    history = History(store)
+    history.edit("A", metadata={"v": number})
+    history.undo()
+
+
+def _edited_and_undone(world: World, number: int) -> list[World] | None:
+    return [world, world.change("A", value=number), world] if "A" in world.live else None
+
+
+def _compact(store: SessionStore, number: int) -> None:
+    store.find()  # an index that was lost or damaged is whole again
+    store.index.compact()  # type: ignore[attr-defined]
+
+
 def _lose_index(store: SessionStore) -> None:
     path = store.root.path / "index.jsonl"
     _tell(("unlink", path), ("fsync_dir", path.parent))
@@ -232,7 +249,9 @@ OPERATIONS = {
         Operation("delete", lambda store, number: store.delete("A"), _moved("A", to_trash=True)),
         Operation("restore", lambda store, number: store.restore(_trashed(store, "A")), _moved("A", to_trash=False)),
         Operation("empty_trash", lambda store, number: store.empty_trash(), _emptied),
+        Operation("edit_undo", _edit_and_undo, _edited_and_undone),
         Operation("rebuild", lambda store, number: store.rebuild(), _unchanged),
+        Operation("compact", _compact, _unchanged),
         Operation("lose_index", lambda store, number: store.find(), _unchanged, _lose_index),
         Operation("damage_index", lambda store, number: store.find(), _unchanged, _damage_index),
     )
@@ -276,7 +295,7 @@ def world_from(data: dict[str, Any]) -> World:
 
 def may_stop_between(number: int, names: tuple[str, ...]) -> bool:
     """Whether a refused operation may leave one of its steps behind: those that are made of several."""
-    return names[number - 2] in ("record", "empty_trash")
+    return names[number - 2] in ("record", "empty_trash", "edit_undo")
 
 
 def possible(names: tuple[str, ...], world: World) -> Iterator[tuple[int, Operation, list[World]]]:

@@ -2,6 +2,8 @@
 
 The ioctl is EXT4_IOC_SHUTDOWN / XFS_IOC_GOINGDOWN (0x8004587d) with 2, "no log flush": what the file system had not yet
 written is gone, as in a power cut. The child's acknowledgements go to a pipe outside.
+LazyFS, which drops what was not synced in any order, is neither a Debian nor a PyPI package, so that no machine which
+installs from there alone can build it; the states that it would show are enumerated by crash_states, without FUSE.
 Not here: what the child does (operations), what may be left (oracle).
 """
 

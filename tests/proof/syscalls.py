@@ -22,6 +22,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sessionstore.care import doctor, repairs
+from sessionstore.care.findings import Finding
 from sessionstore.errors import OutcomeUnknown, SessionStoreError
 from sessionstore.store import SessionStore
 from tests.proof import breaking, operations
@@ -34,6 +36,10 @@ MUTATING = (
 )
 #: What may fail besides: opening, looking and reading.
 ALSO_FAILING = "openat,newfstatat,read,getdents64"
+#: What the child itself tells and waits with: no call of ours.
+HARNESS_CALLS = ("readv", "writev", "exit_group")
+#: Which error each call gets; the others get EIO.
+ERRORS = {"write": "ENOSPC", "mkdir": "ENOSPC", "openat": "EMFILE", "flock": "ENOLCK"}
 _CALL = re.compile(r"^(?:\[?\w* ?\d+\]? +)?(\w+)\(")
 _TIMEOUT_S = 60.0
 
@@ -57,8 +63,10 @@ def serve() -> None:
 
 def _child(request: dict) -> None:
     go, report = os.open(request["go"], os.O_RDONLY), os.open(request["report"], os.O_WRONLY)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # the server leaves Ctrl-C to the test
     world = operations.world_from(request["world"])
     path = Path(request["store"])
+    findings = doctor.examine(path).findings if request["repair"] else []  # looking is not what is tried
     os.writev(report, [b"r"])  # from here on a tracer may count
     os.readv(go, [bytearray(1)])
 
@@ -66,6 +74,8 @@ def _child(request: dict) -> None:
         os.writev(report, [(" ".join(map(str, words)) + "\n").encode()])
 
     try:
+        if request["repair"]:
+            _mend(findings, path, tell)
         store = _opened(path, tell, request["attempts"])
         for number, operation, _ in operations.possible(tuple(request["names"]), world):
             try:
@@ -75,9 +85,34 @@ def _child(request: dict) -> None:
                 break
             if not _attempted(store, number, operation, request["attempts"], tell):
                 break
+    except KeyboardInterrupt:
+        tell("interrupted")
+        _go_on(path, tell)
     except BaseException as error:  # noqa: BLE001  # this is what the trial is about: an error that is not typed
         place = traceback.extract_tb(error.__traceback__)[-1]
         tell("untyped", type(error).__name__, f"{Path(place.filename).name}:{place.lineno} {str(error)[:200]!r}")
+    os._exit(0)
+
+
+def _go_on(path: Path, tell: Callable[..., None]) -> None:
+    """Work on in a process that was interrupted: a lock that it still holds would keep a second handle out."""
+    try:
+        with operations.sessionstore.open(path) as store:
+            store.root.locks._timeout_s = 0.2
+            store.get("B").update(notes="after Ctrl-C")
+            store.delete(store.create("probe").session_id)
+    except Exception as error:  # noqa: BLE001  # whatever it is, it is what the trial looks for
+        tell("untyped", "after Ctrl-C", f"{type(error).__name__}: {str(error)[:200]}")
+
+
+def _mend(findings: list[Finding], path: Path, tell: Callable[..., None]) -> None:
+    """Mend what was found; tell each repair that was done, and what was refused."""
+    try:
+        for outcome in repairs.mend(findings, path):
+            tell("mended" if outcome.mended else "unmended", outcome.finding.code, outcome.what)
+        tell("done", 0)
+    except SessionStoreError as error:
+        tell("refused", 0, type(error).__name__)
     os._exit(0)
 
 
@@ -147,15 +182,22 @@ class Server:
         self._process.stdout.close()
 
     def run(
-        self, names: tuple[str, ...], store: Path, world: World, strace: list[str] | None, attempts: int = 1
+        self,
+        names: tuple[str, ...],
+        store: Path,
+        world: World,
+        strace: list[str] | None,
+        attempts: int = 1,
+        repair: bool = False,
     ) -> Trial:
         """Perform a sequence in a new process under strace.
 
         Args:
             strace: its options; None runs without.
             attempts: how often an operation that was refused is tried again.
+            repair: in place of a sequence, mend what the doctor finds.
         """
-        with self.started(names, store, world, attempts) as (pid, go, report):
+        with self.started(names, store, world, attempts, repair) as (pid, go, report):
             log = self._scratch / "strace.log"
             tracer = None if strace is None else _attach(pid, log, strace)
             os.write(go, b"g")
@@ -172,7 +214,7 @@ class Server:
 
     @contextmanager
     def started(
-        self, names: tuple[str, ...], store: Path, world: World, attempts: int = 1
+        self, names: tuple[str, ...], store: Path, world: World, attempts: int = 1, repair: bool = False
     ) -> Iterator[tuple[int, int, int]]:
         """Fork a child that waits for a byte; give its number, the pipe for that byte, and the one that it tells to."""
         report = os.open(self._scratch / "report", os.O_RDWR | os.O_NONBLOCK)
@@ -183,6 +225,7 @@ class Server:
                 "store": str(store),
                 "world": operations.world_to(world),
                 "attempts": attempts,
+                "repair": repair,
                 "go": str(self._scratch / "go"),
                 "report": str(self._scratch / "report"),
             }
@@ -232,11 +275,11 @@ def _tracer_of(pid: int) -> int:
 
 
 def calls_of(trial: Trial, names: str) -> list[tuple[str, int]]:
-    """Return each traced call as its name and the how-manieth of that name it was, from 1."""
+    """Return each traced call (of these names, or "all") as its name and the how-manieth of that name, from 1."""
     wanted, counts, found = set(names.split(",")), {}, []
     for line in trial.calls:
         match = _CALL.match(line)
-        if match and match[1] in wanted:
+        if match and (names == "all" or match[1] in wanted):
             counts[match[1]] = counts.get(match[1], 0) + 1
             found.append((match[1], counts[match[1]]))
     return found

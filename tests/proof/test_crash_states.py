@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ import pytest
 from tests.proof import breaking, crash_states, operations
 from tests.proof.crash_states import Verdict, enumerate_run
 from tests.proof.operations import OPERATIONS, World
+from tests.proof.tally import CONTROLS, tally
 from tests.proof.volumes import volume
 
 #: A recorder's whole life has twice the states of all other operations together, so it stands in no sequence.
@@ -45,27 +45,27 @@ def run(runs: list[tuple[str, ...]], beginning: tuple[Path, World], scratch: Pat
 
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_a_power_cut_within_an_operation_leaves_before_or_after(
-    name: str, beginning: tuple[Path, World], scratch: Path, figure: Callable[..., None]
+    name: str, beginning: tuple[Path, World], scratch: Path
 ) -> None:
     needed = {"restore": ("delete",), "empty_trash": ("delete",)}.get(name, ())
-    verdict = run([(*needed, name)], beginning, scratch, 10**9)
-    figure("T3 within single operations", f"{verdict.distinct} distinct states", len(verdict.wrong))
-    assert verdict.wrong == []
+    with tally("T3 any un-synced write or name missing, torn or zeros: single operations") as count:
+        verdict = run([(*needed, name)], beginning, scratch, 10**9)
+        count(states=verdict.distinct)
+        count.wrong += verdict.wrong
     assert verdict.distinct >= 4
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(36000)
+@pytest.mark.parametrize("length", [2, 3])
 def test_a_power_cut_within_sequences_of_two_and_three_keeps_what_was_acknowledged(
-    beginning: tuple[Path, World], scratch: Path, figure: Callable[..., None]
+    length: int, beginning: tuple[Path, World], scratch: Path
 ) -> None:
-    pairs = run(sequences(2), beginning, scratch, volume(2_500, 10**9))
-    triples = run(sequences(3), beginning, scratch, volume(2_500, 500_000))
-    wrong, distinct = pairs.wrong + triples.wrong, pairs.distinct + triples.distinct
-    tried = f"{pairs.states + triples.states:,} states, {distinct:,} distinct ones opened"
-    figure("T3 any un-synced write or name missing, torn or zeros", tried, len(wrong))
-    assert wrong == []
-    assert pairs.distinct + triples.distinct >= 5_000
+    with tally(f"T3 the same: sequences of {length}") as count:
+        verdict = run(sequences(length), beginning, scratch, volume(3_000, 500_000))
+        count(states=verdict.distinct, found_by_as_many_ways=verdict.states)
+        count.wrong += verdict.wrong
+    assert verdict.distinct >= 3_000
 
 
 def test_the_first_session_of_a_new_store_is_made_whole_or_not_at_all(scratch: Path) -> None:
@@ -100,4 +100,7 @@ def test_the_enumeration_goes_red_when_the_protocol_is_broken(
 
     broken(monkeypatch.setattr)
     monkeypatch.setattr(crash_states, "judge_all", judge_with_the_right_protocol)
-    assert enumerate_run(names, beginning[0], scratch, beginning[1]).wrong != []
+    with tally(CONTROLS) as count:
+        count(controls=1)
+        seen = enumerate_run(names, beginning[0], scratch, beginning[1]).wrong
+        count.wrong += [] if seen else [f"nobody noticed {broken.__name__} in {names}"]

@@ -5,26 +5,23 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import random
 import shutil
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from zlib import crc32
 
-import hypothesis.strategies as st
 import pytest
-from hypothesis import example, given, settings
 
 import sessionstore
 from sessionstore.errors import Corrupt, NewerFormat, SessionGone, SessionStoreError, UnsafeFile
 from sessionstore.records import INTERRUPTED
 from sessionstore.store import SessionStore
-from sessionstore.tape import Damage, Line, Tape, parse_line
+from sessionstore.tape import Tape
 from tests.proof import operations, oracle
-from tests.proof.volumes import fast_folder, need, need_root, volume
+from tests.proof.tally import tally
+from tests.proof.volumes import need, need_root
 
 
 @pytest.fixture
@@ -62,14 +59,17 @@ def document_of(store: SessionStore, name: str) -> Path:
     return store.get(name).folder / "session.json"
 
 
+T10 = "T10 damaged documents, streams, indexes: cut at each byte, zeros, bits turned, foreign bytes"
+
+
 def damages(data: bytes) -> Iterator[tuple[str, bytes]]:
     """Yield what disks, editors and copies make of a file."""
-    for size in range(0, len(data), max(1, len(data) // volume(60, 10**6))):
+    for size in range(len(data)):
         yield f"cut at {size}", data[:size]
     for size in (1, 16, 512):
         yield f"{size} zeros behind", data + bytes(size)
         yield f"{size} zeros at the end", data[:-size] + bytes(size)
-    for bit in range(0, 8 * len(data), max(1, 8 * len(data) // volume(250, 10**7))):
+    for bit in range(8 * len(data)):
         flipped = bytearray(data)
         flipped[bit // 8] ^= 1 << bit % 8
         yield f"bit {bit} turned", bytes(flipped)
@@ -83,39 +83,32 @@ def damages(data: bytes) -> Iterator[tuple[str, bytes]]:
     yield "a huge number", b'{"session": {"1": {"rev": ' + b"9" * 10_000 + b"}}}"
 
 
-def _counted(
-    found: Iterator[tuple[str, bytes]], figure: Callable[..., None], fault: str
-) -> Iterator[tuple[str, bytes]]:
-    """Give the damages on, and tell the report how many there were when all went well."""
-    count = 0
-    for each in found:
-        yield each
-        count += 1
-    figure(fault, f"{count:,} damages", 0)
-
-
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_every_damage_of_a_document_is_told_and_the_file_left_alone(
-    two: SessionStore, figure: Callable[..., None]
+    two: SessionStore,
 ) -> None:
     path, other = document_of(two, "A"), two.get("B").session_id
     whole = path.read_bytes()
-    for what, data in _counted(damages(whole), figure, "T10 damaged documents"):
-        path.write_bytes(data)
-        found = look_at_everything(two)
-        assert found[other] == "created", what
-        assert path.read_bytes() == data, what
-        if data != whole and found[path.parent.name] == "unreadable":
-            with pytest.raises(SessionStoreError):
-                two.get(path.parent.name).update(notes="x")
+    with tally(T10) as count:
+        for what, data in damages(whole):
+            path.write_bytes(data)
+            found = look_at_everything(two)
+            count(inputs=1)
+            assert found[other] == "created", what
             assert path.read_bytes() == data, what
-    path.write_bytes(whole)
-    assert look_at_everything(two)[path.parent.name] == "created"
+            if data != whole and found[path.parent.name] == "unreadable":
+                with pytest.raises(SessionStoreError):
+                    two.get(path.parent.name).update(notes="x")
+                assert path.read_bytes() == data, what
+        path.write_bytes(whole)
+        assert look_at_everything(two)[path.parent.name] == "created"
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_every_damage_of_a_stream_is_told_and_what_is_shown_was_written(
-    two: SessionStore, figure: Callable[..., None]
+    two: SessionStore,
 ) -> None:
     session = two.get("A")
     writer = session.writer(operations.STREAM, "os")
@@ -124,32 +117,37 @@ def test_every_damage_of_a_stream_is_told_and_what_is_shown_was_written(
     path = session.stream_path(operations.STREAM)
     whole = path.read_bytes()
     written = [line.data for line in Tape(path).read()]
-    for what, data in _counted(damages(whole), figure, "T10 damaged streams"):
-        path.write_bytes(data)
-        shown = [line for line in Tape(path).read(damaged="skip") if line.verified]
-        assert [line.data for line in shown] == [written[line.n] for line in shown], what
-        before = [line.n for line in shown]
-        assert before == sorted(set(before)), what
-        if data != whole and data.replace(b"\r\n", b"\n") != whole:
-            assert not Tape(path).check().whole or len(shown) < len(written), what
-        session.writer(operations.STREAM, "os").append({"v": "after"})
-        shown_after = [line.data["v"] for line in Tape(path).read(damaged="skip") if line.verified]
-        assert shown_after == [line.data["v"] for line in shown] + ["after"], what
+    with tally(T10) as count:
+        for what, data in damages(whole):
+            path.write_bytes(data)
+            shown = [line for line in Tape(path).read(damaged="skip") if line.verified]
+            count(inputs=1)
+            assert [line.data for line in shown] == [written[line.n] for line in shown], what
+            before = [line.n for line in shown]
+            assert before == sorted(set(before)), what
+            if data != whole and data.replace(b"\r\n", b"\n") != whole:
+                assert not Tape(path).check().whole or len(shown) < len(written), what
+            session.writer(operations.STREAM, "os").append({"v": "after"})
+            shown_after = [line.data["v"] for line in Tape(path).read(damaged="skip") if line.verified]
+            assert shown_after == [line.data["v"] for line in shown] + ["after"], what
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_every_damage_of_the_index_is_mended_from_the_folders_and_kept(
-    two: SessionStore, figure: Callable[..., None]
+    two: SessionStore,
 ) -> None:
     path = two.root.path / "index.jsonl"
     whole = path.read_bytes()
-    for what, data in _counted(damages(whole), figure, "T10 damaged indexes"):
-        path.write_bytes(data)
-        with sessionstore.open(two.root.path) as store:
-            rows = {row.session_name: row.status for row in store.find()}
-            assert rows == {"A": "created", "B": "created"}, what
-            store.get("A").update(notes="x")
-            assert len(store.find()) == 2, what
+    with tally(T10) as count:
+        for what, data in damages(whole):
+            path.write_bytes(data)
+            with sessionstore.open(two.root.path) as store:
+                rows = {row.session_name: row.status for row in store.find()}
+                count(inputs=1)
+                assert rows == {"A": "created", "B": "created"}, what
+                store.get("A").update(notes="x")
+                assert len(store.find()) == 2, what
     assert len(list(two.root.quarantined())) > 100
 
 
@@ -168,6 +166,9 @@ def test_swapped_files_are_told_or_read_as_what_they_are(two: SessionStore) -> N
 # ---------------------------------------------------------------- hands and copies
 
 
+HANDS = pytest.mark.row("T11 copies, renames, links, times, permissions, locks removed by hand")
+
+
 def _fifo(path: Path) -> None:
     os.mkfifo(path)
 
@@ -179,6 +180,7 @@ def _socket(path: Path) -> None:
         made.bind(str(path))
 
 
+@HANDS
 @pytest.mark.parametrize(
     "put_there",
     [
@@ -212,6 +214,7 @@ def test_what_is_no_plain_file_is_refused_and_waits_for_nobody(
             session.writer("samples").append({"v": 1})
 
 
+@HANDS
 def test_a_copy_made_while_the_run_writes_opens_and_is_a_prefix(two: SessionStore, scratch: Path) -> None:
     need("cp")
     stop = threading.Event()
@@ -244,6 +247,7 @@ def test_a_copy_made_while_the_run_writes_opens_and_is_a_prefix(two: SessionStor
             thread.join()
 
 
+@HANDS
 def test_a_renamed_folder_is_the_same_session_under_its_new_name(two: SessionStore) -> None:
     session, uuid = two.get("A"), two.get("A").record.uuid
     os.rename(session.folder, session.folder.with_name("renamed"))
@@ -256,6 +260,7 @@ def test_a_renamed_folder_is_the_same_session_under_its_new_name(two: SessionSto
     assert statuses.get(session.session_id) in (None, "missing")
 
 
+@HANDS
 def test_a_duplicate_is_listed_beside_the_original_and_never_merged(two: SessionStore) -> None:
     session = two.get("A")
     shutil.copytree(session.folder, session.folder.with_name("copy-of-a"))
@@ -265,6 +270,7 @@ def test_a_duplicate_is_listed_beside_the_original_and_never_merged(two: Session
     assert session.record.notes == ""
 
 
+@HANDS
 def test_a_lock_file_that_was_deleted_costs_nothing(two: SessionStore) -> None:
     session = two.get("A")
     session.update(metadata={"v": 1})
@@ -275,6 +281,7 @@ def test_a_lock_file_that_was_deleted_costs_nothing(two: SessionStore) -> None:
     assert session.record.metadata == {"v": 3}
 
 
+@HANDS
 @pytest.mark.parametrize("moment", [0, 1, 2**31, 2**33, 253402300799], ids=str)
 def test_odd_times_of_files_disturb_nobody(two: SessionStore, moment: int) -> None:
     for path in two.root.path.rglob("*"):
@@ -282,6 +289,7 @@ def test_odd_times_of_files_disturb_nobody(two: SessionStore, moment: int) -> No
     assert oracle.judge(two.root.path, [oracle.seen(two)[0]], power=False) == []
 
 
+@HANDS
 def test_a_document_that_may_not_be_read_stops_nobody_and_comes_back(scratch: Path) -> None:
     need_root()
     setpriv = need("setpriv")
@@ -302,6 +310,7 @@ def test_a_document_that_may_not_be_read_stops_nobody_and_comes_back(scratch: Pa
     assert b"['created', 'created']" in subprocess.run(listing, env=environment, capture_output=True, cwd="/").stdout
 
 
+@HANDS
 def test_missing_empty_unparsable_and_newer_are_four_answers(two: SessionStore) -> None:
     path = document_of(two, "A")
     whole = path.read_bytes()
@@ -320,6 +329,7 @@ def test_missing_empty_unparsable_and_newer_are_four_answers(two: SessionStore) 
     assert answers[0][0] == "NewerFormat"
 
 
+@HANDS
 @pytest.mark.parametrize("text", [b"", b"{", b"[]", b'{"format": "1"}', b'{"format": true}'])
 def test_a_broken_format_file_is_told_and_left_alone(two: SessionStore, text: bytes) -> None:
     path = two.root.private / "format.json"
@@ -329,6 +339,7 @@ def test_a_broken_format_file_is_told_and_left_alone(two: SessionStore, text: by
     assert path.read_bytes() == text
 
 
+@HANDS
 def test_a_store_of_a_newer_format_is_refused_and_left_alone(two: SessionStore) -> None:
     before = snapshot(two)
     (two.root.private / "format.json").write_bytes(b'{"format": 2}')
@@ -337,6 +348,7 @@ def test_a_store_of_a_newer_format_is_refused_and_left_alone(two: SessionStore) 
     assert snapshot(two) == before
 
 
+@HANDS
 def test_a_lost_format_file_is_written_again_and_nothing_else_changes(two: SessionStore) -> None:
     (two.root.private / "format.json").unlink()
     assert oracle.judge(two.root.path, [oracle.seen(two)[0]], power=False) == []
@@ -346,6 +358,7 @@ def test_a_lost_format_file_is_written_again_and_nothing_else_changes(two: Sessi
 # ---------------------------------------------------------------- clocks
 
 
+@pytest.mark.row("T12 clocks that jump, by faketime")
 @pytest.mark.parametrize("jump", ["-400d", "+400d", "-1h"])
 def test_a_clock_that_jumps_changes_no_answer(two: SessionStore, jump: str) -> None:
     """T12: another process whose clock is wrong creates, updates, appends, deletes and sweeps."""
@@ -376,106 +389,3 @@ def test_a_clock_that_jumps_changes_no_answer(two: SessionStore, jump: str) -> N
     assert found.live["A"].value == 7
     assert found.live["A"].lines == (1, 2)
     assert sorted(found.live) == ["A", "B", "C", "R"]
-
-
-# ---------------------------------------------------------------- fuzzed loaders
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(36000)
-def test_a_hundred_thousand_mutated_lines_are_never_taken_for_verified_ones_that_nobody_wrote(
-    figure: Callable[..., None],
-) -> None:
-    rng = random.Random(16)
-    good = [b'{"n":%d,"t":%d.5,"v":"%s"' % (number, number, b"x" * (number % 40)) for number in range(100)]
-    lines = [b'%s,"c":"%08x"}' % (head, crc32(head)) for head in good]
-    taken = 0
-    for _ in range(volume(100_000, 10_000_000)):
-        raw = bytearray(rng.choice(lines))
-        for _ in range(rng.randrange(1, 4)):
-            place = rng.randrange(len(raw))
-            raw[place : place + rng.randrange(3)] = rng.randbytes(rng.randrange(3))
-        found = parse_line(bytes(raw), 0)
-        if isinstance(found, Line) and found.verified:
-            taken += 1
-            assert bytes(raw) in lines
-    figure("T16 mutated stream lines", f"{volume(100_000, 10_000_000):,} lines", 0)
-    assert taken > 100
-
-
-@settings(max_examples=volume(5_000, 2_500_000), deadline=None)
-@given(st.binary(max_size=200))
-@example(b'{"n":0,"t":' + b"1" * 400 + b"}")
-@example(b'{"n":0,"t":1e400,"c":"00000000"}')
-@example(b'{"n":true,"t":1}')
-@pytest.mark.slow
-@pytest.mark.timeout(36000)
-def test_any_bytes_are_a_line_or_a_damage(raw: bytes) -> None:
-    found = parse_line(raw, 0)
-    assert isinstance(found, Line | Damage)
-    assert not (isinstance(found, Line) and found.verified)
-
-
-@pytest.fixture(scope="module")
-def fuzzed() -> Iterator[tuple[SessionStore, bytes, bytes]]:
-    folder = fast_folder()
-    operations.begin(folder / "store")
-    store = sessionstore.open(folder / "store")
-    yield store, document_of(store, "A").read_bytes(), (store.root.path / "index.jsonl").read_bytes()
-    shutil.rmtree(folder)
-
-
-_values = st.recursive(
-    st.none() | st.booleans() | st.integers(-(10**30), 10**30) | st.floats() | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
-    max_leaves=6,
-)
-
-
-@settings(max_examples=volume(500, 500_000), deadline=None)
-@given(data=st.data())
-@pytest.mark.slow
-@pytest.mark.timeout(36000)
-def test_any_value_in_any_field_of_a_record_stops_no_listing(
-    fuzzed: tuple[SessionStore, bytes, bytes], data: st.DataObject
-) -> None:
-    store, document, _ = fuzzed
-    (path,) = store.root.path.glob("*-A/session.json")
-    tables = json.loads(document)
-    record = tables["session"]["1"]
-    for field in data.draw(st.lists(st.sampled_from(sorted(record)), min_size=1, max_size=3)):
-        value = data.draw(_values)
-        if isinstance(record[field], dict) and data.draw(st.booleans()):
-            keys = ["totals", "points", "pid", "host", "boot_id", "pid_started", "drones", "kind"]
-            record[field] = {**record[field], data.draw(st.sampled_from(keys)): value}
-        else:
-            record[field] = value
-    path.write_text(json.dumps(tables))
-    rows = store.find()
-    assert len(rows) == 2
-    assert [row.status for row in rows if row.session_name == "B"] == ["created"]
-    session = store.get(path.parent.name)
-    with contextlib.suppress(SessionStoreError):
-        session.update(notes="x")
-        store.find()
-    with contextlib.suppress(SessionStoreError):
-        _ = session.status
-
-
-@settings(max_examples=volume(500, 500_000), deadline=None)
-@given(raw=st.binary(max_size=300), start=st.integers(0, 4000), end=st.integers(0, 4000))
-@pytest.mark.slow
-@pytest.mark.timeout(36000)
-def test_any_bytes_in_a_document_or_an_index_give_an_answer(
-    fuzzed: tuple[SessionStore, bytes, bytes], raw: bytes, start: int, end: int
-) -> None:
-    store, document, index = fuzzed
-    (path,) = store.root.path.glob("*-A/session.json")
-    path.write_bytes(document[:start] + raw + document[end:])
-    (store.root.path / "index.jsonl").write_bytes(index[:start] + raw + index[end:])
-    with sessionstore.open(store.root.path) as other:
-        rows = other.find()
-        assert [row.status for row in rows if row.session_name == "B"] == ["created"]
-        assert len(rows) == 2
-        other.rebuild()
-        assert len(other.find()) == 2

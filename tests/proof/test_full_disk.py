@@ -20,7 +20,10 @@ from tests.proof import operations, oracle
 from tests.proof.operations import OPERATIONS, World
 from tests.proof.volumes import need, need_root
 
-pytestmark = pytest.mark.proof
+pytestmark = [
+    pytest.mark.proof,
+    pytest.mark.row("T5, T6 disk, inodes, quota or descriptors used up; read-only; no permission; fsync refused later"),
+]
 NAMES = ["create", "update", "insert", "append", "extend", "delete"]
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import random
 import shutil
-from collections.abc import Callable
 from typing import Any
 
 import hypothesis.strategies as st
@@ -30,6 +29,7 @@ from sessionstore.store import SessionStore
 from tests.proof import crash_states, operations, oracle
 from tests.proof.crash_states import Disk
 from tests.proof.operations import OPERATIONS, World
+from tests.proof.tally import Tally, tally
 from tests.proof.volumes import fast_folder, volume
 
 #: What reaches the disk of the crash model: a recorder's thread would write at its own times.
@@ -40,9 +40,11 @@ class StoreMachine(RuleBasedStateMachine):
     """One store, one model; each rule is a thing that programs, people or the power do."""
 
     store: SessionStore
+    count = Tally()
 
     @initialize()
     def begin(self) -> None:
+        self.count(programs=1)
         self.folder = fast_folder()
         self.path = self.folder / "disk" / "store"
         self.world = operations.begin(self.path)
@@ -88,6 +90,7 @@ class StoreMachine(RuleBasedStateMachine):
         crash_states.lay_out(crash_states.tree_of(rng.choice(states)), self.path.parent)
         wrong = oracle.judge(self.path, steps, power=True, afterwards=False)
         assert wrong == []
+        self.count(states=1)
         self.store = sessionstore.open(self.path)
         self.world, _ = oracle.seen(self.store)
         self.world = _all_durable(self.world)
@@ -127,6 +130,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     @invariant()
     def holds(self) -> None:
+        self.count(steps=1)
         found, wrong = oracle.seen(self.store)
         assert wrong == []
         assert _plain(found) == _plain(self.world)
@@ -150,16 +154,16 @@ def _all_durable(world: World) -> World:
 
 @pytest.mark.slow
 @pytest.mark.timeout(36000)
-def test_any_program_of_operations_crashes_copies_and_edits_keeps_the_model(figure: Callable[..., None]) -> None:
-    run_state_machine_as_test(
-        StoreMachine,
-        settings=settings(
-            max_examples=volume(100, 5_000),
-            stateful_step_count=volume(50, 100),
-            deadline=None,
-            suppress_health_check=list(HealthCheck),
-            derandomize=volume(1, 0) == 1,
-        ),
-    )
-    tried = f"{volume(100, 5_000):,} programs of up to {volume(50, 100)} steps"
-    figure("T13 state machine with crash, reopen, copy, hand edit, rename", tried, 0)
+def test_any_program_of_operations_crashes_copies_and_edits_keeps_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    with tally("T13 any program of operations, crashes, copies, edits by hand, renames") as count:
+        monkeypatch.setattr(StoreMachine, "count", count)
+        run_state_machine_as_test(
+            StoreMachine,
+            settings=settings(
+                max_examples=volume(200, 5_000),
+                stateful_step_count=volume(50, 100),
+                deadline=None,
+                suppress_health_check=list(HealthCheck),
+                derandomize=volume(1, 0) == 1,
+            ),
+        )

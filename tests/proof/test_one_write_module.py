@@ -31,7 +31,7 @@ ALLOWED = {
     ("cli/bench.py", "shutil.rmtree"): "the folder that the measurements were made in",
     ("care/moved.py", "tempfile.TemporaryDirectory"): "the place that a store is tried in as if it had moved",
     ("server/worker.py", "os.fdopen"): "the pipe to the server that started this process",
-    ("server/artifacts.py", "archive.open"): "an entry of a ZIP that is sent, not stored",
+    ("bundle.py", "archive.open"): "an entry of a ZIP that is sent, not stored",
     ("cli/__init__.py", "os.open"): "the null device in place of a closed standard output",
 }
 

@@ -7,41 +7,41 @@ import os
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 import sessionstore
 from sessionstore.errors import SessionStoreError
-from tests.proof import history, workers
+from tests.proof import breaking, history, workers
 from tests.proof.history import NEVER, Done
+from tests.proof.tally import CONTROLS, Tally, tally
 from tests.proof.volumes import volume
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(36000)]
 
 
-def test_eight_processes_see_one_order_of_everything(scratch: Path, figure: Callable[..., None]) -> None:
-    outcome = workers.hammer(scratch, volume(8, 16), volume(10, 600))
-    tried = f"{outcome.processes} processes, {outcome.operations:,} operations"
-    figure("T7 many processes, linearizability search per object", tried, len(outcome.anomalies))
-    assert outcome.anomalies == []
+def test_eight_processes_see_one_order_of_everything(scratch: Path) -> None:
+    with tally("T7 many processes at once, one order that explains all answers") as count:
+        outcome = workers.hammer(scratch, volume(8, 16), volume(10, 600))
+        count(processes=outcome.processes, operations=outcome.operations)
+        count.wrong += outcome.anomalies
     assert outcome.operations > 500
 
 
-def test_processes_that_are_killed_and_stopped_leave_nothing_unexplained(
-    scratch: Path, figure: Callable[..., None]
-) -> None:
-    outcome = workers.hammer(scratch, volume(8, 16), volume(8, 600), kill=True)
-    tried = f"{outcome.processes} processes, {outcome.killed} killed, {outcome.operations:,} operations"
-    figure("T8 the same, killed and stopped as they go", tried, len(outcome.anomalies))
-    assert outcome.anomalies == []
+def test_processes_that_are_killed_and_stopped_leave_nothing_unexplained(scratch: Path) -> None:
+    with tally("T8 the same, killed and stopped as they go") as count:
+        outcome = workers.hammer(scratch, volume(8, 16), volume(10, 600), kill=True)
+        count(processes=outcome.processes, kills=outcome.killed, stops=outcome.stopped, operations=outcome.operations)
+        count.wrong += outcome.anomalies
     assert outcome.killed > 3
 
 
 @pytest.mark.parametrize("way", ["early_unlock", "in_place", "reused_handle"])
 def test_the_search_goes_red_when_the_protocol_is_broken(scratch: Path, way: str) -> None:
-    assert workers.hammer(scratch, 8, 3, way=way).anomalies != []
+    with tally(CONTROLS) as count:
+        count(controls=1)
+        count.wrong += [] if workers.hammer(scratch, 8, 3, way=way).anomalies else [f"nobody noticed {way}"]
 
 
 # ---------------------------------------------------------------- the search itself
@@ -111,18 +111,22 @@ READER = """
             if count >= 200:
                 break
         reads += 1
+    print(reads)
     assert reads > 5, reads
 """
 
 
-def read_while_writing(folder: Path, seconds: float, way: str) -> list[str]:
+def read_while_writing(folder: Path, seconds: float, way: str, count: Tally) -> list[str]:
     """Let two processes read while this one updates, appends and compacts; return what the readers complained of."""
     with sessionstore.open(folder / "store") as store:
         session = store.create("A", metadata={"a": 0, "b": 0})
         environment = {**os.environ, "PROOF_BREAK": way}
         arguments = [sys.executable, "-c", textwrap.dedent(READER), str(folder / "store"), str(seconds)]
         readers = [
-            subprocess.Popen(arguments, cwd=workers.HERE, env=environment, stderr=subprocess.PIPE) for _ in range(2)
+            subprocess.Popen(
+                arguments, cwd=workers.HERE, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            )
+            for _ in range(2)
         ]
         writer, number, said = session.writer("events", "os"), 0, []
         while any(reader.poll() is None for reader in readers):
@@ -136,23 +140,25 @@ def read_while_writing(folder: Path, seconds: float, way: str) -> list[str]:
                 said.append(f"the writer: {error}")
         writer.close()
         for reader in readers:
-            assert reader.stderr is not None
-            text = reader.stderr.read().decode()
-            reader.stderr.close()
-            if reader.wait():
-                said.append(text.strip().splitlines()[-1])
+            reads, errors = (text.decode() for text in reader.communicate())
+            count(processes=1, reads=sum(map(int, reads.split())))
+            if reader.returncode:
+                said.append(errors.strip().splitlines()[-1])
+        count(writes=number)
         return said
 
 
-def test_readers_never_see_half_or_older_data_while_others_write(scratch: Path, figure: Callable[..., None]) -> None:
-    seconds = volume(3, 600)
-    said = read_while_writing(scratch, seconds, "")
-    figure("T9 readers during updates, appends, compactions", f"2 readers, {seconds} s", len(said))
-    assert said == []
+def test_readers_never_see_half_or_older_data_while_others_write(scratch: Path) -> None:
+    with tally("T9 two readers during updates, appends, compactions") as count:
+        count.wrong += read_while_writing(scratch, volume(3, 600), "", count)
 
 
-def test_readers_notice_files_that_are_written_in_place(scratch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tests.proof import breaking
-
-    breaking.in_place(monkeypatch.setattr)
-    assert read_while_writing(scratch, 2, "in_place") != []
+@pytest.mark.parametrize("way", ["in_place", "unlink_first"])
+def test_readers_notice_files_that_are_not_replaced_whole(
+    way: str, scratch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    breaking.WAYS[way](monkeypatch.setattr)
+    said = read_while_writing(scratch, 2, way, Tally())
+    with tally(CONTROLS) as count:
+        count(controls=1)
+        count.wrong += [] if said else [f"no reader noticed {way}"]

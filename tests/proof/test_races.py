@@ -32,9 +32,34 @@ def test_a_reader_that_read_the_older_record_does_not_cover_the_newer_row(store:
     assert row_of(store, session.session_id).decoded_metadata() == {"v": 2}
 
 
-def test_two_states_of_one_size_in_one_tick_of_the_clock_are_told_apart(tmp_path: Path) -> None:
-    path = tmp_path / "document"
-    stamps = []
+def test_a_row_that_comes_late_makes_no_listing_older_than_what_was_acknowledged(
+    store: SessionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A writer that was stopped between its file and its row goes on while a listing is between looking and reading."""
+    session = store.create("A", metadata={"v": 1})
+    older = session.row()
+    session.update(metadata={"v": 2})
+    active = store.index.active
+
+    def late_row() -> list[SessionRow]:
+        store.index.put([older])
+        return active()
+
+    monkeypatch.setattr(store.index, "active", late_row)
+    assert [row.decoded_metadata() for row in store.find()] == [{"v": 2}]
+
+
+def test_two_states_of_one_size_in_one_tick_of_the_clock_are_told_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kernels since 6.13 tell states within a tick apart by themselves; others give all of them the same time."""
+    write, path, stamps = files.write_all, tmp_path / "document", []
+
+    def within_one_tick(descriptor: int, data: bytes, place: str | Path) -> None:
+        write(descriptor, data, place)
+        os.utime(place, ns=(1_700_000_000_000_000_000, 1_700_000_000_000_000_000))
+
+    monkeypatch.setattr(files, "write_all", within_one_tick)
     for number in range(200):
         status = files.put(path, b"%03d" % number, sync=False)
         stamps.append(status.st_mtime_ns)
@@ -104,6 +129,30 @@ def test_a_session_that_comes_back_from_missing_is_listed_as_it_is(store: Sessio
     assert [row.status for row in store.find()] == ["missing"]
     os.rename(away, session.folder)
     assert [row.status for row in store.find(verify=False)] == ["created"]
+
+
+def test_a_missing_session_that_comes_back_under_another_name_is_listed_once(store: SessionStore) -> None:
+    """A listing between two renames, or one that could not read the new folder, has called it missing by then."""
+    session = store.create("A")
+    away = store.root.private / "away"
+    os.rename(session.folder, away)
+    assert [row.status for row in store.find()] == ["missing"]
+    os.rename(away, store.root.folder("renamed"))
+    assert [(row.session_id, row.status) for row in store.find()] == [("renamed", "created")]
+    assert [row.session_id for row in store.index.find()] == ["renamed"]
+
+
+def test_a_folder_that_a_copying_program_brought_is_seen_though_it_put_the_time_back(
+    store: SessionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """rsync -a and tar give a directory the time that it had elsewhere, once all is in it."""
+    monkeypatch.setattr("sessionstore.root.SETTLED_S", -1.0)
+    folder = store.create("A").folder
+    assert len(store.find()) == len(store.find()) == 1
+    status = os.stat(store.root.path)
+    shutil.copytree(folder, store.root.folder("copy"))
+    os.utime(store.root.path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert len(store.find()) == 2
 
 
 def test_an_edit_by_hand_during_an_update_is_not_lost(store: SessionStore) -> None:
@@ -189,7 +238,8 @@ def test_sweeping_takes_nothing_from_a_creator_that_was_stopped_for_long(
     staged = store.root.staging / "slow"
     staged.mkdir()
     (staged / "session.json").write_bytes(b"{}")
-    os.utime(staged, (1, 1))
+    for each in (staged / "session.json", staged):
+        os.utime(each, (1, 1))
     final = store.root.path / "202611231430-slow"
     removing = shutil.rmtree
 

@@ -1,4 +1,9 @@
-"""Recovery is automatic: after any kill the next process just works, with no step by hand and no wait to speak of."""
+"""Recovery is automatic: after any kill the next process just works, with no step by hand and no wait to speak of.
+
+Told twice: what the first operation of a fresh handle takes after a kill, and how much more than one that follows no
+kill. Shared machines stall, so the promise is held against the CPU time of this process (nothing here waits for anybody
+but the disk, and the disk is memory); the time on the wall is told beside it.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +19,7 @@ import pytest
 import sessionstore
 from sessionstore import files
 from sessionstore.store import SessionStore
+from tests.proof.tally import tally
 from tests.proof.volumes import fast_folder
 
 SESSIONS = 10_000
@@ -66,43 +72,22 @@ def die_within(deed: Callable[[SessionStore], object], folder: Path, event: int)
     return bool(os.WIFSIGNALED(os.waitpid(child, 0)[1]))
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(600)
-def test_the_first_operations_after_any_kill_take_less_than_50_ms_at_10_000_sessions(
-    large: Path, figure: Callable[..., None]
-) -> None:
-    deeds: list[Callable[[SessionStore], object]] = [
-        lambda store: store.create("new"),
-        lambda store: store.get("202601010000-copy-7").update(notes=str(time.time())),
-        lambda store: store.get("202601010000-copy-8").writer("events", "full").append({"v": 2}),
-        lambda store: store.delete("202601010000-copy-9"),
-    ]
-    firsts: dict[str, list[float]] = {"update": [], "append": [], "create": [], "get": []}
-    kills = 0
-    for deed in deeds:
-        event = 0
-        while die_within(deed, large, event) and event < 14:
-            event, kills = event + 1, kills + 1
-            with sessionstore.open(large) as store:
-                _time(firsts["get"], lambda: store.get("202601010000-copy-7").record)
-                _time(firsts["update"], lambda: store.get("202601010000-copy-7").update(notes="next"))
-                _time(firsts["append"], lambda: _append(store))
-                _time(firsts["create"], lambda: store.create("next"))
-    medians = {name: statistics.median(times) for name, times in firsts.items()}
-    told = ", ".join(f"{name} {median * 1000:.1f} ms" for name, median in medians.items())
-    figure("Recovery: first operations after a kill, 10,000 sessions", f"{kills} kills: {told}", 0)
-    assert kills > 20
-    assert max(medians.values()) < LIMIT_S, medians
-    with sessionstore.open(large) as store:
-        rows = store.find()
-        assert not [row for row in rows if row.status in ("missing", "unreadable")]
-        assert len(rows) == len(store.root.session_ids())
-
-
-def _time(times: list[float], deed: Callable[[], object]) -> None:
-    start = time.perf_counter()
-    deed()
-    times.append(time.perf_counter() - start)
+#: What dies half-way; each in a child, before each of its changes of the disk in turn.
+DEEDS: list[Callable[[SessionStore], object]] = [
+    lambda store: store.create("new"),
+    lambda store: store.get("202601010000-copy-7").update(notes=str(time.time())),
+    lambda store: store.get("202601010000-copy-8").writer("events", "full").append({"v": 2}),
+    lambda store: store.delete("202601010000-copy-9"),
+    lambda store: store.index.compact(),  # type: ignore[attr-defined]
+]
+#: What the next process does first, each with a fresh handle.
+FIRSTS: dict[str, Callable[[SessionStore], object]] = {
+    "get": lambda store: store.get("202601010000-copy-7").record,
+    "update": lambda store: store.get("202601010000-copy-7").update(notes="next"),
+    "append": lambda store: _append(store),
+    "create": lambda store: store.create("next"),
+    "list": lambda store: store.find(),
+}
 
 
 def _append(store: SessionStore) -> None:
@@ -111,20 +96,50 @@ def _append(store: SessionStore) -> None:
     writer.close()
 
 
+class Times:
+    """How long each first operation took, in seconds of CPU and of the clock on the wall."""
+
+    def __init__(self) -> None:
+        self.cpu: dict[str, list[float]] = {name: [] for name in FIRSTS}
+        self.wall: dict[str, list[float]] = {name: [] for name in FIRSTS}
+
+    def take(self, folder: Path, number: int) -> None:
+        """Do one first operation, another one each time."""
+        name = list(FIRSTS)[number % len(FIRSTS)]
+        with sessionstore.open(folder) as store:
+            wall, cpu = time.perf_counter(), time.process_time()
+            FIRSTS[name](store)
+            self.cpu[name].append(time.process_time() - cpu)
+            self.wall[name].append(time.perf_counter() - wall)
+
+    def median(self, kind: str, name: str) -> float:
+        """Return the median in seconds."""
+        return statistics.median(getattr(self, kind)[name])
+
+
 @pytest.mark.slow
-def test_the_first_listing_after_a_kill_costs_no_more_than_a_listing(large: Path) -> None:
-    """A kill leaves at most a torn last line of the index: nothing is made anew for it."""
-    for _ in range(2):
-        with sessionstore.open(large) as store:
-            store.find()
-    calm, after = [], []
-    for _ in range(5):
-        with sessionstore.open(large) as store:
-            _time(calm, store.find)
-        die_within(lambda store: store.create("other"), large, 5)
-        with (large / "index.jsonl").open("ab") as torn:
-            torn.write(b'{"table":"sessions","id":77,"doc":{"session_id"')
-        with sessionstore.open(large) as store:
-            _time(after, store.find)
-    print(f"listing {statistics.median(calm) * 1000:.0f} ms, after a kill {statistics.median(after) * 1000:.0f} ms")
-    assert statistics.median(after) < 2 * statistics.median(calm) + LIMIT_S
+@pytest.mark.timeout(600)
+def test_the_first_operation_after_any_kill_takes_no_step_by_hand_and_at_most_50_ms_more(large: Path) -> None:
+    after, calm = Times(), Times()
+    with tally("Recovery at 10,000 sessions: the first operation after a kill (more than without one)") as count:
+        for round_number in range(len(FIRSTS)):  # so that each operation follows each kill
+            for number, deed in enumerate(DEEDS):
+                event = 0
+                while event < 14 and die_within(deed, large, event):
+                    event += 1
+                    count(kills=1)
+                    after.take(large, round_number + number + event)
+                    calm.take(large, round_number + number + event)
+        for name in FIRSTS:
+            more_s = after.median("cpu", name) - calm.median("cpu", name)
+            wall_s = after.median("wall", name)
+            count.measure(name, f"{wall_s * 1000:.1f} ms ({more_s * 1000:+.1f})")
+            if more_s > LIMIT_S:
+                count.wrong.append(f"{name} after a kill takes {more_s * 1000:.0f} ms of CPU more")
+            if name != "list" and after.median("cpu", name) > LIMIT_S:  # a first listing reads the index, kill or not
+                count.wrong.append(f"{name} after a kill takes {after.median('cpu', name) * 1000:.0f} ms of CPU")
+    assert count.counts["kills"] > 100
+    with sessionstore.open(large) as store:
+        rows = store.find()
+        assert not [row for row in rows if row.status in ("missing", "unreadable")]
+        assert len(rows) == len(store.root.session_ids())

@@ -47,7 +47,7 @@ class Worker:
     def run(self) -> None:
         deeds = [
             *(self.add, self.add, self.read, self.append, self.append, self.count_lines),
-            *(self.listed, self.existence, self.insert),
+            *(self.listed, self.existence, self.insert, self.create),
         ]
         while time.monotonic() < self.end:
             self.rng.choice(deeds)()
@@ -110,6 +110,13 @@ class Worker:
         with self.told(key, "add") as answer:
             answer.append(self.tables[key].insert({"v": self.number}))
 
+    def create(self) -> None:
+        """Make a session of a name that all want; it must be listed from then on."""
+        with self.told("n", "create") as answer:
+            made = self.store.create("wanted by all").session_id
+            listed = {row.session_id for row in self.store.find() if row.status == "created"}
+            answer.append(made if made in listed else f"{made}, which is not listed")
+
     def listed(self) -> None:
         key = f"x{self.rng.randrange(3)}"
         with self.told(key, "listed") as answer:
@@ -153,6 +160,7 @@ class Outcome:
     operations: int = 0
     processes: int = 0
     killed: int = 0
+    stopped: int = 0
     anomalies: list[str] = field(default_factory=list)
 
 
@@ -193,6 +201,7 @@ def _disturb(folder: Path, children: list[subprocess.Popen[bytes]], seconds: flo
             children[victim].send_signal(signal.SIGSTOP)
             time.sleep(0.1)
             children[victim].send_signal(signal.SIGCONT)
+            outcome.stopped += 1
             continue
         children[victim].kill()
         children[victim].wait()
@@ -208,6 +217,7 @@ def judge(folder: Path, outcome: Outcome) -> None:
     outcome.anomalies += errors
     outcome.operations = sum(map(len, histories.values()))
     with sessionstore.open(folder / "store") as store:
+        outcome.anomalies += _judge_creations(store, histories.pop("n", []))
         for key, done in sorted(histories.items()):
             end = time.monotonic()
             last = Done("read", None, _final(folder, store, key), end, end + 1)
@@ -217,6 +227,15 @@ def judge(folder: Path, outcome: Outcome) -> None:
                 last = Done("listed", None, any(row.session_id == key for row in store.find()), end, end + 1)
             if not history.explains([*done, last], model, start):
                 outcome.anomalies.append(f"no order explains the {len(done)} operations on {key}")
+
+
+def _judge_creations(store: SessionStore, done: list[Done]) -> list[str]:
+    """Return what is wrong with the ids that were given away: each once, and there for good."""
+    given = [each.answer for each in done]
+    there = [row.session_id for row in store.find("status=created") if row.session_name == "wanted by all"]
+    wrong = [f"the id {each} was given away twice" for each in given if given.count(each) > 1]
+    wrong += [f"{each} was acknowledged, and is not there" for each in given if each not in there]
+    return wrong + [f"{each} is listed twice" for each in there if there.count(each) > 1]
 
 
 def _final(folder: Path, store: SessionStore, key: str) -> Any:

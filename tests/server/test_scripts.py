@@ -72,6 +72,30 @@ def test_a_server_that_is_not_there_is_an_error_and_not_an_empty_report() -> Non
     assert result.exit_code == 1 and "refused" in result.output.lower()
 
 
+@pytest.mark.parametrize(("url", "code"), [("localhost:1", 1), ("ftp://localhost", 2), ("http://", 2), ("no where", 1)])
+def test_an_address_that_leads_nowhere_is_one_sentence(url: str, code: int) -> None:
+    result = CliRunner().invoke(create_and_verify_db_session.main, ["x", "--url", url])
+    assert (result.exit_code, isinstance(result.exception, SystemExit)) == (code, True), result.output
+    assert "Error:" in result.output and "Traceback" not in result.output
+
+
+def test_a_folder_named_beside_a_running_server_is_told_as_unused(served: Running, tmp_path: Path) -> None:
+    result = CliRunner().invoke(
+        create_and_verify_db_session.main, ["x", "--url", served.url.removeprefix("http://"), "--dir", str(tmp_path)]
+    )
+    assert result.exit_code == 0 and "is not used" in result.output
+
+
+def test_a_port_that_is_taken_is_told_without_an_address_that_does_not_answer(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = subprocess.run(
+            [sys.executable, "-m", "sessionstore", "serve", "--port", port, "--dir", str(tmp_path)],
+            capture_output=True, text=True, timeout=60,
+        )  # fmt: skip
+    assert done.returncode == 8 and "Address already in use" in done.stderr and "http://" not in done.stderr
+
+
 def test_a_script_starts_and_ends_a_server_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]

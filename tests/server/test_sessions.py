@@ -65,6 +65,32 @@ def test_a_hand_edit_is_seen_by_the_next_get(served: Running) -> None:
     assert served.client.get(f"/api/sessions/{session_id}").json()["notes"] == "after!"
 
 
+def test_a_folder_that_is_renamed_to_the_word_of_a_route_does_not_stand_in_its_way(served: Running) -> None:
+    session_id = make(served, "renamed")
+    folder = served.store.get(session_id).folder
+    folder.rename(folder.with_name("list"))
+    threading.Event().wait(0.15)  # old enough to be remembered
+    served.client.get("/api/sessions/list")
+    assert served.context.documents.known("list") is not None
+    assert "sessions" in served.client.get("/api/sessions/db/list").json()
+    assert served.client.get("/api/sessions/list").json()["session_id"] == "list"
+
+
+def test_a_remembered_document_is_not_shown_through_a_link(served: Running, tmp_path: Path) -> None:
+    session_id = make(served, "linked")
+    threading.Event().wait(0.15)  # old enough to be remembered
+    folder = served.store.get(session_id).folder
+    first = served.client.get(f"/api/sessions/{session_id}")
+    assert served.context.documents.known(session_id) is not None
+    packed = served.client.get(f"/api/sessions/{session_id}", headers={"accept-encoding": "gzip"})
+    assert packed.headers["content-encoding"] == "gzip" and packed.json() == first.json()
+    seen = {"if-none-match": first.headers["etag"]}
+    assert served.client.get(f"/api/sessions/{session_id}", headers=seen).status_code == 304
+    folder.rename(tmp_path / "elsewhere")
+    folder.symlink_to(tmp_path / "elsewhere")
+    assert served.client.get(f"/api/sessions/{session_id}").status_code == 404
+
+
 def test_a_document_that_is_remembered_is_dropped_when_any_of_its_files_changes(served: Running) -> None:
     with served.store.record("remembered", notes="before") as session:
         session.motion.append("scout-1", t_s=0.0, position_m=(0, 0, 5))
@@ -72,10 +98,10 @@ def test_a_document_that_is_remembered_is_dropped_when_any_of_its_files_changes(
     path = session.folder / "session.json"
     threading.Event().wait(0.15)  # younger files are never remembered
     first = served.client.get(address)
-    assert served.context.documents.known(session.folder) is not None
+    assert served.context.documents.known(session.session_id) is not None
     assert served.client.get(address).content == first.content
     path.write_bytes(path.read_bytes().replace(b"before", b"after!"))  # same inode, same size
-    assert served.context.documents.known(session.folder) is None
+    assert served.context.documents.known(session.session_id) is None
     assert served.client.get(address).json()["notes"] == "after!"
     writer = session.writer("motion_history")
     writer.append({"drone": "scout-1", "position": [1, 0, 5]}, t_s=1.0)

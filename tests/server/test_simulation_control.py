@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -170,6 +171,31 @@ def test_a_simulation_that_is_killed_is_told_as_interrupted_and_costs_nothing_el
     )  # the pipe of a dead process takes a moment
     assert served.client.post("/api/pause").status_code == 409
     assert post(served, "/api/start", duration=1, realtime_factor=0)["session_id"] != started["session_id"]
+
+
+def test_the_first_answer_after_the_death_of_a_simulation_tells_it(served: Running) -> None:
+    for _ in range(3):
+        started = post(served, "/api/start", duration=60)
+        get(served, "/api/state")  # a picture that could be shown again
+        os.kill(started["pid"], signal.SIGKILL)
+        with contextlib.suppress(ChildProcessError):  # taken in already
+            os.waitid(os.P_PID, started["pid"], os.WEXITED | os.WNOWAIT)
+        found = get(served, "/api/state")
+        assert (found["status"], found["running"]) == ("interrupted", False) and "process" in found["problem"]
+        assert (
+            served.client.post("/api/command", json={"drone_name": "scout-1", "command_type": "hover"}).status_code
+            == 409
+        )
+
+
+def test_a_session_that_is_deleted_after_its_flight_leaves_an_idle_state(served: Running) -> None:
+    started = post(served, "/api/start", duration=1, realtime_factor=0)
+    wait_until(lambda: get(served, "/api/state")["status"] == "completed")
+    assert served.client.delete(f"/api/sessions/{started['session_id']}").status_code == 200
+    for path in ("state", "status", "realtime-status", "data", "drones", "buildings/list", "communication", "weather"):
+        assert get(served, f"/api/{path}")["success"]
+    assert get(served, "/api/state")["status"] == "idle"
+    assert served.client.get(f"/api/state?session_id={started['session_id']}").status_code == 404
 
 
 def test_ending_the_server_stores_what_flies(served: Running) -> None:

@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from sessionstore.cli.run import run, scenarios
+from sessionstore.simulation.errors import ScenarioError
 from sessionstore.store import SessionStore
 
 
@@ -85,6 +86,12 @@ def test_a_fault_on_the_command_line_strikes(store: SessionStore) -> None:
 def test_wrong_options_are_usage_errors_and_make_no_session(store: SessionStore, arguments: list[str]) -> None:
     assert typed(store, *arguments).exit_code == 2
     assert list(store.find()) == []
+
+
+@pytest.mark.parametrize("fault", ["stuck@1:scout-7", "stuck@99:scout-1", "wind_storm@1:scout-1"])
+def test_a_fault_that_could_never_strike_is_refused_and_makes_no_session(store: SessionStore, fault: str) -> None:
+    result = typed(store, "--duration", "30", "--fault", fault)
+    assert isinstance(result.exception, ScenarioError) and list(store.find()) == []
 
 
 def test_options_lie_over_the_scenario(store: SessionStore) -> None:

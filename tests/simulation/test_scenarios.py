@@ -51,6 +51,9 @@ def test_a_city_path_is_relative_to_the_scenario_file(tmp_path: Path) -> None:
         ("[[fleet]]\nkind = 'scout'\nbattery = 1.5", r"fleet\[0\].battery"),
         ("[[faults]]\nkind = 'stuck'\nat_s = 3", r"faults\[0\].drone"),
         ("[[faults]]\nkind = 'wind_storm'", r"faults\[0\].at_s"),
+        ("[[faults]]\nkind = 'stuck'\nat_s = 3\ndrone = 'scout-9'", r"faults\[0\].drone: .*'scout-9', only scout-1"),
+        ("duration_s = 5\n[[faults]]\nkind = 'wind_storm'\nat_s = 5", r"faults\[0\].at_s: .* the run ends at 5 s"),
+        ("[[faults]]\nkind = 'wind_storm'\nat_s = 5\ndrone = 'scout-1'", r"faults\[0\].drone: .* no single drone"),
         ("[[commands]]\nat_s = 1\ntype = 'move_to'\ntarget = [1, 2]", r"commands\[0\].target"),
         ("[world]\nbase_position = [nan, 0, 0]", "world.base_position"),
         ("seed = ", "TOML"),
@@ -70,6 +73,13 @@ def test_a_malformed_command_is_found_before_the_start() -> None:
     plan = parse_scenario({"commands": [{"at_s": 1, "type": "move_to", "drone": "scout-1"}]})
     with pytest.raises(ScenarioError, match=r"move_to at 1\.0 s: needs a target"):
         build_fleet(plan)
+
+
+def test_a_fault_may_strike_a_drone_that_joins_later() -> None:
+    joins = {"at_s": 1, "type": "spawn", "args": {"kind": "scout"}}
+    named = {**joins, "drone": "late-one"}
+    faults = [{"kind": "stuck", "at_s": 3, "drone": name} for name in ("scout-3", "Late-One")]
+    assert parse_scenario({"commands": [joins, named], "faults": faults}).drone_names()[-2:] == ["scout-3", "late-one"]
 
 
 def test_the_fingerprint_covers_what_changes_the_bytes_and_nothing_else() -> None:
