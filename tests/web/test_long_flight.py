@@ -73,7 +73,7 @@ def test_a_long_flight_opens_seeks_and_plays_with_flat_memory_and_all_extremes(
     assert max(curve(page, "altitude")) == SPIKE_HEIGHT_M
     assert max(curve(page, "speed")) == pytest.approx(SPIKE_SPEED_MPS, abs=0.01)
     assert min(curve(page, "battery")) == pytest.approx(100 * SPIKE_CHARGE)
-    seeks = [seek(page, FLIGHT.duration_s * share) for share in (0.5, 0.1, 0.9, 0.3)]
+    seeks = [seek(page, FLIGHT.duration_s * share) for share in (0.5, 0.1, 0.9, 0.3, 0.7, 0.2, 0.8, 0.4)]
     heaps = play(page)
     record_property("long_flight", [first_picture_s, exact_s, *seeks, *heaps])
     print(
