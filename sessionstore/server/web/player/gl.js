@@ -52,8 +52,19 @@ export function refill(gl, buffer, data) {
 
     Raises: when the browser gives no WebGL 2. */
 export function context(canvas) {
-  const plain = { alpha: false, preserveDrawingBuffer: false };
-  const gl = canvas.getContext('webgl2', { ...plain, antialias: true, failIfMajorPerformanceCaveat: true }) || canvas.getContext('webgl2', { ...plain, antialias: false });
+  const gl = canvas.getContext('webgl2', { alpha: false, preserveDrawingBuffer: false, antialias: !inSoftware() });
   if (!gl) throw new Error('no WebGL 2');
   return gl;
+}
+
+let software = null;
+
+/** Whether a processor draws, asked once of a canvas that nobody sees. */
+function inSoftware() {
+  if (software !== null) return software;
+  const gl = document.createElement('canvas').getContext('webgl2', { failIfMajorPerformanceCaveat: true });
+  const told = gl?.getExtension('WEBGL_debug_renderer_info');
+  software = !gl || /swiftshader|llvmpipe|softpipe|software|basic render/i.test(told ? gl.getParameter(told.UNMASKED_RENDERER_WEBGL) : '');
+  gl?.getExtension('WEBGL_lose_context')?.loseContext();
+  return software;
 }
