@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 AXE = Path(os.environ.get("AXE_CORE", ROOT / ".axe" / "node_modules" / "axe-core" / "axe.min.js"))
 
 
-#: Whether nothing is still to come: no player waits for data or is about to draw, and every chart in sight has a figure.
+#: Whether nothing is still to come: no player waits for data or is about to draw, and every chart has a figure.
 SETTLED = """() => {
   const view = document.querySelector('session-view, session-compare, session-list, simulation-control, trash-list');
   if (!view || view.textContent.includes('Loading …') || view.textContent.includes('Comparing …')) return false;
