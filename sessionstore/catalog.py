@@ -326,7 +326,7 @@ def _as_missing(row: SessionRow) -> SessionRow:
     size, mtime_ns = _NO_FILE
     problem = "its folder is gone, and it is not in the trash"
     return msgspec.structs.replace(
-        row, status=MISSING_FOLDER, problem=problem, size=size, mtime_ns=mtime_ns, owner=None, copies=[]
+        row, status=MISSING_FOLDER, problem=problem, size=size, mtime_ns=mtime_ns, owner=None, copies=()
     )
 
 

@@ -31,6 +31,7 @@ from sessionstore.reading import (
     AnyPath,
     checked,
     entries,
+    folder_names,
     is_folder,
     is_plain,
     open_to_read,
@@ -42,7 +43,18 @@ from sessionstore.reading import (
 )
 
 #: What reading gives, under the one name that the floors above know for files.
-__all__ = ["entries", "is_folder", "is_plain", "open_to_read", "opened", "read", "refusals", "refused", "status"]
+__all__ = [
+    "entries",
+    "folder_names",
+    "is_folder",
+    "is_plain",
+    "open_to_read",
+    "opened",
+    "read",
+    "refusals",
+    "refused",
+    "status",
+]
 
 #: What tests hang in to log the operations or to make one fail: called with (operation, path, payload) before each
 #: system call that changes the disk; what it raises is raised there. The payload is the bytes of a write, the target

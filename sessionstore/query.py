@@ -248,7 +248,7 @@ def _comparer(clause: Compare, get: Callable[[Any, Path], Any]) -> Callable[[Any
 
     def fits(row: Any) -> bool:
         found = get(row, path)
-        if isinstance(found, list):
+        if isinstance(found, list | tuple):
             return any(_kind(item) == kind and test(item, wanted) for item in found)
         return _kind(found) == kind and test(found, wanted)
 
@@ -296,7 +296,7 @@ def _holds(value: Any, wanted: str) -> bool:
         return wanted in value.casefold()
     if isinstance(value, Mapping):
         return any(wanted in key.casefold() or _holds(item, wanted) for key, item in value.items())
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return any(_holds(item, wanted) for item in value)
     return value is not MISSING and value is not None and wanted in str(value).casefold()
 

@@ -68,6 +68,20 @@ def entries(path: AnyPath) -> list[os.DirEntry[str]]:
         raise refused(error, path) from error
 
 
+def folder_names(path: AnyPath) -> Iterator[str]:
+    """Yield the names of the directories in a directory, as they come; what is not there holds none.
+
+    Raises: StoreUnusable.
+    """
+    try:
+        with os.scandir(path) as found:
+            yield from (entry.name for entry in found if entry.is_dir(follow_symlinks=False))
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except OSError as error:
+        raise refused(error, path) from error
+
+
 def is_plain(status: os.stat_result) -> bool:
     """Whether it is a regular file."""
     return stat.S_ISREG(status.st_mode)

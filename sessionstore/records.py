@@ -266,7 +266,7 @@ class SessionRow(msgspec.Struct, omit_defaults=True, gc=False):
     host: str | None = None  # None: in this store
     store: str | None = None  # the folder of the store on that host
     openable: bool = True  # its folder can be reached from here
-    copies: list[str] = []  # host:folder of each copy, once there is one elsewhere
+    copies: tuple[str, ...] = ()  # host:folder of each copy, once there is one elsewhere
 
     def get(self, path: tuple[str, ...]) -> Any:
         """Return the value under a path of the filter language, or :data:`~sessionstore.query.MISSING`."""

@@ -32,7 +32,7 @@ DEFAULT_FOLDER = "training_sessions"
 DOCUMENT = "session.json"
 PRIVATE = ".sessionstore"
 #: The second change within a tick of the file system's clock leaves the time as it is: 4 ms on ext4, 2 s on FAT.
-_SETTLED_S = 3.0
+SETTLED_S = 3.0
 
 
 def resolve(folder: str | Path | None = None) -> Path:
@@ -156,13 +156,9 @@ class StoreRoot:
         elif self._listing.names is not None:
             return self._listing.names
         names = frozenset(
-            entry.name
-            for entry in files.entries(self.path)
-            if entry.name[0] != "."
-            and entry.is_dir(follow_symlinks=False)
-            and (entry.name in known or _plausible(entry.name))
+            name for name in files.folder_names(self.path) if name[0] != "." and (name in known or _plausible(name))
         )
-        if now - self._listing.since > _SETTLED_S:
+        if now - self._listing.since > SETTLED_S:
             self._listing.names = names
         return names
 

@@ -65,6 +65,26 @@ def test_the_picture_is_well_formed_and_shows_only_what_was_measured_at_two_size
     assert "W4 list &lt;all&gt;" in picture
 
 
+def test_the_readme_says_what_a_run_found_and_keeps_all_around_it(tmp_path: Path) -> None:
+    figures = Figures()
+    figures.add(Figure("W1", "create", LIMIT_DURABLE, "/s", [1000.0, 1000.0], 10))
+    figures.add(Figure("W1", "create", OURS, "/s", [700.0, 700.0], 10, LIMIT_DURABLE, Target("ratio", ">=", 0.8)))
+    figures.add(Figure("W7", "4 processes, count up one", "tinydb", "/s", [9.0], 4, lost=3, errors=2))
+    again = Figures.from_list(json.loads(json.dumps(figures.to_list())))
+    assert again.to_list() == figures.to_list()
+    readme = tmp_path / "README.md"
+    readme.write_text(f"before\n{report.BEGIN}old\n{report.END}after\n")
+    facts = {**report.machine(tmp_path), "command": "sessionstore bench", "commit": "abc"}
+    report.put_into(readme, report.summary(again, facts))
+    text = readme.read_text()
+    assert text.startswith(f"before\n{report.BEGIN}Measured ") and text.endswith(f"{report.END}after\n")
+    assert "0 of 1 targets were met" in text and "old" not in text
+    assert "| W1 | create | 10 | 700/s | 0.70 of limit_fsync | >= 0.8 of it: MISSED |" in text
+    assert "| tinydb |  | 3, 2 errors |" in text
+    with pytest.raises(ValueError, match="no place for it"):
+        report.put_into(Path(__file__), "")
+
+
 def test_a_generated_store_is_what_the_package_would_have_written(tmp_path: Path) -> None:
     ids = fill_store(tmp_path, 40)
     before = (tmp_path / "index.jsonl").read_bytes()

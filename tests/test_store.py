@@ -723,7 +723,7 @@ def test_a_folder_at_rest_is_not_read_again_and_no_change_is_missed(
     (root.path / "202611231430-two").mkdir()
     os.utime(root.path, ns=(status.st_atime_ns, status.st_mtime_ns))  # as if within one tick of the clock
     assert root.session_ids() == {made, "202611231430-two"} != first
-    monkeypatch.setattr("sessionstore.root._SETTLED_S", -1.0)
+    monkeypatch.setattr("sessionstore.root.SETTLED_S", -1.0)
     settled = root.session_ids()
     assert root.session_ids() is settled
     (root.path / "202611231430-two").rmdir()
@@ -733,7 +733,7 @@ def test_a_folder_at_rest_is_not_read_again_and_no_change_is_missed(
 def test_a_store_at_rest_shows_new_copied_and_removed_sessions_without_comparing(
     store: SessionStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sessionstore.root._SETTLED_S", -1.0)
+    monkeypatch.setattr("sessionstore.root.SETTLED_S", -1.0)
     first = store.create("one").session_id
     seen = [len(store.find(verify=False)) for _ in range(3)]
     sessionstore.open(store.root.path).create("two")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
 Operation = Callable[[], int]
@@ -85,6 +85,17 @@ class Figures:
             return None
         value = figure.median if figure.target.what == "median" else self.ratio(figure)
         return value is not None and figure.target.met(value) and not figure.lost and not figure.errors
+
+    @classmethod
+    def from_list(cls, plain: list[dict[str, Any]]) -> Figures:
+        """Return figures from what :meth:`to_list` gave."""
+        names = [each.name for each in fields(Figure) if each.name != "target"]
+        targets = [Target(**each["target"]) if each["target"] else None for each in plain]
+        found = [
+            Figure(**{name: each[name] for name in names}, target=target)
+            for each, target in zip(plain, targets, strict=True)
+        ]
+        return cls(found)
 
     def to_list(self) -> list[dict[str, Any]]:
         """Return plain data."""

@@ -1,4 +1,7 @@
-"""A run as a table for people, Markdown for the README, and JSON for programs.
+"""A run as a table for people, Markdown, and JSON for programs; and what of it stands in the README.
+
+    sessionstore bench --output fixtures/bench
+    python -m sessionstore.bench.report fixtures/bench/bench.json README.md      writes between its two marks
 
 Not here: the figures (figures), the picture (plot).
 """
@@ -6,12 +9,15 @@ Not here: the figures (figures), the picture (plot).
 from __future__ import annotations
 
 import datetime
+import json
 import os
 import platform
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from sessionstore import files
 from sessionstore.bench.figures import Figure, Figures, Target
 
 _ABOUT = {
@@ -110,13 +116,17 @@ def workloads(figures: Figures) -> Iterable[tuple[str, str]]:
     return [(name, _ABOUT[name]) for name in _ABOUT if name in found]
 
 
+def _measured(facts: dict[str, Any]) -> str:
+    return (
+        f"Measured {facts['at']} on {facts['cpu']}, {facts['cores']} cores (load {facts['load'][0]}),"
+        f" {facts['filesystem']}, Python {facts['python']}, commit {facts.get('commit') or 'unknown'},"
+        f" by `{facts['command']}`."
+    )
+
+
 def markdown(figures: Figures, facts: dict[str, Any]) -> str:
     """Return the tables as they stand in the README."""
-    parts = [
-        f"Measured {facts['at']} on {facts['cpu']}, {facts['cores']} cores (load {facts['load'][0]}),"
-        f" {facts['filesystem']},"
-        f" Python {facts['python']}, commit {facts.get('commit') or 'unknown'}, by `{facts['command']}`.\n"
-    ]
+    parts = [_measured(facts) + "\n"]
     for workload, about in workloads(figures):
         parts.append(f"**{workload}: {about}**\n")
         parts.append("| " + " | ".join(HEADINGS) + " |")
@@ -124,3 +134,77 @@ def markdown(figures: Figures, facts: dict[str, Any]) -> str:
         parts += ["| " + " | ".join(cells) + " |" for cells in rows(figures, workload)]
         parts.append("")
     return "\n".join(parts)
+
+
+# ---------------------------------------------------------------- the README
+
+BEGIN, END = "<!-- bench -->\n", "<!-- /bench -->\n"
+#: Heading, and the workload and case whose largest common size is shown for every system.
+_COLUMNS = (
+    ("create", "W1", "create"),
+    ("update", "W2", "update"),
+    ("append, one a call", "W3", "append, one a call"),
+    ("list all", "W4", "list all, new handle"),
+    ("filter by metadata", "W5", "filter by metadata, new handle"),
+    ("get one", "W6", "get one, new handle"),
+    ("4 processes count up: lost", "W7", "4 processes, count up one"),
+)
+
+
+def summary(figures: Figures, facts: dict[str, Any]) -> str:
+    """Return what the README says of a run: every target with what was reached, and all systems side by side."""
+    asked = [each for each in figures if each.target is not None]
+    reached = sum(figures.met(each) is True for each in asked)
+    lines = [_measured(facts), "", f"{reached} of {len(asked)} targets were met:", ""]
+    lines += ["| | case | sessions | median | of the limit | target |", "|---|---|---|---|---|---|"]
+    for each in asked:
+        case, size, system, median, _, ratio, verdict, lost = _row(figures, each)
+        system = "" if system == "sessionstore" else f", {system.removeprefix('sessionstore ')}"
+        lost = f", {lost} lost" if lost not in ("", "0") else ""
+        lines.append(f"| {each.workload} | {case}{system} | {size} | {median} | {ratio} | {verdict}{lost} |")
+    return "\n".join([*lines, "", *_side_by_side(figures), ""])
+
+
+def _side_by_side(figures: Figures) -> list[str]:
+    """Return the table of all systems, in the order in which they came."""
+    columns = [(heading, _largest(figures, workload, case)) for heading, workload, case in _COLUMNS]
+    systems = dict.fromkeys(name for _, cells in columns for name in cells)
+    heads = [f"{heading} @{_size(cells)}" if _size(cells) else heading for heading, cells in columns if cells]
+    lines = ["| system | " + " | ".join(heads) + " |", "|" + "---|" * (len(heads) + 1)]
+    for name in systems:
+        shown = [_cell(cells.get(name)) for _, cells in columns if cells]
+        lines.append(f"| {name} | " + " | ".join(shown) + " |")
+    return lines
+
+
+def _largest(figures: Figures, workload: str, case: str) -> dict[str, Figure]:
+    fitting = [each for each in figures if (each.workload, each.case) == (workload, case)]
+    largest = max((each.size or 0 for each in fitting), default=0)
+    return {each.system: each for each in fitting if (each.size or 0) == largest}
+
+
+def _size(cells: dict[str, Figure]) -> str:
+    size = next((each.size for each in cells.values() if each.workload != "W7"), None)
+    return "" if not size else f"{size:,}"
+
+
+def _cell(figure: Figure | None) -> str:
+    if figure is None:
+        return ""
+    if figure.workload != "W7":
+        return amount(figure.median, figure.unit)
+    return f"{figure.lost}" + (f", {figure.errors:,} errors" if figure.errors else "")
+
+
+def put_into(readme: Path, text: str) -> None:
+    """Replace what stands between the marks of a README. Raises: ValueError: there are none."""
+    before, begin, rest = readme.read_text().partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"{readme} has no place for it: {BEGIN.strip()} and {END.strip()}")
+    files.put(readme.absolute(), f"{before}{begin}{text}{end}{after}".encode())
+
+
+if __name__ == "__main__":
+    results = json.loads(Path(sys.argv[1]).read_bytes())
+    put_into(Path(sys.argv[2]), summary(Figures.from_list(results["figures"]), results["machine"]))

@@ -88,12 +88,12 @@ def _openable(place: Place, row: SessionRow, places: Mapping[int, Place], here: 
     return place.host == ours and os.path.isfile(f"{place.path}/{row.session_id}/session.json")
 
 
-def _told(group: Iterable[tuple[int, SessionRow]], places: Mapping[int, Place]) -> list[str]:
-    return sorted(places[store].folder_of(row.session_id) for store, row in group)
+def _told(group: Iterable[tuple[int, SessionRow]], places: Mapping[int, Place]) -> tuple[str, ...]:
+    return tuple(sorted(places[store].folder_of(row.session_id) for store, row in group))
 
 
 def as_stored(row: SessionRow) -> SessionRow:
     """Return a row without what is answered when it is read."""
     if row.host is None and not row.copies:
         return row
-    return msgspec.structs.replace(row, host=None, store=None, openable=True, copies=[])
+    return msgspec.structs.replace(row, host=None, store=None, openable=True, copies=())

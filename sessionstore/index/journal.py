@@ -15,6 +15,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping
 from operator import attrgetter
 from pathlib import Path
+from sys import intern
 from typing import Any
 from zlib import crc32
 
@@ -99,6 +100,7 @@ class RowJournal(Journal):
         row = entry.doc
         if row is not None:
             row.metadata = row.metadata.copy()  # as it comes it keeps the whole piece in memory
+            row.status, row.workflow_state = intern(row.status), intern(row.workflow_state)  # a few texts for all rows
             self.rows[entry.id] = row
         elif entry.id == TABLE_DROPPED:
             self.rows = {}

@@ -30,7 +30,7 @@ NO_DOCUMENT = b"null"
 TABLE_EXISTS, TABLE_DROPPED = 0, -1
 
 
-_PIECE = 1 << 20  # the whole file at once would stand in memory beside all that is made of it
+_PIECE = 1 << 18  # the whole file at once would stand in memory beside all that is made of it
 
 
 class _Entry(msgspec.Struct, gc=False):

@@ -20,7 +20,7 @@ from sessionstore.session import Session
 from sessionstore.simulation.city import open_city, random_city
 from sessionstore.simulation.kinds import KINDS
 from sessionstore.simulation.scenarios import DEFAULT_FLEET, Group, Order, Scenario
-from sessionstore.simulation.world import City, World
+from sessionstore.simulation.world import Building, City
 
 PLAN_TABLE = "plan"
 CITY_ARTIFACT = "city.json"
@@ -127,10 +127,9 @@ def city_of(plan: Plan, folder: Path | None) -> City:
     return random_city(str(plan.seed), plan.buildings, plan.hidden_buildings)
 
 
-def building_records(city: City, base_position: list[float]) -> list[dict[str, Any]]:
-    """Return the buildings as the scene of a session holds them."""
-    east, north, up = base_position
-    return [building.as_record() for building in World(city, base_m=(east, north, up)).buildings]
+def building_records(city: City) -> list[dict[str, Any]]:
+    """Return the buildings as the scene of a session holds them; facades and windows are made by the flight."""
+    return [Building(footprint).as_record() for footprint in city.footprints]
 
 
 def store_city(session: Session, data: bytes) -> str:

@@ -51,6 +51,7 @@ class SimulationProcess:
         self._number = 0
         self._state: tuple[float, int, dict[str, Any]] = (0.0, 0, {})
         self._orders = 0
+        self._silent = False  # its end of the pipe is closed; while somebody waits for it, poll() knows nothing
         self._over = threading.Event()
         self._ready: Future[str] = Future()
         # A session of its own: Ctrl-C in the terminal goes to the server, which stops the runs in order.
@@ -72,7 +73,7 @@ class SimulationProcess:
     @property
     def running(self) -> bool:
         """Whether it has not ended; paused counts as running. A process that was killed is noticed at once."""
-        return self.ended is None and self._process.poll() is None
+        return self.ended is None and not self._silent and self._process.poll() is None
 
     def ask(self, what: str, **given: Any) -> Any:
         """Have something done, and return the answer.
@@ -139,6 +140,7 @@ class SimulationProcess:
         assert self._process.stdout is not None
         for line in self._process.stdout:
             self._hear(json.loads(line))
+        self._silent = True
         self._process.wait()
         self._process.stdout.close()
         with self._mutex, contextlib.suppress(BrokenPipeError):  # what was still buffered has no reader

@@ -24,6 +24,7 @@ MAX_HEADER_BYTES = 32_768
 MAX_CONNECTIONS = 1000
 IDLE_S = 15
 GRACE_S = 5
+_BACKLOG = 2048
 
 
 class Server(uvicorn.Server):
@@ -84,6 +85,7 @@ def bind(settings: Settings) -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((settings.host.strip("[]"), settings.port))
+        listener.listen(_BACKLOG)  # who comes from now on waits until the server has started, and is not refused
     except OSError as error:
         listener.close()
         raise StoreUnusable(

@@ -73,7 +73,7 @@ class Simulations:
         with self._changing:
             session = self._store.get(session_id)
             city = city_of(plan, session.folder)
-            records = building_records(city, plan.base_position)
+            records = building_records(city)
             self._buildings.save_buildings(session_id, records, {"name": "base", "position": plan.base_position})
             plan.session_id = session_id
             state = {} if session.record.workflow_state == "buildings_spawned" else _SPAWNED

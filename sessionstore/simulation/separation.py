@@ -8,7 +8,7 @@ second, the junior looks for a way out. Not here: buildings (navigation).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from math import sqrt
 
 from sessionstore.simulation.drone import TICK_S, Drone
@@ -18,6 +18,7 @@ from sessionstore.simulation.kinds import SEPARATION_M
 SENIORITY = {"climber": 0, "lifeline": 1, "mule": 2, "overseer": 3, "scout": 4, "utility": 5}
 CELL_M = 40.0
 EVADE_AFTER_TICKS = 20
+NEAR_M = SEPARATION_M + 1.0 + 1e-6  # beyond the hulls and what both may fly: the last for how floats round
 AWAY = 0.1  # the cosine to the straight way out from which on a drone leaves; 0 would be along the edge
 
 
@@ -55,30 +56,45 @@ def rank(drone: Drone) -> tuple[int, int, str]:
 def _pairs(ranked: Sequence[Drone]) -> list[tuple[Drone, Drone]]:
     """Pairs of which at least one moves and that may be within reach, in a fixed order."""
     moving = [bool(d.path) or d.vx != 0.0 or d.vy != 0.0 or d.vz != 0.0 for d in ranked]
+    spots = [(d.x, d.y, d.z, d.kind.radius_m + _reach_m(d, d.speed)) for d in ranked]
+    found: list[tuple[int, int]] = []
+    for here, there in _neighbours(ranked):
+        for i in here:
+            x, y, z, reach = spots[i]
+            moves, reach = moving[i], reach + NEAR_M
+            for j in there:
+                if (moves or moving[j]) and (i < j or there is not here):
+                    ox, oy, oz, other = spots[j]
+                    if (x - ox) ** 2 + (y - oy) ** 2 + (z - oz) ** 2 <= (reach + other) ** 2:
+                        found.append((i, j) if i < j else (j, i))
+    return [(ranked[i], ranked[j]) for i, j in sorted(set(found))]
+
+
+def _neighbours(ranked: Sequence[Drone]) -> Iterator[tuple[Sequence[int], Sequence[int]]]:
+    """Yield the numbers of drones whose cells touch, or are one; a few drones are all in one cell."""
     if len(ranked) <= 12:
-        count = len(ranked)
-        return [(ranked[i], ranked[j]) for i in range(count) for j in range(i + 1, count) if moving[i] or moving[j]]
+        all_of_them = range(len(ranked))
+        yield all_of_them, all_of_them
+        return
     cells: dict[tuple[int, int], list[int]] = {}
     for i, drone in enumerate(ranked):
         cells.setdefault((int(drone.x // CELL_M), int(drone.y // CELL_M)), []).append(i)
-    found: list[tuple[int, int]] = []
     for (cx, cy), here in cells.items():
-        for dx, dy in ((0, 0), (1, 0), (0, 1), (1, 1), (1, -1)):
-            there = here if dx == dy == 0 else cells.get((cx + dx, cy + dy), ())
-            for i in here:
-                for j in there:
-                    if (moving[i] or moving[j]) and (i < j or there is not here):
-                        found.append((i, j) if i < j else (j, i))
-    return [(ranked[i], ranked[j]) for i, j in sorted(set(found))]
+        yield here, here
+        for dx, dy in ((1, 0), (0, 1), (1, 1), (1, -1)):
+            if there := cells.get((cx + dx, cy + dy)):
+                yield here, there
+
+
+def _reach_m(drone: Drone, speed: float) -> float:
+    """How far it may get before it stands: one tick at most, then full braking."""
+    return speed * (TICK_S * 2 + speed / (2 * drone.accel_mps2))
 
 
 def _decide(senior: Drone, junior: Drone) -> None:
     least = least_distance_m(senior, junior)
     speed_s, speed_j = senior.speed, junior.speed
-    # how far each may get before it stands: one tick at most, then full braking
-    reach = least + 1.0
-    reach += speed_s * (TICK_S * 2 + speed_s / (2 * senior.accel_mps2))
-    reach += speed_j * (TICK_S * 2 + speed_j / (2 * junior.accel_mps2))
+    reach = least + 1.0 + _reach_m(senior, speed_s) + _reach_m(junior, speed_j)
     dx, dy, dz = senior.x - junior.x, senior.y - junior.y, senior.z - junior.z
     if dx * dx + dy * dy + dz * dz > reach * reach:
         return

@@ -146,7 +146,7 @@ def test_a_folder_that_a_copying_program_brought_is_seen_though_it_put_the_time_
     store: SessionStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """rsync -a and tar give a directory the time that it had elsewhere, once all is in it."""
-    monkeypatch.setattr("sessionstore.root._SETTLED_S", -1.0)
+    monkeypatch.setattr("sessionstore.root.SETTLED_S", -1.0)
     folder = store.create("A").folder
     assert len(store.find()) == len(store.find()) == 1
     status = os.stat(store.root.path)

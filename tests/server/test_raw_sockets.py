@@ -125,3 +125,11 @@ def test_replies_do_not_wait_for_delayed_acknowledgements() -> None:
         assert listener.proto == socket.IPPROTO_TCP  # what asyncio looks at before it sets TCP_NODELAY
     finally:
         listener.close()
+
+
+def test_who_connects_before_the_server_has_started_waits_and_is_not_refused() -> None:
+    with bind(Settings(port=0)) as listener, socket.create_connection(listener.getsockname(), timeout=5) as early:
+        early.sendall(b"GET / HTTP/1.1\r\n")
+        listener.settimeout(5)
+        with listener.accept()[0] as taken:
+            assert taken.recv(100) == b"GET / HTTP/1.1\r\n"

@@ -24,6 +24,24 @@ ROOT = Path(__file__).parents[2]
 AXE = Path(os.environ.get("AXE_CORE", ROOT / ".axe" / "node_modules" / "axe-core" / "axe.min.js"))
 
 
+#: Whether nothing is still to come: no player waits for data or is about to draw, and every chart has a figure.
+SETTLED = """() => {
+  const view = document.querySelector('session-view, session-compare, session-list, simulation-control, trash-list');
+  if (!view || view.textContent.includes('Loading …') || view.textContent.includes('Comparing …')) return false;
+  const players = view.players || (view.player ? [view.player] : []);
+  if (players.some((each) => !each.ready || each.stale || each.tape.waiting.size)) return false;
+  if (view.rows && !document.querySelector('.grid .line:not(.wait)')) return false;
+  return !view.charts || [...view.charts.charts.values()].every((each) => each.figure);
+}"""
+
+
+def settled(page: Any) -> None:
+    """Wait until a place shows all that it is going to show."""
+    page.wait_for_load_state()
+    until(page, SETTLED)
+    page.evaluate("document.fonts.ready.then(() => true)")
+
+
 def ready(page: Any) -> Any:
     page.wait_for_selector("[data-ready=true]")
     return page
@@ -148,6 +166,17 @@ def test_an_exported_page_works_offline_with_table_charts_and_player(
     assert again.exit_code != 0  # never overwritten
 
 
+def test_a_part_of_the_page_that_does_not_come_is_told_with_a_retry(site: Running, open_page: Opener) -> None:
+    page = open_page(expect=("Failed to load", "ERR_FAILED"))
+    gone = {"yes": True}
+    page.route("**/app/trash.js", lambda route: route.abort() if gone["yes"] else route.continue_())
+    page.goto(f"{site.url}/trash")
+    page.get_by_role("alert").filter(has_text="could not be loaded").wait_for()
+    gone["yes"] = False
+    page.get_by_role("button", name="Retry").click()
+    page.locator("trash-list h1").wait_for(state="attached")
+
+
 def test_the_trash_lists_and_restores(site: Running, open_page: Opener) -> None:
     with open_store(site) as other:
         session = other.create("thrown away")
@@ -213,8 +242,7 @@ def test_axe_finds_nothing_serious(site: Running, open_page: Opener, scheme: str
     found = []
     for place in places:
         page = open_page(f"{site.url}{place}", color_scheme=scheme)
-        page.wait_for_load_state()
-        page.wait_for_timeout(600)  # everything that is loaded later; axe itself cannot wait
+        settled(page)  # axe itself cannot wait
         page.evaluate(AXE.read_text("utf-8"))
         result = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
         for each in result["violations"]:
@@ -266,6 +294,6 @@ def test_pictures_of_the_readme(
     for file, (place, scheme, wanted) in views.items():
         page = open_page(f"{site.url}{place}", color_scheme=scheme, viewport={"width": 1280, "height": 720})
         page.wait_for_selector(wanted)
-        page.wait_for_timeout(1200)  # trails and charts are drawn
+        settled(page)
         page.screenshot(path=target / f"{file}.png")
         assert 5_000 < (target / f"{file}.png").stat().st_size < 200_000

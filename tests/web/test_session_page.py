@@ -87,9 +87,12 @@ def test_all_views_draw_something_of_their_own(site: Running, open_page: Opener)
     page = session_page(site, open_page, query="?t=20")
     pictures = []
     for name in ("3D", "Top", "Front", "Side", "All four"):
-        page.get_by_role("button", name=name, exact=True).click()
-        page.wait_for_timeout(150)  # two frames and more; what is compared is drawn, not timed
-        pictures.append(picture(page))
+        button = page.get_by_role("button", name=name, exact=True)
+        button.click()
+        assert button.get_attribute("aria-pressed") == "true"
+        page.mouse.move(0, 0)
+        until(page, f"!{PLAYER}.stale")
+        pictures.append(bytes(page.locator(".stage > canvas").first.screenshot()))
     assert len(set(pictures)) == 5
 
 

@@ -159,7 +159,9 @@ class SimulationControl extends HTMLElement {
   async send(path, body, label) {
     try {
       const { command_id } = await json(path, { method: 'POST', body });
-      if (command_id !== undefined) this.row(command_id, label, 'queued');
+      if (command_id === undefined) return;
+      this.row(command_id, label, 'queued');
+      this.commands.get(command_id).cells[1].textContent = label; // the stream may have told of it first, and knows less
     } catch (error) { failed('Refused', error); }
   }
 

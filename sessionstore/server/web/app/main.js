@@ -56,7 +56,13 @@ async function show() {
   }
   document.title = `${title} · sessionstore`;
   keys([]);
-  await load();
+  try {
+    await load();
+  } catch (error) {
+    const retry = el('button.main', { type: 'button', on: { click: () => location.reload() } }, 'Retry');
+    fill(document.getElementById('place'), el('div.message.error', { role: 'alert' }, el('h2', {}, 'The page could not be loaded'), el('p', {}, error.message), retry));
+    return;
+  }
   if (mine === turn) document.getElementById('place').replaceChildren(document.createElement(tag));
 }
 

@@ -27,7 +27,7 @@ export class RecordTable {
   }
 
   async open() {
-    if (this.opened || (this.stream === 'events' && this.records.length)) { this.draw(); return; }
+    if (this.opened || (this.stream === 'events' && this.records.length)) { this.filter(); return; } // what came while it was hidden
     this.opened = true;
     this.told.textContent = 'loading …';
     try {

@@ -92,6 +92,7 @@ export class Stage {
   }
 
   grab(event) {
+    if (event.target.closest('button')) return; // a captured pointer would take the click away from it
     const start = this.under(event);
     let moved = 0;
     const turn = start.camera.kind === '3d' && event.button === 0 && !event.shiftKey;
