@@ -34,7 +34,7 @@ from sessionstore.tape import last_good_line
 
 SyncMode = Literal["full", "batch", "os"]
 MAX_RECORD_BYTES = 1 << 20  # a kill tears large appends: 27 of 40 at 8 MiB (measured)
-_RESERVED_KEYS = ("n", "t", "c")
+_RESERVED_KEYS = frozenset(("n", "t", "c"))
 _BATCH_S = 0.1  # half of what the promise allows, so that a slow fsync still keeps it
 
 Quarantine = Callable[[Path, int, bytes], None]
@@ -217,11 +217,11 @@ def _lines(payloads: Iterable[bytes], n: int, time_text: bytes) -> tuple[bytes, 
 
 
 def _payload(record: Mapping[str, Any]) -> bytes:
-    if not isinstance(record, Mapping):
+    if type(record) is not dict and not isinstance(record, Mapping):
         raise InvalidRecord(f"a record is an object with text keys, not {type(record).__name__}")
-    for key in _RESERVED_KEYS:
-        if key in record:
-            raise InvalidRecord(f"the key {key!r} belongs to the stream; sim_time goes into t_s")
+    if not _RESERVED_KEYS.isdisjoint(record):
+        key = next(key for key in record if key in _RESERVED_KEYS)
+        raise InvalidRecord(f"the key {key!r} belongs to the stream; sim_time goes into t_s")
     try:
         payload = _encode(record if type(record) is dict else dict(record))
         if b"null" in payload and "nan" not in record and (count := _count_not_finite(record)):

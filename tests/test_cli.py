@@ -59,6 +59,8 @@ def test_list_prints_a_table_and_json(run, store: SessionStore) -> None:  # type
     rows = json.loads(run("list", "--json", "metadata.n>4").out)
     assert [row["session_id"] for row in rows] == [session_id] and rows[0]["metadata"] == {"n": 5}
     assert run("list", "--columns", "session,metadata.n", "status=completed").out.split()[-1] == "5"
+    named = run("list", "--columns", "session,planned,metadata.n,metadata.none", "--json", "status=completed").out
+    assert json.loads(named) == [{"session": session_id, "planned": 252.0, "metadata.n": 5, "metadata.none": None}]
     assert len(run("list", "--limit", "1", "--sort", "created_at").out.splitlines()) == 2
 
 

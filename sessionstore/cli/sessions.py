@@ -29,17 +29,31 @@ def _column(row: SessionRow, name: str) -> str:
     made = _CELLS.get(name)
     if made is not None:
         return str(made(row))
-    path = tuple(name.split("."))
-    from sessionstore.records import FILTER_ALIASES, FILTER_FIELDS
-
-    path = (FILTER_ALIASES.get(path[0], path[0]), *path[1:])
-    if path[0] not in FILTER_FIELDS:
-        known = ", ".join((*_COLUMNS, *FILTER_FIELDS))
-        raise InvalidQuery(f"there is no column {name!r} (there are {known})")
-    value = row.get(path)
-    if value is None or value is MISSING:
+    value = _value(row, name)
+    if value is None:
         return "-"
     return text.shown(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+
+
+def _value(row: SessionRow, name: str) -> Any:
+    """Return what a column shows, as it is stored: seconds, metres, counts; None for what is not there."""
+    from sessionstore.records import FILTER_ALIASES, FILTER_FIELDS
+
+    first, *keys = name.split(".")
+    first = FILTER_ALIASES.get(first, _FIELD_OF.get(first, first))
+    if first == "note":
+        return _note(row)
+    if first not in FILTER_FIELDS:
+        known = ", ".join((*_COLUMNS, *FILTER_FIELDS))
+        raise InvalidQuery(f"there is no column {name!r} (there are {known})")
+    value = row.get((first, *keys))
+    return None if value is MISSING else value
+
+
+_FIELD_OF = {
+    "session": "session_id", "started": "started_at", "planned": "duration_planned_s", "simulated": "duration_sim_s",
+    "distance": "distance_m",
+}  # fmt: skip
 
 
 _CELLS: dict[str, Any] = {
@@ -96,14 +110,16 @@ def list_command(
         click.echo(text.shown(notice), err=True)
     most = limit if limit is not None else (0 if as_json else _DEFAULT_LIMIT)
     page = rows[offset : offset + most if most else None]
+    named = [name.strip() for name in columns.split(",")] if columns else []
     if as_json:
-        _print_json([row_as_dict(store, row) for row in page])
+        plain = [{name: _value(row, name) for name in named} if named else row_as_dict(store, row) for row in page]
+        _print_json(plain)
         return
     if not rows:
         found = "no session fits" if filters else f"no sessions yet in {root.path}; record one: sessionstore run"
         click.echo(found, err=True)
         return
-    names = [name.strip() for name in columns.split(",")] if columns else _used(page)
+    names = named or _used(page)
     cells = [[_column(row, name) for name in names] for row in page]
     click.echo(text.table(names, cells, names.index("status") if "status" in names else None))
     if len(page) < len(rows):

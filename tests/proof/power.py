@@ -49,7 +49,7 @@ class LoopDisk:
     def __init__(self, kind: str, scratch: Path) -> None:
         make, size = KINDS[kind]
         self.kind, self.image, self.master, self.mount = kind, scratch / "disk", scratch / "master", scratch / "mount"
-        self.mount.mkdir()
+        self.mount.mkdir(parents=True)
         with self.master.open("wb") as file:
             file.truncate(size)
         path = f"{os.environ['PATH']}:/usr/sbin:/sbin"

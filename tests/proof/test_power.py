@@ -39,5 +39,6 @@ def test_a_power_cut_goes_red_without_fsync(way: str, scratch: Path, monkeypatch
     monkeypatch.setenv("PROOF_BREAK", way)
     with tally(CONTROLS) as count:
         count(controls=1)
-        cuts = power.cut("ext4", 12, scratch, ["create", "append", "update", "insert"])
-        count.wrong += [] if cuts.wrong else [f"nobody noticed {way} under power cuts"]
+        names = ["create", "append", "update", "insert"]
+        seen = any(power.cut("ext4", 12, scratch / str(round_), names).wrong for round_ in range(4))
+        count.wrong += [] if seen else [f"nobody noticed {way} under power cuts"]

@@ -41,7 +41,9 @@ def test_processes_that_are_killed_and_stopped_leave_nothing_unexplained(scratch
 def test_the_search_goes_red_when_the_protocol_is_broken(scratch: Path, way: str) -> None:
     with tally(CONTROLS) as count:
         count(controls=1)
-        count.wrong += [] if workers.hammer(scratch, 8, 3, way=way).anomalies else [f"nobody noticed {way}"]
+        # Chance brings the processes together, and a busy machine rarely: a second round, and a third.
+        seen = any(workers.hammer(scratch / str(round_), 8, 3, way=way).anomalies for round_ in range(6))
+        count.wrong += [] if seen else [f"nobody noticed {way}"]
 
 
 # ---------------------------------------------------------------- the search itself
@@ -158,7 +160,7 @@ def test_readers_notice_files_that_are_not_replaced_whole(
     way: str, scratch: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     breaking.WAYS[way](monkeypatch.setattr)
-    said = read_while_writing(scratch, 2, way, Tally())
+    said = any(read_while_writing(scratch / str(round_), 2, way, Tally()) for round_ in range(6))
     with tally(CONTROLS) as count:
         count(controls=1)
         count.wrong += [] if said else [f"no reader noticed {way}"]
