@@ -206,6 +206,7 @@ class Session:
             OutcomeUnknown: the change is visible, a power cut may undo it.
         """
         given = records.check_changes(changes) if changes else {}
+        reason, sim_time_s = jsontext.plain([reason, sim_time_s], "history")
 
         def apply(tables: Tables, data: bytes) -> SessionRecord:
             record = records.read_record(tables, data, self._text_path, self.session_id)

@@ -114,7 +114,8 @@ class SessionStore:
         if name is not None:
             names.check_typed_name(name)
         tables = {key: _numbered(rows) for key, rows in (fields.pop("tables", None) or {}).items()}
-        seed, scenario_hash = fields.pop("seed", None), fields.pop("scenario_hash", None)
+        origin = [fields.pop("seed", None), fields.pop("scenario_hash", None)]
+        seed, scenario_hash = jsontext.plain(origin, "provenance")
         given = records.check_changes({**fields, "session_name": name})
         self.root.prepare()
         self._sweep_once()

@@ -148,9 +148,9 @@ def small_disk(size: str) -> Iterator[Path]:
 
 
 def fill_up(disk: Path) -> Path:
-    """Write a file until no byte is left, and return it."""
+    """Append to a file until no byte is left, and return it."""
     filler = disk / "filler"
-    with contextlib.suppress(OSError), open(filler, "wb", buffering=0) as file:
+    with contextlib.suppress(OSError), open(filler, "ab", buffering=0) as file:
         while True:
             file.write(b"x" * 4096)
     return filler

@@ -713,6 +713,18 @@ def test_staging_that_is_still_being_written_is_not_taken_for_left_behind(store:
     assert not staged.exists()
 
 
+def test_what_goes_into_history_and_provenance_is_checked_as_the_record_is(store: SessionStore) -> None:
+    session = store.create("one", seed=np.int64(7))
+    assert session.record.provenance["seed"] == 7
+    session.update(status="running", sim_time_s=np.float64(1.5))
+    for wrong in ({"sim_time_s": float("nan")}, {"reason": "\ud800"}):
+        with pytest.raises(InvalidRecord, match="history"):
+            session.update(workflow_state="SCAN", **wrong)  # type: ignore[arg-type]
+    with pytest.raises(InvalidRecord, match="provenance"):
+        store.create("two", seed=float("inf"))
+    assert [each["sim_time"] for each in session.transitions()] == [1.5] and len(store.find()) == 1
+
+
 def test_a_folder_at_rest_is_not_read_again_and_no_change_is_missed(
     store: SessionStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

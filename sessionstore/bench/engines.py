@@ -169,8 +169,9 @@ def fallback(bench: Bench, folder: Path) -> None:
     with sessionstore.open(folder / "there") as there, sessionstore.open(folder / "away", gone) as away:
         there.create("warm"), away.create("warm")  # the first failure is waited for, later ones are known
         values: dict[str, list[float]] = {name: [] for name in names}
-        for _ in range(_TURNS * bench.plan.rounds):
-            for name, store in zip(names, (there, away), strict=True):
-                values[name].append(_each([partial(store.create, "x")] * _PER_TURN))
+        stores = dict(zip(names, (there, away), strict=True))
+        for turn in range(_TURNS * bench.plan.rounds):
+            for name in names if turn % 2 else names[::-1]:
+                values[name].append(_each([partial(stores[name].create, "x")] * _PER_TURN))
     bench.figures.add(Figure("E4", "create a session", names[0], "s", values[names[0]]))
     bench.figures.add(Figure("E4", "create a session", names[1], "s", values[names[1]], None, names[0], _AWAY))

@@ -6,6 +6,7 @@ Not here: time and memory against size, rebuilding and imports (scale), how syst
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -161,11 +162,13 @@ def _changer(system: System) -> Callable[[int], object]:
 
 
 def _threads(system: System, count: int) -> Operation:
-    """Return an operation that lets threads change a session of their own each, four times."""
+    """Return an operation that lets threads change four sessions each that no other one changes."""
+    rounds = itertools.count()  # each time others: the history of its phases makes a session longer
 
     def each(number: int) -> None:
+        first = 4 * (number + count * next(rounds))
         for turn in range(4):
-            system.change(number, workflow_state=("SCAN", "PLAN", "EXECUTE", "VERIFY")[turn])
+            system.change(first + turn, workflow_state=("SCAN", "PLAN", "EXECUTE", "VERIFY")[turn])
 
     def together() -> int:
         threads = [Thread(target=each, args=(number,)) for number in range(count)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import subprocess
@@ -12,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.postgres_server import PostgresServer, running_server, with_settings
+from tests.postgres_server import PostgresServer, fill_up, running_server, with_settings
 from tests.server.served_process import POLLED, Served, eventually, served_process
 
 pytestmark = pytest.mark.slow
@@ -89,13 +88,11 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def test_a_disk_that_fills_up_in_flight_is_told_and_room_heals_it(small_disk: Path) -> None:
     with served_process(small_disk / "store") as served:
         session_id = fly(served, "Flying")
-        filler = small_disk / "filler"
-        with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
-            while True:
-                file.write(b"x" * 4096)
+        fill_up(small_disk)
         over = eventually(lambda: found if not (found := served.get("/api/state"))["running"] else None)
         assert "No space left" in over["problem"] and str(small_disk) not in str(over["problem"])
         assert over["status"] in ("interrupted", "failed")
+        filler = fill_up(small_disk)  # what the flight's last attempt gave back
         answers = served.statuses(POLLED)
         assert answers.pop("/api/health") == 503 and set(answers.values()) == {200}
         assert "No space left" in served.client.get("/api/health").json()["reason"]
