@@ -86,7 +86,7 @@ IN_OUR_CODE = (
     Found(
         "after the clock was set back, restore brought the session that was deleted first",
         "clocks",
-        "tests/test_store.py::test_the_one_deleted_last_comes_back_though_the_clock_was_set_back_meanwhile",
+        "tests/test_trash.py::test_the_one_deleted_last_comes_back_though_the_clock_was_set_back_meanwhile",
     ),
     Found(
         "and undo took back an older change than the last",
@@ -101,17 +101,17 @@ IN_OUR_CODE = (
     Found(
         "restoring a session removed what a hand had put beside it in the trash",
         "hands",
-        "tests/test_store.py::test_restoring_leaves_what_a_hand_put_beside_the_session_in_the_trash",
+        "tests/test_trash.py::test_restoring_leaves_what_a_hand_put_beside_the_session_in_the_trash",
     ),
     Found(
         "an import that wrote one file for more than ten minutes was swept away as left behind",
         "clocks",
-        "tests/test_store.py::test_staging_that_is_still_being_written_is_not_taken_for_left_behind",
+        "tests/test_trash.py::test_staging_that_is_still_being_written_is_not_taken_for_left_behind",
     ),
     Found(
         "what was deleted while the clock was ahead stayed in the trash when it was emptied whole",
         "clocks",
-        "tests/test_store.py::test_the_trash_is_emptied_whole_though_the_clock_was_ahead_when_it_was_filled",
+        "tests/test_trash.py::test_the_trash_is_emptied_whole_though_the_clock_was_ahead_when_it_was_filled",
     ),
     Found(
         'a record\'s own key "nan" was covered by the count of its values that are no numbers',
