@@ -75,7 +75,9 @@ def test_the_readme_says_what_a_run_found_and_keeps_all_around_it(tmp_path: Path
     readme = tmp_path / "README.md"
     readme.write_text(f"before\n{report.BEGIN}old\n{report.END}after\n")
     facts = {**report.machine(tmp_path), "command": "sessionstore bench", "commit": "abc"}
-    report.put_into(readme, report.summary(again, facts))
+    run = tmp_path / "bench.json"
+    run.write_text(json.dumps({"machine": facts, "figures": figures.to_list()}))
+    report.main(readme, run)
     text = readme.read_text()
     assert text.startswith(f"before\n{report.BEGIN}Measured ") and text.endswith(f"{report.END}after\n")
     assert "0 of 1 targets were met" in text and "old" not in text

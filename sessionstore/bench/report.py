@@ -1,7 +1,10 @@
 """A run as a table for people, Markdown, and JSON for programs; and what of it stands in the README.
 
     sessionstore bench --output fixtures/bench
-    python -m sessionstore.bench.report fixtures/bench/bench.json README.md      writes between its two marks
+    sessionstore bench --part sizes --size 1000000 --output fixtures/bench/million
+    python -m sessionstore.bench.report README.md fixtures/bench/bench.json fixtures/bench/million/bench.json
+
+writes the tables of these runs between the two marks of the README, and their picture beside the first.
 
 Not here: the figures (figures), the picture (plot).
 """
@@ -205,6 +208,18 @@ def put_into(readme: Path, text: str) -> None:
     files.put(readme.absolute(), f"{before}{begin}{text}{end}{after}".encode())
 
 
+def main(readme: Path, *runs: Path) -> None:
+    """Write what several runs on one machine found, as one."""
+    from sessionstore.bench.plot import draw
+
+    results = [json.loads(run.read_bytes()) for run in runs]
+    figures = Figures.from_list([figure for each in results for figure in each["figures"]])
+    commands = "` and `".join(each["machine"]["command"] for each in results)
+    facts = {**results[0]["machine"], "command": commands}
+    put_into(readme, summary(figures, facts))
+    if picture := draw(figures, f"seconds for one operation against the number of sessions, {facts['cpu']}"):
+        files.put(runs[0].absolute().with_name("scale.svg"), picture.encode())
+
+
 if __name__ == "__main__":
-    results = json.loads(Path(sys.argv[1]).read_bytes())
-    put_into(Path(sys.argv[2]), summary(Figures.from_list(results["figures"]), results["machine"]))
+    main(*map(Path, sys.argv[1:]))
