@@ -18,19 +18,19 @@ _WIDTH, _HEIGHT, _LEFT, _TOP, _ROW = 860, 440, 80, 40, 20
 Point = tuple[float, float]
 
 
-def lines_of(figures: Figures) -> dict[str, list[Point]]:
-    """Return seconds an operation against size, for each case that was measured at more than one size."""
+def lines_of(figures: Figures, unit: str = "s") -> dict[str, list[Point]]:
+    """Return seconds an operation (or ``MB``) against size, for each case that was measured at more than one size."""
     found: dict[str, list[Point]] = {}
     for each in figures:
-        if each.size and each.unit in ("s", "/s") and each.median > 0:
-            seconds = each.median if each.unit == "s" else 1 / each.median
-            found.setdefault(f"{each.workload} {each.case}: {each.system}", []).append((each.size, seconds))
+        if each.size and each.unit in (unit, f"/{unit}") and each.median > 0:
+            value = each.median if each.unit == unit else 1 / each.median
+            found.setdefault(f"{each.workload} {each.case}: {each.system}", []).append((each.size, value))
     return {name: sorted(points) for name, points in found.items() if len({x for x, _ in points}) > 1}
 
 
-def draw(figures: Figures, title: str) -> str | None:
+def draw(figures: Figures, title: str, unit: str = "s") -> str | None:
     """Return the picture; None when nothing was measured at two sizes."""
-    lines = {name: points for name, points in lines_of(figures).items() if name.endswith(": sessionstore")}
+    lines = {name: points for name, points in lines_of(figures, unit).items() if name.endswith(": sessionstore")}
     if not lines:
         return None
     x_low, x_high = _decades([x for points in lines.values() for x, _ in points])
@@ -42,7 +42,7 @@ def draw(figures: Figures, title: str) -> str | None:
         return _LEFT + across * (_WIDTH - _LEFT - 20), _TOP + (1 - up) * (_HEIGHT - _TOP - 40)
 
     parts = [_text(_LEFT, 22, title, "bold")]
-    parts += _grid(range(x_low, x_high + 1), range(y_low, y_high + 1), place)
+    parts += _grid(range(x_low, x_high + 1), range(y_low, y_high + 1), place, unit)
     for number, (name, points) in enumerate(lines.items()):
         parts += _line([place(each) for each in points], _COLOURS[number % len(_COLOURS)], number // len(_COLOURS))
         y = _HEIGHT + 14 + _ROW * number
@@ -62,7 +62,7 @@ def _decades(values: Sequence[float]) -> tuple[int, int]:
     return low, max(high, low + 1)
 
 
-def _grid(xs: range, ys: range, place: object) -> list[str]:
+def _grid(xs: range, ys: range, place: object, unit: str) -> list[str]:
     assert callable(place)
     parts = []
     for x in xs:
@@ -72,7 +72,7 @@ def _grid(xs: range, ys: range, place: object) -> list[str]:
     for y in ys:
         (left, level), (right, _) = place((10.0 ** xs[0], 10.0**y)), place((10.0 ** xs[-1], 10.0**y))
         parts.append(f'<path d="M{left:.1f} {level:.1f}H{right:.1f}" stroke="#d0d7de"/>')
-        parts.append(_text(12, level + 4, amount(10.0**y, "s")))
+        parts.append(_text(12, level + 4, amount(10.0**y, unit)))
     return parts
 
 

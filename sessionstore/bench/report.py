@@ -210,15 +210,24 @@ def put_into(readme: Path, text: str) -> None:
 
 def main(readme: Path, *runs: Path) -> None:
     """Write what several runs on one machine found, as one."""
-    from sessionstore.bench.plot import draw
-
     results = [json.loads(run.read_bytes()) for run in runs]
     figures = Figures.from_list([figure for each in results for figure in each["figures"]])
     commands = "` and `".join(each["machine"]["command"] for each in results)
     facts = {**results[0]["machine"], "command": commands}
     put_into(readme, summary(figures, facts))
-    if picture := draw(figures, f"seconds for one operation against the number of sessions, {facts['cpu']}"):
-        files.put(runs[0].absolute().with_name("scale.svg"), picture.encode())
+    for name, picture in pictures(figures, facts).items():
+        files.put(runs[0].absolute().with_name(name), picture.encode())
+
+
+def pictures(figures: Figures, facts: dict[str, Any]) -> dict[str, str]:
+    """Return time and memory against size as pictures, by file name; what was measured at one size only is none."""
+    from sessionstore.bench.plot import draw
+
+    drawn = {
+        "scale.svg": draw(figures, f"time of one operation against the number of sessions, {facts['cpu']}"),
+        "memory.svg": draw(figures, f"memory to list all against the number of sessions, {facts['cpu']}", "MB"),
+    }
+    return {name: picture for name, picture in drawn.items() if picture}
 
 
 if __name__ == "__main__":

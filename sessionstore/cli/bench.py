@@ -110,15 +110,12 @@ def _commit(session: Recorder) -> str | None:
 def _keep(folder: Path, figures: Figures, results: dict[str, Any], output: str | None) -> None:
     """Write report, JSON and picture into the session, and beside it where that is wished."""
     from sessionstore import files, jsontext
-    from sessionstore.bench import plot, report
+    from sessionstore.bench import report
 
-    picture = plot.draw(
-        figures, f"seconds for one operation against the number of sessions, {results['machine']['cpu']}"
-    )
     kept = {
         "report.md": report.markdown(figures, results["machine"]).encode(),
         "bench.json": jsontext.layout(results),
-        **({"scale.svg": picture.encode()} if picture else {}),
+        **{name: drawn.encode() for name, drawn in report.pictures(figures, results["machine"]).items()},
     }
     for each in (folder, *([Path(output)] if output else [])):
         files.make_dirs(each)
