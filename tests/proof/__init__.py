@@ -7,5 +7,6 @@
     power           power cuts on real file systems
     history         many processes at once, and the search for an order that explains what they saw
 
-Volumes: ``PROOF=ci`` (the default) or ``PROOF=long``; tests of the long run carry the marker ``long``.
+Volumes: ``PROOF=ci`` (the default of pytest), ``PROOF=whole`` (that of the report: a fault at each system call, not at
+one in three) or ``PROOF=long``; tests of the long run carry the marker ``long``.
 """

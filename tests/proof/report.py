@@ -28,6 +28,7 @@ from tests.proof import found
 
 HERE = Path(__file__).parents[2]
 COMMAND = "python -m tests.proof.report"
+PROOF = os.environ.get("PROOF", "whole")
 BEGIN, END = "<!-- proof -->", "<!-- /proof -->"
 #: What is run: the proof itself, and the repairs of the doctor under the same faults.
 SUITE = ("tests/proof", "tests/test_repairs_power.py")
@@ -49,7 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
     with tempfile.NamedTemporaryFile("r", suffix=".jsonl") as figures:
         done = subprocess.run(
             [sys.executable, "-m", "pytest", *SUITE, "-q", "-p", "no:cacheprovider", "-rs"],
-            cwd=HERE, env={**os.environ, "PROOF_FIGURES": figures.name}, capture_output=True, text=True,
+            cwd=HERE, env={**os.environ, "PROOF": PROOF, "PROOF_FIGURES": figures.name}, capture_output=True, text=True,
         )  # fmt: skip
         lines = [json.loads(line) for line in figures.read().splitlines()]
     text = document(lines, done.stdout, time.monotonic() - start, done.returncode, ran_on)
@@ -64,7 +65,7 @@ def main(arguments: list[str] | None = None) -> int:
 def document(lines: Iterable[Line], output: str, seconds: float, code: int, ran_on: str) -> str:
     """Return table, sources and bugs as Markdown."""
     verdict = "all tests passed" if code == 0 else f"tests FAILED (exit code {code})"
-    made = f"Made by `PROOF={os.environ.get('PROOF', 'ci')} {COMMAND}` in {seconds / 60:.0f} min, {verdict}."
+    made = f"Made by `PROOF={PROOF} {COMMAND}` in {seconds / 60:.0f} min, {verdict}."
     where = f"{machine()}; commit {ran_on}, {time.strftime('%Y-%m-%d')}."
     skipped = sorted(set(re.findall(r"^SKIPPED \[\d+\] \S+ (.*)$", output, re.MULTILINE)))
     left_out = [f"Left out: {'; '.join(skipped)}."] if skipped else []
