@@ -1,4 +1,4 @@
-"""How much is proven, chosen by ``PROOF``: ``ci`` (the default of pytest), ``whole`` (that of the report) or ``long``."""
+"""How much is proven, chosen by ``PROOF``: ``ci`` (the default), ``whole`` (that of the report) or ``long``."""
 
 from __future__ import annotations
 
