@@ -8,7 +8,7 @@ against all others until none is hit. Not here: other drones (separation), follo
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from heapq import heappop, heappush
 from math import atan2, ceil, cos, hypot, pi, sin
 
@@ -95,14 +95,15 @@ def _hop(world: World, start_m: Vec3, goal_m: Vec3) -> list[Vec3]:
     return [goal_m]
 
 
-def _without_repeats(start_m: Vec3, points: Iterable[Vec3]) -> list[Vec3]:
+def _without_repeats(start_m: Vec3, points: Sequence[Vec3]) -> list[Vec3]:
+    """Leave out what is no step from the point before; the last point stays what it is, to the last digit."""
     out: list[Vec3] = []
     last = start_m
     for point in points:
         if hypot(*(point[i] - last[i] for i in range(3))) > 1e-6:
             out.append(point)
             last = point
-    return out or [last]
+    return [*out[:-1], points[-1]]
 
 
 def route(

@@ -109,6 +109,12 @@ def test_under_an_open_sky_there_is_always_a_way_between_free_points(
     assert plan_path(world, start, goal, 10.0)[-1] == goal
 
 
+def test_a_goal_a_rounding_error_below_the_level_of_flight_is_reached_to_the_last_digit() -> None:
+    goal = (0.0, 0.0, 9.999999999999998)
+    world = world_of(tower("b0", box(-28, -18, 4, 4), 3.0))
+    assert plan_path(world, (0.0, 14.0, 3.0), goal, 10.0)[-1] == goal
+
+
 def test_a_yard_is_reached_from_above_when_the_ceiling_allows_it() -> None:
     world = world_of(courtyard(roof_m=20.0))
     path = plan_path(world, (50.0, 0.0, 5.0), (0.0, 0.0, 5.0), 10.0)
