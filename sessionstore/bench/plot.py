@@ -39,7 +39,7 @@ def draw(figures: Figures, title: str, unit: str = "s") -> str | None:
     def place(point: Point) -> tuple[float, float]:
         across = (math.log10(point[0]) - x_low) / (x_high - x_low)
         up = (math.log10(point[1]) - y_low) / (y_high - y_low)
-        return _LEFT + across * (_WIDTH - _LEFT - 20), _TOP + (1 - up) * (_HEIGHT - _TOP - 40)
+        return _LEFT + across * (_WIDTH - _LEFT - 50), _TOP + (1 - up) * (_HEIGHT - _TOP - 40)
 
     parts = [_text(_LEFT, 22, title, "bold")]
     parts += _grid(range(x_low, x_high + 1), range(y_low, y_high + 1), place, unit)
