@@ -72,7 +72,7 @@ class StoreRoot:
         self, path: Path, lock_timeout_s: float = DEFAULT_TIMEOUT_S, force: bool = False, durable: bool = True
     ) -> None:
         self.path = path
-        self.text = str(path)  # joining a Path takes a hundred times what joining a text takes
+        self.text = str(path)  # joining Paths is slow
         self.durable = durable  # whether a new or changed record waits for the disk
         self.force = force
         self.private = path / PRIVATE
@@ -151,15 +151,16 @@ class StoreRoot:
         now, found = time.monotonic(), files.status(self.text, follow=True)
         # The ctime too: rsync and tar put the other time back to what it was elsewhere, once all is in the folder.
         state = None if found is None else (found.st_dev, found.st_ino, found.st_mtime_ns, found.st_ctime_ns)
-        if self._listing is None or self._listing.state != state:
-            self._listing = _Listing(state, now)
-        elif self._listing.names is not None:
-            return self._listing.names
+        listing = self._listing
+        if listing is None or listing.state != state:
+            listing = self._listing = _Listing(state, now)
+        elif listing.names is not None:
+            return listing.names
         names = frozenset(
             name for name in files.folder_names(self.path) if name[0] != "." and (name in known or _plausible(name))
         )
-        if now - self._listing.since > SETTLED_S:
-            self._listing.names = names
+        if now - listing.since > SETTLED_S:
+            listing.names = names
         return names
 
     def quarantine(self, path: Path, offset: int, data: bytes) -> None:

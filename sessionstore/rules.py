@@ -1,7 +1,7 @@
 """The rules of a record as quick tests: what passes here is right, what fails is judged by the schema, in its words.
 
 A marshmallow validation costs 150 us and its import 50 ms; a record is read by every update, get and rebuild, and is
-nearly always right. So msgspec tests the whole of it in 4 us, as a type with bounds; the tests may be stricter than
+nearly always right. So msgspec tests the whole of it in 3 us, as a type with bounds; the tests may be stricter than
 :class:`~sessionstore.schemas.RecordSchema`, never laxer.
 Not here: what is said about a field that is wrong (schemas).
 """

@@ -1,7 +1,7 @@
 """Which of many rows a filter fits, the quick way: what :func:`sessionstore.query.matcher` says of each, told at once.
 
 The clauses of an ``and`` narrow one after the other. A field that holds only texts or only numbers is compared as it
-is (40 ns a row instead of 600); of the metadata only the one key is decoded that the clause asks for. All else is left
+is (40 ns a row); of the metadata only the one key is decoded that the clause asks for. All else is left
 to the matcher, which defines the meaning.
 Not here: what a filter means (query), SQL (index.narrowing).
 """

@@ -69,7 +69,7 @@ CATALOGUE: dict[str, Kind] = {
     "row-absent": Kind("info", "the next listing adopts the folder by itself", "sessionstore list{dir}", True),
     "journal-outgrown": Kind(
         "info",
-        "a process that begins reads a journal as a whole (a quarter of a second, 120 MB at 50,000), a database not",
+        "a process that begins reads a journal as a whole (0.6 s and 170 MB at 100,000 sessions), a database not",
         "sessionstore migrate --to sqlite:{dir}",
     ),
     "sqlite-outgrown": Kind(

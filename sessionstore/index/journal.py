@@ -48,7 +48,7 @@ _NOT_WHOLE = (msgspec.MsgspecError, ValueError, RecursionError)
 
 
 def by_creation(rows: Iterable[SessionRow]) -> list[SessionRow]:
-    """Return rows by created_at, then by session_id: two sorts by texts take a third of one by pairs."""
+    """Return rows by created_at, then by session_id: two sorts by texts take less than one by pairs."""
     return sorted(sorted(rows, key=attrgetter("session_id")), key=attrgetter("created_at"))
 
 
@@ -175,7 +175,7 @@ class JournalIndex:
     def active(self) -> list[SessionRow]:
         """Return the rows that say they run (they alone name an owner)."""
         self._current()
-        return self._active
+        return list(self._active)
 
     def find(self, tree: Filter | None = None, interrupted: Mapping[str, str] | None = None) -> list[SessionRow]:
         """Return the rows that fit, oldest first; a snapshot."""
