@@ -36,6 +36,8 @@ from sessionstore.session import CLOCK_STREAM, Session, read_row
 #: What a listing shows in place of a status when the record cannot be read, and when the folder is gone.
 UNREADABLE, MISSING_FOLDER = "unreadable", "missing"
 _PATIENCE = 100
+#: How long a listing waits for who deletes or restores, in seconds: they take a millisecond.
+_GLANCE_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,10 +135,10 @@ class Catalog:
                 fresh, gone = self.reconcile(verify)
                 if not fresh and not gone:
                     found = self.index.find(tree, self._interrupted(self.index.active()))
-                    if not verify or self.index.version() == version:
+                    if self.index.version() == version:
                         return found
                     known = self.index.find()
-                    return self._answer(tree, known, self._overtaken(known), set())
+                    return self._answer(tree, known, *self._overtaken(known))
             except Corrupt:
                 self.rebuild()
                 fresh, gone = [], set()
@@ -146,14 +148,41 @@ class Catalog:
             self.notice = f"the index does not answer, so {len(fresh)} folders were read instead: {error}"
         return self._answer(tree, known, fresh, gone)
 
-    def _overtaken(self, known: list[SessionRow]) -> list[SessionRow]:
-        """Return anew the rows that are older than their file: they came in while we looked.
+    def _overtaken(self, known: list[SessionRow]) -> tuple[list[SessionRow], set[str]]:
+        """Hold rows that came in while we looked against the folders once more; return rows read anew, and ids gone.
 
-        A writer that was stopped between its file and its row puts the row late, over a newer one; it puts that right
-        at once, but whoever reads in between must not see a state older than one already acknowledged.
+        A writer that was stopped between its file and its row puts the row late: over a newer one, or after the session
+        went to the trash; who deletes and was stopped drops the row of a session that was restored. Each is put right
+        by the next listing, but whoever reads in between must not see a state older than one already acknowledged.
         """
-        here = (row for row in known if row.host is None)
-        return list(self.read_rows(row.session_id for row in here if self._stamp_of(row.session_id) != _stamp(row)))
+        here = {row.session_id: row for row in known if row.host is None}
+        on_disk = self.root.session_ids(known=here)
+        late = {name for name in on_disk - here.keys() if self._is_session(name)}
+        late.update(name for name in on_disk & here.keys() if self._stamp_of(name) != _stamp(here[name]))
+        away = here.keys() - on_disk
+        trashed, back = self._whereabouts(away)
+        gone = {name for name in away - back if name in trashed or _stamp(here[name]) != _NO_FILE}
+        return list(self.read_rows(late | back)), gone
+
+    def _whereabouts(self, away: Set[str]) -> tuple[Set[str], Set[str]]:
+        """Return which of the sessions that have a row and were not seen lie in the trash, and which are back.
+
+        What went from the folder to the trash, or back, between the two looks was in neither: they are taken once more
+        while nobody moves anything. A lock that cannot be had means one long operation, or a disk that nobody writes.
+        """
+
+        def look() -> tuple[Set[str], Set[str]]:
+            trashed = away & {entry.session_id for entry in trash.entries(self.root)}
+            return trashed, {name for name in away - trashed if os.path.lexists(self.root.folder(name))}
+
+        found = look() if away else (away, set[str]())
+        if found[0] == away:
+            return found
+        try:
+            with self.root.locks.store(_GLANCE_S):
+                return look()
+        except NotApplied:
+            return look()
 
     def _answer(
         self, tree: Filter | None, known: list[SessionRow], fresh: list[SessionRow], gone: set[str]
@@ -202,16 +231,17 @@ class Catalog:
         if not stale and not away:
             self._at_rest = (version, on_disk) if on_disk == stamps.keys() else None
             return [], set()
-        fresh = list(self.read_rows(stale))
+        trashed, back = self._whereabouts(away)
+        away -= back
+        fresh = list(self.read_rows(stale | back))
         if any(row.status == UNREADABLE for row in fresh):
             before = {row.session_id: row for row in self.index.find()}
             fresh = [_still_known(row, before.get(row.session_id)) for row in fresh]
         untold = [row for row in fresh if _stamp(row) == _NOT_READ]
-        trashed = {entry.session_id for entry in trash.entries(self.root)} if away else set()
-        gone = {name for name in away if name in trashed}
+        gone = set(trashed)
         if away - gone:
             known = {row.session_id: row for row in self.index.find() if row.host is None}
-            here = {row.uuid for row in (*known.values(), *fresh) if row.session_id in on_disk and row.uuid}
+            here = {row.uuid for row in (*known.values(), *fresh) if row.session_id in on_disk | back and row.uuid}
             gone |= {name for name in away - gone if name in known and known[name].uuid in here}  # it was renamed
             lost = {name for name in away - gone if stamps[name] != _NO_FILE}
             fresh += [_as_missing(known[name]) for name in lost if name in known]

@@ -40,9 +40,9 @@ class Locks:
         self._known: dict[str, BaseFileLock] = {}
         self._prepared = False
 
-    def store(self) -> contextlib.AbstractContextManager[None]:
+    def store(self, timeout_s: float | None = None) -> contextlib.AbstractContextManager[None]:
         """Hold the store lock: creating, deleting, restoring, compacting."""
-        return self._hold("store")
+        return self._hold("store", self._timeout_s if timeout_s is None else timeout_s)
 
     def session(self, session_id: str) -> contextlib.AbstractContextManager[None]:
         """Hold the lock of one session (shared with 1 in 256 others): documents and status."""
@@ -81,14 +81,14 @@ class Locks:
             raise files.refused(error, path) from error
 
     @contextlib.contextmanager
-    def _hold(self, name: str) -> Iterator[None]:
+    def _hold(self, name: str, timeout_s: float) -> Iterator[None]:
         from filelock import Timeout
 
         lock = self._lock(name)
         try:
-            lock.acquire(timeout=self._timeout_s, poll_interval=_POLL_S)
+            lock.acquire(timeout=timeout_s, poll_interval=_POLL_S)
         except Timeout as error:
-            raise LockTimeout(f"{lock.lock_file} was not free within {self._timeout_s:g} s") from error
+            raise LockTimeout(f"{lock.lock_file} was not free within {timeout_s:g} s") from error
         except OSError as error:
             raise files.refused(error, lock.lock_file) from error
         try:

@@ -151,6 +151,7 @@ def test_what_is_kept_of_a_url_opens_from_any_folder(tmp_path: Path, monkeypatch
     monkeypatch.chdir(tmp_path)
     assert kept_url("sqlite:x.db?keys=metadata.a") == f"sqlite:{tmp_path / 'x.db'}?keys=metadata.a"
     assert (kept_url("sqlite:"), kept_url("journal:")) == ("sqlite:", None)
+    assert (kept_url("sqlite"), kept_url("journal")) == ("sqlite:", None)
     assert kept_url("postgresql://me:s3cret@db/x") == "postgresql://me@db/x"
 
 
@@ -239,3 +240,14 @@ def test_what_the_store_refuses_is_not_tried_by_another_door(tmp_path: Path, err
     with pytest.raises(type(error)):
         create_with_fallback(creator.create_session, database, "x")
     assert database.count() == 0
+
+
+def test_the_name_of_an_engine_alone_is_its_default_place_and_no_file_of_that_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, file in (("sqlite", "index.sqlite"), ("journal", "index.jsonl")):
+        with sessionstore.open(tmp_path / "store", index=name) as store:
+            store.create("A")
+        assert (tmp_path / "store" / file).exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["store"]

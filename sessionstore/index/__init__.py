@@ -87,6 +87,11 @@ class SessionIndex(Protocol):
         ...
 
 
+def full_url(url: str) -> str:
+    """Return the URL that is meant: the name of an engine alone is its default place."""
+    return url if ":" in url else f"{url}:"
+
+
 def choose_url(given: str | None, environment: Mapping[str, str], settings: Mapping[str, Any]) -> str | None:
     """Return the URL of the index: the argument, SESSIONSTORE_INDEX, format.json, DB_HOST and its kin, or None.
 
@@ -120,7 +125,7 @@ def open_index(url: str | None, root: Path, quarantine: Quarantine | None = None
     """
     from sessionstore.index.journal import JournalIndex
 
-    text = url or "journal:"
+    text = full_url(url or "journal")
     scheme, _, rest = text.partition(":")
     if scheme == "journal":
         path = Path(rest).expanduser().absolute() if rest else root / "index.jsonl"

@@ -18,6 +18,7 @@ from pathlib import Path
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from sessionstore.errors import InvalidQuery
+from sessionstore.index import full_url
 
 DEFAULT_TIMEOUT_S = 3.0
 DEFAULT_RETRY_S = 5.0
@@ -121,6 +122,7 @@ def kept_url(url: str) -> str | None:
 
     A file at its default place is named without its path, so that the store can be moved.
     """
+    url = full_url(url)
     found = parse_url(url)
     if found.scheme not in ("journal", "sqlite"):
         return show_url(url)

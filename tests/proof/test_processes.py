@@ -29,6 +29,18 @@ def test_eight_processes_see_one_order_of_everything(scratch: Path) -> None:
     assert outcome.operations > 500
 
 
+@pytest.mark.parametrize("engine", ["journal:", "sqlite:"])
+def test_what_is_deleted_and_restored_at_once_is_listed_in_one_order(
+    scratch: Path, engine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SESSIONSTORE_INDEX", engine)
+    with tally("T7 many processes that delete, restore and list") as count:
+        outcome = workers.hammer(scratch, volume(8, 16), volume(5, 300), deeds="existence")
+        count(processes=outcome.processes, operations=outcome.operations)
+        count.wrong += outcome.anomalies
+    assert outcome.operations > 2000
+
+
 def test_processes_that_are_killed_and_stopped_leave_nothing_unexplained(scratch: Path) -> None:
     with tally("T8 the same, killed and stopped as they go") as count:
         outcome = workers.hammer(scratch, volume(8, 16), volume(10, 600), kill=True)

@@ -6,15 +6,17 @@ import os
 import shutil
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 import sessionstore
-from sessionstore import files
+from sessionstore import catalog, files, trash
 from sessionstore.errors import InvalidRecord, SessionGone
 from sessionstore.index.tables import JournalDatabase, JournalStorage
 from sessionstore.records import SessionRow
+from sessionstore.root import StoreRoot
 from sessionstore.store import SessionStore
 from sessionstore.streams import StreamWriter
 
@@ -47,6 +49,75 @@ def test_a_row_that_comes_late_makes_no_listing_older_than_what_was_acknowledged
 
     monkeypatch.setattr(store.index, "active", late_row)
     assert [row.decoded_metadata() for row in store.find()] == [{"v": 2}]
+
+
+def before_looking_again(store: SessionStore, monkeypatch: pytest.MonkeyPatch, happens: Callable[[], None]) -> None:
+    """Let something happen once, when a listing has held the index against the folders and has not read it yet."""
+    active = store.index.active
+
+    def late() -> list[SessionRow]:
+        monkeypatch.undo()
+        happens()
+        return active()
+
+    monkeypatch.setattr(store.index, "active", late)
+
+
+@pytest.mark.parametrize("verify", [True, False])
+def test_a_row_that_comes_after_its_session_was_deleted_is_not_listed(
+    store: SessionStore, monkeypatch: pytest.MonkeyPatch, verify: bool
+) -> None:
+    """Who restored it was stopped before telling the index, and somebody else deleted it again."""
+    session, other = store.create("A"), store.create("B")
+    row = session.row()
+    store.delete(session.session_id)
+    before_looking_again(store, monkeypatch, lambda: store.index.put([row]))
+    assert [row.session_id for row in store.find(verify=verify)] == [other.session_id]
+
+
+@pytest.mark.parametrize("verify", [True, False])
+def test_a_row_that_is_dropped_after_its_session_was_restored_is_listed(
+    store: SessionStore, monkeypatch: pytest.MonkeyPatch, verify: bool
+) -> None:
+    """Who deleted it was stopped before telling the index, and somebody else restored it."""
+    session = store.create("A")
+    before_looking_again(store, monkeypatch, lambda: store.index.remove([session.session_id]))
+    assert [(row.session_id, row.status) for row in store.find(verify=verify)] == [(session.session_id, "created")]
+
+
+def test_a_row_that_says_missing_after_its_session_was_deleted_is_not_listed(
+    store: SessionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A listing looked while it was on its way back from the trash, and was stopped until it was there again."""
+    session = store.create("A")
+    missing = catalog._as_missing(session.row())
+    store.delete(session.session_id)
+    before_looking_again(store, monkeypatch, lambda: store.index.put([missing]))
+    assert store.find() == []
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_session_between_folder_and_trash_is_never_called_missing(
+    store: SessionStore, monkeypatch: pytest.MonkeyPatch, again: bool
+) -> None:
+    """It is in the trash when the folders are read, restored when the trash is, and (again) in the trash after that."""
+    session = store.create("A")
+    row, entries, turns = session.row(), trash.entries, iter([1])
+    store.delete(session.session_id)
+    store.index.put([row])  # the row is dropped after the move: a listing in between
+
+    def others_move_it(root: StoreRoot) -> list[trash.TrashEntry]:
+        if not next(turns, 0):
+            return list(entries(root))
+        store.restore(session.session_id)
+        found = list(entries(root))
+        if again:
+            store.delete(session.session_id)
+            store.index.put([row])
+        return found
+
+    monkeypatch.setattr(trash, "entries", others_move_it)
+    assert [found.status for found in store.find()] == ([] if again else ["created"])
 
 
 def test_two_states_of_one_size_in_one_tick_of_the_clock_are_told_apart(

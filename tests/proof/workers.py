@@ -44,11 +44,14 @@ class Worker:
         }
         self.number, self.end, self.count = number, time.monotonic() + seconds, 0
 
-    def run(self) -> None:
+    def run(self, coming_and_going: bool = False) -> None:
+        """Do this and that; or only what makes sessions come and go, twenty times as often as among all else."""
         deeds = [
             *(self.add, self.add, self.read, self.append, self.append, self.count_lines),
             *(self.listed, self.existence, self.insert, self.create),
         ]
+        if coming_and_going:
+            deeds = [self.listed, self.listed, self.existence]
         while time.monotonic() < self.end:
             self.rng.choice(deeds)()
 
@@ -149,7 +152,7 @@ def begin(folder: Path) -> None:
                 session = store.create(f"{kind}{number}", metadata={"v": 0})
                 if kind == "x":  # under a short id, so that delete and restore name it
                     os.rename(session.folder, session.folder.with_name(f"x{number}"))
-        (folder / "store" / "index.jsonl").unlink()
+        (folder / "store" / "index.jsonl").unlink(missing_ok=True)
         store.find()
 
 
@@ -164,18 +167,21 @@ class Outcome:
     anomalies: list[str] = field(default_factory=list)
 
 
-def hammer(folder: Path, processes: int, seconds: float, *, kill: bool = False, way: str = "") -> Outcome:
+def hammer(
+    folder: Path, processes: int, seconds: float, *, kill: bool = False, way: str = "", deeds: str = "all"
+) -> Outcome:
     """Let processes work on one store, and search for the orders that explain what they saw.
 
     Args:
         kill: SIGKILL and SIGSTOP processes as they go, and start others in their place.
         way: break the protocol in this way (a negative control).
+        deeds: ``all``, or ``existence`` for deleting, restoring and listing only.
     """
     begin(folder)
     outcome = Outcome(processes=processes)
-    children = [_start(folder, number, seconds, way) for number in range(processes)]
+    children = [_start(folder, number, seconds, way, deeds) for number in range(processes)]
     if kill:
-        _disturb(folder, children, seconds, outcome, way)
+        _disturb(folder, children, seconds, outcome, way, deeds)
     for child in children:
         child.wait(seconds + 120)
         if child.returncode not in (0, -signal.SIGKILL):
@@ -184,13 +190,15 @@ def hammer(folder: Path, processes: int, seconds: float, *, kill: bool = False, 
     return outcome
 
 
-def _start(folder: Path, number: int, seconds: float, way: str) -> subprocess.Popen[bytes]:
-    arguments = [sys.executable, "-m", "tests.proof.workers", str(folder), str(number), str(seconds)]
+def _start(folder: Path, number: int, seconds: float, way: str, deeds: str) -> subprocess.Popen[bytes]:
+    arguments = [sys.executable, "-m", "tests.proof.workers", str(folder), str(number), str(seconds), deeds]
     environment = {**os.environ, "PROOF_BREAK": way}
     return subprocess.Popen(arguments, cwd=HERE, env=environment)
 
 
-def _disturb(folder: Path, children: list[subprocess.Popen[bytes]], seconds: float, outcome: Outcome, way: str) -> None:
+def _disturb(
+    folder: Path, children: list[subprocess.Popen[bytes]], seconds: float, outcome: Outcome, way: str, deeds: str
+) -> None:
     rng, end = random.Random(1), time.monotonic() + seconds
     while time.monotonic() < end - 1:
         time.sleep(rng.uniform(0.02, 0.2))
@@ -207,7 +215,7 @@ def _disturb(folder: Path, children: list[subprocess.Popen[bytes]], seconds: flo
         children[victim].wait()
         outcome.killed += 1
         number = 1000 + outcome.killed
-        children[victim] = _start(folder, number, max(0.1, end - time.monotonic()), way)
+        children[victim] = _start(folder, number, max(0.1, end - time.monotonic()), way, deeds)
         outcome.processes += 1
 
 
@@ -277,4 +285,4 @@ def _read(folder: Path) -> tuple[dict[str, list[Done]], list[str]]:
 
 if __name__ == "__main__":
     breaking.break_by_environment()
-    Worker(Path(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])).run()
+    Worker(Path(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])).run(coming_and_going=sys.argv[4] == "existence")
