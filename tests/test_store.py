@@ -308,6 +308,13 @@ def test_the_working_directory_may_change(tmp_path: Path, monkeypatch: pytest.Mo
     assert store.create("x").folder.parent == tmp_path / "store"
 
 
+def test_what_is_laid_out_once_stands_in_documents_as_anything_else_does() -> None:
+    for inner in ({}, {"a": 1}, {f"package-{number}": "1.0" for number in range(50)}):
+        fixed = jsontext.Fixed(inner)
+        for made in (lambda each: each, lambda each: {"a": {"deep": [each, each]}}, lambda each: {"b": [{"c": each}]}):
+            assert jsontext.layout(made(fixed)) == jsontext.layout(made(inner)) == jsontext.layout(made(fixed))
+
+
 def test_the_layout_of_documents_is_canonical_and_fits_a_screen(store: SessionStore) -> None:
     value = {"a": [1, 2, 3], "b": {"c": "x" * 100, "d": [[1.5, 2.5], []]}, "e": {}}
     text = jsontext.layout(value).decode()
