@@ -58,8 +58,11 @@ class AppendFile:
         self._pinned = pinned
         self._forks = 0
 
-    def lock(self) -> int:
+    def lock(self, timeout_s: float | None = None) -> int:
         """Lock the file that the path names now, and return its size.
+
+        Args:
+            timeout_s: how long to wait for others, where not as long as usual.
 
         Raises: SessionGone (no such directory), UnsafeFile, LockTimeout, StoreUnusable: nothing is locked.
         """
@@ -67,7 +70,7 @@ class AppendFile:
             if self.descriptor < 0 or self._forks != _fork_count:
                 self._open()
             try:
-                lock_descriptor(self.descriptor, self._text_path, self._timeout_s)
+                lock_descriptor(self.descriptor, self._text_path, self._timeout_s if timeout_s is None else timeout_s)
                 found = os.stat(self._text_path, follow_symlinks=False)
                 if (found.st_dev, found.st_ino) == self._identity:
                     return found.st_size

@@ -156,7 +156,7 @@ class Catalog:
         by the next listing, but whoever reads in between must not see a state older than one already acknowledged.
         """
         here = {row.session_id: row for row in known if row.host is None}
-        on_disk = self.root.session_ids(known=here)
+        on_disk = self.root.session_ids(known=here.keys())
         late = {name for name in on_disk - here.keys() if self._is_session(name)}
         late.update(name for name in on_disk & here.keys() if self._stamp_of(name) != _stamp(here[name]))
         away = here.keys() - on_disk
@@ -219,17 +219,17 @@ class Catalog:
         Raises: Corrupt, IndexUnavailable: of the index; StoreUnusable: the folder cannot be read.
         """
         version = self.index.version()
-        if not verify and self._at_rest is not None and self._at_rest == (version, self.root.session_ids()):
+        if not verify and self._rests(version):
             return [], set()
         stamps = self.index.stamps()
-        on_disk = self.root.session_ids(known=stamps)
-        stale = {name for name in on_disk - stamps.keys() if self._is_session(name)}
-        stale.update(name for name, stamp in stamps.items() if stamp == _NO_FILE and name in on_disk)
-        if verify:
-            stale.update(self._edited(stamps, on_disk))
-        away = stamps.keys() - on_disk  # gone now, or called missing before
+        known = stamps.keys()
+        on_disk = self.root.session_ids(known)
+        agree = on_disk is known or on_disk == known
+        stale = set() if agree else {name for name in on_disk - known if self._is_session(name)}
+        stale.update(self._edited(stamps, on_disk) if verify else self._found_again(stamps, on_disk))
+        away = set() if agree else known - on_disk  # gone now, or called missing before
         if not stale and not away:
-            self._at_rest = (version, on_disk) if on_disk == stamps.keys() else None
+            self._at_rest = (version, on_disk) if agree else None
             return [], set()
         trashed, back = self._whereabouts(away)
         away -= back
@@ -240,11 +240,11 @@ class Catalog:
         untold = [row for row in fresh if _stamp(row) == _NOT_READ]
         gone = set(trashed)
         if away - gone:
-            known = {row.session_id: row for row in self.index.find() if row.host is None}
-            here = {row.uuid for row in (*known.values(), *fresh) if row.session_id in on_disk | back and row.uuid}
-            gone |= {name for name in away - gone if name in known and known[name].uuid in here}  # it was renamed
-            lost = {name for name in away - gone if stamps[name] != _NO_FILE}
-            fresh += [_as_missing(known[name]) for name in lost if name in known]
+            rows = {row.session_id: row for row in self.index.find() if row.host is None}
+            here = {row.uuid for row in (*rows.values(), *fresh) if row.session_id in on_disk | back and row.uuid}
+            gone |= {name for name in away - gone if name in rows and rows[name].uuid in here}  # it was renamed
+            lost = {name for name in away - gone if _stamp(stamps[name]) != _NO_FILE}
+            fresh += [_as_missing(rows[name]) for name in lost if name in rows]
         if not fresh and not gone:
             return [], set()
         fresh.sort(key=lambda row: (row.created_at, row.session_id))  # an index made anew is the same, byte for byte
@@ -257,12 +257,25 @@ class Catalog:
             return fresh, gone
         return untold, set()
 
+    def _rests(self, version: object) -> bool:
+        """Whether neither index nor folders have changed since a listing found that they agree."""
+        return (
+            self._at_rest is not None
+            and self._at_rest[0] == version
+            and self.root.session_ids(self._at_rest[1]) == self._at_rest[1]
+        )
+
     def _folders(self) -> set[str]:
         return {name for name in self.root.session_ids() if self._is_session(name)}
 
     def _is_session(self, name: str) -> bool:
         """Whether an unknown folder is one of ours: it has a record, or its name begins like an id."""
         return names.stamp_of(name) is not None or os.path.lexists(self.root.folder(name) / DOCUMENT)
+
+    @staticmethod
+    def _found_again(stamps: Mapping[str, RowStamp], on_disk: Set[str]) -> Iterator[str]:
+        """Yield the sessions whose row says that there is no file, and whose folder is there."""
+        return (name for name, row in stamps.items() if row.size < 0 and _stamp(row) == _NO_FILE and name in on_disk)
 
     def _edited(self, stamps: Mapping[str, RowStamp], on_disk: Set[str]) -> Iterator[str]:
         """Yield the sessions whose file is not the one that their row mirrors."""
@@ -274,7 +287,7 @@ class Catalog:
                 except OSError:
                     yield name
                     continue
-                if found.st_mtime_ns != stamp[1] or found.st_size != stamp[0]:
+                if found.st_mtime_ns != stamp.mtime_ns or found.st_size != stamp.size:
                     yield name
 
     def _stamp_of(self, session_id: str) -> tuple[int, int]:
@@ -330,7 +343,7 @@ class Catalog:
 _NO_FILE, _NOT_READ = (-1, -1), (-2, -2)
 
 
-def _stamp(row: SessionRow) -> tuple[int, int]:
+def _stamp(row: RowStamp) -> tuple[int, int]:
     return row.size, row.mtime_ns
 
 

@@ -75,7 +75,9 @@ def folder_names(path: AnyPath) -> Iterator[str]:
     """
     try:
         with os.scandir(path) as found:
-            yield from (entry.name for entry in found if entry.is_dir(follow_symlinks=False))
+            for entry in found:
+                if entry.is_dir(follow_symlinks=False):
+                    yield entry.name
     except (FileNotFoundError, NotADirectoryError):
         return
     except OSError as error:

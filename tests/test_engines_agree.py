@@ -186,7 +186,8 @@ def machine_of(  # noqa: C901 a machine is a list of rules
             stamps = {name: (row.size, row.mtime_ns) for name, row in self.model.rows.items()}
             active = sorted(name for name, row in self.model.rows.items() if row.owner is not None)
             for name, engine in self.engines.items():
-                assert dict(engine.stamps()) == stamps, name
+                found = {name: (stamp.size, stamp.mtime_ns) for name, stamp in engine.stamps().items()}
+                assert found == stamps, name
                 assert sorted(row.session_id for row in engine.active()) == active, name
 
         @rule()

@@ -19,14 +19,31 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+import msgspec
+
 from sessionstore.errors import InvalidQuery
 from sessionstore.query import Filter
 from sessionstore.records import SessionRow
 from sessionstore.streams import Quarantine
 
-#: Which state of its file a row mirrors: (size in bytes, mtime in ns).
-RowStamp = tuple[int, int]
 ENTRY_POINTS = "sessionstore.index_engines"
+
+
+class RowStamp(Protocol):
+    """Which state of its file a row mirrors: size in bytes, mtime in ns. A :class:`SessionRow` is one."""
+
+    @property
+    def size(self) -> int: ...
+
+    @property
+    def mtime_ns(self) -> int: ...
+
+
+class FileStamp(msgspec.Struct, frozen=True, gc=False):
+    """The plain :class:`RowStamp`, for engines that have no rows at hand; it is smaller than a tuple."""
+
+    size: int
+    mtime_ns: int
 
 
 class SessionIndex(Protocol):
@@ -57,7 +74,7 @@ class SessionIndex(Protocol):
         ...
 
     def stamps(self) -> Mapping[str, RowStamp]:
-        """Return which file state each row mirrors, by session id. Raises: IndexUnavailable, Corrupt."""
+        """Return which file state each row mirrors, by session id; a snapshot. Raises: IndexUnavailable, Corrupt."""
         ...
 
     def active(self) -> Sequence[SessionRow]:

@@ -1,21 +1,21 @@
 """The journal index: ``index.jsonl``, one line a change, one line a session once compacted.
 
 A damaged file is made anew from the folders by the store; the damaged bytes are kept in quarantine. The id of a
-session's line is a hash of the session id, so that writing needs no reading and a rebuilt file is the same.
-Not here: the file and its lines (index.journalfile), TinyDB's face of the same file (index.tables).
+session's line is a hash of the session id, so that writing needs no reading and a rebuilt file is the same. A file that
+was written anew begins with a block, which is read twice as fast as lines; when more lines stand behind than in it,
+whoever lists writes the file anew, where that can be done at once.
+Not here: the block (index.block), the file and its lines (index.journalfile), TinyDB's face of it (index.tables).
 """
 
 from __future__ import annotations
 
 import contextlib
 import gc
-import hashlib
 import os
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from operator import attrgetter
 from pathlib import Path
-from sys import intern
 from typing import Any
 from zlib import crc32
 
@@ -24,7 +24,8 @@ import msgspec
 from sessionstore.appending import renewed_after_fork
 from sessionstore.errors import Corrupt, IndexUnavailable, NotApplied, OutcomeUnknown, SessionGone
 from sessionstore.index import RowStamp
-from sessionstore.index.journalfile import NO_DOCUMENT, SESSIONS, TABLE_DROPPED, Change, Journal, is_whole
+from sessionstore.index.block import NOT_WHOLE, block_of, doc_id_of, read_block, settle
+from sessionstore.index.journalfile import SESSIONS, TABLE_BLOCK, TABLE_DROPPED, Change, Journal, is_whole
 from sessionstore.query import Filter
 from sessionstore.records import SessionRow, as_interrupted
 from sessionstore.selection import select
@@ -32,6 +33,10 @@ from sessionstore.streams import Quarantine
 
 #: Compaction is worth it when this many lines are superseded, and more than there are rows.
 _GARBAGE_LINES = 1000
+#: Or when this many lines stand behind the block, and more than within.
+_LINES_BEHIND = 10_000
+#: How long a listing waits for writers, in seconds, in order to compact: it can do without.
+_GLANCE_S = 0.2
 _LINE_HEAD = b'{"table":"sessions","id":'
 
 
@@ -39,12 +44,12 @@ class _Entry(msgspec.Struct, tag_field="table", tag=SESSIONS, gc=False):
     id: int
     doc: SessionRow | None
     c: str
+    session_id: str | None = None  # of a row that is removed
 
 
 _decoder = msgspec.json.Decoder(_Entry)
 _decode_entry, _decode_entries = _decoder.decode, _decoder.decode_lines
 _encode = msgspec.json.Encoder().encode
-_NOT_WHOLE = (msgspec.MsgspecError, ValueError, RecursionError)
 
 
 def by_creation(rows: Iterable[SessionRow]) -> list[SessionRow]:
@@ -53,19 +58,52 @@ def by_creation(rows: Iterable[SessionRow]) -> list[SessionRow]:
 
 
 class RowJournal(Journal):
-    """A journal that makes rows of the lines of sessions as it reads them, in one pass; other tables stay raw."""
+    """A journal that makes rows of the lines of sessions as it reads them, in one pass; other tables stay raw.
+
+    ``rows`` (by session id) is another dict after every reading that brought something: who was given it keeps it.
+    """
 
     def __init__(self, path: Path, quarantine: Quarantine | None) -> None:
         super().__init__(path, sync=False, quarantine=quarantine)
-        self.rows: dict[int, SessionRow] = {}
+        self._forget()
+
+    def _forget(self) -> None:
+        self.rows: dict[str, SessionRow] = {}
+        self._block = 0  # how many of the lines were a block
+        self._numbers: dict[int, str] = {}  # which session a number means; of a block, once that is asked
+        self._all_numbered = False
 
     def garbage(self) -> int:
         """Return how many lines are superseded."""
         return super().garbage() - len(self.rows)
 
+    def is_block(self) -> bool:
+        """Whether the rows are those of a block and nothing else, and thereby ordered."""
+        return self._block == self.lines
+
+    def is_worth_compacting(self) -> bool:
+        """Whether reading would gain more than writing the file anew costs, over all the writes since the last time."""
+        return (
+            self.garbage() > _GARBAGE_LINES + len(self.rows) or self.lines - self._block > _LINES_BEHIND + self._block
+        )
+
+    def rewrite_rows(self, rows: Iterable[SessionRow]) -> None:
+        """Replace the file by these rows as a block, and the other tables. Raises: as ``Journal.rewrite``."""
+        once = {row.session_id: row for row in rows}
+        others = {name: table for name, table in self.tables.items() if name != SESSIONS}
+        self.rewrite(others, block_of(by_creation(once.values())))
+
     def _start_over(self, identity: tuple[int, int]) -> None:
         super()._start_over(identity)
-        self.rows = {}
+        self._forget()
+
+    def _read_lines(self, descriptor: int, offset: int) -> int:
+        if offset == 0 and (found := read_block(descriptor)) is not None:
+            self.rows, offset = found
+            self.lines = self._block = len(self.rows)
+        else:
+            self.rows = self.rows.copy()
+        return super()._read_lines(descriptor, offset)
 
     def _take_in(self, data: bytes, offset: int) -> None:
         try:
@@ -73,10 +111,11 @@ class RowJournal(Journal):
             for raw, entry in zip(data.splitlines(), entries, strict=True):
                 if crc32(raw[:-16]) != int(entry.c, 16):
                     raise ValueError
-        except _NOT_WHOLE:  # another table is among them, or a line is damaged
+        except NOT_WHOLE:  # another table is among them, or a line is damaged
             self._take_each(data, offset)
             return
         self.lines += len(entries)
+        settle([entry.doc for entry in entries if entry.doc is not None])
         for entry in entries:
             self._take_row(entry)
 
@@ -86,11 +125,12 @@ class RowJournal(Journal):
             if raw.startswith(_LINE_HEAD):
                 try:
                     entry = _decode_entry(raw)
-                except _NOT_WHOLE as error:
+                except NOT_WHOLE as error:
                     raise Corrupt(f"does not parse: {error}", self.path, offset) from error
                 if not is_whole(raw):
                     raise Corrupt("its checksum does not match", self.path, offset)
                 self.lines += 1
+                settle(() if entry.doc is None else (entry.doc,))
                 self._take_row(entry)
             else:
                 super()._take_in(raw, offset)
@@ -99,13 +139,21 @@ class RowJournal(Journal):
     def _take_row(self, entry: _Entry) -> None:
         row = entry.doc
         if row is not None:
-            row.metadata = row.metadata.copy()  # as it comes it keeps the whole piece in memory
-            row.status, row.workflow_state = intern(row.status), intern(row.workflow_state)  # a few texts for all rows
-            self.rows[entry.id] = row
+            self.rows[row.session_id] = row
+            self._numbers[entry.id] = row.session_id
+        elif entry.id > 0:
+            self.rows.pop(entry.session_id or self._named(entry.id), None)
         elif entry.id == TABLE_DROPPED:
             self.rows = {}
-        else:
-            self.rows.pop(entry.id, None)
+        elif entry.id == TABLE_BLOCK:  # of one that is not whole: no change that could be superseded
+            self.lines -= 1
+
+    def _named(self, number: int) -> str:
+        """Return which session a number means; lines that remove a row did not say so in earlier versions."""
+        if number not in self._numbers and not self._all_numbered:
+            self._numbers = {**{doc_id_of(name): name for name in self.rows}, **self._numbers}
+            self._all_numbered = True
+        return self._numbers.get(number, "")
 
 
 @contextlib.contextmanager
@@ -117,12 +165,10 @@ def _collector_resting() -> Iterator[None]:
         yield
     finally:
         if collecting:
+            if not gc.get_freeze_count():  # there and back again: what was made counts as old, and is not gone through
+                gc.freeze()
+                gc.unfreeze()
             gc.enable()
-
-
-def doc_id_of(session_id: str) -> int:
-    """Return the number of a session's line: 63 bits of a hash, the same in every store."""
-    return (int.from_bytes(hashlib.blake2b(session_id.encode(), digest_size=8).digest(), "big") >> 1) or 1
 
 
 class JournalIndex:
@@ -130,8 +176,10 @@ class JournalIndex:
 
     def __init__(self, path: Path, quarantine: Quarantine | None = None) -> None:
         self._journal = RowJournal(path, quarantine)
+        self._rows: dict[str, SessionRow] | None = None  # those that are sorted
         self._sorted: list[SessionRow] = []
         self._active: list[SessionRow] = []
+        self._compact_at = 0  # lines: since compacting failed
         self._mutex = threading.RLock()
         renewed_after_fork(self)
 
@@ -144,33 +192,48 @@ class JournalIndex:
         return f"journal:{self._journal.path}"
 
     def put(self, rows: Iterable[SessionRow], exact: bool = False) -> None:
-        """Append one line a row; the last one counts."""
-        self._append((SESSIONS, doc_id_of(row.session_id), _encode(row)) for row in rows)
+        """Append one line a row; the last one counts. A file that holds nothing gets what the folders hold as a block:
+        an index that was deleted comes back the same."""
+        if not exact or not self._begun_with(rows := list(rows)):
+            self._append((SESSIONS, doc_id_of(row.session_id), _encode(row)) for row in rows)
+
+    def _begun_with(self, rows: list[SessionRow]) -> bool:
+        with self._translated(), self._journal.exclusive():
+            if self._journal.holds_something():
+                return False
+            self._journal.refresh()
+            self._journal.rewrite_rows(rows)
+            return True
 
     def remove(self, session_ids: Iterable[str]) -> None:
         """Append one line an id, durably: a row that came back would outlive the folder and the trash."""
-        self._append(((SESSIONS, doc_id_of(session_id), NO_DOCUMENT) for session_id in session_ids), durable=True)
+        self._append((_removal(session_id) for session_id in session_ids), durable=True)
 
     def _append(self, changes: Iterable[Change], durable: bool = False) -> None:
-        try:
+        with self._translated():
             self._journal.append(changes, durable)
+
+    @contextlib.contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
         except SessionGone as error:
             raise IndexUnavailable(f"{self._journal.path}: the folder is gone") from error
 
     def replace_all(self, rows: Iterable[SessionRow]) -> None:
         """Write the file anew, ordered by creation: the same rows give the same bytes."""
-        ordered = by_creation(rows)
         with self._journal.exclusive():
             try:
                 self._journal.refresh()
             except Corrupt:
                 self._journal.keep_aside()
-            encoded = {doc_id_of(row.session_id): _encode(row) for row in ordered}
-            self._journal.rewrite({SESSIONS: encoded, **self._journal.tables})
+            self._journal.rewrite_rows(rows)
 
     def stamps(self) -> Mapping[str, RowStamp]:
-        """Return (size, mtime_ns) of each row's file, by session id."""
-        return {row.session_id: (row.size, row.mtime_ns) for row in self._current()}
+        """Return the rows themselves, by session id: they hold the state of their files. A snapshot."""
+        with self._mutex:
+            self._current()
+            return self._journal.rows
 
     def active(self) -> list[SessionRow]:
         """Return the rows that say they run (they alone name an owner)."""
@@ -210,11 +273,11 @@ class JournalIndex:
             return None
         return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
-    def compact(self) -> None:
+    def compact(self, timeout_s: float | None = None) -> None:
         """Drop what is superseded, ordered by creation as after a rebuild. Raises: as :meth:`put`."""
-        with self._mutex, self._journal.exclusive():
+        with self._mutex, self._journal.exclusive(timeout_s):
             self._journal.refresh()
-            self.replace_all(self._journal.rows.values())
+            self._journal.rewrite_rows(self._journal.rows.values())
 
     def close(self) -> None:
         """Let go of the file."""
@@ -223,10 +286,25 @@ class JournalIndex:
     def _current(self) -> list[SessionRow]:
         """Return all rows, oldest first, reading on first."""
         with self._mutex, _collector_resting():
-            if self._journal.refresh() or not self._sorted:
-                self._sorted = by_creation(self._journal.rows.values())
+            self._journal.refresh()
+            if self._rows is not self._journal.rows:
+                self._compact_when_due()
+                self._rows = rows = self._journal.rows
+                self._sorted = list(rows.values()) if self._journal.is_block() else by_creation(rows.values())
                 self._active = [row for row in self._sorted if row.owner is not None]
-                if self._journal.garbage() > _GARBAGE_LINES + len(self._sorted):
-                    with contextlib.suppress(NotApplied, OutcomeUnknown):  # not needed for a right answer
-                        self.compact()
             return self._sorted
+
+    def _compact_when_due(self) -> None:
+        """Write the file anew where that is worth it and can be done at once: no answer depends on it."""
+        if self._journal.lines < self._compact_at or not self._journal.is_worth_compacting():
+            return
+        try:
+            self.compact(_GLANCE_S)
+            self._compact_at = 0
+        except (NotApplied, OutcomeUnknown):  # a disk that is full or read-only, a writer that is stopped
+            self._compact_at = 2 * self._journal.lines
+
+
+def _removal(session_id: str) -> Change:
+    """Return the change that takes a row out; the id stands beside, since the number is a hash of it."""
+    return SESSIONS, doc_id_of(session_id), b'null,"session_id":%s' % _encode(session_id)

@@ -1,11 +1,13 @@
 """The file of a journal: tables of numbered JSON documents, one line a change, many writers.
 
     {"table":"sessions","id":4611686018427387904,"doc":{...},"c":"crc"}       "doc":null removes
+    {"table":"sessions","id":-2,"doc":null,"bytes":700,"crc":"...","c":"crc"}   one sum over the 700 bytes behind it
 
 A write costs the line it writes, whatever the file holds; a reader reads on from where it stopped, so that what other
 processes wrote is seen at once. Lines carry a CRC-32; the next writer cuts a torn end, damage elsewhere is Corrupt.
 Compaction writes a new file beside and renames it.
-Not here: the rows of sessions (index.journal), TinyDB's face of the same file (index.tables).
+Not here: the rows of sessions (index.journal), the block that they stand in (index.block), TinyDB's face of the same
+file (index.tables).
 """
 
 from __future__ import annotations
@@ -26,8 +28,9 @@ from sessionstore.streams import Quarantine, keep_beside
 
 SESSIONS = "sessions"
 NO_DOCUMENT = b"null"
-#: Ids below 1 speak of the table itself: 0 says that it exists, -1 that it was dropped.
-TABLE_EXISTS, TABLE_DROPPED = 0, -1
+#: Ids below 1 speak of the table itself: 0 says that it exists, -1 that it was dropped, -2 that the lines behind it
+#: can be read as one block.
+TABLE_EXISTS, TABLE_DROPPED, TABLE_BLOCK = 0, -1, -2
 
 
 _PIECE = 1 << 18  # the whole file at once would stand in memory beside all that is made of it
@@ -47,7 +50,8 @@ Tables = dict[str, dict[int, bytes]]
 Change = tuple[str, int, bytes]
 
 
-def _line(table: str, doc_id: int, document: bytes) -> bytes:
+def line_of(table: str, doc_id: int, document: bytes) -> bytes:
+    """Return a line with its checksum; what follows a document after a comma, readers pass over."""
     head = b'{"table":%s,"id":%d,"doc":%s' % (_encode(table), doc_id, document)
     return b'%s,"c":"%08x"}\n' % (head, crc32(head))
 
@@ -180,7 +184,7 @@ class Journal:
     # ------------------------------------------------------------ writing
 
     @contextlib.contextmanager
-    def exclusive(self) -> Iterator[None]:
+    def exclusive(self, timeout_s: float | None = None) -> Iterator[None]:
         """Keep every other writer out, threads and processes; may be nested. Raises: LockTimeout, StoreUnusable."""
         with self._mutex:
             if self._depth:
@@ -190,7 +194,7 @@ class Journal:
                 finally:
                     self._depth -= 1
                 return
-            size = self._lock()
+            size = self._lock(timeout_s)
             try:
                 with files.refusals(self.path):
                     self._size = self._cut_torn_end(size)
@@ -204,12 +208,12 @@ class Journal:
                 self._depth, self._replaced = 0, False
                 self._file.unlock()
 
-    def _lock(self) -> int:
+    def _lock(self, timeout_s: float | None) -> int:
         try:
-            return self._file.lock()
+            return self._file.lock(timeout_s)
         except SessionGone:  # the folder is not there (yet)
             files.make_dirs(self.path.parent)
-            return self._file.lock()
+            return self._file.lock(timeout_s)
 
     def append(self, changes: Iterable[Change], durable: bool = False) -> None:
         """Write changes as (table, id, raw document or ``null``), all with one write.
@@ -219,7 +223,7 @@ class Journal:
 
         Raises: LockTimeout, StoreUnusable: nothing was written; OutcomeUnknown: on a failed fsync.
         """
-        data = b"".join(_line(*change) for change in changes)
+        data = b"".join(line_of(*change) for change in changes)
         if not data:
             return
         with self.exclusive():
@@ -228,6 +232,10 @@ class Journal:
             self._size = self._file.write(data, self._size)
             if self._sync or durable:
                 self._file.sync()
+
+    def holds_something(self) -> bool:
+        """Whether there is a line in the file, for who keeps the others out."""
+        return self._size > 0 or self._replaced
 
     def _cut_torn_end(self, size: int) -> int:
         """Cut what a killed writer left behind the last newline; return the size of the locked file."""
@@ -260,15 +268,20 @@ class Journal:
             self.refresh()
             self.rewrite(self.tables)
 
-    def rewrite(self, tables: Mapping[str, Mapping[int, bytes]]) -> None:
-        """Replace the file by exactly these documents, in the order given. Raises: as :meth:`compact`."""
+    def rewrite(self, tables: Mapping[str, Mapping[int, bytes]], first: Iterable[bytes] = ()) -> None:
+        """Replace the file by exactly these documents, in the order given. Raises: as :meth:`compact`.
+
+        Args:
+            first: what stands in front of them, whole lines in pieces.
+        """
         lines = []
         for name, documents in tables.items():
             if name != SESSIONS:
-                lines.append(_line(name, TABLE_EXISTS, NO_DOCUMENT))
-            lines += [_line(name, doc_id, document) for doc_id, document in documents.items()]
+                lines.append(line_of(name, TABLE_EXISTS, NO_DOCUMENT))
+            lines += [line_of(name, doc_id, document) for doc_id, document in documents.items()]
         with self.exclusive():
-            files.put(self.path, b"".join(lines))  # who waits for the lock sees that the path has another file now
+            # Who waits for the lock sees that the path has another file now.
+            files.put(self.path, [part for part in (*first, b"".join(lines)) if part])
             self._replaced = True
 
     def compact_soon(self) -> None:

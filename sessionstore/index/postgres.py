@@ -23,7 +23,7 @@ import psycopg
 from psycopg import errors, sql
 
 from sessionstore.errors import IndexUnavailable
-from sessionstore.index import RowStamp
+from sessionstore.index import FileStamp, RowStamp
 from sessionstore.index.breaker import Breaker
 from sessionstore.index.copies import Place
 from sessionstore.index.narrowing import Condition, Narrowing
@@ -158,9 +158,9 @@ class PostgresIndex(SqlIndex):
     # ------------------------------------------------------------ reading
 
     def stamps(self) -> Mapping[str, RowStamp]:
-        """Return (size, mtime_ns) of each row's file, by session id."""
+        """Return the state of each row's file, by session id."""
         rows = self._own("SELECT session_id, size, mtime_ns FROM {schema}.sessions")
-        return {name: (size, mtime_ns) for name, size, mtime_ns in rows}
+        return {name: FileStamp(size, mtime_ns) for name, size, mtime_ns in rows}
 
     def active(self) -> list[SessionRow]:
         """Return this store's rows that say they run."""

@@ -24,7 +24,7 @@ import msgspec
 
 from sessionstore import files
 from sessionstore.errors import Corrupt, IndexUnavailable, NotApplied, SessionStoreError
-from sessionstore.index import RowStamp
+from sessionstore.index import FileStamp, RowStamp
 from sessionstore.index.breaker import Breaker
 from sessionstore.index.copies import Place
 from sessionstore.index.narrowing import Condition
@@ -130,9 +130,9 @@ class SqliteIndex(SqlIndex):
     # ------------------------------------------------------------ reading
 
     def stamps(self) -> Mapping[str, RowStamp]:
-        """Return (size, mtime_ns) of each row's file, by session id."""
+        """Return the state of each row's file, by session id."""
         text = "SELECT session_id, size, mtime_ns FROM sessions WHERE store = ?"
-        return {name.decode(): (size, mtime_ns) for name, size, mtime_ns in self._own(text)}
+        return {name.decode(): FileStamp(size, mtime_ns) for name, size, mtime_ns in self._own(text)}
 
     def active(self) -> list[SessionRow]:
         """Return this store's rows that say they run."""
