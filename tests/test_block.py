@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import sessionstore
-from sessionstore import files
+from sessionstore import appending, files
 from sessionstore.bench.rows import a_row
 from sessionstore.errors import Corrupt, NotApplied, StoreUnusable
 from sessionstore.index import journal
@@ -20,6 +20,7 @@ from sessionstore.index.block import block_of, doc_id_of
 from sessionstore.index.journal import JournalIndex, RowJournal, by_creation
 from sessionstore.index.journalfile import SESSIONS, TABLE_DROPPED, Journal, line_of
 from sessionstore.index.tables import JournalDatabase
+from sessionstore.locks import lock_descriptor
 from sessionstore.records import SessionRow
 from sessionstore.store import SessionStore
 from tests.test_engines_agree import IDS, rows
@@ -256,12 +257,18 @@ def test_a_listing_waits_for_no_stopped_writer_in_order_to_compact(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(journal, "_LINES_BEHIND", 20)
-    monkeypatch.setattr(journal, "_GLANCE_S", 0.0)
+    patience = []
+
+    def lock(descriptor: int, path: str, timeout_s: float) -> None:
+        patience.append(timeout_s)
+        lock_descriptor(descriptor, path, 0.0)
+
+    monkeypatch.setattr(appending, "lock_descriptor", lock)
     path = tmp_path / "index.jsonl"
     JournalIndex(path).put([a_row(number) for number in range(50)])
     with Journal(path, sync=False).exclusive():
-        before = os.stat(path).st_ino
+        before, patience[:] = os.stat(path).st_ino, []
         assert len(JournalIndex(path).find()) == 50
-        assert os.stat(path).st_ino == before
+        assert os.stat(path).st_ino == before and len(patience) == 1 and patience[0] <= 0.2
     assert len(JournalIndex(path).find()) == 50
     assert os.stat(path).st_ino != before
