@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from filelock import BaseFileLock
 
 DEFAULT_TIMEOUT_S = 10.0
+_SHORTEST_S, _LONGEST_S = 0.0001, 0.004
 _POLL_S = 0.002  # a lock is held for about a millisecond: waiting longer than twice that wastes a turn
 
 
@@ -34,7 +35,7 @@ class Locks:
     """
 
     def __init__(self, folder: Path, timeout_s: float = DEFAULT_TIMEOUT_S, force: bool = False) -> None:
-        self._folder = folder
+        self._folder, self._text_folder = folder, str(folder)  # joining Paths is slow
         self._timeout_s = timeout_s
         self._force = force  # use a file system whose locks cannot be trusted all the same
         self._known: dict[str, BaseFileLock] = {}
@@ -52,7 +53,7 @@ class Locks:
     def _hold_slot(self, name: str) -> Iterator[None]:
         # Opened anew each time: a descriptor that is kept would live on in a forked child, and with it a dead
         # parent's lock. Each open has a lock of its own, so that threads exclude each other too.
-        path = str(self._folder / name)
+        path = f"{self._text_folder}/{name}"
         while True:
             descriptor = self._open(path)
             try:
@@ -127,11 +128,12 @@ def lock_descriptor(descriptor: int, path: str, timeout_s: float = DEFAULT_TIMEO
     try:
         if _try_lock(descriptor):
             return
-        deadline = time.monotonic() + timeout_s
+        begin = time.monotonic()
         while not _try_lock(descriptor):
-            if time.monotonic() > deadline:
+            waited = time.monotonic() - begin
+            if waited > timeout_s:
                 raise LockTimeout(f"{path} was not free within {timeout_s:g} s")
-            time.sleep(0.0005)
+            time.sleep(min(_LONGEST_S, _SHORTEST_S + waited / 4))
     except LockTimeout:
         raise
     except OSError as error:

