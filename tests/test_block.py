@@ -272,3 +272,22 @@ def test_a_listing_waits_for_no_stopped_writer_in_order_to_compact(
         assert os.stat(path).st_ino == before and len(patience) == 1 and patience[0] <= 0.2
     assert len(JournalIndex(path).find()) == 50
     assert os.stat(path).st_ino != before
+
+
+def test_what_another_process_has_compacted_meanwhile_is_not_compacted_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal, "_LINES_BEHIND", 20)
+    path = tmp_path / "index.jsonl"
+    JournalIndex(path).put([a_row(number) for number in range(50)])
+    late = JournalIndex(path)
+    late._journal.refresh()
+    assert late._journal.is_worth_compacting() and len(JournalIndex(path).find()) == 50
+    before = os.stat(path).st_ino
+    late._compact_when_due()
+    assert os.stat(path).st_ino == before and len(late.find()) == 50
+
+
+def test_putting_nothing_makes_no_file(tmp_path: Path) -> None:
+    JournalIndex(tmp_path / "index.jsonl").put([], exact=True)
+    assert list(tmp_path.iterdir()) == []

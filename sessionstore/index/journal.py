@@ -198,6 +198,8 @@ class JournalIndex:
             self._append((SESSIONS, doc_id_of(row.session_id), _encode(row)) for row in rows)
 
     def _begun_with(self, rows: list[SessionRow]) -> bool:
+        if not rows:
+            return True
         with self._translated(), self._journal.exclusive():
             if self._journal.holds_something():
                 return False
@@ -273,9 +275,9 @@ class JournalIndex:
             return None
         return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
-    def compact(self, timeout_s: float | None = None) -> None:
+    def compact(self) -> None:
         """Drop what is superseded, ordered by creation as after a rebuild. Raises: as :meth:`put`."""
-        with self._mutex, self._journal.exclusive(timeout_s):
+        with self._mutex, self._journal.exclusive():
             self._journal.refresh()
             self._journal.rewrite_rows(self._journal.rows.values())
 
@@ -299,7 +301,10 @@ class JournalIndex:
         if self._journal.lines < self._compact_at or not self._journal.is_worth_compacting():
             return
         try:
-            self.compact(_GLANCE_S)
+            with self._journal.exclusive(_GLANCE_S):
+                self._journal.refresh()
+                if self._journal.is_worth_compacting():  # nobody else has done it meanwhile
+                    self._journal.rewrite_rows(self._journal.rows.values())
             self._compact_at = 0
         except (NotApplied, OutcomeUnknown):  # a disk that is full or read-only, a writer that is stopped
             self._compact_at = 2 * self._journal.lines
