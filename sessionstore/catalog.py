@@ -9,7 +9,7 @@ Not here: making and deleting sessions (store), engines (index), one session (se
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 
 import msgspec
@@ -17,7 +17,6 @@ import msgspec
 from sessionstore import filesystem, jsontext, names, owner, records, trash
 from sessionstore.errors import (
     Corrupt,
-    InvalidQuery,
     NewerFormat,
     NotApplied,
     OutcomeUnknown,
@@ -26,11 +25,11 @@ from sessionstore.errors import (
     UnsafeFile,
 )
 from sessionstore.index import RowStamp, SessionIndex
-from sessionstore.query import MISSING, Filter
+from sessionstore.query import Filter
 from sessionstore.query import parse as parse_query
 from sessionstore.records import FILTER_ALIASES, FILTER_FIELDS, SessionRow
 from sessionstore.root import DOCUMENT, StoreRoot
-from sessionstore.selection import select
+from sessionstore.selection import select, sort_order
 from sessionstore.session import CLOCK_STREAM, Session, read_row
 
 #: What a listing shows in place of a status when the record cannot be read, and when the folder is gone.
@@ -121,7 +120,7 @@ class Catalog:
         Raises: InvalidQuery, StoreUnusable.
         """
         tree = parse_query(where, FILTER_FIELDS, FILTER_ALIASES) if isinstance(where, str) else where
-        order = _sort_order(sort)
+        order = sort_order(sort)
         rows = self._select(tree, verify)
         if order is not None:
             rows = order(rows)
@@ -223,14 +222,9 @@ class Catalog:
         if not verify and self._rests(version):
             return [], set()
         stamps = self.index.stamps()
-        known = stamps.keys()
-        on_disk = self.root.session_ids(known)
-        agree = on_disk is known or on_disk == known
-        stale = set() if agree else {name for name in on_disk - known if self._is_session(name)}
-        stale.update(self._edited(stamps, on_disk) if verify else self._found_again(stamps, on_disk))
-        away = set() if agree else known - on_disk  # gone now, or called missing before
+        on_disk, stale, away = self._compare(stamps, verify)
         if not stale and not away:
-            self._at_rest = (version, on_disk) if agree else None
+            self._at_rest = (version, on_disk) if len(on_disk) == len(stamps) else None
             return [], set()
         trashed, back = self._whereabouts(away)
         away -= back
@@ -258,6 +252,18 @@ class Catalog:
             return fresh, gone
         return untold, set()
 
+    def _compare(self, stamps: Mapping[str, RowStamp], verify: bool) -> tuple[Set[str], set[str], set[str]]:
+        """Return the folders that may be sessions, those that must be read, and the rows that have no folder: it is
+        gone now, or was called missing before. At rest no further set is made."""
+        known = stamps.keys()
+        on_disk = self.root.session_ids(known)
+        look = self._edited if verify else self._found_again
+        if on_disk is known or on_disk == known:
+            return on_disk, set(look(stamps.items())), set()
+        stale = {name for name in on_disk - known if self._is_session(name)}
+        stale.update(look([(name, row) for name, row in stamps.items() if name in on_disk]))
+        return on_disk, stale, set(known - on_disk)
+
     def _rests(self, version: object) -> bool:
         """Whether neither index nor folders have changed since a listing found that they agree."""
         return (
@@ -274,22 +280,21 @@ class Catalog:
         return names.stamp_of(name) is not None or os.path.lexists(self.root.folder(name) / DOCUMENT)
 
     @staticmethod
-    def _found_again(stamps: Mapping[str, RowStamp], on_disk: Set[str]) -> Iterator[str]:
-        """Yield the sessions whose row says that there is no file, and whose folder is there."""
-        return (name for name, row in stamps.items() if row.size < 0 and _stamp(row) == _NO_FILE and name in on_disk)
+    def _found_again(here: Iterable[tuple[str, RowStamp]]) -> Iterator[str]:
+        """Yield the sessions whose row says that there is no file, though the folder is there."""
+        return (name for name, row in here if row.size < 0 and _stamp(row) == _NO_FILE)
 
-    def _edited(self, stamps: Mapping[str, RowStamp], on_disk: Set[str]) -> Iterator[str]:
+    def _edited(self, here: Iterable[tuple[str, RowStamp]]) -> Iterator[str]:
         """Yield the sessions whose file is not the one that their row mirrors."""
         look, folder, end = os.lstat, f"{self.root.path}/", f"/{DOCUMENT}"  # 10,000 times: each name looked up costs
-        for name, stamp in stamps.items():
-            if name in on_disk:
-                try:
-                    found = look(folder + name + end)
-                except OSError:
-                    yield name
-                    continue
-                if found.st_mtime_ns != stamp.mtime_ns or found.st_size != stamp.size:
-                    yield name
+        for name, row in here:
+            try:
+                found = look(folder + name + end)
+            except OSError:
+                yield name
+                continue
+            if found.st_mtime_ns != row.mtime_ns or found.st_size != row.size:
+                yield name
 
     def _stamp_of(self, session_id: str) -> tuple[int, int]:
         try:
@@ -372,27 +377,3 @@ def _as_missing(row: SessionRow) -> SessionRow:
     return msgspec.structs.replace(
         row, status=MISSING_FOLDER, problem=problem, size=size, mtime_ns=mtime_ns, owner=None, copies=()
     )
-
-
-def _sort_order(sort: str) -> Callable[[list[SessionRow]], list[SessionRow]] | None:
-    """Return a function that sorts rows; None when they are in that order already (created_at ascending)."""
-    descending, text = sort.startswith("-"), sort.removeprefix("-")
-    path = tuple(text.split("."))
-    path = (FILTER_ALIASES.get(path[0], path[0]), *path[1:])
-    if path[0] not in FILTER_FIELDS:
-        raise InvalidQuery(f"cannot sort by {text!r} (there are {', '.join(sorted(FILTER_FIELDS))})")
-    if path == ("created_at",):
-        return (lambda rows: rows[::-1]) if descending else None
-
-    def key(row: SessionRow) -> tuple[int, bool | int | float | str]:
-        value = row.get(path)
-        if isinstance(value, bool | int | float):
-            return 0, value
-        return (1, value) if isinstance(value, str) else (2, str(value))
-
-    def order(rows: list[SessionRow]) -> list[SessionRow]:
-        having = [row for row in rows if row.get(path) is not None and row.get(path) is not MISSING]
-        without = [row for row in rows if row.get(path) is None or row.get(path) is MISSING]
-        return sorted(having, key=key, reverse=descending) + without
-
-    return order
