@@ -26,13 +26,18 @@ from sessionstore.store import SessionStore
 from tests.test_engines_agree import IDS, rows
 
 
+def seen(index: JournalIndex) -> tuple[Any, ...]:
+    """Return all that a reader learns: rows in their order, who runs, figures."""
+    found = index.find()
+    stamps = {name: (stamp.size, stamp.mtime_ns) for name, stamp in index.stamps().items()}
+    return found, index.active(), stamps, index.health()["rows"], index.health()["lines"], index._journal.tables
+
+
 def read(path: Path) -> tuple[Any, ...]:
-    """Return all that a reader learns of a file: rows in their order, who runs, figures; or what it complains of."""
+    """Return what a newcomer learns of a file, or what it complains of."""
     index = JournalIndex(path)
     try:
-        found = index.find()
-        stamps = {name: (stamp.size, stamp.mtime_ns) for name, stamp in index.stamps().items()}
-        return found, index.active(), stamps, index.health()["rows"], index.health()["lines"], index._journal.tables
+        return seen(index)
     except Corrupt as error:
         return type(error), error.offset, str(error)
     finally:
@@ -60,9 +65,18 @@ def sessionstore_json(row: SessionRow) -> bytes:
 
 
 @settings(deadline=None)
-@given(first=st.lists(rows(), max_size=6), behind=st.lists(lines, max_size=6), later=st.lists(lines, max_size=3))
+@given(
+    first=st.lists(rows(), max_size=6),
+    behind=st.lists(lines, max_size=6),
+    later=st.lists(lines, max_size=3),
+    compact=st.booleans(),
+)
 def test_a_block_and_the_lines_behind_it_read_like_lines(
-    first: list[SessionRow], behind: list[bytes], later: list[bytes], tmp_path_factory: pytest.TempPathFactory
+    first: list[SessionRow],
+    behind: list[bytes],
+    later: list[bytes],
+    compact: bool,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     path = tmp_path_factory.mktemp("block") / "index.jsonl"
     JournalIndex(path).replace_all(first)
@@ -71,9 +85,10 @@ def test_a_block_and_the_lines_behind_it_read_like_lines(
     for more in (behind, later):
         with path.open("ab") as stream:
             stream.writelines(more)
-        here = read(path)
-        assert here == read_line_by_line(path)
-        assert index.find() == here[0]  # who reads on knows what a newcomer knows
+        assert seen(index) == read(path) == read_line_by_line(path)  # who reads on knows what a newcomer knows
+        if compact:
+            index.compact()
+            assert seen(index) == read(path) == read_line_by_line(path)
 
 
 @pytest.fixture

@@ -89,9 +89,21 @@ class RowJournal(Journal):
 
     def rewrite_rows(self, rows: Iterable[SessionRow]) -> None:
         """Replace the file by these rows as a block, and the other tables. Raises: as ``Journal.rewrite``."""
-        once = {row.session_id: row for row in rows}
-        others = {name: table for name, table in self.tables.items() if name != SESSIONS}
-        self.rewrite(others, block_of(by_creation(once.values())))
+        self._rewrite_ordered(by_creation({row.session_id: row for row in rows}.values()))
+
+    def _rewrite_ordered(self, rows: list[SessionRow]) -> os.stat_result:
+        return self.rewrite({name: self.tables[name] for name in self.tables if name != SESSIONS}, block_of(rows))
+
+    def compact(self) -> None:
+        """Write all of it anew, the rows as a block, and go on from its end. Raises: as ``Journal.compact``."""
+        with self.exclusive():
+            self.refresh()
+            rows = by_creation(self.rows.values())
+            if self._read_already(self._rewrite_ordered(rows)):
+                self._forget()
+                self.rows = {row.session_id: row for row in rows}
+                self._block = len(rows)
+                self.lines = len(rows) + sum(len(table) + 1 for name, table in self.tables.items() if name != SESSIONS)
 
     def _start_over(self, identity: tuple[int, int]) -> None:
         super()._start_over(identity)
@@ -278,8 +290,7 @@ class JournalIndex:
     def compact(self) -> None:
         """Drop what is superseded, ordered by creation as after a rebuild. Raises: as :meth:`put`."""
         with self._mutex, self._journal.exclusive():
-            self._journal.refresh()
-            self._journal.rewrite_rows(self._journal.rows.values())
+            self._journal.compact()
 
     def close(self) -> None:
         """Let go of the file."""
@@ -304,7 +315,7 @@ class JournalIndex:
             with self._journal.exclusive(_GLANCE_S):
                 self._journal.refresh()
                 if self._journal.is_worth_compacting():  # nobody else has done it meanwhile
-                    self._journal.rewrite_rows(self._journal.rows.values())
+                    self._journal.compact()
             self._compact_at = 0
         except (NotApplied, OutcomeUnknown):  # a disk that is full or read-only, a writer that is stopped
             self._compact_at = 2 * self._journal.lines

@@ -23,7 +23,7 @@ import msgspec
 
 from sessionstore import files
 from sessionstore.appending import AppendFile, renewed_after_fork
-from sessionstore.errors import Corrupt, NotApplied, OutcomeUnknown, SessionGone
+from sessionstore.errors import Corrupt, NotApplied, OutcomeUnknown, SessionGone, SessionStoreError
 from sessionstore.streams import Quarantine, keep_beside
 
 SESSIONS = "sessions"
@@ -268,8 +268,10 @@ class Journal:
             self.refresh()
             self.rewrite(self.tables)
 
-    def rewrite(self, tables: Mapping[str, Mapping[int, bytes]], first: Iterable[bytes] = ()) -> None:
-        """Replace the file by exactly these documents, in the order given. Raises: as :meth:`compact`.
+    def rewrite(self, tables: Mapping[str, Mapping[int, bytes]], first: Iterable[bytes] = ()) -> os.stat_result:
+        """Replace the file by exactly these documents, in the order given; return its status.
+
+        Raises: as :meth:`compact`.
 
         Args:
             first: what stands in front of them, whole lines in pieces.
@@ -281,8 +283,23 @@ class Journal:
             lines += [line_of(name, doc_id, document) for doc_id, document in documents.items()]
         with self.exclusive():
             # Who waits for the lock sees that the path has another file now.
-            files.put(self.path, [part for part in (*first, b"".join(lines)) if part])
+            written = files.put(self.path, [part for part in (*first, b"".join(lines)) if part])
             self._replaced = True
+            return written
+
+    def _read_already(self, written: os.stat_result) -> bool:
+        """Go on from the end of a file that was just written, since what is in it is known.
+
+        False where it cannot be opened, or is another one by now: reading it anew says why.
+        """
+        with contextlib.suppress(OSError, SessionStoreError), files.opened(self.path) as descriptor:
+            found = os.fstat(descriptor)
+            identity = (found.st_dev, found.st_ino)
+            if (*identity, found.st_size) == (written.st_dev, written.st_ino, written.st_size):
+                self._keep_open(descriptor)
+                self._read_to = (identity, found.st_size)
+                return True
+        return False
 
     def compact_soon(self) -> None:
         """Compact at the end of the exclusive block that this stands in; what was written in it is safe either way."""
