@@ -14,7 +14,7 @@ FLOORS = [
     {"locks", "query"},
     {"appending", "root", "owner", "tape", "provenance", "records"},
     {"schemas", "rules", "documents", "streams", "selection"},
-    {"motion"},
+    {"motion", "shortcut"},
     {"session"},
     {"recorder", "replay", "bundle"},
     {"summary"},
