@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 import sessionstore
-from sessionstore import rules
+from sessionstore import rules, shortcut
 from sessionstore.bench.generate import fill_store
 from sessionstore.index.journal import JournalIndex
 from sessionstore.store import SessionStore
@@ -57,7 +57,7 @@ def _updater(store: SessionStore) -> Callable[[], object]:
 
 
 #: Measured calls, and a quarter more; a change that is worth its calls raises the bound in the same commit.
-BOUNDS = {"create": 625, "update": 580, "append": 42, "get": 100}
+BOUNDS = {"create": 625, "update": 580, "append": 42, "get": 92, "rebuild": 70}
 
 
 def test_creating_makes_no_more_calls_than_it_did(small: SessionStore) -> None:
@@ -110,6 +110,27 @@ def test_listing_costs_a_few_calls_a_session(tmp_path: Path) -> None:
 
         counts.append(calls(cold))
     assert (counts[1] - counts[0]) / 500 <= 12
+
+
+def _rebuilder(folder: Path, size: int) -> Callable[[], object]:
+    fill_store(folder / str(size), size)
+
+    def rebuild() -> object:
+        with sessionstore.open(folder / str(size)) as store:
+            return store.rebuild()
+
+    return rebuild
+
+
+def test_rebuilding_costs_a_few_calls_a_session(tmp_path: Path) -> None:
+    counts = [calls(_rebuilder(tmp_path, size)) for size in (100, 600)]
+    assert (counts[1] - counts[0]) / 500 <= BOUNDS["rebuild"]
+
+
+def test_a_rebuild_that_goes_the_long_way_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shortcut, "row_of", lambda *_: None)
+    counts = [calls(_rebuilder(tmp_path, size)) for size in (10, 60)]
+    assert (counts[1] - counts[0]) / 50 > 1.2 * BOUNDS["rebuild"]
 
 
 def test_an_index_reads_on_from_where_it_stopped(tmp_path: Path) -> None:
