@@ -27,6 +27,8 @@ _Number = Annotated[float, Meta(gt=-_LARGEST, lt=_LARGEST)]
 _Seconds = Annotated[float, Meta(ge=0, lt=_LARGEST)] | None
 _Vector = Annotated[list[_Number], Meta(min_length=3, max_length=3)]
 _Object = dict[str, Any]
+#: ASCII, or any text without half a character that is surely short enough: none takes more than four bytes.
+_TYPED_NAME = rf"\A(?:[\x00-\x7f]*|[^\ud800-\udfff]{{0,{MAX_TYPED_BYTES // 4}}})\Z"
 
 REQUIRED: dict[str, Any] = {
     "session_id": str,
@@ -39,7 +41,7 @@ REQUIRED: dict[str, Any] = {
     "updated_at": str,
 }
 OPTIONAL: dict[str, Any] = {
-    "session_name": Annotated[str, Meta(max_length=MAX_TYPED_BYTES, pattern=r"\A[\x00-\x7f]*\Z")] | None,
+    "session_name": Annotated[str, Meta(max_length=MAX_TYPED_BYTES, pattern=_TYPED_NAME)] | None,
     "tags": Annotated[list[_Short], Meta(max_length=100)],
     "notes": str,
     "started_at": str | None,
@@ -85,7 +87,7 @@ def keeps_rules(values: Mapping[str, Any], partial: bool = False) -> bool:
     """
     try:
         msgspec.convert(values, _PARTIAL if partial else _WHOLE)
-    except (msgspec.ValidationError, OverflowError, TypeError):
+    except (msgspec.ValidationError, OverflowError, TypeError, UnicodeEncodeError):  # the last: half a character
         return False
     return all(_is_instant(values[name]) for name in _INSTANTS if values.get(name) is not None)
 
