@@ -1,7 +1,8 @@
-"""Which ids were given away this minute: one byte in a small file for each, so that no two creators get the same.
+"""Which ids were given away this minute: one line in a small file for each, so that no two creators get the same.
 
-The file's name is a hash of what two ids share when some file system takes them for one (case, width, normal form), its
-length the last number given: choosing the next id costs the same for the first and the ten-thousandth of a name.
+The file is named by the minute, a line is a hash of what two ids share when some file system takes them for one (case,
+width, normal form), and the next number of a name is how often its line stands there. A creator reads on from where it
+stopped: choosing costs the same for the first and the ten-thousandth id, and makes no file.
 Claims are only a help in choosing: that a folder is new is made sure by the rename that names it.
 Not here: names and ids as such (names).
 """
@@ -10,44 +11,82 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
+from collections import Counter
 from datetime import datetime, timedelta
 
 from sessionstore import files, names
-from sessionstore.appending import AppendFile
+from sessionstore.appending import AppendFile, renewed_after_fork
 from sessionstore.root import StoreRoot
 
+_DIGEST_BYTES = 12
+_LINE_BYTES = 2 * _DIGEST_BYTES + 1
 
-def claim(root: StoreRoot, created: datetime, name: str | None) -> str:
-    """Return a session id that nobody else gets, its folder not there yet.
 
-    Raises: LockTimeout, StoreUnusable.
-    """
-    first = names.make_id(created, name)
-    key = names.collision_key(first)
-    label = f"{created:%Y%m%d%H%M}-{hashlib.blake2b(key.encode(), digest_size=12).hexdigest()}"
-    counter = AppendFile(root.claims / label, durable=False)
-    try:
+class Claims:
+    """The claims of one store; safe for threads and processes."""
+
+    def __init__(self, root: StoreRoot) -> None:
+        self._root = root
+        self._minute = ""
+        self._file = AppendFile(root.claims, durable=False)
+        self._counts: Counter[bytes] = Counter()
+        self._read_to = (0, 0)  # which file of this minute (it may be deleted by hand), and up to which byte
+        self._mutex = threading.Lock()
+        renewed_after_fork(self)
+
+    def renew_after_fork(self) -> None:
+        """Forget a lock that another thread of the parent held, and what it may have been counting."""
+        self._mutex, self._read_to = threading.Lock(), (0, 0)
+
+    def claim(self, created: datetime, name: str | None) -> str:
+        """Return a session id that nobody else gets, its folder not there yet.
+
+        Raises: LockTimeout, StoreUnusable.
+        """
+        first = names.make_id(created, name)
+        digest = hashlib.blake2b(names.collision_key(first).encode(), digest_size=_DIGEST_BYTES).hexdigest()
         while True:
-            taken = counter.lock()
-            try:
-                if taken == 0:
-                    _sweep(root, created)
-                number = counter.write(b".", taken)
-            finally:
-                counter.unlock()
+            with self._mutex:
+                number = self._next(f"{created:%Y%m%d%H%M}", created, b"%s\n" % digest.encode())
             session_id = names.numbered(first, number)
-            if not os.path.lexists(f"{root.text}/{session_id}"):
+            if not os.path.lexists(f"{self._root.text}/{session_id}"):
                 return session_id
-    finally:
-        counter.close()
 
+    def close(self) -> None:
+        """Let go of the file."""
+        self._file.close()
 
-def _sweep(root: StoreRoot, now: datetime) -> None:
-    """Remove the claims of minutes that are over: once a minute, since looking at ten thousand costs milliseconds."""
-    kept = f"{now - timedelta(minutes=1):%Y%m%d%H%M}"
-    if root.claims_swept == kept:
-        return
-    root.claims_swept = kept
-    for entry in files.entries(root.claims):
-        if entry.name[:12] < kept:
-            files.remove(entry.path)
+    def _next(self, minute: str, now: datetime, line: bytes) -> int:
+        if minute != self._minute:
+            self._file.close()
+            self._file = AppendFile(self._root.claims / minute, durable=False)
+            self._minute, self._read_to = minute, (0, 0)
+            self._sweep(f"{now - timedelta(minutes=1):%Y%m%d%H%M}")
+        size = self._file.lock()
+        try:
+            self._read_on(size)
+            torn = -size % _LINE_BYTES  # a hand or a full disk: what is no line is nobody's claim
+            end = self._file.write(b"\n" * torn + line, size)
+        finally:
+            self._file.unlock()
+        self._counts[line] += 1
+        self._read_to = (self._file.opened, end)
+        return self._counts[line]
+
+    def _read_on(self, size: int) -> None:
+        """Count what others claimed since; a file that is another one by now is counted anew."""
+        opened, begin = self._read_to
+        if opened != self._file.opened or size < begin:
+            self._counts.clear()
+            begin = 0
+        with files.refusals(self._file.path):
+            os.lseek(self._file.descriptor, begin, os.SEEK_SET)  # pread is not there on Windows
+            data = os.read(self._file.descriptor, size - begin)
+        self._counts.update(data[at : at + _LINE_BYTES] for at in range(0, len(data), _LINE_BYTES))
+
+    def _sweep(self, kept: str) -> None:
+        """Remove the claims of minutes that are over."""
+        for entry in files.entries(self._root.claims):
+            if entry.name[:12] < kept:
+                files.remove(entry.path)

@@ -135,6 +135,9 @@ class DocumentStorage(Storage):
     def update(self, change: Callable[[Tables, bytes], Result]) -> tuple[Result, os.stat_result]:
         """Read, let ``change`` edit the tables in place, and replace the file, in one exclusive step.
 
+        Waiting for the directory is left for after the lock: the next one may begin meanwhile, and the disk takes both
+        at once.
+
         Args:
             change: gets the tables and the bytes they came from; when it raises, nothing changed.
 
@@ -144,17 +147,23 @@ class DocumentStorage(Storage):
             as :meth:`load` and :func:`sessionstore.files.put`; SessionGone: it was deleted in the meantime; Conflict.
         """
         with self.exclusive():
-            for _ in range(_PATIENCE):
-                tables, data, status = self.load()
-                result = change(tables, data)
-                encoded = jsontext.layout(tables)
-                if self.stamp() != stamp_of(status):  # a hand edited it meanwhile, or removed the lock file
-                    continue
-                try:
-                    return result, files.put(self._text_path, encoded, sync=self._sync)
-                except FileNotFoundError as error:
-                    raise SessionGone(f"there is no folder {self.path.parent}") from error
-            raise Conflict(f"{self.path} is changed again and again by somebody who takes no lock")
+            result, written, proof = self._replace(change)
+        if proof is not None:
+            proof.complete()
+        return result, written
+
+    def _replace(self, change: Callable[[Tables, bytes], Result]) -> tuple[Result, os.stat_result, files.Proof | None]:
+        for _ in range(_PATIENCE):
+            tables, data, status = self.load()
+            result = change(tables, data)
+            encoded = jsontext.layout(tables)
+            if self.stamp() != stamp_of(status):  # a hand edited it meanwhile, or removed the lock file
+                continue
+            try:
+                return result, *files.put_visible(self._text_path, encoded, sync=self._sync)
+            except FileNotFoundError as error:
+                raise SessionGone(f"there is no folder {self.path.parent}") from error
+        raise Conflict(f"{self.path} is changed again and again by somebody who takes no lock")
 
 
 def _plain_tables(tables: Mapping[Any, Any]) -> Tables:

@@ -17,7 +17,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from sessionstore.errors import OutcomeUnknown, UnsafeFile
@@ -44,17 +44,9 @@ from sessionstore.reading import (
 
 #: What reading gives, under the one name that the floors above know for files.
 __all__ = [
-    "entries",
-    "folder_names",
-    "is_folder",
-    "is_plain",
-    "open_to_read",
-    "opened",
-    "read",
-    "refusals",
-    "refused",
-    "status",
-]
+    "entries", "folder_names", "is_folder", "is_plain", "open_to_read",
+    "opened", "read", "refusals", "refused", "status",
+]  # fmt: skip
 
 #: What tests hang in to log the operations or to make one fail: called with (operation, path, payload) before each
 #: system call that changes the disk; what it raises is raised there. The payload is the bytes of a write, the target
@@ -134,15 +126,36 @@ def sync_dir(path: AnyPath) -> None:
 
     Raises: StoreUnusable, FileNotFoundError: the names are there, and may be lost.
     """
-    note("fsync_dir", path)
-    if _WINDOWS:  # has no such call; NTFS journals its directories
-        return
-    with refusals(path):
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
+    with contextlib.closing(_Directory(path)) as directory:
+        directory.sync()
+
+
+class _Directory:
+    """An open directory, which can be synced also after somebody moved it away.
+
+    Raises: StoreUnusable, FileNotFoundError.
+    """
+
+    def __init__(self, path: AnyPath) -> None:
+        self.path, self._descriptor = path, -1
+        if not _WINDOWS:  # has no such call; NTFS journals its directories
+            with refusals(path):
+                self._descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | CLOEXEC)
+
+    def sync(self) -> None:
+        """Make the names in it durable. Raises: StoreUnusable: they are there, and may be lost."""
+        note("fsync_dir", self.path)
+        if self._descriptor >= 0:
+            with refusals(self.path):
+                os.fsync(self._descriptor)
+
+    def close(self) -> None:
+        """Let go of it."""
+        if self._descriptor >= 0:
+            descriptor, self._descriptor = self._descriptor, -1
             os.close(descriptor)
+
+    __del__ = close
 
 
 def _replace(source: AnyPath, target: AnyPath) -> None:
@@ -163,17 +176,56 @@ def _replace(source: AnyPath, target: AnyPath) -> None:
 # ---------------------------------------------------------------- whole operations
 
 
+@contextlib.contextmanager
+def _outcome_unknown(what: str, directory: AnyPath) -> Iterator[None]:
+    """Tell a failure after the visible change."""
+    try:
+        yield
+    except OSError as error:
+        reason = f"{what}, but not proven durable: {error.strerror}"
+        raise OutcomeUnknown(error.errno, reason, str(directory)) from error
+
+
+class Proof:
+    """What is left to do until a visible change is durable; it is acknowledged only after :meth:`complete`."""
+
+    def __init__(self, path: AnyPath) -> None:
+        """Raises: StoreUnusable, FileNotFoundError: nothing changed."""
+        folder, self._name = os.path.split(path)
+        self._folder = _Directory(folder or ".")
+
+    def complete(self) -> None:
+        """Sync the directory that holds the new name.
+
+        Raises: OutcomeUnknown: the new bytes are visible, but a power cut may bring the old ones back.
+        """
+        with contextlib.closing(self._folder) as folder, _outcome_unknown(f"{self._name} was replaced", folder.path):
+            folder.sync()
+
+
 def put(path: AnyPath, data: bytes | Iterable[bytes], *, sync: bool = True) -> os.stat_result:
     """Replace a file: afterwards it holds exactly ``data`` (whole or in parts), durably, and is younger than before.
 
-    Returns: its status.
-
     Raises:
-        FileNotFoundError: the directory is gone; nothing changed.
-        StoreUnusable: nothing changed, the temporary file is removed.
+        FileNotFoundError, StoreUnusable: nothing changed, no temporary file is left.
         OutcomeUnknown: the new bytes are visible, but a power cut may bring the old ones back.
     """
-    directory, name = os.path.split(path)
+    written, proof = put_visible(path, data, sync=sync)
+    if proof is not None:
+        proof.complete()
+    return written
+
+
+def put_visible(
+    path: AnyPath, data: bytes | Iterable[bytes], *, sync: bool = True
+) -> tuple[os.stat_result, Proof | None]:
+    """Replace a file as :func:`put` does, all but the last step: the caller may let go of a lock before the proof.
+
+    Whoever replaces the file next has read what is there now, and proves that with his own.
+
+    Raises: FileNotFoundError, StoreUnusable: nothing changed.
+    """
+    directory, _ = os.path.split(path)
     temporary = os.path.join(directory, f"{_TEMP_PREFIX}{os.getpid():x}-{os.urandom(4).hex()}")  # fits 255 bytes
     try:
         descriptor = _open_new(temporary)
@@ -190,6 +242,7 @@ def put(path: AnyPath, data: bytes | Iterable[bytes], *, sync: bool = True) -> o
                 sync_file(descriptor, temporary)
         finally:
             os.close(descriptor)
+        proof = Proof(path) if sync else None
         _replace(temporary, path)
     except BaseException as error:
         with contextlib.suppress(OSError):
@@ -198,9 +251,7 @@ def put(path: AnyPath, data: bytes | Iterable[bytes], *, sync: bool = True) -> o
         if isinstance(error, FileNotFoundError) or not isinstance(error, OSError):
             raise
         raise refused(error, path) from error
-    if sync:
-        _prove(directory or ".", f"{name} was replaced")
-    return written
+    return written, proof
 
 
 def _date_after(descriptor: int, temporary: str, path: AnyPath) -> os.stat_result:
@@ -306,16 +357,6 @@ def rename_new(source: AnyPath, target: AnyPath) -> None:
         raise refused(error, target) from error
 
 
-def _prove(directory: AnyPath, what: str) -> None:
-    """Sync a directory after the visible change; a failure there leaves the outcome unknown."""
-    try:
-        sync_dir(directory)
-    except OSError as error:
-        raise OutcomeUnknown(
-            error.errno, f"{what}, but not proven durable: {error.strerror}", str(directory)
-        ) from error
-
-
 def prove_renamed(*directories: AnyPath) -> None:
     """Make a rename durable in each directory that it touched.
 
@@ -323,7 +364,8 @@ def prove_renamed(*directories: AnyPath) -> None:
         OutcomeUnknown: the rename is visible, a power cut may undo it.
     """
     for directory in directories:
-        _prove(directory, "the rename is visible")
+        with _outcome_unknown("the rename is visible", directory):
+            sync_dir(directory)
 
 
 def remove_tree(path: AnyPath) -> None:

@@ -24,7 +24,6 @@ _WIDTH = 110  # what still fits one line of an editor
 _MAX_DEPTH = 200
 _MAX_BITS = 14_000
 _SMALL = 1 << 62
-_CONTAINERS = frozenset((dict, list))
 _LONE_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:,]|[^\s{}\[\]:,"]+')
 
@@ -246,6 +245,23 @@ def utc_text(instant: datetime, where: str = "value") -> str:
 # ---------------------------------------------------------------- layout
 
 
+class Fixed(dict[str, Any]):
+    """Plain data that nobody changes any more, laid out once: what each of many documents repeats."""
+
+    def __init__(self, value: dict[str, Any]) -> None:
+        super().__init__(value)
+        self._texts: dict[str, str] = {}
+
+    def laid_out(self, newline: str) -> str:
+        """Return the text at this indent; see :func:`layout`."""
+        if newline not in self._texts:
+            self._texts[newline] = _layout(dict(self), newline)
+        return self._texts[newline]
+
+
+_CONTAINERS = frozenset((dict, list, Fixed))
+
+
 def layout(value: Any) -> bytes:
     """Return plain ``value`` as UTF-8 JSON, two blanks a level; what fits a line stands on one line."""
     return (_layout(value, "\n") + "\n").encode()
@@ -259,12 +275,14 @@ def _layout(value: Any, newline: str) -> str:
     """Return the text; ``newline`` is a line's end and the indent of this level."""
     if not value or type(value) not in _CONTAINERS:
         return _flat(value)
+    if type(value) is Fixed:
+        return value.laid_out(newline)
     room = _WIDTH - len(newline) + 1
     if _room_left(value, room) >= 0 and len(text := _flat(value)) <= room:  # C writes a line ten times as fast
         return text
     inner = newline + "  "
     separator = "," + inner
-    places = list(value) if type(value) is dict else range(len(value))
+    places = range(len(value)) if type(value) is list else list(value)
     branches = [number for number, place in enumerate(places) if value[place] and type(value[place]) in _CONTAINERS]
     leaves = value.copy()  # all but the branches is written at once, with a null in the place of each
     for number in branches:
@@ -279,7 +297,7 @@ def _layout(value: Any, newline: str) -> str:
 def _room_left(value: dict[str, Any] | list[Any], room: int) -> int:
     """Return what is left of a line when ``value`` takes the least it can, escapes not counted; stop below nothing."""
     items: Iterable[Any] = value
-    if type(value) is dict:
+    if isinstance(value, dict):
         room -= 4 * len(value) + sum(map(len, value)) if len(value) < room else room + 1
         items = value.values()
     room -= 2 * len(value)  # brackets, commas and blanks

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from filelock import BaseFileLock
 
 DEFAULT_TIMEOUT_S = 10.0
+_SHORTEST_S, _LONGEST_S = 0.0001, 0.004
 _POLL_S = 0.002  # a lock is held for about a millisecond: waiting longer than twice that wastes a turn
 
 
@@ -127,11 +128,12 @@ def lock_descriptor(descriptor: int, path: str, timeout_s: float = DEFAULT_TIMEO
     try:
         if _try_lock(descriptor):
             return
-        deadline = time.monotonic() + timeout_s
+        begin = time.monotonic()
         while not _try_lock(descriptor):
-            if time.monotonic() > deadline:
+            waited = time.monotonic() - begin
+            if waited > timeout_s:
                 raise LockTimeout(f"{path} was not free within {timeout_s:g} s")
-            time.sleep(0.0005)
+            time.sleep(min(_LONGEST_S, _SHORTEST_S + waited / 4))
     except LockTimeout:
         raise
     except OSError as error:

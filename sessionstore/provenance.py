@@ -15,6 +15,8 @@ import sys
 from functools import lru_cache
 from typing import Any
 
+from sessionstore import jsontext
+
 _SECRET = re.compile(r"(?i)(token|password|passwd|secret|api-?key)")
 _LOGIN = re.compile(r"(://[^/@\s:]*:)[^@\s]*@")  # postgresql://user:password@host
 _GIT_TIMEOUT_S = 2.0
@@ -22,20 +24,24 @@ _GIT_TIMEOUT_S = 2.0
 
 def gather(seed: int | None = None, scenario_hash: str | None = None) -> dict[str, Any]:
     """Return the provenance of a session that this process makes."""
+    found = _of_process(os.getcwd())
+    if seed is None and scenario_hash is None:
+        return found
     given = {"seed": seed, "scenario_hash": scenario_hash}
-    return {**_of_process(os.getcwd()), **{key: value for key, value in given.items() if value is not None}}
+    return {**found, **{key: value for key, value in given.items() if value is not None}}
 
 
 @lru_cache(maxsize=4)
-def _of_process(folder: str) -> dict[str, Any]:
-    return {
+def _of_process(folder: str) -> jsontext.Fixed:
+    facts = {
         "command": _masked(sys.argv),
         "python": platform.python_version(),
         "platform": platform.platform(),
         "host": socket.gethostname(),
-        "packages": _packages(),
+        "packages": jsontext.Fixed(_packages()),
         "git": _git(folder),
     }
+    return jsontext.Fixed(facts)
 
 
 def _masked(arguments: list[str]) -> list[str]:

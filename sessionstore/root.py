@@ -82,7 +82,6 @@ class StoreRoot:
         self.quarantine_folder = self.private / "quarantine"
         self.locks = Locks(self.private / "locks", lock_timeout_s, force)
         self._listing: _Listing | None = None
-        self.claims_swept = ""  # the minute that was the oldest kept
         self._prepared = False
 
     def __repr__(self) -> str:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from sessionstore import __version__, files, jsontext, names, provenance, records, trash
 from sessionstore.catalog import MISSING_FOLDER, Catalog, Step
-from sessionstore.claims import claim
+from sessionstore.claims import Claims
 from sessionstore.errors import (
     AmbiguousSession,
     InvalidRecord,
@@ -66,6 +66,7 @@ class SessionStore:
             choose_url(index, os.environ, settings), self.root.path, self.root.quarantine
         )
         self.catalog = Catalog(self.root, self.index)
+        self._claims = Claims(self.root)
         self._swept = False
 
     def __repr__(self) -> str:
@@ -92,6 +93,7 @@ class SessionStore:
     def close(self) -> None:
         """Let go of the index."""
         self.index.close()
+        self._claims.close()
 
     # ------------------------------------------------------------ create
 
@@ -121,7 +123,7 @@ class SessionStore:
         self._sweep_once()
         created = datetime.now(UTC)
         record = SessionRecord(
-            session_id=claim(self.root, created, name),
+            session_id=self._claims.claim(created, name),
             uuid=records.new_uuid(),
             created_at=jsontext.utc_text(created),
             updated_at=jsontext.utc_text(created),
@@ -151,7 +153,7 @@ class SessionStore:
                     files.rename_new(staged, f"{self.root.text}/{record.session_id}")
                     break
                 except FileExistsError:  # a folder that was copied here or restored has this name
-                    record.session_id = claim(self.root, created, record.session_name)
+                    record.session_id = self._claims.claim(created, record.session_name)
         except OSError as error:
             with contextlib.suppress(StoreUnusable):  # what cannot be removed now is swept later
                 if files.is_folder(staged):

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 import sessionstore
-from sessionstore import claims, jsontext, names, records
+from sessionstore import jsontext, names, records
+from sessionstore.claims import Claims
 from sessionstore.documents import DocumentStorage
 from sessionstore.errors import (
     Conflict,
@@ -22,7 +23,7 @@ from sessionstore.errors import (
     InvalidRecord,
     LockTimeout,
 )
-from sessionstore.root import StoreRoot, resolve
+from sessionstore.root import resolve
 from sessionstore.store import SessionStore
 from tests.test_listing import ids
 
@@ -77,16 +78,51 @@ def test_a_folder_that_is_there_already_is_never_replaced(store: SessionStore, f
 def test_a_name_taken_between_choosing_and_naming_gives_the_next(
     store: SessionStore, frozen: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def claim_and_lose(root: StoreRoot, created: datetime, name: str | None) -> str:
-        chosen = claims.claim(root, created, name)
+    claim = Claims.claim
+
+    def claim_and_lose(self: Claims, created: datetime, name: str | None) -> str:
+        chosen = claim(self, created, name)
         if chosen.endswith("-x"):
-            root.folder(chosen).mkdir()
+            store.root.folder(chosen).mkdir()
         return chosen
 
-    monkeypatch.setattr("sessionstore.store.claim", claim_and_lose)
+    monkeypatch.setattr(Claims, "claim", claim_and_lose)
     session = store.create("x")
     assert session.session_id == session.record.session_id == "202611231430-x-2"
     assert list(store.root.staging.iterdir()) == []
+
+
+def test_an_id_is_not_given_again_after_its_session_was_deleted_and_several_handles_agree(
+    store: SessionStore, frozen: datetime
+) -> None:
+    with sessionstore.open(store.root.path) as other:
+        made = [other.create(name).session_id for name in "xxyxy"]
+    assert made == [f"202611231430-{name}" for name in ("x", "x-2", "y", "x-3", "y-2")]
+    store.delete(made[3])
+    assert [store.create(name).session_id[-3:] for name in "xy"] == ["x-4", "y-3"]
+    assert [path.name for path in store.root.claims.iterdir()] == ["202611231430"]
+
+
+@pytest.mark.parametrize("left", [b"", b"\xff" * 7, b"\n" * 60, None])
+def test_claims_that_are_torn_or_gone_cost_no_session(
+    store: SessionStore, frozen: datetime, left: bytes | None
+) -> None:
+    store.create("x")
+    (file,) = store.root.claims.iterdir()
+    kept = file.read_bytes()
+    file.unlink() if left is None else file.write_bytes(left if left == b"" else kept + left)
+    with sessionstore.open(store.root.path) as other:
+        made = [each.create("x").session_id for each in (other, store, other)]
+    assert made == ["202611231430-x-2", "202611231430-x-3", "202611231430-x-4"]
+
+
+def test_claims_of_minutes_that_are_over_are_removed(store: SessionStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    claims = Claims(store.root)
+    store.root.prepare()
+    for minute in (30, 31, 32, 33):
+        claims.claim(datetime(2026, 11, 23, 14, minute, tzinfo=UTC), "x")
+    assert sorted(path.name for path in store.root.claims.iterdir()) == ["202611231432", "202611231433"]
+    claims.close()
 
 
 def test_eight_threads_creating_one_name_get_eight_sessions(store: SessionStore, frozen: datetime) -> None:
@@ -270,6 +306,13 @@ def test_the_working_directory_may_change(tmp_path: Path, monkeypatch: pytest.Mo
     store = sessionstore.open("store")
     monkeypatch.chdir("/")
     assert store.create("x").folder.parent == tmp_path / "store"
+
+
+def test_what_is_laid_out_once_stands_in_documents_as_anything_else_does() -> None:
+    for inner in ({}, {"a": 1}, {f"package-{number}": "1.0" for number in range(50)}):
+        fixed = jsontext.Fixed(inner)
+        for made in (lambda each: each, lambda each: {"a": {"deep": [each, each]}}, lambda each: {"b": [{"c": each}]}):
+            assert jsontext.layout(made(fixed)) == jsontext.layout(made(inner)) == jsontext.layout(made(fixed))
 
 
 def test_the_layout_of_documents_is_canonical_and_fits_a_screen(store: SessionStore) -> None:

@@ -32,7 +32,7 @@ def no_fsync(put_in: Setter) -> None:
 
 def no_directory_fsync(put_in: Setter) -> None:
     """(b) Directories are not synced."""
-    put_in(files, "sync_dir", lambda path: None)
+    put_in(files._Directory, "sync", lambda self: None)
 
 
 def in_place(put_in: Setter) -> None:
@@ -50,6 +50,7 @@ def in_place(put_in: Setter) -> None:
             os.close(descriptor)
 
     put_in(files, "put", put)
+    put_in(files, "put_visible", lambda *arguments, **options: (put(*arguments, **options), None))
 
 
 def early_unlock(put_in: Setter) -> None:
@@ -57,8 +58,8 @@ def early_unlock(put_in: Setter) -> None:
 
     def early(whole: Callable[..., Any]) -> Callable[..., Any]:
         @contextlib.contextmanager
-        def hold(self: locks.Locks, name: str) -> Iterator[None]:
-            with whole(self, name):
+        def hold(self: locks.Locks, *arguments: Any) -> Iterator[None]:
+            with whole(self, *arguments):
                 pass
             yield
 
@@ -81,6 +82,7 @@ def unlink_first(put_in: Setter) -> None:
         return status
 
     put_in(files, "put", put)
+    put_in(files, "put_visible", lambda *arguments, **options: (put(*arguments, **options), None))
 
 
 def reused_handle(put_in: Setter) -> None:

@@ -54,7 +54,9 @@ def test_the_search_goes_red_when_the_protocol_is_broken(scratch: Path, way: str
     with tally(CONTROLS) as count:
         count(controls=1)
         # Chance brings the processes together, and a busy machine rarely: a second round, and a third.
-        seen = any(workers.hammer(scratch / str(round_), 8, 3, way=way).anomalies for round_ in range(6))
+        rounds = (workers.hammer(scratch / str(round_), 8, 3, way=way).anomalies for round_ in range(6))
+        crash = "a process ended with"  # TinyDB itself notices a reused handle, and raises
+        seen = any(crash not in each or way == "reused_handle" for anomalies in rounds for each in anomalies)
         count.wrong += [] if seen else [f"nobody noticed {way}"]
 
 

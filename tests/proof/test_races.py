@@ -226,6 +226,30 @@ def test_a_folder_that_a_copying_program_brought_is_seen_though_it_put_the_time_
     assert len(store.find()) == 2
 
 
+@pytest.mark.parametrize("meanwhile", ["updated", "deleted"])
+def test_who_waits_for_the_disk_holds_no_lock_and_is_right_whatever_happens_meanwhile(
+    store: SessionStore, monkeypatch: pytest.MonkeyPatch, meanwhile: str
+) -> None:
+    session = store.create("A", metadata={"v": 0})
+    session.update(notes="makes the folder of the locks")
+    sync, turns = files._Directory.sync, iter([1])
+
+    def others_go_on(self: files._Directory) -> None:
+        if next(turns, 0):
+            if meanwhile == "updated":
+                store.get("A").update(lambda record: record["metadata"].update(v=record["metadata"]["v"] + 1))
+            else:
+                store.delete("A")
+        sync(self)
+
+    monkeypatch.setattr(files._Directory, "sync", others_go_on)
+    assert session.update(metadata={"v": 1}).rev == 3
+    if meanwhile == "deleted":
+        assert store.find() == []
+        assert store.restore("A").record.metadata == {"v": 1}
+    assert [row.decoded_metadata() for row in store.find()] == [{"v": 2 if meanwhile == "updated" else 1}]
+
+
 def test_an_edit_by_hand_during_an_update_is_not_lost(store: SessionStore) -> None:
     session = store.create("A", metadata={"v": 1})
     path, edits = session.folder / "session.json", iter([b'"notes": "by hand"'])
