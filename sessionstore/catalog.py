@@ -138,7 +138,7 @@ class Catalog:
                     if self.index.version() == version:
                         return found
                     known = self.index.find()
-                    return self._answer(tree, known, *self._overtaken(known))
+                    return self._answer(tree, known, *self._overtaken(known, verify))
             except Corrupt:
                 self.rebuild()
                 fresh, gone = [], set()
@@ -148,7 +148,7 @@ class Catalog:
             self.notice = f"the index does not answer, so {len(fresh)} folders were read instead: {error}"
         return self._answer(tree, known, fresh, gone)
 
-    def _overtaken(self, known: list[SessionRow]) -> tuple[list[SessionRow], set[str]]:
+    def _overtaken(self, known: list[SessionRow], verify: bool) -> tuple[list[SessionRow], set[str]]:
         """Hold rows that came in while we looked against the folders once more; return rows read anew, and ids gone.
 
         A writer that was stopped between its file and its row puts the row late: over a newer one, or after the session
@@ -158,7 +158,8 @@ class Catalog:
         here = {row.session_id: row for row in known if row.host is None}
         on_disk = self.root.session_ids(known=here)
         late = {name for name in on_disk - here.keys() if self._is_session(name)}
-        late.update(name for name in on_disk & here.keys() if self._stamp_of(name) != _stamp(here[name]))
+        if verify:
+            late.update(name for name in on_disk & here.keys() if self._stamp_of(name) != _stamp(here[name]))
         away = here.keys() - on_disk
         trashed, back = self._whereabouts(away)
         gone = {name for name in away - back if name in trashed or _stamp(here[name]) != _NO_FILE}

@@ -80,6 +80,8 @@ class Claims:
         if opened != self._file.opened or size < begin:
             self._counts.clear()
             begin = 0
+        if begin == size:
+            return
         with files.refusals(self._file.path):
             os.lseek(self._file.descriptor, begin, os.SEEK_SET)  # pread is not there on Windows
             data = os.read(self._file.descriptor, size - begin)

@@ -17,7 +17,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from sessionstore.errors import OutcomeUnknown, UnsafeFile
@@ -176,14 +176,9 @@ def _replace(source: AnyPath, target: AnyPath) -> None:
 # ---------------------------------------------------------------- whole operations
 
 
-@contextlib.contextmanager
-def _outcome_unknown(what: str, directory: AnyPath) -> Iterator[None]:
-    """Tell a failure after the visible change."""
-    try:
-        yield
-    except OSError as error:
-        reason = f"{what}, but not proven durable: {error.strerror}"
-        raise OutcomeUnknown(error.errno, reason, str(directory)) from error
+def _unknown(error: OSError, what: str, directory: AnyPath) -> OutcomeUnknown:
+    """Return the error that tells of a failure after the visible change."""
+    return OutcomeUnknown(error.errno, f"{what}, but not proven durable: {error.strerror}", str(directory))
 
 
 class Proof:
@@ -199,8 +194,12 @@ class Proof:
 
         Raises: OutcomeUnknown: the new bytes are visible, but a power cut may bring the old ones back.
         """
-        with contextlib.closing(self._folder) as folder, _outcome_unknown(f"{self._name} was replaced", folder.path):
-            folder.sync()
+        try:
+            self._folder.sync()
+        except OSError as error:
+            raise _unknown(error, f"{self._name} was replaced", self._folder.path) from error
+        finally:
+            self._folder.close()
 
 
 def put(path: AnyPath, data: bytes | Iterable[bytes], *, sync: bool = True) -> os.stat_result:
@@ -364,8 +363,10 @@ def prove_renamed(*directories: AnyPath) -> None:
         OutcomeUnknown: the rename is visible, a power cut may undo it.
     """
     for directory in directories:
-        with _outcome_unknown("the rename is visible", directory):
+        try:
             sync_dir(directory)
+        except OSError as error:
+            raise _unknown(error, "the rename is visible", directory) from error
 
 
 def remove_tree(path: AnyPath) -> None:

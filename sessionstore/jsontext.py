@@ -239,7 +239,8 @@ def utc_text(instant: datetime, where: str = "value") -> str:
     """
     if instant.tzinfo is None:
         raise InvalidRecord(f"{where}: {instant} has no time zone; a guess would be wrong somewhere")
-    return f"{instant.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}Z"
+    utc = instant if instant.tzinfo is UTC else instant.astimezone(UTC)
+    return utc.isoformat(timespec="microseconds")[:26] + "Z"
 
 
 # ---------------------------------------------------------------- layout
@@ -280,6 +281,8 @@ def _layout(value: Any, newline: str) -> str:
     room = _WIDTH - len(newline) + 1
     if _room_left(value, room) >= 0 and len(text := _flat(value)) <= room:  # C writes a line ten times as fast
         return text
+    if _CONTAINERS.isdisjoint(map(type, value if type(value) is list else value.values())):
+        return _format(_encode(value), indent=2).decode().replace("\n", newline)  # a text in it holds no line's end
     inner = newline + "  "
     separator = "," + inner
     places = range(len(value)) if type(value) is list else list(value)
@@ -288,7 +291,7 @@ def _layout(value: Any, newline: str) -> str:
     for number in branches:
         leaves[places[number]] = None
     text = _format(_encode(leaves), indent=2).decode()
-    lines = text[4:-2].split(",\n  ")  # a text in a string holds no line's end
+    lines = text[4:-2].split(",\n  ")
     for number in branches:
         lines[number] = lines[number][:-4] + _layout(value[places[number]], inner)
     return f"{text[0]}{inner}{separator.join(lines)}{newline}{text[-1]}"

@@ -35,7 +35,7 @@ class Locks:
     """
 
     def __init__(self, folder: Path, timeout_s: float = DEFAULT_TIMEOUT_S, force: bool = False) -> None:
-        self._folder = folder
+        self._folder, self._text_folder = folder, str(folder)  # joining Paths is slow
         self._timeout_s = timeout_s
         self._force = force  # use a file system whose locks cannot be trusted all the same
         self._known: dict[str, BaseFileLock] = {}
@@ -53,7 +53,7 @@ class Locks:
     def _hold_slot(self, name: str) -> Iterator[None]:
         # Opened anew each time: a descriptor that is kept would live on in a forked child, and with it a dead
         # parent's lock. Each open has a lock of its own, so that threads exclude each other too.
-        path = str(self._folder / name)
+        path = f"{self._text_folder}/{name}"
         while True:
             descriptor = self._open(path)
             try:
