@@ -201,3 +201,17 @@ def test_what_is_right_but_unusual_is_read_the_long_way(tables: dict[str, Any], 
     (tmp_path / "session.json").write_bytes(jsontext.layout(tables))
     assert shortcut.row_of(jsontext.layout(tables), STATUS, "folder") is None
     assert session.read_row(str(tmp_path), "folder").uuid == RECORD["uuid"]
+
+
+def test_every_field_of_a_row_is_that_of_the_record() -> None:
+    told = {"ended_at": "2026-11-23T15:30:00.000000Z", "end_reason": "done", "duration_wall_s": 2.5}
+    record = SessionRecord(**{**RECORD, **told, "num_buildings": 3, "num_invisible_buildings": 4})
+    row = records.to_row(record, STATUS)
+    derived = {
+        "size": STATUS.st_size, "mtime_ns": STATUS.st_mtime_ns, "num_drones": 3, "points": 13, "distance_m": 3.5,
+        "drones": {"scout": 1, "climber": 1, "drone": 1}, "windows_cleaned": 2, "problem": None,
+        "owner": records.Owner(host="here", pid=12), "metadata": msgspec.Raw(msgspec.json.encode(record.metadata)),
+        "host": None, "store": None, "openable": True, "copies": (),
+    }  # fmt: skip
+    for name in row.__struct_fields__:
+        assert getattr(row, name) == (derived[name] if name in derived else getattr(record, name)), name
