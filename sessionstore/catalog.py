@@ -9,7 +9,7 @@ Not here: making and deleting sessions (store), engines (index), one session (se
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 
 import msgspec
@@ -18,6 +18,7 @@ from sessionstore import filesystem, jsontext, names, owner, records, trash
 from sessionstore.collector import resting
 from sessionstore.errors import (
     Corrupt,
+    InvalidQuery,
     NewerFormat,
     NotApplied,
     OutcomeUnknown,
@@ -26,11 +27,11 @@ from sessionstore.errors import (
     UnsafeFile,
 )
 from sessionstore.index import RowStamp, SessionIndex
-from sessionstore.query import Filter
+from sessionstore.query import MISSING, Filter
 from sessionstore.query import parse as parse_query
 from sessionstore.records import FILTER_ALIASES, FILTER_FIELDS, SessionRow
 from sessionstore.root import DOCUMENT, StoreRoot
-from sessionstore.selection import select, sorter
+from sessionstore.selection import select
 from sessionstore.session import CLOCK_STREAM, Session, read_row
 
 #: What a listing shows in place of a status when the record cannot be read, and when the folder is gone.
@@ -121,7 +122,7 @@ class Catalog:
         Raises: InvalidQuery, StoreUnusable.
         """
         tree = parse_query(where, FILTER_FIELDS, FILTER_ALIASES) if isinstance(where, str) else where
-        order = sorter(sort)
+        order = _sort_order(sort)
         rows = self._select(tree, verify)
         if order is not None:
             rows = order(rows)
@@ -372,3 +373,27 @@ def _as_missing(row: SessionRow) -> SessionRow:
     return msgspec.structs.replace(
         row, status=MISSING_FOLDER, problem=problem, size=size, mtime_ns=mtime_ns, owner=None, copies=()
     )
+
+
+def _sort_order(sort: str) -> Callable[[list[SessionRow]], list[SessionRow]] | None:
+    """Return a function that sorts rows; None when they are in that order already (created_at ascending)."""
+    descending, text = sort.startswith("-"), sort.removeprefix("-")
+    path = tuple(text.split("."))
+    path = (FILTER_ALIASES.get(path[0], path[0]), *path[1:])
+    if path[0] not in FILTER_FIELDS:
+        raise InvalidQuery(f"cannot sort by {text!r} (there are {', '.join(sorted(FILTER_FIELDS))})")
+    if path == ("created_at",):
+        return (lambda rows: rows[::-1]) if descending else None
+
+    def key(row: SessionRow) -> tuple[int, bool | int | float | str]:
+        value = row.get(path)
+        if isinstance(value, bool | int | float):
+            return 0, value
+        return (1, value) if isinstance(value, str) else (2, str(value))
+
+    def order(rows: list[SessionRow]) -> list[SessionRow]:
+        having = [row for row in rows if row.get(path) is not None and row.get(path) is not MISSING]
+        without = [row for row in rows if row.get(path) is None or row.get(path) is MISSING]
+        return sorted(having, key=key, reverse=descending) + without
+
+    return order

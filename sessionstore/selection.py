@@ -1,4 +1,4 @@
-"""Which of many rows a filter fits, and in which order: what :func:`sessionstore.query.matcher` says of each, at once.
+"""Which of many rows a filter fits, the quick way: what :func:`sessionstore.query.matcher` says of each, told at once.
 
 The clauses of an ``and`` narrow one after the other. A field that holds only texts or only numbers is compared as it
 is (40 ns a row); of the metadata only the one key is decoded that the clause asks for. All else is left
@@ -17,9 +17,8 @@ from typing import Any, get_type_hints
 import msgspec
 from msgspec import UNSET
 
-from sessionstore.errors import InvalidQuery
 from sessionstore.query import MISSING, And, Compare, Filter, Path, matcher
-from sessionstore.records import FILTER_ALIASES, FILTER_FIELDS, SessionRow
+from sessionstore.records import SessionRow
 
 _KINDS = get_type_hints(SessionRow)
 _TEXTS = {name for name, kind in _KINDS.items() if kind in (str, str | None)}
@@ -91,33 +90,3 @@ def _metadata_getter(keys: tuple[str, ...]) -> Callable[[SessionRow, Path], Any]
         return MISSING if found is UNSET else found
 
     return get
-
-
-def sorter(sort: str) -> Callable[[list[SessionRow]], list[SessionRow]] | None:
-    """Return a function that sorts rows; None when they are in that order already (created_at ascending).
-
-    Args:
-        sort: a field or ``metadata.key``, with ``-`` in front for descending; rows without it come last.
-
-    Raises: InvalidQuery.
-    """
-    descending, text = sort.startswith("-"), sort.removeprefix("-")
-    path = tuple(text.split("."))
-    path = (FILTER_ALIASES.get(path[0], path[0]), *path[1:])
-    if path[0] not in FILTER_FIELDS:
-        raise InvalidQuery(f"cannot sort by {text!r} (there are {', '.join(sorted(FILTER_FIELDS))})")
-    if path == ("created_at",):
-        return (lambda rows: rows[::-1]) if descending else None
-
-    def key(row: SessionRow) -> tuple[int, bool | int | float | str]:
-        value = row.get(path)
-        if isinstance(value, bool | int | float):
-            return 0, value
-        return (1, value) if isinstance(value, str) else (2, str(value))
-
-    def order(rows: list[SessionRow]) -> list[SessionRow]:
-        having = [row for row in rows if row.get(path) is not None and row.get(path) is not MISSING]
-        without = [row for row in rows if row.get(path) is None or row.get(path) is MISSING]
-        return sorted(having, key=key, reverse=descending) + without
-
-    return order
