@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import msgspec
 
 from sessionstore import filesystem, jsontext, names, owner, records, trash
+from sessionstore.collector import resting
 from sessionstore.errors import (
     Corrupt,
     NewerFormat,
@@ -337,12 +338,25 @@ class Catalog:
     def fill(self, index: SessionIndex) -> int:
         """Make any index hold what the folders hold; return how many there are. Raises: as :meth:`rebuild`."""
         self.root.prepare()
-        with self.root.locks.store():
-            rows = list(self.read_rows(self._folders()))
-            index.replace_all(rows)
-        if index is self.index:
-            self.reconcile()  # what was written while the folders were read
+        with resting():
+            with self.root.locks.store():
+                rows = list(self.read_rows(self._folders()))
+                index.replace_all(rows)
+            moved_on = index is self.index and self._moved_on(rows)
+        if moved_on:
+            self.reconcile()
         return len(rows)
+
+    def _moved_on(self, rows: list[SessionRow]) -> bool:
+        """Whether anything was written while the folders were read: its row may have been covered by our older one.
+
+        The index need not be asked: it held these rows, and what it was told after them is newer.
+        """
+        stamps = {row.session_id: _stamp(row) for row in rows}
+        on_disk = self.root.session_ids(known=stamps)
+        if any(self._is_session(name) for name in on_disk - stamps.keys()) or stamps.keys() - on_disk:
+            return True
+        return next(self._edited(stamps, on_disk), None) is not None
 
 
 #: In place of a file's size and time: there is none; it could not be looked at, so that the next listing tries again.

@@ -104,7 +104,7 @@ class DocumentStorage(Storage):
             self._mine.stamp = None
             return None
         self._mine.stamp = stamp_of(status)
-        return check_tables(jsontext.parse(data, self._text_path), data, self._text_path) if data else None
+        return tables_of(data, self._text_path) if data else None
 
     def load(self) -> tuple[Tables, bytes, os.stat_result]:
         """Return the tables, the bytes they came from and the status of that very file.
@@ -175,14 +175,24 @@ def _plain_tables(tables: Mapping[Any, Any]) -> Tables:
 
 def load(path: str) -> tuple[Tables, bytes, os.stat_result]:
     """Return the tables of a document file; see :meth:`DocumentStorage.load`."""
+    data, status = read(path)
+    return tables_of(data, path), data, status
+
+
+def tables_of(data: bytes, path: str) -> Tables:
+    """Return the tables that the bytes of a document file hold. Raises: Corrupt: with line and column."""
+    return check_tables(jsontext.parse(data, path), data, path)
+
+
+def read(path: str) -> tuple[bytes, os.stat_result]:
+    """Return the bytes of a document file and the status of that very file. Raises: as :meth:`DocumentStorage.load`."""
     try:
-        data, status = files.read(path)
+        return files.read(path)
     except (FileNotFoundError, NotADirectoryError) as error:
         folder, name = os.path.split(path)
         if not files.is_folder(folder):
             raise SessionGone(f"there is no folder {folder}") from error
         raise Corrupt(f"{name} is missing", folder) from error
-    return check_tables(jsontext.parse(data, path), data, path), data, status
 
 
 def check_tables(value: Any, data: bytes, path: str) -> Tables:
@@ -267,4 +277,15 @@ class Database(TinyDB):
             super().drop_tables()
 
 
-__all__ = ["Database", "DocumentStorage", "SharedTable", "Stamp", "Tables", "check_tables", "load", "stamp_of"]
+__all__ = [
+    "Database",
+    "DocumentStorage",
+    "SharedTable",
+    "Stamp",
+    "Tables",
+    "check_tables",
+    "load",
+    "read",
+    "stamp_of",
+    "tables_of",
+]

@@ -116,7 +116,7 @@ def checked(descriptor: int, path: AnyPath) -> os.stat_result:
     """Return the status of an open plain file; anything else is closed. Raises: UnsafeFile."""
     try:
         found = os.fstat(descriptor)
-        if is_plain(found):
+        if stat.S_ISREG(found.st_mode):
             return found
         raise UnsafeFile("not a plain file", str(path))
     except BaseException:
@@ -143,11 +143,13 @@ def read(path: AnyPath) -> tuple[bytes, os.stat_result]:
     descriptor, found = _opened_plain(path)
     try:
         wanted = found.st_size + 1
-        parts = [os.read(descriptor, wanted)]
-        while len(parts[-1]) == wanted:  # it has grown meanwhile; less than was asked for is the end
-            wanted = 1 << 20
-            parts.append(os.read(descriptor, wanted))
-        return parts[0] if len(parts) == 1 else b"".join(parts), found
+        data = os.read(descriptor, wanted)
+        if len(data) < wanted:  # less than was asked for is the end
+            return data, found
+        parts = [data]  # it has grown meanwhile
+        while part := os.read(descriptor, 1 << 20):
+            parts.append(part)
+        return b"".join(parts), found
     except OSError as error:
         raise refused(error, path) from error
     finally:

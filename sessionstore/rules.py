@@ -27,8 +27,10 @@ _Number = Annotated[float, Meta(gt=-_LARGEST, lt=_LARGEST)]
 _Seconds = Annotated[float, Meta(ge=0, lt=_LARGEST)] | None
 _Vector = Annotated[list[_Number], Meta(min_length=3, max_length=3)]
 _Object = dict[str, Any]
+#: ASCII, or any text without half a character that is surely short enough: none takes more than four bytes.
+_TYPED_NAME = rf"\A(?:[\x00-\x7f]*|[^\ud800-\udfff]{{0,{MAX_TYPED_BYTES // 4}}})\Z"
 
-_REQUIRED: dict[str, Any] = {
+REQUIRED: dict[str, Any] = {
     "session_id": str,
     "uuid": Annotated[str, Meta(pattern=r"\A[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")],
     "format": _Positive,
@@ -38,8 +40,8 @@ _REQUIRED: dict[str, Any] = {
     "created_at": str,
     "updated_at": str,
 }
-_OPTIONAL: dict[str, Any] = {
-    "session_name": Annotated[str, Meta(max_length=MAX_TYPED_BYTES, pattern=r"\A[\x00-\x7f]*\Z")] | None,
+OPTIONAL: dict[str, Any] = {
+    "session_name": Annotated[str, Meta(max_length=MAX_TYPED_BYTES, pattern=_TYPED_NAME)] | None,
     "tags": Annotated[list[_Short], Meta(max_length=100)],
     "notes": str,
     "started_at": str | None,
@@ -64,7 +66,7 @@ _OPTIONAL: dict[str, Any] = {
     "created_by": str,
     "provenance": _Object,
 }
-RULED_FIELDS = (*_REQUIRED, *_OPTIONAL)
+RULED_FIELDS = (*REQUIRED, *OPTIONAL)
 _INSTANTS = ("created_at", "updated_at", "started_at", "ended_at")
 
 
@@ -73,7 +75,7 @@ def _shape(required: Mapping[str, Any], optional: Mapping[str, Any]) -> type[msg
     return msgspec.defstruct("Shape", fields, forbid_unknown_fields=True, gc=False)
 
 
-_WHOLE, _PARTIAL = _shape(_REQUIRED, _OPTIONAL), _shape({}, {**_REQUIRED, **_OPTIONAL})
+_WHOLE, _PARTIAL = _shape(REQUIRED, OPTIONAL), _shape({}, {**REQUIRED, **OPTIONAL})
 
 
 def keeps_rules(values: Mapping[str, Any], partial: bool = False) -> bool:
@@ -85,7 +87,7 @@ def keeps_rules(values: Mapping[str, Any], partial: bool = False) -> bool:
     """
     try:
         msgspec.convert(values, _PARTIAL if partial else _WHOLE)
-    except (msgspec.ValidationError, OverflowError, TypeError):
+    except (msgspec.ValidationError, OverflowError, TypeError, UnicodeEncodeError):  # the last: half a character
         return False
     return all(_is_instant(values[name]) for name in _INSTANTS if values.get(name) is not None)
 

@@ -15,9 +15,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from sessionstore import files, jsontext, records
+from sessionstore import documents, files, jsontext, records, shortcut
 from sessionstore import owner as owners
-from sessionstore.documents import Database, DocumentStorage, SharedTable, Tables, check_tables, load
+from sessionstore.documents import Database, DocumentStorage, SharedTable, Tables, check_tables
 from sessionstore.errors import Conflict, Corrupt, IllegalTransition, InvalidName, InvalidRecord, SessionGone
 from sessionstore.motion import MOTION_STREAM
 from sessionstore.records import FINAL_STATUSES, INTERRUPTED, SessionRecord, SessionRow
@@ -281,8 +281,13 @@ class Session:
 def read_row(folder: str, session_id: str) -> SessionRow:
     """Return the row of the session in a folder; a handle would cost as much again. Raises: as ``Session.record``."""
     path = f"{folder}/{DOCUMENT}"
-    tables, data, status = load(path)
-    return records.to_row(records.read_record(tables, data, path, session_id), status)
+    data, status = documents.read(path)
+    row = shortcut.row_of(data, status, session_id)
+    return row if row is not None else records.to_row(_record_of(data, path, session_id), status)
+
+
+def _record_of(data: bytes, path: str, session_id: str) -> SessionRecord:
+    return records.read_record(documents.tables_of(data, path), data, path, session_id)
 
 
 def _edited(record: SessionRecord, change: Callable[[dict[str, Any]], None]) -> dict[str, Any]:

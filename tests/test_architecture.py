@@ -9,12 +9,12 @@ PACKAGE = Path(__file__).parents[1] / "sessionstore"
 #: From the ground up; a name covers the module or the whole folder, and modules of one floor do not know each other.
 FLOORS = [
     {"errors"},
-    {"names", "noreplace", "reading", "jsontext"},
+    {"names", "noreplace", "reading", "jsontext", "collector"},
     {"files", "filesystem"},
     {"locks", "query"},
     {"appending", "root", "owner", "tape", "provenance", "records"},
     {"schemas", "rules", "documents", "streams", "selection"},
-    {"motion"},
+    {"motion", "shortcut"},
     {"session"},
     {"recorder", "replay", "bundle"},
     {"summary"},

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import shutil
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from sessionstore.errors import (
     SessionGone,
     SessionNotFound,
 )
+from sessionstore.records import SessionRow
 from sessionstore.root import StoreRoot
 from sessionstore.session import Session
 from sessionstore.store import SessionStore
@@ -202,3 +205,44 @@ def test_a_store_at_rest_shows_new_copied_and_removed_sessions_without_comparing
     assert [*seen, *(row.status for row in store.find(verify=False))] == [
         1, 1, 1, 2, 2, 3, 3, "created", "created"
     ]  # fmt: skip
+
+
+def _edit(store: SessionStore) -> None:
+    store.get("x").update(notes="edited", tags=["meanwhile"])
+
+
+def _copy_in(store: SessionStore) -> None:
+    shutil.copytree(store.get("x").folder, store.root.folder("copied"))
+
+
+def _take_away(store: SessionStore) -> None:
+    shutil.rmtree(store.get("y").folder)
+
+
+@pytest.mark.parametrize("happens", [_edit, _copy_in, _take_away])
+def test_what_happens_while_the_folders_are_read_is_not_covered_by_a_rebuild(
+    happens: Callable[[SessionStore], None], store: SessionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.create("x")
+    store.create("y")
+    replace_all = store.index.replace_all
+
+    def late(rows: Iterable[SessionRow]) -> None:
+        happens(store)  # all folders have been read
+        replace_all(rows)
+
+    monkeypatch.setattr(store.index, "replace_all", late)
+    assert store.rebuild() == 2
+    known = {row.session_id: (row.status, row.rev, row.tags) for row in store.index.find()}
+    with sessionstore.open(store.root.path) as other:
+        assert known == {row.session_id: (row.status, row.rev, row.tags) for row in other.find()}
+    assert len(known) == (3 if happens is _copy_in else 2)
+
+
+def test_a_rebuild_that_nobody_disturbs_does_not_read_what_it_wrote(
+    store: SessionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.create("x")
+    monkeypatch.setattr(store.index, "stamps", None)
+    assert store.rebuild() == 1
+    assert gc.isenabled()

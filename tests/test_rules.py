@@ -21,6 +21,7 @@ RIGHT = SessionRecord(
 ).to_dict()  # fmt: skip
 ODD: tuple[Any, ...] = (
         10**400, -(10**400), 0, 1, -1, -0.0, 1e308, 2**63, "", " ", "a" * 200, "a" * 201, "é" * 4097, "a" * 4097,
+        "\U0001f681" * 1024, "\U0001f681" * 1025, "Nachtflug ä", "\ud800", "ä\udfff",
         "2026-02-30T00:00:00.000000Z", "2026-02-28T24:00:00.000000Z", "2026-02-28T23:59:60.000000Z",
         "2026-02-28T23:59:59.999999Z", "0000-01-01T00:00:00.000000Z", "２０２６-02-28T23:59:59.999999Z", "created",
         "lost",         [0.0, 0.0, 0.0], [0.0, 0.0], [0, 0, True], [0, 0, "0"], [0, 0, None], [{}], [[]],
@@ -55,6 +56,11 @@ def test_a_missing_field_is_judged_as_by_the_schema(name: str) -> None:
 def test_a_record_of_our_own_making_needs_no_schema() -> None:
     assert rules.keeps_rules(RIGHT)
     assert set(rules.RULED_FIELDS) == set(RECORD_FIELDS) == set(SCHEMA.fields)
+
+
+def test_a_name_of_any_script_needs_no_schema() -> None:
+    for name in ("Nachtflug ä", "夜間飛行", "\U0001f681" * 1024, "a" * 4096):
+        assert rules.keeps_rules({**RIGHT, "session_name": name})
 
 
 def test_an_unknown_field_is_left_to_the_schema() -> None:

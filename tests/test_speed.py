@@ -7,6 +7,7 @@ too often, shows at once. Rates and ratios to the limit are measured by ``sessio
 from __future__ import annotations
 
 import json
+import os
 import sys
 import tracemalloc
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from typing import Any
 import pytest
 
 import sessionstore
-from sessionstore import rules
+from sessionstore import rules, shortcut
 from sessionstore.bench.generate import fill_store
 from sessionstore.index.journal import JournalIndex
 from sessionstore.store import SessionStore
@@ -25,15 +26,22 @@ from sessionstore.streams import StreamWriter
 from sessionstore.tape import Tape
 
 
-def calls(operation: Callable[[], object]) -> int:
-    """Return how many functions, of Python and of C, an operation calls; it runs twice before, to warm up."""
+def calls(operation: Callable[[], object], of: Callable[[object], bool] = lambda function: True) -> int:
+    """Return how many functions, of Python and of C, an operation calls; it runs twice before, to warm up.
+
+    Args:
+        of: count only these; it is asked for each function of C, and not for those of Python.
+    """
     operation()
     operation()
     count = 0
 
     def seen(frame: FrameType, event: str, argument: Any) -> None:
         nonlocal count
-        count += event in ("call", "c_call")
+        if event == "c_call":
+            count += of(argument)
+        elif event == "call":
+            count += of(None)
 
     before = sys.getprofile()
     sys.setprofile(seen)
@@ -42,6 +50,10 @@ def calls(operation: Callable[[], object]) -> int:
     finally:
         sys.setprofile(before)
     return count
+
+
+def _is_system_call(function: object) -> bool:
+    return getattr(function, "__module__", "") == os.name
 
 
 @pytest.fixture
@@ -58,7 +70,7 @@ def _updater(store: SessionStore) -> Callable[[], object]:
 
 
 #: Measured calls, and a quarter more; a change that is worth its calls raises the bound in the same commit.
-BOUNDS = {"create": 625, "update": 580, "append": 42, "get": 100}
+BOUNDS = {"create": 625, "update": 580, "append": 42, "get": 92, "rebuild": 66}
 
 
 def test_creating_makes_no_more_calls_than_it_did(small: SessionStore) -> None:
@@ -158,6 +170,32 @@ def test_rows_that_keep_the_bytes_they_came_from_are_noticed(
 ) -> None:
     monkeypatch.setattr("sessionstore.index.block.settle", lambda rows: None)
     assert most_memory(listed[1100]) > 2.5
+
+
+def _rebuilder(folder: Path, size: int) -> Callable[[], object]:
+    fill_store(folder / str(size), size)
+
+    def rebuild() -> object:
+        with sessionstore.open(folder / str(size)) as store:
+            return store.rebuild()
+
+    return rebuild
+
+
+def test_rebuilding_costs_a_few_calls_a_session(tmp_path: Path) -> None:
+    counts = [calls(_rebuilder(tmp_path, size)) for size in (100, 600)]
+    assert (counts[1] - counts[0]) / 500 <= BOUNDS["rebuild"]
+
+
+def test_rebuilding_asks_the_system_five_times_a_session(tmp_path: Path) -> None:
+    counts = [calls(_rebuilder(tmp_path, size), _is_system_call) for size in (100, 600)]
+    assert (counts[1] - counts[0]) / 500 < 5.2  # open, fstat, read, close, and one look whether it is still so
+
+
+def test_a_rebuild_that_goes_the_long_way_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shortcut, "row_of", lambda *_: None)
+    counts = [calls(_rebuilder(tmp_path, size)) for size in (10, 60)]
+    assert (counts[1] - counts[0]) / 50 > 1.2 * BOUNDS["rebuild"]
 
 
 def test_an_index_reads_on_from_where_it_stopped(tmp_path: Path) -> None:

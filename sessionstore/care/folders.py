@@ -74,7 +74,7 @@ def _with_document(patient: Patient, session_id: str, entries: Entries) -> Itera
     session = patient.session(session_id)
     row = None if patient.deep else patient.known_row(session_id)
     try:
-        record: SessionRecord | SessionRow = row or session.record
+        record: SessionRecord | SessionRow = row or (session.record if patient.deep else session.row())
     except SessionGone:
         return
     except SessionStoreError as error:
