@@ -342,21 +342,18 @@ class Catalog:
             with self.root.locks.store():
                 rows = list(self.read_rows(self._folders()))
                 index.replace_all(rows)
-            moved_on = index is self.index and self._moved_on(rows)
+            moved_on = index is self.index and self._has_moved_on(rows)
         if moved_on:
             self.reconcile()
         return len(rows)
 
-    def _moved_on(self, rows: list[SessionRow]) -> bool:
+    def _has_moved_on(self, rows: list[SessionRow]) -> bool:
         """Whether anything was written while the folders were read: its row may have been covered by our older one.
 
         The index need not be asked: it held these rows, and what it was told after them is newer.
         """
-        stamps = {row.session_id: _stamp(row) for row in rows}
-        on_disk = self.root.session_ids(known=stamps)
-        if any(self._is_session(name) for name in on_disk - stamps.keys()) or stamps.keys() - on_disk:
-            return True
-        return next(self._edited(stamps, on_disk), None) is not None
+        _, stale, away = self._compare({row.session_id: row for row in rows}, verify=True)
+        return bool(stale or away)
 
 
 #: In place of a file's size and time: there is none; it could not be looked at, so that the next listing tries again.

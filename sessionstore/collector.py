@@ -12,11 +12,14 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def resting() -> Iterator[None]:
-    """Let nobody look for garbage inside; afterwards it is as it was."""
+    """Let nobody look for garbage inside; what was made there counts as old afterwards, and is not gone through."""
     collecting = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
         if collecting:
+            if not gc.get_freeze_count():  # there and back again, unless somebody else has frozen what is theirs
+                gc.freeze()
+                gc.unfreeze()
             gc.enable()

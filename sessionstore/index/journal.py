@@ -10,7 +10,6 @@ Not here: the block (index.block), the file and its lines (index.journalfile), T
 from __future__ import annotations
 
 import contextlib
-import gc
 import os
 import threading
 from collections.abc import Iterable, Iterator, Mapping
@@ -22,6 +21,7 @@ from zlib import crc32
 import msgspec
 
 from sessionstore.appending import renewed_after_fork
+from sessionstore.collector import resting
 from sessionstore.errors import Corrupt, IndexUnavailable, NotApplied, OutcomeUnknown, SessionGone
 from sessionstore.index import RowStamp
 from sessionstore.index.block import NOT_WHOLE, block_of, doc_id_of, read_block, settle
@@ -168,21 +168,6 @@ class RowJournal(Journal):
         return self._numbers.get(number, "")
 
 
-@contextlib.contextmanager
-def _collector_resting() -> Iterator[None]:
-    """Let nobody look for garbage among rows being made: it is half of the time at 100,000 of them."""
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collecting:
-            if not gc.get_freeze_count():  # there and back again: what was made counts as old, and is not gone through
-                gc.freeze()
-                gc.unfreeze()
-            gc.enable()
-
-
 class JournalIndex:
     """The default engine; see the module and :class:`~sessionstore.index.SessionIndex`."""
 
@@ -298,7 +283,7 @@ class JournalIndex:
 
     def _current(self) -> list[SessionRow]:
         """Return all rows, oldest first, reading on first."""
-        with self._mutex, _collector_resting():
+        with self._mutex, resting():
             self._journal.refresh()
             if self._rows is not self._journal.rows:
                 self._compact_when_due()
