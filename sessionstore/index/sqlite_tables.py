@@ -6,7 +6,10 @@ Not here: connections and transactions (index.sqlite), the walk over a filter (i
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
+import time
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -16,6 +19,7 @@ from sessionstore.index.narrowing import Condition, Narrowing
 from sessionstore.query import Path as Keys
 
 SCHEMA = 1
+_POLL_S = 0.002
 _APPLICATION = 0x53455353  # "SESS": tells our files from those of other programs
 _FIELDS = (
     "status", "workflow_state", "session_name", "created_at", "started_at", "ended_at", "end_reason",
@@ -48,11 +52,12 @@ def ensure(connection: sqlite3.Connection, path: Path, keys: tuple[Keys, ...]) -
 
     Raises: NewerFormat; IndexUnavailable: it belongs to another program; sqlite3.Error.
     """
-    version = _version_of(connection, path)
-    missing = [key for key in keys if f"sessions_{'.'.join(key)}" not in _index_names(connection)]
+    with _one_state(connection):
+        version = _version_of(connection, path)
+        missing = [key for key in keys if f"sessions_{'.'.join(key)}" not in _index_names(connection)]
     if version == SCHEMA and not missing:
         return
-    connection.execute("PRAGMA journal_mode = WAL")
+    _turn_to_wal(connection)
     connection.execute("BEGIN IMMEDIATE")
     try:
         if _version_of(connection, path) == 0:
@@ -71,10 +76,35 @@ def ensure(connection: sqlite3.Connection, path: Path, keys: tuple[Keys, ...]) -
         raise
 
 
+def _turn_to_wal(connection: sqlite3.Connection) -> None:
+    """Let readers and one writer go on at once. SQLite waits for a transaction, but not for this: several that make a
+    file at once would refuse one another."""
+    until = time.monotonic() + connection.execute("PRAGMA busy_timeout").fetchone()[0] / 1000
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+        time.sleep(_POLL_S)
+
+
 def analyse(connection: sqlite3.Connection) -> None:
     """Let SQLite count what its indexes hold: without, it takes the status for as selective as a key."""
     connection.execute("PRAGMA analysis_limit = 4000")
     connection.execute("ANALYZE")
+
+
+@contextlib.contextmanager
+def _one_state(connection: sqlite3.Connection) -> Iterator[None]:
+    """Let everything read inside be of one moment: a file that somebody makes just now is empty or whole."""
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
 
 
 def _version_of(connection: sqlite3.Connection, path: Path) -> int:
