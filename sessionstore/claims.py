@@ -54,8 +54,9 @@ class Claims:
                 return session_id
 
     def close(self) -> None:
-        """Let go of the file."""
-        self._file.close()
+        """Let go of the file; the next claim opens it again."""
+        with self._mutex:  # a claim of another thread would go on with a descriptor that is somebody else's by then
+            self._file.close()
 
     def _next(self, minute: str, now: datetime, line: bytes) -> int:
         if minute != self._minute:

@@ -14,6 +14,7 @@ import pytest
 
 import sessionstore
 from sessionstore import jsontext, names, records
+from sessionstore.appending import AppendFile
 from sessionstore.claims import Claims
 from sessionstore.documents import DocumentStorage
 from sessionstore.errors import (
@@ -123,6 +124,22 @@ def test_claims_of_minutes_that_are_over_are_removed(store: SessionStore, monkey
         claims.claim(datetime(2026, 11, 23, 14, minute, tzinfo=UTC), "x")
     assert sorted(path.name for path in store.root.claims.iterdir()) == ["202611231432", "202611231433"]
     claims.close()
+
+
+def test_a_handle_that_is_closed_while_another_thread_chooses_an_id_costs_no_session(
+    store: SessionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, closing = AppendFile.write, threading.Thread(target=store.close)
+
+    def closed_meanwhile(self: AppendFile, data: bytes, size: int) -> int:
+        if self.path.parent == store.root.claims and closing.ident is None:
+            closing.start()
+            closing.join(0.1)
+        return write(self, data, size)
+
+    monkeypatch.setattr(AppendFile, "write", closed_meanwhile)
+    assert store.create("x").record.session_name == "x"
+    closing.join()
 
 
 def test_eight_threads_creating_one_name_get_eight_sessions(store: SessionStore, frozen: datetime) -> None:
