@@ -9,6 +9,7 @@ Not here: names and ids as such (names).
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import threading
@@ -17,6 +18,7 @@ from datetime import datetime, timedelta
 
 from sessionstore import files, names
 from sessionstore.appending import AppendFile, renewed_after_fork
+from sessionstore.errors import SessionGone, StoreUnusable
 from sessionstore.root import StoreRoot
 
 _DIGEST_BYTES = 12
@@ -32,12 +34,13 @@ class Claims:
         self._file = AppendFile(root.claims, durable=False)
         self._counts: Counter[bytes] = Counter()
         self._read_to = (0, 0)  # which file of this minute (it may be deleted by hand), and up to which byte
-        self._mutex = threading.Lock()
+        self._mutex = threading.RLock()  # a signal may come within a claim, and its handler close the store
+        self._claiming = False
         renewed_after_fork(self)
 
     def renew_after_fork(self) -> None:
         """Forget a lock that another thread of the parent held, and what it may have been counting."""
-        self._mutex, self._read_to = threading.Lock(), (0, 0)
+        self._mutex, self._claiming, self._read_to = threading.RLock(), False, (0, 0)
 
     def claim(self, created: datetime, name: str | None) -> str:
         """Return a session id that nobody else gets, its folder not there yet.
@@ -48,7 +51,11 @@ class Claims:
         digest = hashlib.blake2b(names.collision_key(first).encode(), digest_size=_DIGEST_BYTES).hexdigest()
         while True:
             with self._mutex:
-                number = self._next(f"{created:%Y%m%d%H%M}", created, b"%s\n" % digest.encode())
+                self._claiming = True
+                try:
+                    number = self._next(f"{created:%Y%m%d%H%M}", created, b"%s\n" % digest.encode())
+                finally:
+                    self._claiming = False
             session_id = names.numbered(first, number)
             if not os.path.lexists(f"{self._root.text}/{session_id}"):
                 return session_id
@@ -56,7 +63,8 @@ class Claims:
     def close(self) -> None:
         """Let go of the file; the next claim opens it again."""
         with self._mutex:  # a claim of another thread would go on with a descriptor that is somebody else's by then
-            self._file.close()
+            if not self._claiming:  # by this very thread, which a signal took away from it
+                self._file.close()
 
     def _next(self, minute: str, now: datetime, line: bytes) -> int:
         if minute != self._minute:
@@ -64,7 +72,7 @@ class Claims:
             self._file = AppendFile(self._root.claims / minute, durable=False)
             self._minute, self._read_to = minute, (0, 0)
             self._sweep(f"{now - timedelta(minutes=1):%Y%m%d%H%M}")
-        size = self._file.lock()
+        size = self._lock()
         try:
             self._read_on(size)
             torn = -size % _LINE_BYTES  # a hand or a full disk: what is no line is nobody's claim
@@ -74,6 +82,13 @@ class Claims:
         self._counts[line] += 1
         self._read_to = (self._file.opened, end)
         return self._counts[line]
+
+    def _lock(self) -> int:
+        try:
+            return self._file.lock()
+        except SessionGone:  # only the claims were removed, by hand
+            files.make_dirs(self._root.claims)
+            return self._file.lock()
 
     def _read_on(self, size: int) -> None:
         """Count what others claimed since; a file that is another one by now is counted anew."""
@@ -89,7 +104,12 @@ class Claims:
         self._counts.update(data[at : at + _LINE_BYTES] for at in range(0, len(data), _LINE_BYTES))
 
     def _sweep(self, kept: str) -> None:
-        """Remove the claims of minutes that are over."""
-        for entry in files.entries(self._root.claims):
-            if entry.name[:12] < kept:
-                files.remove(entry.path)
+        """Remove the claims of minutes that are over; what cannot be removed is in nobody's way.
+
+        (It may be a folder that a hand put there; on Windows, a file that another process has open.)
+        """
+        with contextlib.suppress(StoreUnusable):
+            for entry in files.entries(self._root.claims):
+                if entry.name[:12] < kept:
+                    with contextlib.suppress(StoreUnusable):
+                        files.remove(entry.path)

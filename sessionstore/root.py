@@ -100,7 +100,7 @@ class StoreRoot:
             NewerFormat, Corrupt: the store was left alone.
             StoreUnusable: the place cannot be written; UnsafeFilesystem: or must not be.
         """
-        if self._prepared and files.is_folder(self.private):
+        if self._prepared and files.is_folder(self.staging):
             return
         filesystem.refuse_unsafe(self.path, self.force)
         new = self.settings() is None

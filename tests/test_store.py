@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import threading
 import unicodedata
 from datetime import UTC, datetime
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 
 import sessionstore
-from sessionstore import jsontext, names, records
+from sessionstore import files, jsontext, names, records
 from sessionstore.appending import AppendFile
 from sessionstore.claims import Claims
 from sessionstore.documents import DocumentStorage
@@ -140,6 +141,51 @@ def test_a_handle_that_is_closed_while_another_thread_chooses_an_id_costs_no_ses
     monkeypatch.setattr(AppendFile, "write", closed_meanwhile)
     assert store.create("x").record.session_name == "x"
     closing.join()
+
+
+@pytest.mark.parametrize("hand", ["claims removed", "staging removed", "a folder in the claims", "a claim in use"])
+def test_hands_in_the_claims_stop_no_creator(
+    store: SessionStore, frozen: datetime, monkeypatch: pytest.MonkeyPatch, hand: str
+) -> None:
+    """Neither a handle that has made sessions before nor a new one, which begins with removing what is over."""
+    store.create("x")
+    (store.root.claims / "202001010000").write_bytes(b"")
+    if hand == "claims removed":
+        shutil.rmtree(store.root.claims)
+    elif hand == "staging removed":
+        shutil.rmtree(store.root.staging)
+    elif hand == "a folder in the claims":
+        (store.root.claims / "2020-kept").mkdir()
+    else:
+        unlink = os.unlink
+
+        def refuse_to_remove(path: str) -> None:
+            if path.endswith("202001010000"):
+                raise PermissionError(13, "another process has it open")  # as Windows says
+            unlink(path)
+
+        monkeypatch.setattr(os, "unlink", refuse_to_remove)
+    with sessionstore.open(store.root.path) as other:
+        made = [each.create("x").session_id for each in (store, other)]
+    assert made == ["202611231430-x-2", "202611231430-x-3"]
+
+
+def test_a_signal_handler_may_close_the_store_while_an_id_is_chosen(
+    store: SessionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handled, made = [0], list[str]()
+
+    def handler(operation: str, path: str, payload: object) -> None:
+        if operation == "write" and not handled[0] and os.path.dirname(path) == str(store.root.claims):
+            handled[0] += 1
+            store.close()
+
+    store.create("before")
+    monkeypatch.setattr(files, "observer", handler)
+    thread = threading.Thread(target=lambda: made.append(store.create("x").record.session_name or ""), daemon=True)
+    thread.start()
+    thread.join(10)
+    assert (handled, made) == ([1], ["x"])
 
 
 def test_eight_threads_creating_one_name_get_eight_sessions(store: SessionStore, frozen: datetime) -> None:
