@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from sessionstore import filesystem, jsontext, names, owner, records, trash
+from sessionstore import files, filesystem, jsontext, names, owner, records, trash
 from sessionstore.collector import resting
 from sessionstore.errors import (
     Corrupt,
@@ -90,10 +90,20 @@ class Catalog:
         """Put rows, and look again: who put a newer row in the meantime must not be covered by our older one."""
         for _ in range(_PATIENCE):
             self.index.put(rows, exact)
-            moved_on = [row.session_id for row in rows if self._stamp_of(row.session_id) not in (_stamp(row), _NO_FILE)]
-            rows = [row for row in self.read_rows(moved_on) if _stamp(row) != _NOT_READ]
+            moved_on = [row.session_id for row in rows if self._stamp_of(row.session_id) != _stamp(row)]
+            if not moved_on:
+                return
+            self._take_back(moved_on)
+            rows = [row for row in self.read_rows(moved_on) if _stamp(row) not in (_NOT_READ, _NO_FILE)]
             if not rows:
                 return
+
+    def _take_back(self, told: list[str]) -> None:
+        """Drop the rows of sessions that went while the index was told of them: who emptied the trash meanwhile has
+        dropped them already, and nobody would do it again. A store that is away itself keeps them."""
+        gone = [session_id for session_id in told if not os.path.lexists(self.root.folder(session_id))]
+        if gone and files.is_folder(self.root.private):
+            self.index.remove(gone)
 
     def forget(self, session_ids: list[str]) -> None:
         """Drop the rows of sessions that went to the trash; an index that is away is told by a later listing."""

@@ -6,7 +6,7 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
@@ -94,6 +94,28 @@ def test_a_row_that_says_missing_after_its_session_was_deleted_is_not_listed(
     store.delete(session.session_id)
     before_looking_again(store, monkeypatch, lambda: store.index.put([missing]))
     assert store.find() == []
+
+
+@pytest.mark.parametrize("who", ["a writer", "a listing"])
+def test_a_row_that_comes_after_the_trash_was_emptied_is_never_listed(
+    store: SessionStore, monkeypatch: pytest.MonkeyPatch, who: str
+) -> None:
+    """Who tells the index was stopped before, until its session was deleted for good."""
+    session, put = store.create("A"), store.index.put
+    with sessionstore.open(store.root.path) as other:
+
+        def late(rows: Iterable[SessionRow], exact: bool = False) -> None:
+            monkeypatch.undo()
+            other.delete("A")
+            other.empty_trash()
+            put(rows, exact)
+
+        if who == "a listing":
+            (session.folder / "session.json").write_bytes((session.folder / "session.json").read_bytes() + b"\n")
+        monkeypatch.setattr(store.index, "put", late)
+        if who == "a writer":
+            session.update(notes="acknowledged before it was deleted")
+        assert [[row.session_id for row in each.find()] for each in (store, other, store)] == [[], [], []]
 
 
 @pytest.mark.parametrize("again", [False, True])
