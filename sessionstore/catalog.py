@@ -171,15 +171,16 @@ class Catalog:
         if verify:
             late.update(name for name in on_disk & here.keys() if self._stamp_of(name) != _stamp(here[name]))
         away = here.keys() - on_disk
-        trashed, back = self._whereabouts(away)
+        trashed, back = self._whereabouts(away, on_disk)
         gone = {name for name in away - back if name in trashed or _stamp(here[name]) != _NO_FILE}
         return list(self.read_rows(late | back)), gone
 
-    def _whereabouts(self, away: Set[str]) -> tuple[Set[str], Set[str]]:
+    def _whereabouts(self, away: Set[str], on_disk: Set[str]) -> tuple[Set[str], Set[str]]:
         """Return which of the sessions that have a row and were not seen lie in the trash, and which are back.
 
         What went from the folder to the trash, or back, between the two looks was in neither: they are taken once more
-        while nobody moves anything. A lock that cannot be had means one long operation, or a disk that nobody writes.
+        while nobody moves anything. A lock that cannot be had means one long operation, or a disk that nobody writes; it
+        is not asked for when nothing moved in between, nor where there is no store (any more), which it would make.
         """
 
         def look() -> tuple[Set[str], Set[str]]:
@@ -187,7 +188,7 @@ class Catalog:
             return trashed, {name for name in away - trashed if os.path.lexists(self.root.folder(name))}
 
         found = look() if away else (away, set[str]())
-        if found[0] == away:
+        if found[0] == away or self.root.is_unchanged(on_disk) or not files.is_folder(self.root.private):
             return found
         try:
             with self.root.locks.store(_GLANCE_S):
@@ -237,7 +238,7 @@ class Catalog:
         if not stale and not away:
             self._at_rest = (version, on_disk) if len(on_disk) == len(stamps) else None
             return [], set()
-        trashed, back = self._whereabouts(away)
+        trashed, back = self._whereabouts(away, on_disk)
         away -= back
         fresh = list(self.read_rows(stale | back))
         if any(row.status == UNREADABLE for row in fresh):

@@ -163,6 +163,12 @@ class StoreRoot:
             listing.names = names = frozenset(names)
         return names
 
+    def is_unchanged(self, names: Set[str]) -> bool:
+        """Whether no folder came or went since :meth:`session_ids` gave these names, beyond doubt: what changed within
+        the last seconds may have changed again within a tick of the clock."""
+        listing = self._listing
+        return listing is not None and listing.names is names and self.session_ids() is names
+
     def _names(self, known: Set[str]) -> Set[str]:
         away, new = set(known), set[str]()
         names = files.folder_names(self.path)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import sessionstore
-from sessionstore import catalog, files, trash
+from sessionstore import catalog, files, root, trash
 from sessionstore.errors import InvalidRecord, SessionGone
 from sessionstore.index.tables import JournalDatabase, JournalStorage
 from sessionstore.records import SessionRow
@@ -94,6 +94,31 @@ def test_a_row_that_says_missing_after_its_session_was_deleted_is_not_listed(
     store.delete(session.session_id)
     before_looking_again(store, monkeypatch, lambda: store.index.put([missing]))
     assert store.find() == []
+
+
+def test_listing_a_store_at_rest_takes_no_lock_though_a_folder_is_missing(
+    store: SessionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else each listing waited for who holds it and is stopped, and who stopped a listing kept others from deleting."""
+    session, _ = store.create("A"), store.create("B")
+    shutil.rmtree(session.folder)
+    store.find()
+    monkeypatch.setattr(root, "SETTLED_S", -1.0)
+    shown = [row.status for row in store.find()]
+    monkeypatch.setattr(store.root.locks, "store", None)
+    assert [row.status for row in store.find()] == shown == ["created", "missing"]
+
+
+def test_listing_a_store_that_was_moved_away_does_not_make_it_anew(tmp_path: Path) -> None:
+    """Its index lies elsewhere, or is still open: what is made here would be found by who mounts or moves it back."""
+    with sessionstore.open(tmp_path / "store", index=f"sqlite:///{tmp_path}/index.db") as store:
+        session_id = store.create("A").session_id
+        store.find()
+        store.root.path.rename(tmp_path / "moved")
+        assert [(row.session_id, row.status) for row in store.find()] == [(session_id, "missing")]
+        assert not store.root.path.exists()
+        (tmp_path / "moved").rename(store.root.path)
+        assert [(row.session_id, row.status) for row in store.find()] == [(session_id, "created")]
 
 
 @pytest.mark.parametrize("who", ["a writer", "a listing"])
