@@ -147,12 +147,14 @@ class Catalog:
                     found = self.index.find(tree, self._interrupted(self.index.active()))
                     if self.index.version() == version:
                         return found
-                    known = self.index.find()
-                    return self._answer(tree, known, *self._overtaken(known, verify))
+                known = self.index.find()
+                overtaken = self.index.version() != version
             except Corrupt:
                 self.rebuild()
-                fresh, gone = [], set()
-            known = self.index.find()
+                fresh, gone, known, overtaken = [], set(), self.index.find(), True
+            if overtaken:
+                late, away = self._overtaken(known, verify)
+                fresh, gone = [*fresh, *late], gone | away
         except (NotApplied, OutcomeUnknown, NewerFormat, UnsafeFile) as error:  # away, not to be read, no plain file
             known, fresh, gone = [], list(self.read_rows(self._folders())), set()
             self.notice = f"the index does not answer, so {len(fresh)} folders were read instead: {error}"
@@ -173,14 +175,14 @@ class Catalog:
         away = here.keys() - on_disk
         trashed, back = self._whereabouts(away, on_disk)
         gone = {name for name in away - back if name in trashed or _stamp(here[name]) != _NO_FILE}
-        return list(self.read_rows(late | back)), gone
+        return [_still_known(row, here.get(row.session_id)) for row in self.read_rows(late | back)], gone
 
     def _whereabouts(self, away: Set[str], on_disk: Set[str]) -> tuple[Set[str], Set[str]]:
         """Return which of the sessions that have a row and were not seen lie in the trash, and which are back.
 
         What went from the folder to the trash, or back, between the two looks was in neither: they are taken once more
-        while nobody moves anything. A lock that cannot be had means one long operation, or a disk that nobody writes; it
-        is not asked for when nothing moved in between, nor where there is no store (any more), which it would make.
+        while nobody moves anything. A lock that cannot be had means one long operation, or a disk that nobody writes;
+        it is not asked for when nothing moved in between, nor where there is no store (any more), which it would make.
         """
 
         def look() -> tuple[Set[str], Set[str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import threading
@@ -12,8 +13,8 @@ from pathlib import Path
 import pytest
 
 import sessionstore
-from sessionstore import catalog, files, root, trash
-from sessionstore.errors import InvalidRecord, SessionGone
+from sessionstore import catalog, documents, files, root, trash
+from sessionstore.errors import InvalidRecord, SessionGone, StoreUnusable
 from sessionstore.index.tables import JournalDatabase, JournalStorage
 from sessionstore.records import SessionRow
 from sessionstore.root import StoreRoot
@@ -73,6 +74,55 @@ def test_a_row_that_comes_after_its_session_was_deleted_is_not_listed(
     store.delete(session.session_id)
     before_looking_again(store, monkeypatch, lambda: store.index.put([row]))
     assert [row.session_id for row in store.find(verify=verify)] == [other.session_id]
+
+
+@pytest.mark.parametrize("late", ["deleted", "older"])
+@pytest.mark.parametrize("trouble", ["a session that cannot be read now", "an index made anew"])
+def test_a_row_that_comes_late_is_seen_through_whatever_else_is_wrong(
+    store: SessionStore, monkeypatch: pytest.MonkeyPatch, trouble: str, late: str
+) -> None:
+    session, other = store.create("A"), store.create("B")
+    row = session.row()
+    if late == "deleted":
+        store.delete("A")
+    else:
+        session.update(tags=["acknowledged"])
+    expected = [(found.session_id, found.rev, found.tags) for found in store.find()]
+    find = store.index.find
+    if trouble == "an index made anew":
+        with open(store.root.path / "index.jsonl", "ab") as index:
+            index.write(b"damaged\n")
+    else:
+        path, read = str(other.folder / "session.json"), documents.read
+        with open(path, "ab") as edited:
+            edited.write(b"\n")
+
+        def fail_to_read(wanted: str) -> tuple[bytes, os.stat_result]:
+            if wanted == path:
+                raise StoreUnusable(errno.EIO, "the disk has a bad day", wanted)
+            return read(wanted)
+
+        monkeypatch.setattr(documents, "read", fail_to_read)
+    turns = iter([1])
+
+    def put_before(*asked: object) -> list[SessionRow]:
+        if reconciled and next(turns, 0):
+            store.index.put([row])
+        return find(*asked)
+
+    reconciled: list[int] = []
+    after = "rebuild" if trouble == "an index made anew" else "reconcile"
+    original = getattr(store.catalog, after)
+
+    def told(*asked: object) -> object:
+        result = original(*asked)
+        reconciled.append(1)
+        return result
+
+    monkeypatch.setattr(store.catalog, after, told)
+    monkeypatch.setattr(store.index, "find", put_before)
+    shown = [(found.session_id, found.rev or 1, found.tags) for found in store.find()]
+    assert shown == expected and next(turns, None) is None
 
 
 @pytest.mark.parametrize("verify", [True, False])
