@@ -90,8 +90,7 @@ class Catalog:
         """Put rows, and look again: who put a newer row in the meantime must not be covered by our older one."""
         for _ in range(_PATIENCE):
             self.index.put(rows, exact)
-            moved_on = [row.session_id for row in rows if self._stamp_of(row.session_id) != _stamp(row)]
-            if not moved_on:
+            if not (moved_on := [row.session_id for row in rows if self._stamp_of(row.session_id) != _stamp(row)]):
                 return
             self._take_back(moved_on)
             rows = [row for row in self.read_rows(moved_on) if _stamp(row) not in (_NOT_READ, _NO_FILE)]
@@ -396,8 +395,6 @@ def _still_known(row: SessionRow, before: SessionRow | None) -> SessionRow:
 
 
 def _as_missing(row: SessionRow) -> SessionRow:
-    size, mtime_ns = _NO_FILE
-    problem = "its folder is gone, and it is not in the trash"
-    return msgspec.structs.replace(
-        row, status=MISSING_FOLDER, problem=problem, size=size, mtime_ns=mtime_ns, owner=None, copies=()
-    )
+    problem, (size, mtime_ns) = "its folder is gone, and it is not in the trash", _NO_FILE
+    changes = {"status": MISSING_FOLDER, "problem": problem, "size": size, "mtime_ns": mtime_ns}
+    return msgspec.structs.replace(row, owner=None, copies=(), **changes)
