@@ -24,7 +24,11 @@ _GIT_TIMEOUT_S = 2.0
 
 def gather(seed: int | None = None, scenario_hash: str | None = None) -> dict[str, Any]:
     """Return the provenance of a session that this process makes."""
-    found = _of_process(os.getcwd())
+    try:
+        folder = os.getcwd()
+    except OSError:  # it was removed
+        folder = ""
+    found = _of_process(folder)
     if seed is None and scenario_hash is None:
         return found
     given = {"seed": seed, "scenario_hash": scenario_hash}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import enum
 import json
 import os
 import shutil
 import threading
 import unicodedata
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import numpy as np
@@ -369,6 +370,39 @@ def test_the_working_directory_may_change(tmp_path: Path, monkeypatch: pytest.Mo
     store = sessionstore.open("store")
     monkeypatch.chdir("/")
     assert store.create("x").folder.parent == tmp_path / "store"
+
+
+def test_a_working_directory_that_was_removed_stops_no_creator(store: SessionStore, tmp_path: Path) -> None:
+    here, gone = os.getcwd(), tmp_path / "gone"
+    gone.mkdir()
+    os.chdir(gone)
+    try:
+        gone.rmdir()
+        assert store.create("x").record.provenance["git"] is None
+    finally:
+        os.chdir(here)
+
+
+class _Colour(str, enum.Enum):  # noqa: UP042  as many write it; unlike a StrEnum, str() gives its name
+    RED = "red"
+
+
+class _Odd(str):
+    def __str__(self) -> str:
+        return "\ud800"
+
+
+def test_text_of_a_class_of_its_own_is_stored_as_the_text_that_it_is() -> None:
+    given = {_Colour.RED: [_Colour.RED, _Odd("odd")]}
+    assert jsontext.layout(jsontext.plain(given)) == b'{"red": ["red", "odd"]}\n'
+    assert {type(text) for text in jsontext.plain([*given, *given[_Colour.RED]])} == {str}
+
+
+@pytest.mark.parametrize("value", [{1, "a"}, datetime.max.replace(tzinfo=timezone(timedelta(hours=-1)))])
+def test_what_has_no_order_or_no_utc_is_refused_by_name(store: SessionStore, value: object) -> None:
+    with pytest.raises(InvalidRecord, match=r"record\.metadata\.key: "):
+        store.create("x", metadata={"key": value})
+    assert store.find() == []
 
 
 def test_what_is_laid_out_once_stands_in_documents_as_anything_else_does() -> None:
