@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from datetime import UTC, datetime
 from pathlib import PurePath
 from typing import Any
@@ -180,12 +180,19 @@ def plain(value: Any, where: str = "value", _depth: int = 0) -> Any:
             for key, item in value.items()
         }
     if isinstance(value, list | tuple | set | frozenset):
-        items = sorted(value) if isinstance(value, set | frozenset) else value
+        items = _ordered(value, where) if isinstance(value, set | frozenset) else value
         return [
             item if _is_plain(item) else plain(item, f"{where}[{number}]", _depth + 1)
             for number, item in enumerate(items)
         ]
     return plain(foreign(value, where), where, _depth + 1)
+
+
+def _ordered(values: Set[Any], where: str) -> list[Any]:
+    try:
+        return sorted(values)
+    except TypeError as error:
+        raise InvalidRecord(f"{where}: a set whose members have no order, and so no JSON form") from error
 
 
 def _is_plain(value: Any) -> bool:
@@ -229,17 +236,20 @@ def _text(value: str, where: str) -> str:
             value.encode()
         except UnicodeEncodeError as error:
             raise InvalidRecord(f"{where}: a lone surrogate, which is not text") from error
-    return str(value)
+    return str.__str__(value)  # of an enumeration's member the text that it is, not its name
 
 
 def utc_text(instant: datetime, where: str = "value") -> str:
     """Return an aware instant as ISO 8601 in UTC with Z and microseconds, so that text order is time order.
 
-    Raises: InvalidRecord: the instant has no zone.
+    Raises: InvalidRecord: the instant has no zone, or is none in UTC (beyond the year 9999).
     """
     if instant.tzinfo is None:
         raise InvalidRecord(f"{where}: {instant} has no time zone; a guess would be wrong somewhere")
-    utc = instant if instant.tzinfo is UTC else instant.astimezone(UTC)
+    try:
+        utc = instant if instant.tzinfo is UTC else instant.astimezone(UTC)
+    except OverflowError as error:
+        raise InvalidRecord(f"{where}: {instant} is beyond the years that UTC has") from error
     return utc.isoformat(timespec="microseconds")[:26] + "Z"
 
 
