@@ -153,7 +153,8 @@ class _Directory:
         """Let go of it."""
         if self._descriptor >= 0:
             descriptor, self._descriptor = self._descriptor, -1
-            os.close(descriptor)
+            with contextlib.suppress(OSError):  # what was synced is synced
+                os.close(descriptor)
 
     __del__ = close
 

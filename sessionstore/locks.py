@@ -66,7 +66,8 @@ class Locks:
                     with contextlib.suppress(OSError):  # what was done is done, and the close below frees it as well
                         unlock_descriptor(descriptor)  # a child forked meanwhile has the file open too
             finally:
-                os.close(descriptor)
+                with contextlib.suppress(OSError):  # or what was done would go unproven
+                    os.close(descriptor)
 
     def _open(self, path: str) -> int:
         if not self._prepared:

@@ -132,7 +132,8 @@ def opened(path: AnyPath) -> Iterator[int]:
         with refusals(path):
             yield descriptor
     finally:
-        os.close(descriptor)
+        with contextlib.suppress(OSError):
+            os.close(descriptor)
 
 
 def read(path: AnyPath) -> tuple[bytes, os.stat_result]:
@@ -153,4 +154,5 @@ def read(path: AnyPath) -> tuple[bytes, os.stat_result]:
     except OSError as error:
         raise refused(error, path) from error
     finally:
-        os.close(descriptor)
+        with contextlib.suppress(OSError):  # what was read is read
+            os.close(descriptor)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import errno
 import json
 import os
 import shutil
@@ -25,6 +26,7 @@ from sessionstore.errors import (
     InvalidName,
     InvalidRecord,
     LockTimeout,
+    StoreUnusable,
 )
 from sessionstore.root import resolve
 from sessionstore.store import SessionStore
@@ -381,6 +383,34 @@ def test_a_working_directory_that_was_removed_stops_no_creator(store: SessionSto
         assert store.create("x").record.provenance["git"] is None
     finally:
         os.chdir(here)
+
+
+def test_a_descriptor_that_cannot_be_closed_well_fails_only_what_was_written_through_it(
+    store: SessionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Network and user-space file systems tell of a failed write when the file is closed."""
+    session = store.create("x")
+    session.update(notes="makes the lock file")
+    close, turns, outcomes = os.close, [0], list[str]()
+
+    def closed(descriptor: int) -> None:
+        close(descriptor)
+        turns[0] -= 1
+        if turns[0] == 0:
+            raise OSError(errno.EIO, "the disk has a bad day")
+
+    for failing in range(1, 20):
+        before = session.record.rev
+        monkeypatch.setattr(os, "close", closed)
+        turns[0] = failing
+        try:
+            assert session.update(notes="y").rev == before + 1
+            outcomes.append("done" if turns[0] <= 0 else "none failed")
+        except StoreUnusable:
+            outcomes.append("refused")
+        monkeypatch.setattr(os, "close", close)
+        assert session.record.rev == before + (outcomes[-1] != "refused")
+    assert outcomes[:4] == ["done", "refused", "done", "done"] and outcomes[4:] == ["none failed"] * 15
 
 
 class _Colour(str, enum.Enum):  # noqa: UP042  as many write it; unlike a StrEnum, str() gives its name
