@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import threading
 from collections import Counter
 from datetime import datetime, timedelta
@@ -23,6 +24,7 @@ from sessionstore.root import StoreRoot
 
 _DIGEST_BYTES = 12
 _LINE_BYTES = 2 * _DIGEST_BYTES + 1
+_NUMBERED = re.compile(r"(.+)-([2-9]|[1-9][0-9]+)")
 
 
 class Claims:
@@ -48,12 +50,11 @@ class Claims:
         Raises: LockTimeout, StoreUnusable.
         """
         first = names.make_id(created, name)
-        digest = hashlib.blake2b(names.collision_key(first).encode(), digest_size=_DIGEST_BYTES).hexdigest()
         while True:
             with self._mutex:
                 self._claiming = True
                 try:
-                    number = self._next(f"{created:%Y%m%d%H%M}", created, b"%s\n" % digest.encode())
+                    number = self._next(f"{created:%Y%m%d%H%M}", created, first)
                 finally:
                     self._claiming = False
             session_id = names.numbered(first, number)
@@ -66,22 +67,32 @@ class Claims:
             if not self._claiming:  # by this very thread, which a signal took away from it
                 self._file.close()
 
-    def _next(self, minute: str, now: datetime, line: bytes) -> int:
+    def _next(self, minute: str, now: datetime, first: str) -> int:
         if minute != self._minute:
             self._file.close()
             self._file = AppendFile(self._root.claims / minute, durable=False)
             self._minute, self._read_to = minute, (0, 0)
             self._sweep(f"{now - timedelta(minutes=1):%Y%m%d%H%M}")
-        size = self._lock()
+        line, size = _line_of(first), self._lock()
         try:
             self._read_on(size)
+            number = self._free(first, line)
             torn = -size % _LINE_BYTES  # a hand or a full disk: what is no line is nobody's claim
-            end = self._file.write(b"\n" * torn + line, size)
+            end = self._file.write(b"\n" * torn + line * (number - self._counts[line]), size)
         finally:
             self._file.unlock()
-        self._counts[line] += 1
+        self._counts[line] = number
         self._read_to = (self._file.opened, end)
-        return self._counts[line]
+        return number
+
+    def _free(self, first: str, line: bytes) -> int:
+        """Return the next number of a name; one whose id somebody typed as a name (``scan-2``) is passed over."""
+        number = self._counts[line] + 1
+        if number == 1 and (typed := _NUMBERED.fullmatch(first)) and self._counts[_line_of(typed[1])] >= int(typed[2]):
+            number = 2
+        while number > 1 and self._counts[_line_of(names.numbered(first, number))]:
+            number += 1
+        return number
 
     def _lock(self) -> int:
         try:
@@ -113,3 +124,8 @@ class Claims:
                 if entry.name[:12] < kept:
                     with contextlib.suppress(StoreUnusable):
                         files.remove(entry.path)
+
+
+def _line_of(session_id: str) -> bytes:
+    digest = hashlib.blake2b(names.collision_key(session_id).encode(), digest_size=_DIGEST_BYTES).hexdigest()
+    return b"%s\n" % digest.encode()

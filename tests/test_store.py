@@ -146,6 +146,24 @@ def test_a_handle_that_is_closed_while_another_thread_chooses_an_id_costs_no_ses
     closing.join()
 
 
+@pytest.mark.parametrize(
+    "typed",
+    [
+        ["scan", "scan", "Scan-2", "SCAN-2", "scan-3", "Scan"],
+        ["Scan-2", "scan", "scan", "SCAN-2", "scan-2-2", "scan"],
+        ["scan", "SCAN", "sCan-2", "scan-2-2", "Scan-2-2-2", "Scan-1", "scan"],
+        [None, "2", None, "\N{FULLWIDTH DIGIT TWO}", "3", "3", None],
+    ],
+)
+def test_a_name_that_ends_like_a_number_gets_an_id_that_no_file_system_takes_for_another(
+    store: SessionStore, frozen: datetime, typed: list[str | None]
+) -> None:
+    with sessionstore.open(store.root.path) as other:
+        made = [each.create(name).session_id for name, each in zip(typed, [store, other] * 4, strict=False)]
+    assert len({names.collision_key(session_id) for session_id in made}) == len(typed)
+    assert [record.session_name for record in (store.get(name).record for name in made)] == typed
+
+
 @pytest.mark.parametrize("hand", ["claims removed", "staging removed", "a folder in the claims", "a claim in use"])
 def test_hands_in_the_claims_stop_no_creator(
     store: SessionStore, frozen: datetime, monkeypatch: pytest.MonkeyPatch, hand: str
