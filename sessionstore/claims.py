@@ -107,12 +107,13 @@ class Claims:
         if opened != self._file.opened or size < begin:
             self._counts.clear()
             begin = 0
-        if begin == size:
-            return
-        with files.refusals(self._file.path):
-            os.lseek(self._file.descriptor, begin, os.SEEK_SET)  # pread is not there on Windows
-            data = os.read(self._file.descriptor, size - begin)
-        self._counts.update(data[at : at + _LINE_BYTES] for at in range(0, len(data), _LINE_BYTES))
+        whole = size - size % _LINE_BYTES
+        if begin < whole:
+            with files.refusals(self._file.path):
+                os.lseek(self._file.descriptor, begin, os.SEEK_SET)  # pread is not there on Windows
+                data = os.read(self._file.descriptor, whole - begin)
+            self._counts.update(data[at : at + _LINE_BYTES] for at in range(0, len(data), _LINE_BYTES))
+        self._read_to = (self._file.opened, whole)  # also when writing fails: what is counted must not count twice
 
     def _sweep(self, kept: str) -> None:
         """Remove the claims of minutes that are over; what cannot be removed is in nobody's way.

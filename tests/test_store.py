@@ -146,6 +146,24 @@ def test_a_handle_that_is_closed_while_another_thread_chooses_an_id_costs_no_ses
     closing.join()
 
 
+def test_a_claim_that_could_not_be_written_skips_no_number(
+    store: SessionStore, frozen: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(operation: str, path: str, payload: object) -> None:
+        if operation == "write" and os.path.dirname(path) == str(store.root.claims):
+            raise OSError(errno.ENOSPC, "the disk is full")
+
+    with sessionstore.open(store.root.path) as other:
+        made = [each.create("x").session_id for each in (store, other, other)]
+    for _ in range(3):
+        monkeypatch.setattr(files, "observer", full)
+        with pytest.raises(StoreUnusable):
+            store.create("x")
+        monkeypatch.setattr(files, "observer", None)
+    made.append(store.create("x").session_id)
+    assert made == ["202611231430-x", *(f"202611231430-x-{number}" for number in (2, 3, 4))]
+
+
 @pytest.mark.parametrize(
     "typed",
     [
