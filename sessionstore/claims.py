@@ -41,7 +41,11 @@ class Claims:
         renewed_after_fork(self)
 
     def renew_after_fork(self) -> None:
-        """Forget a lock that another thread of the parent held, and what it may have been counting."""
+        """Forget a lock that another thread of the parent held, and what it may have been counting.
+
+        Nor keep the parent's file open: it would stay locked when the parent was killed with it.
+        """
+        self._file.close()
         self._mutex, self._claiming, self._read_to = threading.RLock(), False, (0, 0)
 
     def claim(self, created: datetime, name: str | None) -> str:

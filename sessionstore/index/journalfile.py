@@ -306,7 +306,11 @@ class Journal:
         self._compaction_due = True
 
     def renew_after_fork(self) -> None:
-        """Forget a lock that another thread of the parent held: it will never be let go of here."""
+        """Forget a lock that another thread of the parent held: it will never be let go of here.
+
+        Nor keep the parent's file open: it would stay locked when the parent was killed with it.
+        """
+        self._file.close()
         self._mutex, self._depth = threading.RLock(), 0
 
     def keep_aside(self) -> None:

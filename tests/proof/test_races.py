@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -458,3 +459,34 @@ def test_an_index_that_is_no_plain_file_or_cannot_be_read_stops_no_listing(store
     path.rmdir()
     os.mkfifo(path)
     assert [row.session_id for row in sessionstore.open(store.root.path).find()] == [session.session_id]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.parametrize("locked", ["claims", "index.jsonl"])
+def test_who_is_killed_with_a_lock_frees_it_though_a_child_that_does_nothing_lives_on(
+    store: SessionStore, locked: str
+) -> None:
+    """A pool of processes that were forked earlier holds the descriptors that were open then."""
+    reading, writing = os.pipe()
+    parent = os.fork()
+    if parent == 0:
+        os.close(writing)
+        store.create("opens the files")
+        if os.fork() == 0:
+            os.read(reading, 1)  # until the test has ended
+            os._exit(0)
+
+        def killed(operation: str, path: str, payload: object) -> None:
+            if operation == "write" and locked in path:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        files.observer = killed
+        store.create("dies with the lock")
+        os._exit(1)
+    os.close(reading)
+    try:
+        assert os.waitpid(parent, 0)[1] == signal.SIGKILL
+        with sessionstore.open(store.root.path) as other:
+            assert {step.status for step in other.create_with_report("x")[1].values()} == {"done"}
+    finally:
+        os.close(writing)
