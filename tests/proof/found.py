@@ -139,6 +139,16 @@ IN_OUR_CODE = (
         "mutated old folders",
         "tests/proof/test_fuzz.py::test_mutated_old_folders_are_imported_or_reported",
     ),
+    Found(
+        "an SQLite file that two made at once was taken for the database of another program, or refused as locked",
+        "many threads on a loaded machine",
+        "tests/test_sqlite_file.py::test_a_file_that_another_makes_meanwhile_is_not_taken_for_that_of_another_program",
+    ),
+    Found(
+        "a store that was closed while another thread chose an id let it go on with a closed descriptor",
+        "a reading that tried to lose data",
+        "tests/test_store.py::test_a_handle_that_is_closed_while_another_thread_chooses_an_id_costs_no_session",
+    ),
 )
 IN_THE_HARNESS = (
     Found(
