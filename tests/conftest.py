@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,20 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def store(tmp_path: Path) -> Iterator[SessionStore]:
     with sessionstore.open(tmp_path / "store") as opened:
         yield opened
+
+
+@pytest.fixture
+def frozen(monkeypatch: pytest.MonkeyPatch) -> datetime:
+    """One minute that does not end while a test runs."""
+    minute = datetime(2026, 11, 23, 14, 30, 15, tzinfo=UTC)
+
+    class Frozen(datetime):
+        @classmethod
+        def now(cls, tz: object = None) -> datetime:  # type: ignore[override]
+            return minute
+
+    monkeypatch.setattr("sessionstore.store.datetime", Frozen)
+    return minute
 
 
 @pytest.fixture

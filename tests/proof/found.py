@@ -147,7 +147,43 @@ IN_OUR_CODE = (
     Found(
         "a store that was closed while another thread chose an id let it go on with a closed descriptor",
         "a reading that tried to lose data",
-        "tests/test_store.py::test_a_handle_that_is_closed_while_another_thread_chooses_an_id_costs_no_session",
+        "tests/test_claims.py::test_a_handle_that_is_closed_while_another_thread_chooses_an_id_costs_no_session",
+    ),
+    Found(
+        "a folder or a busy file among the claims refused every create of the command line; a signal handler that "
+        "closed the store waited for itself",
+        "a reading that tried to lose data",
+        "tests/test_claims.py::test_hands_in_the_claims_stop_no_creator",
+    ),
+    Found(
+        "'scan' twice and then 'Scan-2' gave two sessions that macOS and Windows take for one folder",
+        "claims of names that end like a number",
+        "tests/test_claims.py::test_a_name_that_ends_like_a_number_gets_an_id_that_no_file_system_takes_for_another",
+    ),
+    Found(
+        "a session whose trash was emptied before its writer told the index was listed as missing for ever",
+        "forced order",
+        "tests/proof/test_late_rows.py::test_a_row_that_comes_after_the_trash_was_emptied_is_never_listed",
+    ),
+    Found(
+        "beside a session that could not be read, or behind an index made anew, a late row was believed",
+        "forced order",
+        "tests/proof/test_late_rows.py::test_a_row_that_comes_late_is_seen_through_whatever_else_is_wrong",
+    ),
+    Found(
+        "listing a store that was moved away made its folder anew; one missing folder made each listing take a lock",
+        "hands",
+        "tests/proof/test_late_rows.py::test_listing_a_store_that_was_moved_away_does_not_make_it_anew",
+    ),
+    Found(
+        "the lock of a killed parent lived on in a child that did nothing",
+        "kills with an idle pool",
+        f"{_RACES}::test_who_is_killed_with_a_lock_frees_it_though_a_child_that_does_nothing_lives_on",
+    ),
+    Found(
+        "a text of class Colour(str, Enum) was stored as its name",
+        "odd values",
+        "tests/test_store.py::test_text_of_a_class_of_its_own_is_stored_as_the_text_that_it_is",
     ),
 )
 IN_THE_HARNESS = (
