@@ -27,12 +27,12 @@ def resting() -> Iterator[None]:
             _waking.add(mine)
         gc.disable()
         yield
+        if collecting and gc.get_count()[0] > _MANY:
+            _make_old()
     finally:
         if collecting:
-            _waking.discard(mine)
-            if gc.get_count()[0] > _MANY:
-                _make_old()
             gc.enable()
+            _waking.discard(mine)
 
 
 def _make_old() -> None:

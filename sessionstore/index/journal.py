@@ -99,15 +99,17 @@ class RowJournal(Journal):
         with self.exclusive():
             self.refresh()
             rows = by_creation(self.rows.values())
-            if self._read_already(self._rewrite_ordered(rows)):
-                self._forget()
-                self.rows = {row.session_id: row for row in rows}
-                self._block = len(rows)
-                self.lines = len(rows) + sum(len(table) + 1 for name, table in self.tables.items() if name != SESSIONS)
+            written = self._rewrite_ordered(rows)
+            # The same rows as before, and true of either file: an interrupt in here leaves nothing half done.
+            self.rows = {row.session_id: row for row in rows}
+            self._numbers, self._all_numbered = {}, False
+            self.lines = len(rows) + sum(len(table) + 1 for name, table in self.tables.items() if name != SESSIONS)
+            self._block = len(rows)
+            self._read_already(written)
 
     def _start_over(self, identity: tuple[int, int]) -> None:
+        self._forget()  # first: once the file counts as begun anew, nobody forgets any more
         super()._start_over(identity)
-        self._forget()
 
     def _read_lines(self, descriptor: int, offset: int) -> int:
         if offset == 0 and (found := read_block(descriptor)) is not None:
@@ -287,9 +289,10 @@ class JournalIndex:
             self._journal.refresh()
             if self._rows is not self._journal.rows:
                 self._compact_when_due()
-                self._rows = rows = self._journal.rows
+                rows = self._journal.rows
                 self._sorted = list(rows.values()) if self._journal.is_block() else by_creation(rows.values())
                 self._active = [row for row in self._sorted if row.owner is not None]
+                self._rows = rows  # last: who is interrupted while sorting sorts again
             return self._sorted
 
     def _compact_when_due(self) -> None:

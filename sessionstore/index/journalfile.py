@@ -151,8 +151,8 @@ class Journal:
 
     def _let_go(self) -> None:
         if self._kept >= 0:
-            os.close(self._kept)
-            self._kept = -1
+            kept, self._kept = self._kept, -1  # first: closed twice, it could be somebody else's by then
+            os.close(kept)
 
     def _take_in(self, data: bytes, offset: int) -> None:
         tables, last_ids = self.tables, self.last_ids
@@ -287,10 +287,10 @@ class Journal:
             self._replaced = True
             return written
 
-    def _read_already(self, written: os.stat_result) -> bool:
+    def _read_already(self, written: os.stat_result) -> None:
         """Go on from the end of a file that was just written, since what is in it is known.
 
-        False where it cannot be opened, or is another one by now: reading it anew says why.
+        Where it cannot be opened, or is another one by now, it is read anew, which says why.
         """
         with contextlib.suppress(OSError, SessionStoreError), files.opened(self.path) as descriptor:
             found = os.fstat(descriptor)
@@ -298,8 +298,6 @@ class Journal:
             if (*identity, found.st_size) == (written.st_dev, written.st_ino, written.st_size):
                 self._keep_open(descriptor)
                 self._read_to = (identity, found.st_size)
-                return True
-        return False
 
     def compact_soon(self) -> None:
         """Compact at the end of the exclusive block that this stands in; what was written in it is safe either way."""
