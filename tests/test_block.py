@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from sessionstore import appending, files
 from sessionstore.bench.rows import a_row
 from sessionstore.errors import Corrupt, NotApplied, StoreUnusable
 from sessionstore.index import journal
-from sessionstore.index.block import block_of, doc_id_of
+from sessionstore.index.block import block_of, doc_id_of, read_block
 from sessionstore.index.journal import JournalIndex, RowJournal, by_creation
 from sessionstore.index.journalfile import SESSIONS, TABLE_DROPPED, Journal, line_of
 from sessionstore.index.tables import JournalDatabase
@@ -219,6 +220,36 @@ def test_what_was_handed_out_stays_as_it_was(path: Path) -> None:
     assert (
         sorted(stamps) == sorted(row.session_id for row in found) == [a_row(number).session_id for number in range(3)]
     )
+
+
+def test_a_listing_never_sees_rows_that_another_thread_is_still_reading(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index, reading, listed = JournalIndex(path), threading.Event(), threading.Event()
+    before = index.find()
+    compact_when_due = index._compact_when_due
+
+    def read_slowly(descriptor: int) -> Any:
+        if threading.current_thread() is rebuild:
+            reading.set()
+            listed.wait(10)
+        return read_block(descriptor)
+
+    def others_go_on() -> None:  # between reading on and looking at what was read
+        compact_when_due()
+        JournalIndex(path).compact()
+        rebuild.start()
+        reading.wait(0.2)
+
+    rebuild = threading.Thread(target=index.replace_all, args=(before,))
+    monkeypatch.setattr(journal, "read_block", read_slowly)
+    monkeypatch.setattr(index, "_compact_when_due", others_go_on)
+    JournalIndex(path).put([a_row(1)])
+    try:
+        assert index.find() == before
+    finally:
+        listed.set()
+        rebuild.join()
 
 
 # ---------------------------------------------------------------- when a journal is written anew

@@ -199,7 +199,7 @@ class JournalIndex:
     def _begun_with(self, rows: list[SessionRow]) -> bool:
         if not rows:
             return True
-        with self._translated(), self._journal.exclusive():
+        with self._mutex, self._translated(), self._journal.exclusive():  # who lists must not see it being read
             if self._journal.holds_something():
                 return False
             self._journal.refresh()
@@ -223,7 +223,7 @@ class JournalIndex:
 
     def replace_all(self, rows: Iterable[SessionRow]) -> None:
         """Write the file anew, ordered by creation: the same rows give the same bytes."""
-        with self._journal.exclusive():
+        with self._mutex, self._journal.exclusive():  # who lists must not see it being read
             try:
                 self._journal.refresh()
             except Corrupt:
