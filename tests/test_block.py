@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -220,6 +220,39 @@ def test_what_was_handed_out_stays_as_it_was(path: Path) -> None:
     assert (
         sorted(stamps) == sorted(row.session_id for row in found) == [a_row(number).session_id for number in range(3)]
     )
+
+
+def _same_size(whole: bytes, last: bytes) -> bytes:
+    return whole[: -len(last)] + line_of("t", 2, b'{"v":7}')
+
+
+def _longer(whole: bytes, last: bytes) -> bytes:
+    return line_of("t", 1, b'{"v":"%s"}' % (b"x" * len(whole)))
+
+
+def _longer_with_a_line_ending_at_the_same_byte(whole: bytes, last: bytes) -> bytes:
+    room = len(whole) - len(line_of("t", 1, b'{"v":""}'))
+    return line_of("t", 1, b'{"v":"%s"}' % (b"x" * room)) + last
+
+
+@pytest.mark.parametrize("copied", [_same_size, _longer, _longer_with_a_line_ending_at_the_same_byte])
+def test_a_file_that_was_copied_over_in_place_is_read_anew_and_not_undone_by_compaction(
+    copied: Callable[[bytes, bytes], bytes], path: Path
+) -> None:
+    path.unlink()
+    database = JournalDatabase(path)
+    table = database.table("t")
+    table.insert_multiple([{"v": 1}, {"v": 2}])
+    assert len(table.all()) == 2
+    whole = path.read_bytes()
+    path.write_bytes(copied(whole, line_of("t", 2, b'{"v":2}')))  # the same inode
+    os.utime(path, ns=(0, os.stat(path).st_mtime_ns + 1))  # clocks tick every 4 ms
+    expected = JournalDatabase(path).table("t").all()
+    assert table.all() == expected and {"v": 1} not in expected[1:]
+    database.storage.journal.compact()  # type: ignore[attr-defined]
+    assert table.all() == expected == JournalDatabase(path).table("t").all()
+    table.insert({"v": 3})
+    assert len(JournalDatabase(path).table("t").all()) == len(expected) + 1
 
 
 def test_a_listing_never_sees_rows_that_another_thread_is_still_reading(

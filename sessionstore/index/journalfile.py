@@ -32,7 +32,7 @@ NO_DOCUMENT = b"null"
 #: can be read as one block.
 TABLE_EXISTS, TABLE_DROPPED, TABLE_BLOCK = 0, -1, -2
 
-
+_END = 16  # bytes of a line that hold its checksum
 _PIECE = 1 << 18  # the whole file at once would stand in memory beside all that is made of it
 
 
@@ -86,6 +86,7 @@ class Journal:
         renewed_after_fork(self)
         self._kept = -1  # holds the file that was read last
         self._read_to: tuple[tuple[int, int], int] = ((0, 0), 0)  # which file, and up to which byte
+        self._read_at, self._read_end = 0, b""  # of which time it was, and what stands before that byte
 
     def __repr__(self) -> str:
         return f"Journal({str(self.path)!r})"
@@ -104,7 +105,7 @@ class Journal:
                 self._start_over((0, 0))
                 return changed
             identity, offset = self._read_to
-            if identity == (found.st_dev, found.st_ino) and offset == found.st_size:
+            if (*identity, offset, self._read_at) == (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns):
                 return False
             return self._read_on()
 
@@ -117,17 +118,32 @@ class Journal:
             with files.opened(self.path) as descriptor:
                 found = os.fstat(descriptor)
                 identity, offset = (found.st_dev, found.st_ino), self._read_to[1]
-                anew = identity != self._read_to[0] or found.st_size < offset
+                # Not longer, or another end: somebody wrote over it in place, and compacting would undo that.
+                anew = (
+                    identity != self._read_to[0] or found.st_size <= offset or self._end(descriptor) != self._read_end
+                )
                 if anew:
                     self._keep_open(descriptor)
                     self._start_over(identity)
                     offset = 0
                 end = self._read_lines(descriptor, offset)
+                self._remember(descriptor, end)
         except (FileNotFoundError, NotADirectoryError):
             self._start_over((0, 0))
             return True
-        self._read_to = (identity, end)
         return anew or end > offset
+
+    def _remember(self, descriptor: int, end: int) -> None:
+        """Go on from here, as long as it is the same file."""
+        found = os.fstat(descriptor)
+        self._read_end, self._read_at = self._end(descriptor, end), found.st_mtime_ns
+        self._read_to = ((found.st_dev, found.st_ino), end)
+
+    def _end(self, descriptor: int, end: int | None = None) -> bytes:
+        """Return the checksum of the line that ends where reading stopped."""
+        end = self._read_to[1] if end is None else end
+        os.lseek(descriptor, max(0, end - _END), os.SEEK_SET)
+        return os.read(descriptor, min(_END, end))
 
     def _read_lines(self, descriptor: int, offset: int) -> int:
         """Take in every whole line from an offset on; return where the last of them ends."""
@@ -294,10 +310,9 @@ class Journal:
         """
         with contextlib.suppress(OSError, SessionStoreError), files.opened(self.path) as descriptor:
             found = os.fstat(descriptor)
-            identity = (found.st_dev, found.st_ino)
-            if (*identity, found.st_size) == (written.st_dev, written.st_ino, written.st_size):
+            if (found.st_dev, found.st_ino, found.st_size) == (written.st_dev, written.st_ino, written.st_size):
                 self._keep_open(descriptor)
-                self._read_to = (identity, found.st_size)
+                self._remember(descriptor, found.st_size)
 
     def compact_soon(self) -> None:
         """Compact at the end of the exclusive block that this stands in; what was written in it is safe either way."""
