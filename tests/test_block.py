@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import sessionstore
-from sessionstore import appending, files
+from sessionstore import appending, files, filesystem
 from sessionstore.bench.rows import a_row
 from sessionstore.errors import Corrupt, NotApplied, StoreUnusable
 from sessionstore.index import journal
@@ -351,6 +351,29 @@ def test_a_listing_waits_for_no_stopped_writer_in_order_to_compact(
         assert os.stat(path).st_ino == before and len(patience) == 1 and patience[0] <= 0.2
     assert len(JournalIndex(path).find()) == 50
     assert os.stat(path).st_ino != before
+
+
+def _of_another_user(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(os, "geteuid", lambda: -7)
+
+
+def _where_locks_mean_nothing(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(filesystem, "_of_device", lambda *_: filesystem.FileSystem("nfs4", "/mnt", safe=False))
+
+
+@pytest.mark.parametrize("lies", [_of_another_user, _where_locks_mean_nothing])
+def test_a_listing_leaves_a_journal_as_it_is(
+    lies: Callable[[pytest.MonkeyPatch], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal, "_LINES_BEHIND", 20)
+    path = tmp_path / "index.jsonl"
+    JournalIndex(path).put([a_row(number) for number in range(50)])
+    before = os.stat(path)
+    with monkeypatch.context() as patch:
+        lies(patch)
+        assert len(JournalIndex(path).find()) == 50
+    assert (os.stat(path).st_ino, os.stat(path).st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    assert len(JournalIndex(path).find()) == 50 and os.stat(path).st_ino != before.st_ino
 
 
 def test_what_another_process_has_compacted_meanwhile_is_not_compacted_again(

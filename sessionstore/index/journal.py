@@ -20,6 +20,7 @@ from zlib import crc32
 
 import msgspec
 
+from sessionstore import files, filesystem
 from sessionstore.appending import renewed_after_fork
 from sessionstore.collector import resting
 from sessionstore.errors import Corrupt, IndexUnavailable, NotApplied, OutcomeUnknown, SessionGone
@@ -297,16 +298,22 @@ class JournalIndex:
 
     def _compact_when_due(self) -> None:
         """Write the file anew where that is worth it and can be done at once: no answer depends on it."""
-        if self._journal.lines < self._compact_at or not self._journal.is_worth_compacting():
+        if self._journal.lines < self._compact_at or not self._journal.is_worth_compacting() or not self._is_ours():
             return
         try:
+            filesystem.refuse_unsafe(self._journal.path)  # what others write meanwhile would be lost
             with self._journal.exclusive(_GLANCE_S):
                 self._journal.refresh()
                 if self._journal.is_worth_compacting():  # nobody else has done it meanwhile
                     self._journal.compact()
             self._compact_at = 0
-        except (NotApplied, OutcomeUnknown):  # a disk that is full or read-only, a writer that is stopped
+        except (NotApplied, OutcomeUnknown, FileNotFoundError):  # a full disk, a stopped writer, a store just removed
             self._compact_at = 2 * self._journal.lines
+
+    def _is_ours(self) -> bool:
+        """Whether it is our own file: else, once root has listed, its owner could write to it no more."""
+        found = files.status(self._journal.path)
+        return found is not None and found.st_uid == getattr(os, "geteuid", lambda: found.st_uid)()
 
 
 def _removal(session_id: str) -> Change:
