@@ -24,7 +24,7 @@ from sessionstore.index.tables import JournalDatabase
 from sessionstore.locks import lock_descriptor
 from sessionstore.records import SessionRow
 from sessionstore.store import SessionStore
-from tests.test_engines_agree import IDS, rows
+from tests.rows import IDS, rows
 
 
 def seen(index: JournalIndex) -> tuple[Any, ...]:

@@ -14,8 +14,8 @@ import pytest
 from sessionstore import cli
 from sessionstore.errors import SessionGone
 from sessionstore.store import SessionStore
+from tests.old_folders import FIXTURES
 from tests.test_doctor import crashed, recorded
-from tests.test_legacy import FIXTURES
 
 
 @dataclass

@@ -20,7 +20,7 @@ from sessionstore.index import SessionIndex, open_index
 from sessionstore.index.migration import digest, move, own_rows
 from sessionstore.index.sqlite import SqliteIndex
 from sessionstore.records import SessionRow
-from tests.test_engines_agree import a_row, rows
+from tests.rows import a_row, rows
 
 NASTY = {"a": [1, 1.0, -0.0, 2**70, 1e300, "\0", "ä\U0001f681", None, True], "z": 1, "b": {"per%cent": "\\u0000"}}
 

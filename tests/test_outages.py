@@ -1,99 +1,24 @@
-"""An engine that fails costs no session: each test makes the real fault, and every one of them has the same ending.
-
-The session is created and recorded in its folder, the report says pending and why, nothing waits longer than told, a
-listing answers from the folders with a notice, and when the engine is back every row arrives, once.
-"""
+"""An engine that fails costs no session: each test makes the real fault, and all have the same ending (outage)."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
 import os
-import sqlite3
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import sessionstore
-from sessionstore.boxes.session_creator_box import SessionCreatorBox
-from sessionstore.boxes.session_db_box import SessionDBBox
 from sessionstore.errors import IndexUnavailable
 from sessionstore.index.breaker import Breaker
-from sessionstore.store import SessionStore
+from tests.outage import Outage, at_most, eventually
 from tests.postgres_server import PASSWORD, PostgresServer, fill_up, running_server, small_disk, with_settings
-
-TIMEOUT_S = 1.0
-RETRY_S = 2.0
-SLACK_S = 2.0  # what a loaded machine may add to a wait; the bounds prove that none is endless
-
-
-def eventually(condition: Callable[[], bool], within_s: float = 30.0) -> None:
-    """Ask again and again until it is so."""
-    deadline = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < deadline, "it never came"
-        time.sleep(0.05)
-
-
-@contextlib.contextmanager
-def at_most(seconds: float) -> Iterator[None]:
-    begun = time.monotonic()
-    yield
-    assert time.monotonic() - begun < seconds
-
-
-class Outage:
-    """The story that every fault has: before, during, after."""
-
-    def __init__(self, folder: Path, url: str) -> None:
-        self.store: SessionStore = sessionstore.open(folder, with_settings(url, timeout_s=TIMEOUT_S, retry_s=RETRY_S))
-        self.box = SessionCreatorBox(SessionDBBox(store=self.store))
-        self.ids: list[str] = []
-
-    def before(self) -> None:
-        report = self.box.create_session("before")
-        assert report["index"] == {"status": "done", "reason": None}, report
-        self.ids.append(report["session_id"])
-        assert len(self.store.find()) == 1 and self.store.notice is None
-
-    def during(self, why: str) -> None:
-        with at_most(TIMEOUT_S + SLACK_S):
-            report = self.box.create_session("during", metadata={"n": 1})
-        assert report["success"] and report["directory"]["status"] == report["record"]["status"] == "done"
-        assert report["index"]["status"] == "pending" and why in report["index"]["reason"], report["index"]
-        with at_most(TIMEOUT_S / 2):  # the failed engine is left alone: the full time is waited for once
-            second = self.box.create_session("during again")
-        assert second["index"]["status"] == "pending" and why in second["index"]["reason"]
-        self.ids += [report["session_id"], second["session_id"]]
-        with self.store.record("recorded") as run:
-            run.motion.append("scout-1", t_s=0.05, position_m=(0, 0, 5))
-            self.ids.append(run.session_id)
-        assert self.store.get("recorded").status == "completed"
-        with at_most(TIMEOUT_S + SLACK_S):
-            assert sorted(row.session_id for row in self.store.find()) == sorted(self.ids)
-        assert self.store.notice is not None and why in self.store.notice
-        assert [row.session_name for row in self.store.find("metadata.n=1")] == ["during"]
-
-    def after(self) -> None:
-        """The rows arrive by themselves with the next thing that is done, each once."""
-        eventually(lambda: self.box.create_session("after")["index"]["status"] == "done")
-        names = self.indexed()
-        assert len(names) == len(set(names)) and set(self.ids) <= set(names)
-        self.store.find()
-        assert self.store.notice is None
-        assert self.indexed() == sorted(path.name for path in self.store.root.path.iterdir() if path.name[:2] == "20")
-        by_name = {row.session_id: row for row in self.store.index.find()}
-        assert by_name[self.ids[-1]].status == "completed"
-        self.store.close()
-
-    def indexed(self) -> list[str]:
-        return sorted(row.session_id for row in self.store.index.find())
 
 
 @pytest.fixture(scope="module")
@@ -323,123 +248,6 @@ def test_a_server_whose_disk_is_full(tmp_path: Path, panics: bool) -> None:
             stored = admin.execute('SELECT count(*), count(DISTINCT uuid) FROM "full".sessions')
             count = len(outage.store.root.session_ids())
             assert stored.fetchone() == (count, count)
-
-
-HOLD = """
-import sqlite3, sys
-connection = sqlite3.connect(sys.argv[1], isolation_level=None)
-if sys.argv[2] == "all":
-    connection.execute("PRAGMA locking_mode = EXCLUSIVE")
-connection.execute("BEGIN EXCLUSIVE")
-connection.execute("CREATE TABLE theirs (x)")
-print("locked", flush=True)
-sys.stdin.read()
-connection.execute("ROLLBACK")
-"""
-
-
-@contextlib.contextmanager
-def another_program_locks(path: Path, whom: str) -> Iterator[None]:
-    """Hold a lock in another process, against writers or against all."""
-    with subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(path), whom], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as holder:
-        assert holder.stdout is not None and holder.stdin is not None
-        assert holder.stdout.readline() == "locked\n"
-        try:
-            yield
-        finally:
-            holder.stdin.close()
-
-
-def test_an_sqlite_file_that_another_program_locks(tmp_path: Path) -> None:
-    outage = Outage(tmp_path, "sqlite:")
-    outage.before()
-    outage.store.index.close()  # nobody gets such a lock while we look
-    with another_program_locks(tmp_path / "index.sqlite", "all"):
-        outage.during("locked")
-    outage.after()
-
-
-def test_an_sqlite_file_that_another_program_writes(tmp_path: Path) -> None:
-    """Who only writes keeps writers out: the listing is right, and says what it could not tell."""
-    outage = Outage(tmp_path, "sqlite:")
-    outage.before()
-    with another_program_locks(tmp_path / "index.sqlite", "writers"):
-        outage.during("locked")
-    outage.after()
-
-
-def test_an_sqlite_file_of_a_newer_version(tmp_path: Path) -> None:
-    outage = Outage(tmp_path, "sqlite:")
-    outage.before()
-    outage.store.index.close()
-    with contextlib.closing(sqlite3.connect(tmp_path / "index.sqlite", isolation_level=None)) as other:
-        other.execute("PRAGMA user_version = 99")
-        outage.during("schema 99, this version knows 1")
-        other.execute("PRAGMA user_version = 1")
-    outage.after()
-
-
-def test_the_database_of_another_program_is_left_alone(tmp_path: Path) -> None:
-    foreign = tmp_path / "theirs.db"
-    with contextlib.closing(sqlite3.connect(foreign, isolation_level=None)) as other:
-        other.execute("CREATE TABLE theirs (x)")
-    before = foreign.read_bytes()
-    outage = Outage(tmp_path / "store", f"sqlite:{foreign}")
-    outage.during("another program")
-    with pytest.raises(IndexUnavailable, match="another program"):
-        outage.store.rebuild()
-    assert foreign.read_bytes() == before and list(tmp_path.glob("theirs*")) == [foreign]
-
-
-def test_a_damaged_sqlite_file_is_kept_aside_and_made_anew(tmp_path: Path) -> None:
-    outage = Outage(tmp_path, "sqlite:")
-    outage.before()
-    outage.store.close()
-    path = tmp_path / "index.sqlite"
-    damaged = b"SQLite format 3\0" + b"\xff" * 8192
-    path.write_bytes(damaged)
-    for suffix in ("-wal", "-shm"):
-        (tmp_path / f"index.sqlite{suffix}").unlink(missing_ok=True)
-    assert [row.session_name for row in outage.store.find()] == ["before"]
-    assert [kept.read_bytes() for kept in tmp_path.glob("index.sqlite.damaged-*")] == [damaged]
-    assert outage.indexed() == outage.ids
-
-
-def test_an_sqlite_file_that_is_removed_while_open_is_made_anew(tmp_path: Path) -> None:
-    outage = Outage(tmp_path, "sqlite:")
-    outage.before()
-    for path in tmp_path.glob("index.sqlite*"):
-        path.unlink()
-    assert [row.session_name for row in outage.store.find()] == ["before"]
-    assert (tmp_path / "index.sqlite").is_file() and outage.indexed() == outage.ids
-
-
-@pytest.mark.slow
-def test_an_sqlite_file_on_a_full_disk(tmp_path: Path) -> None:
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512k", "none", str(disk)], capture_output=True).returncode:
-        pytest.skip("mounting a small disk needs root")
-    try:
-        outage = Outage(tmp_path / "store", f"sqlite:{disk / 'index.db'}")
-        outage.before()
-        with contextlib.suppress(OSError), open(disk / "filler", "wb") as filler:
-            while True:
-                filler.write(b"x" * 4096)
-                filler.flush()
-        box = outage.box
-        reports: list[dict[str, Any]] = []
-        eventually(lambda: bool(reports.append(box.create_session("fill")) or reports[-1]["index"]["status"] != "done"))
-        assert reports[-1]["success"] and "disk is full" in reports[-1]["index"]["reason"]
-        assert len(outage.store.find()) == len(reports) + 1 and outage.store.notice is not None
-        (disk / "filler").unlink()
-        eventually(lambda: box.create_session("after")["index"]["status"] == "done")
-        assert len(outage.store.index.stamps()) == len(list(outage.store.root.session_ids()))
-        outage.store.close()
-    finally:
-        subprocess.run(["umount", "--lazy", str(disk)], check=True)
 
 
 def test_the_software_of_an_engine_that_is_missing_costs_no_session(

@@ -23,10 +23,10 @@ from sessionstore.legacy import importer
 from sessionstore.legacy.importer import import_legacy
 from sessionstore.root import StoreRoot
 from sessionstore.session import Session
+from tests.old_folders import FIXTURES
 from tests.proof.crash_states import Disk, lay_out, tree_of
 from tests.proof.tally import CONTROLS, tally
 from tests.proof.volumes import fast_folder, volume
-from tests.test_legacy import FIXTURES
 from tests.test_repairs import CASES, Damage, holds, records_of, tear_stream
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sessionstore.query import Filter, matcher
 from sessionstore.records import SessionRow
 from sessionstore.selection import select
-from tests.test_engines_agree import compares, filters, rows
+from tests.rows import compares, filters, rows
 
 
 @settings(max_examples=300)

@@ -24,8 +24,8 @@ import sessionstore
 from sessionstore.cli.sessions import list_command
 from sessionstore.errors import SessionNotFound
 from sessionstore.store import SessionStore
+from tests.outage import eventually
 from tests.postgres_server import PostgresServer, new_schema, running_server, with_settings
-from tests.test_outages import eventually
 
 SERVER = "10.213.7.1"
 BRIDGE = "sst-br"

@@ -42,7 +42,7 @@ def sizes(bench: Bench) -> None:
             _looks(bench, folder / "store", limit, ids, size)
             _creates(bench, folder / "store", limit, size)
             _memory(bench, folder / "store", size)
-            _rebuild(bench, folder / "store", ids, size)
+            _rebuild(bench, folder / "store", size)
             _command(bench, folder / "store", size)
             limit.close()
         finally:
@@ -123,16 +123,18 @@ def _memory(bench: Bench, folder: Path, size: int) -> None:
     bench.add({OURS: Figure("W10", "memory to list all", OURS, "MB", [found["bytes"] / 1e6], size)})
 
 
-def _rebuild(bench: Bench, folder: Path, ids: list[str], size: int) -> None:
+def _rebuild(bench: Bench, folder: Path, size: int) -> None:
     decode = msgspec.json.Decoder().decode
 
     def scan() -> int:
-        """Open, read, parse and close each session file: nothing more."""
-        for session_id in ids:
-            descriptor = os.open(f"{folder}/{session_id}/{DOCUMENT}", os.O_RDONLY)
+        """Open, read, parse and close the file of each folder: nothing is checked, kept or written."""
+        with os.scandir(folder) as found:
+            names = [entry.name for entry in found if entry.name[0] != "." and entry.is_dir()]
+        for name in names:
+            descriptor = os.open(f"{folder}/{name}/{DOCUMENT}", os.O_RDONLY)
             decode(os.read(descriptor, 1 << 16))
             os.close(descriptor)
-        return len(ids)
+        return len(names)
 
     def rebuild() -> int:
         with sessionstore.open(folder) as store:

@@ -102,7 +102,7 @@ IN_OUR_CODE = (
     Found(
         "a program that ended within 200 ms of an append left it to the system to sync, some day",
         "a reading of promise against code",
-        "tests/test_streams.py::test_a_program_that_ends_without_closing_has_synced_what_it_appended",
+        "tests/test_stream_writers.py::test_a_program_that_ends_without_closing_has_synced_what_it_appended",
     ),
     Found(
         "restoring a session removed what a hand had put beside it in the trash",
@@ -127,7 +127,7 @@ IN_OUR_CODE = (
     Found(
         "what was appended to a session appeared in a copy made of hard links (cp -al)",
         "copies",
-        "tests/test_streams.py::test_a_file_that_another_folder_shares_by_a_hard_link_is_never_appended_to",
+        "tests/test_stream_writers.py::test_a_file_that_another_folder_shares_by_a_hard_link_is_never_appended_to",
     ),
     Found(
         "after a store was moved, its listing named the old place of a broken session",
@@ -138,6 +138,16 @@ IN_OUR_CODE = (
         "one number of 400 digits, a sim_time of 1e300 or a date of the year 1 in an old folder ended the import",
         "mutated old folders",
         "tests/proof/test_fuzz.py::test_mutated_old_folders_are_imported_or_reported",
+    ),
+    Found(
+        "an SQLite file that two made at once was taken for the database of another program, or refused as locked",
+        "many threads on a loaded machine",
+        "tests/test_sqlite_outages.py::test_a_file_that_another_makes_meanwhile_is_not_taken_for_that_of_another_program",
+    ),
+    Found(
+        "a store that was closed while another thread chose an id let it go on with a closed descriptor",
+        "a reading that tried to lose data",
+        "tests/test_store.py::test_a_handle_that_is_closed_while_another_thread_chooses_an_id_costs_no_session",
     ),
 )
 IN_THE_HARNESS = (

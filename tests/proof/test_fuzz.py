@@ -27,11 +27,11 @@ from sessionstore.index.journal import JournalIndex
 from sessionstore.legacy.importer import import_legacy
 from sessionstore.store import SessionStore
 from sessionstore.tape import Damage, Line, Tape, parse_line
+from tests.old_folders import FIXTURES
 from tests.proof import operations
 from tests.proof.mutations import mutated
 from tests.proof.tally import tally
 from tests.proof.volumes import fast_folder, volume
-from tests.test_legacy import FIXTURES
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(36000)]
 #: What an import must never end with, though it would stop no other folder.
