@@ -376,6 +376,31 @@ def test_a_listing_leaves_a_journal_as_it_is(
     assert len(JournalIndex(path).find()) == 50 and os.stat(path).st_ino != before.st_ino
 
 
+def _with_a_torn_end(store: SessionStore) -> None:
+    with (store.root.path / "index.jsonl").open("ab") as stream:
+        stream.write(b'{"table":"sess')
+    assert len(store.find()) == 3
+
+
+def _when_it_is_examined(store: SessionStore) -> None:
+    assert store.doctor().findings == []
+
+
+@pytest.mark.parametrize("read", [_with_a_torn_end, _when_it_is_examined])
+def test_nothing_is_written_by_reading_a_journal(
+    read: Callable[[SessionStore], None], store: SessionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = [store.create(f"run {number}") for number in range(3)]
+    for number in range(20):
+        made[0].update(notes=f"{number}")
+    monkeypatch.setattr(journal, "_LINES_BEHIND", 10)
+    before, notes = os.stat(store.root.path / "index.jsonl").st_ino, list[str]()
+    monkeypatch.setattr(files, "note", lambda operation, *_: notes.append(operation))
+    read(store)
+    assert notes == [] and os.stat(store.root.path / "index.jsonl").st_ino == before
+    assert len(sessionstore.open(store.root.path).find()) == 3
+
+
 def test_what_another_process_has_compacted_meanwhile_is_not_compacted_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,6 +10,7 @@ Not here: the block (index.block), the file and its lines (index.journalfile), T
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import threading
 from collections.abc import Iterable, Iterator, Mapping
@@ -179,7 +180,7 @@ class JournalIndex:
         self._rows: dict[str, SessionRow] | None = None  # those that are sorted
         self._sorted: list[SessionRow] = []
         self._active: list[SessionRow] = []
-        self._compact_at = 0  # lines: since compacting failed
+        self._compact_at = 0.0  # lines: since compacting failed
         self._mutex = threading.RLock()
         renewed_after_fork(self)
 
@@ -280,6 +281,10 @@ class JournalIndex:
         with self._mutex, self._journal.exclusive():
             self._journal.compact()
 
+    def leave_as_it_is(self) -> None:
+        """Write nothing by reading any more: who examines a store changes nothing in it."""
+        self._compact_at = math.inf
+
     def close(self) -> None:
         """Let go of the file."""
         self._journal.close()
@@ -298,7 +303,7 @@ class JournalIndex:
 
     def _compact_when_due(self) -> None:
         """Write the file anew where that is worth it and can be done at once: no answer depends on it."""
-        if self._journal.lines < self._compact_at or not self._journal.is_worth_compacting() or not self._is_ours():
+        if self._journal.lines < self._compact_at or not self._journal.is_worth_compacting() or not self._may_write():
             return
         try:
             filesystem.refuse_unsafe(self._journal.path)  # what others write meanwhile would be lost
@@ -310,10 +315,12 @@ class JournalIndex:
         except (NotApplied, OutcomeUnknown, FileNotFoundError):  # a full disk, a stopped writer, a store just removed
             self._compact_at = 2 * self._journal.lines
 
-    def _is_ours(self) -> bool:
-        """Whether it is our own file: else, once root has listed, its owner could write to it no more."""
+    def _may_write(self) -> bool:
+        """Whether the file is whole and our own: else, once root has listed, its owner could write to it no more."""
         found = files.status(self._journal.path)
-        return found is not None and found.st_uid == getattr(os, "geteuid", lambda: found.st_uid)()
+        if found is None or found.st_size != self._journal.read_to:
+            return False
+        return found.st_uid == getattr(os, "geteuid", lambda: found.st_uid)()
 
 
 def _removal(session_id: str) -> Change:

@@ -93,6 +93,11 @@ class Journal:
 
     # ------------------------------------------------------------ reading
 
+    @property
+    def read_to(self) -> int:
+        """Where the last whole line ends that was read, in bytes."""
+        return self._read_to[1]
+
     def refresh(self) -> bool:
         """Read on to the last whole line; return whether anything had changed.
 
