@@ -222,6 +222,25 @@ def test_what_was_handed_out_stays_as_it_was(path: Path) -> None:
     )
 
 
+def test_no_listing_waits_for_a_thread_that_waits_for_a_stopped_writer(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index, waiting = JournalIndex(path), threading.Event()
+
+    def lock(descriptor: int, path: str, timeout_s: float) -> None:
+        waiting.set()
+        lock_descriptor(descriptor, path, timeout_s)
+
+    with Journal(path, sync=False).exclusive():
+        monkeypatch.setattr(appending, "lock_descriptor", lock)
+        writer = threading.Thread(target=index.put, args=([a_row(0, rev=2)], True))
+        writer.start()
+        assert waiting.wait(10)
+        assert len(index.find()) == len(index.stamps()) == 3 and writer.is_alive()
+    writer.join()
+    assert index.find()[0].rev == 2
+
+
 def _same_size(whole: bytes, last: bytes) -> bytes:
     return whole[: -len(last)] + line_of("t", 2, b'{"v":7}')
 

@@ -201,6 +201,8 @@ class JournalIndex:
     def _begun_with(self, rows: list[SessionRow]) -> bool:
         if not rows:
             return True
+        if (found := files.status(self._journal.path)) is not None and found.st_size:
+            return False  # as nearly always, and no listing waits for it
         with self._mutex, self._translated(), self._journal.exclusive():  # who lists must not see it being read
             if self._journal.holds_something():
                 return False

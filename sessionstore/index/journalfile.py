@@ -23,7 +23,7 @@ import msgspec
 
 from sessionstore import files
 from sessionstore.appending import AppendFile, renewed_after_fork
-from sessionstore.errors import Corrupt, NotApplied, OutcomeUnknown, SessionGone, SessionStoreError
+from sessionstore.errors import Corrupt, LockTimeout, NotApplied, OutcomeUnknown, SessionGone, SessionStoreError
 from sessionstore.streams import Quarantine, keep_beside
 
 SESSIONS = "sessions"
@@ -78,7 +78,8 @@ class Journal:
         self._file = AppendFile(path, durable=sync)
         self._sync = sync
         self._quarantine = quarantine or keep_beside
-        self._mutex = threading.RLock()
+        self._mutex = threading.RLock()  # what was read
+        self._writing = threading.RLock()  # the file; taken before the other
         self._depth = 0
         self._size = 0  # of the locked file
         self._compaction_due = False
@@ -207,7 +208,10 @@ class Journal:
     @contextlib.contextmanager
     def exclusive(self, timeout_s: float | None = None) -> Iterator[None]:
         """Keep every other writer out, threads and processes; may be nested. Raises: LockTimeout, StoreUnusable."""
-        with self._mutex:
+        # Two locks between threads: who waits for another process, which may be stopped, keeps no reader waiting.
+        if not self._writing.acquire(timeout=-1 if timeout_s is None else timeout_s):
+            raise LockTimeout(f"{self.path} was being written by another thread for {timeout_s:g} s")
+        try:
             if self._depth:
                 self._depth += 1
                 try:
@@ -217,17 +221,20 @@ class Journal:
                 return
             size = self._lock(timeout_s)
             try:
-                with files.refusals(self.path):
-                    self._size = self._cut_torn_end(size)
-                self._depth = 1
-                yield
-                if self._compaction_due:  # last of all: what is written after it would go into the old file
-                    self._compaction_due = False
-                    with contextlib.suppress(NotApplied, OutcomeUnknown):  # the next writer tries again
-                        self.compact()
+                with self._mutex:
+                    with files.refusals(self.path):
+                        self._size = self._cut_torn_end(size)
+                    self._depth = 1
+                    yield
+                    if self._compaction_due:  # last of all: what is written after it would go into the old file
+                        self._compaction_due = False
+                        with contextlib.suppress(NotApplied, OutcomeUnknown):  # the next writer tries again
+                            self.compact()
             finally:
                 self._depth, self._replaced = 0, False
                 self._file.unlock()
+        finally:
+            self._writing.release()
 
     def _lock(self, timeout_s: float | None) -> int:
         try:
@@ -325,7 +332,7 @@ class Journal:
 
     def renew_after_fork(self) -> None:
         """Forget a lock that another thread of the parent held: it will never be let go of here."""
-        self._mutex, self._depth = threading.RLock(), 0
+        self._mutex, self._writing, self._depth = threading.RLock(), threading.RLock(), 0
 
     def keep_aside(self) -> None:
         """Keep the bytes of a damaged file in quarantine, before it is written anew; the tables are empty then."""
@@ -335,7 +342,7 @@ class Journal:
 
     def close(self) -> None:
         """Let go of the file."""
-        with self._mutex:
+        with self._writing, self._mutex:
             self._file.close()
             self._let_go()
             self._read_to = ((0, 0), 0)
