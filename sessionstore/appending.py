@@ -98,9 +98,10 @@ class AppendFile:
     def close(self) -> None:
         """Let go of the file; the next lock opens it again."""
         if self.descriptor >= 0:
+            # Forgotten first: closed twice, it could be somebody else's by then.
+            descriptor, self.descriptor = self.descriptor, -1
             with contextlib.suppress(OSError):  # nothing is waiting in it: every write went straight to the system
-                os.close(self.descriptor)
-            self.descriptor = -1
+                os.close(descriptor)
 
     def __del__(self) -> None:
         self.close()

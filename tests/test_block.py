@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import sessionstore
-from sessionstore import appending, files
+from sessionstore import appending, files, filesystem
 from sessionstore.bench.rows import a_row
 from sessionstore.errors import Corrupt, NotApplied, StoreUnusable
 from sessionstore.index import journal
-from sessionstore.index.block import block_of, doc_id_of
+from sessionstore.index.block import block_of, doc_id_of, read_block
 from sessionstore.index.journal import JournalIndex, RowJournal, by_creation
 from sessionstore.index.journalfile import SESSIONS, TABLE_DROPPED, Journal, line_of
 from sessionstore.index.tables import JournalDatabase
@@ -221,6 +222,88 @@ def test_what_was_handed_out_stays_as_it_was(path: Path) -> None:
     )
 
 
+def test_no_listing_waits_for_a_thread_that_waits_for_a_stopped_writer(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index, waiting = JournalIndex(path), threading.Event()
+
+    def lock(descriptor: int, path: str, timeout_s: float) -> None:
+        waiting.set()
+        lock_descriptor(descriptor, path, timeout_s)
+
+    with Journal(path, sync=False).exclusive():
+        monkeypatch.setattr(appending, "lock_descriptor", lock)
+        writer = threading.Thread(target=index.put, args=([a_row(0, rev=2)], True))
+        writer.start()
+        assert waiting.wait(10)
+        assert len(index.find()) == len(index.stamps()) == 3 and writer.is_alive()
+    writer.join()
+    assert index.find()[0].rev == 2
+
+
+def _same_size(whole: bytes, last: bytes) -> bytes:
+    return whole[: -len(last)] + line_of("t", 2, b'{"v":7}')
+
+
+def _longer(whole: bytes, last: bytes) -> bytes:
+    return line_of("t", 1, b'{"v":"%s"}' % (b"x" * len(whole)))
+
+
+def _longer_with_a_line_ending_at_the_same_byte(whole: bytes, last: bytes) -> bytes:
+    room = len(whole) - len(line_of("t", 1, b'{"v":""}'))
+    return line_of("t", 1, b'{"v":"%s"}' % (b"x" * room)) + last
+
+
+@pytest.mark.parametrize("copied", [_same_size, _longer, _longer_with_a_line_ending_at_the_same_byte])
+def test_a_file_that_was_copied_over_in_place_is_read_anew_and_not_undone_by_compaction(
+    copied: Callable[[bytes, bytes], bytes], path: Path
+) -> None:
+    path.unlink()
+    database = JournalDatabase(path)
+    table = database.table("t")
+    table.insert_multiple([{"v": 1}, {"v": 2}])
+    assert len(table.all()) == 2
+    whole = path.read_bytes()
+    path.write_bytes(copied(whole, line_of("t", 2, b'{"v":2}')))  # the same inode
+    os.utime(path, ns=(0, os.stat(path).st_mtime_ns + 1))  # clocks tick every 4 ms
+    expected = JournalDatabase(path).table("t").all()
+    assert table.all() == expected and {"v": 1} not in expected[1:]
+    database.storage.journal.compact()  # type: ignore[attr-defined]
+    assert table.all() == expected == JournalDatabase(path).table("t").all()
+    table.insert({"v": 3})
+    assert len(JournalDatabase(path).table("t").all()) == len(expected) + 1
+
+
+def test_a_listing_never_sees_rows_that_another_thread_is_still_reading(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index, reading, listed = JournalIndex(path), threading.Event(), threading.Event()
+    before = index.find()
+    compact_when_due = index._compact_when_due
+
+    def read_slowly(descriptor: int) -> Any:
+        if threading.current_thread() is rebuild:
+            reading.set()
+            listed.wait(10)
+        return read_block(descriptor)
+
+    def others_go_on() -> None:  # between reading on and looking at what was read
+        compact_when_due()
+        JournalIndex(path).compact()
+        rebuild.start()
+        reading.wait(0.2)
+
+    rebuild = threading.Thread(target=index.replace_all, args=(before,))
+    monkeypatch.setattr(journal, "read_block", read_slowly)
+    monkeypatch.setattr(index, "_compact_when_due", others_go_on)
+    JournalIndex(path).put([a_row(1)])
+    try:
+        assert index.find() == before
+    finally:
+        listed.set()
+        rebuild.join()
+
+
 # ---------------------------------------------------------------- when a journal is written anew
 
 
@@ -287,6 +370,54 @@ def test_a_listing_waits_for_no_stopped_writer_in_order_to_compact(
         assert os.stat(path).st_ino == before and len(patience) == 1 and patience[0] <= 0.2
     assert len(JournalIndex(path).find()) == 50
     assert os.stat(path).st_ino != before
+
+
+def _of_another_user(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(os, "geteuid", lambda: -7)
+
+
+def _where_locks_mean_nothing(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(filesystem, "_of_device", lambda *_: filesystem.FileSystem("nfs4", "/mnt", safe=False))
+
+
+@pytest.mark.parametrize("lies", [_of_another_user, _where_locks_mean_nothing])
+def test_a_listing_leaves_a_journal_as_it_is(
+    lies: Callable[[pytest.MonkeyPatch], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal, "_LINES_BEHIND", 20)
+    path = tmp_path / "index.jsonl"
+    JournalIndex(path).put([a_row(number) for number in range(50)])
+    before = os.stat(path)
+    with monkeypatch.context() as patch:
+        lies(patch)
+        assert len(JournalIndex(path).find()) == 50
+    assert (os.stat(path).st_ino, os.stat(path).st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    assert len(JournalIndex(path).find()) == 50 and os.stat(path).st_ino != before.st_ino
+
+
+def _with_a_torn_end(store: SessionStore) -> None:
+    with (store.root.path / "index.jsonl").open("ab") as stream:
+        stream.write(b'{"table":"sess')
+    assert len(store.find()) == 3
+
+
+def _when_it_is_examined(store: SessionStore) -> None:
+    assert store.doctor().findings == []
+
+
+@pytest.mark.parametrize("read", [_with_a_torn_end, _when_it_is_examined])
+def test_nothing_is_written_by_reading_a_journal(
+    read: Callable[[SessionStore], None], store: SessionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = [store.create(f"run {number}") for number in range(3)]
+    for number in range(20):
+        made[0].update(notes=f"{number}")
+    monkeypatch.setattr(journal, "_LINES_BEHIND", 10)
+    before, notes = os.stat(store.root.path / "index.jsonl").st_ino, list[str]()
+    monkeypatch.setattr(files, "note", lambda operation, *_: notes.append(operation))
+    read(store)
+    assert notes == [] and os.stat(store.root.path / "index.jsonl").st_ino == before
+    assert len(sessionstore.open(store.root.path).find()) == 3
 
 
 def test_what_another_process_has_compacted_meanwhile_is_not_compacted_again(

@@ -20,6 +20,7 @@ from sessionstore.care.findings import Finding, Report, worst_first
 from sessionstore.care.patient import Patient
 from sessionstore.errors import Unreadable
 from sessionstore.index import choose_url, open_index
+from sessionstore.index.journal import JournalIndex
 from sessionstore.root import StoreRoot, resolve
 
 #: Told (done, of) while sessions are being read.
@@ -69,6 +70,8 @@ def admit(folder: str | Path | None, index: str | None, deep: bool) -> Patient:
     except Unreadable:
         return patient  # told by ground.check_format
     patient.index = open_index(choose_url(index, os.environ, settings), root.path, root.quarantine)
+    if isinstance(patient.index, JournalIndex):  # a listing may write it anew
+        patient.index.leave_as_it_is()
     return patient
 
 

@@ -10,6 +10,7 @@ Not here: the block (index.block), the file and its lines (index.journalfile), T
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import threading
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,6 +21,7 @@ from zlib import crc32
 
 import msgspec
 
+from sessionstore import files, filesystem
 from sessionstore.appending import renewed_after_fork
 from sessionstore.collector import resting
 from sessionstore.errors import Corrupt, IndexUnavailable, NotApplied, OutcomeUnknown, SessionGone
@@ -99,15 +101,17 @@ class RowJournal(Journal):
         with self.exclusive():
             self.refresh()
             rows = by_creation(self.rows.values())
-            if self._read_already(self._rewrite_ordered(rows)):
-                self._forget()
-                self.rows = {row.session_id: row for row in rows}
-                self._block = len(rows)
-                self.lines = len(rows) + sum(len(table) + 1 for name, table in self.tables.items() if name != SESSIONS)
+            written = self._rewrite_ordered(rows)
+            # The same rows as before, and true of either file: an interrupt in here leaves nothing half done.
+            self.rows = {row.session_id: row for row in rows}
+            self._numbers, self._all_numbered = {}, False
+            self.lines = len(rows) + sum(len(table) + 1 for name, table in self.tables.items() if name != SESSIONS)
+            self._block = len(rows)
+            self._read_already(written)
 
     def _start_over(self, identity: tuple[int, int]) -> None:
+        self._forget()  # first: once the file counts as begun anew, nobody forgets any more
         super()._start_over(identity)
-        self._forget()
 
     def _read_lines(self, descriptor: int, offset: int) -> int:
         if offset == 0 and (found := read_block(descriptor)) is not None:
@@ -176,7 +180,7 @@ class JournalIndex:
         self._rows: dict[str, SessionRow] | None = None  # those that are sorted
         self._sorted: list[SessionRow] = []
         self._active: list[SessionRow] = []
-        self._compact_at = 0  # lines: since compacting failed
+        self._compact_at = 0.0  # lines: since compacting failed
         self._mutex = threading.RLock()
         renewed_after_fork(self)
 
@@ -197,7 +201,9 @@ class JournalIndex:
     def _begun_with(self, rows: list[SessionRow]) -> bool:
         if not rows:
             return True
-        with self._translated(), self._journal.exclusive():
+        if (found := files.status(self._journal.path)) is not None and found.st_size:
+            return False  # as nearly always, and no listing waits for it
+        with self._mutex, self._translated(), self._journal.exclusive():  # who lists must not see it being read
             if self._journal.holds_something():
                 return False
             self._journal.refresh()
@@ -221,7 +227,7 @@ class JournalIndex:
 
     def replace_all(self, rows: Iterable[SessionRow]) -> None:
         """Write the file anew, ordered by creation: the same rows give the same bytes."""
-        with self._journal.exclusive():
+        with self._mutex, self._journal.exclusive():  # who lists must not see it being read
             try:
                 self._journal.refresh()
             except Corrupt:
@@ -277,6 +283,10 @@ class JournalIndex:
         with self._mutex, self._journal.exclusive():
             self._journal.compact()
 
+    def leave_as_it_is(self) -> None:
+        """Write nothing by reading any more: who examines a store changes nothing in it."""
+        self._compact_at = math.inf
+
     def close(self) -> None:
         """Let go of the file."""
         self._journal.close()
@@ -287,23 +297,32 @@ class JournalIndex:
             self._journal.refresh()
             if self._rows is not self._journal.rows:
                 self._compact_when_due()
-                self._rows = rows = self._journal.rows
+                rows = self._journal.rows
                 self._sorted = list(rows.values()) if self._journal.is_block() else by_creation(rows.values())
                 self._active = [row for row in self._sorted if row.owner is not None]
+                self._rows = rows  # last: who is interrupted while sorting sorts again
             return self._sorted
 
     def _compact_when_due(self) -> None:
         """Write the file anew where that is worth it and can be done at once: no answer depends on it."""
-        if self._journal.lines < self._compact_at or not self._journal.is_worth_compacting():
+        if self._journal.lines < self._compact_at or not self._journal.is_worth_compacting() or not self._may_write():
             return
         try:
+            filesystem.refuse_unsafe(self._journal.path)  # what others write meanwhile would be lost
             with self._journal.exclusive(_GLANCE_S):
                 self._journal.refresh()
                 if self._journal.is_worth_compacting():  # nobody else has done it meanwhile
                     self._journal.compact()
             self._compact_at = 0
-        except (NotApplied, OutcomeUnknown):  # a disk that is full or read-only, a writer that is stopped
+        except (NotApplied, OutcomeUnknown, FileNotFoundError):  # a full disk, a stopped writer, a store just removed
             self._compact_at = 2 * self._journal.lines
+
+    def _may_write(self) -> bool:
+        """Whether the file is whole and our own: else, once root has listed, its owner could write to it no more."""
+        found = files.status(self._journal.path)
+        if found is None or found.st_size != self._journal.read_to:
+            return False
+        return found.st_uid == getattr(os, "geteuid", lambda: found.st_uid)()
 
 
 def _removal(session_id: str) -> Change:

@@ -23,7 +23,7 @@ import msgspec
 
 from sessionstore import files
 from sessionstore.appending import AppendFile, renewed_after_fork
-from sessionstore.errors import Corrupt, NotApplied, OutcomeUnknown, SessionGone, SessionStoreError
+from sessionstore.errors import Corrupt, LockTimeout, NotApplied, OutcomeUnknown, SessionGone, SessionStoreError
 from sessionstore.streams import Quarantine, keep_beside
 
 SESSIONS = "sessions"
@@ -32,7 +32,7 @@ NO_DOCUMENT = b"null"
 #: can be read as one block.
 TABLE_EXISTS, TABLE_DROPPED, TABLE_BLOCK = 0, -1, -2
 
-
+_END = 16  # bytes of a line that hold its checksum
 _PIECE = 1 << 18  # the whole file at once would stand in memory beside all that is made of it
 
 
@@ -78,7 +78,8 @@ class Journal:
         self._file = AppendFile(path, durable=sync)
         self._sync = sync
         self._quarantine = quarantine or keep_beside
-        self._mutex = threading.RLock()
+        self._mutex = threading.RLock()  # what was read
+        self._writing = threading.RLock()  # the file; taken before the other
         self._depth = 0
         self._size = 0  # of the locked file
         self._compaction_due = False
@@ -86,11 +87,17 @@ class Journal:
         renewed_after_fork(self)
         self._kept = -1  # holds the file that was read last
         self._read_to: tuple[tuple[int, int], int] = ((0, 0), 0)  # which file, and up to which byte
+        self._read_at, self._read_end = 0, b""  # of which time it was, and what stands before that byte
 
     def __repr__(self) -> str:
         return f"Journal({str(self.path)!r})"
 
     # ------------------------------------------------------------ reading
+
+    @property
+    def read_to(self) -> int:
+        """Where the last whole line ends that was read, in bytes."""
+        return self._read_to[1]
 
     def refresh(self) -> bool:
         """Read on to the last whole line; return whether anything had changed.
@@ -104,7 +111,7 @@ class Journal:
                 self._start_over((0, 0))
                 return changed
             identity, offset = self._read_to
-            if identity == (found.st_dev, found.st_ino) and offset == found.st_size:
+            if (*identity, offset, self._read_at) == (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns):
                 return False
             return self._read_on()
 
@@ -117,17 +124,32 @@ class Journal:
             with files.opened(self.path) as descriptor:
                 found = os.fstat(descriptor)
                 identity, offset = (found.st_dev, found.st_ino), self._read_to[1]
-                anew = identity != self._read_to[0] or found.st_size < offset
+                # Not longer, or another end: somebody wrote over it in place, and compacting would undo that.
+                anew = (
+                    identity != self._read_to[0] or found.st_size <= offset or self._end(descriptor) != self._read_end
+                )
                 if anew:
                     self._keep_open(descriptor)
                     self._start_over(identity)
                     offset = 0
                 end = self._read_lines(descriptor, offset)
+                self._remember(descriptor, end)
         except (FileNotFoundError, NotADirectoryError):
             self._start_over((0, 0))
             return True
-        self._read_to = (identity, end)
         return anew or end > offset
+
+    def _remember(self, descriptor: int, end: int) -> None:
+        """Go on from here, as long as it is the same file."""
+        found = os.fstat(descriptor)
+        self._read_end, self._read_at = self._end(descriptor, end), found.st_mtime_ns
+        self._read_to = ((found.st_dev, found.st_ino), end)
+
+    def _end(self, descriptor: int, end: int | None = None) -> bytes:
+        """Return the checksum of the line that ends where reading stopped."""
+        end = self._read_to[1] if end is None else end
+        os.lseek(descriptor, max(0, end - _END), os.SEEK_SET)
+        return os.read(descriptor, min(_END, end))
 
     def _read_lines(self, descriptor: int, offset: int) -> int:
         """Take in every whole line from an offset on; return where the last of them ends."""
@@ -151,8 +173,8 @@ class Journal:
 
     def _let_go(self) -> None:
         if self._kept >= 0:
-            os.close(self._kept)
-            self._kept = -1
+            kept, self._kept = self._kept, -1  # first: closed twice, it could be somebody else's by then
+            os.close(kept)
 
     def _take_in(self, data: bytes, offset: int) -> None:
         tables, last_ids = self.tables, self.last_ids
@@ -186,7 +208,10 @@ class Journal:
     @contextlib.contextmanager
     def exclusive(self, timeout_s: float | None = None) -> Iterator[None]:
         """Keep every other writer out, threads and processes; may be nested. Raises: LockTimeout, StoreUnusable."""
-        with self._mutex:
+        # Two locks between threads: who waits for another process, which may be stopped, keeps no reader waiting.
+        if not self._writing.acquire(timeout=-1 if timeout_s is None else timeout_s):
+            raise LockTimeout(f"{self.path} was being written by another thread for {timeout_s:g} s")
+        try:
             if self._depth:
                 self._depth += 1
                 try:
@@ -196,17 +221,20 @@ class Journal:
                 return
             size = self._lock(timeout_s)
             try:
-                with files.refusals(self.path):
-                    self._size = self._cut_torn_end(size)
-                self._depth = 1
-                yield
-                if self._compaction_due:  # last of all: what is written after it would go into the old file
-                    self._compaction_due = False
-                    with contextlib.suppress(NotApplied, OutcomeUnknown):  # the next writer tries again
-                        self.compact()
+                with self._mutex:
+                    with files.refusals(self.path):
+                        self._size = self._cut_torn_end(size)
+                    self._depth = 1
+                    yield
+                    if self._compaction_due:  # last of all: what is written after it would go into the old file
+                        self._compaction_due = False
+                        with contextlib.suppress(NotApplied, OutcomeUnknown):  # the next writer tries again
+                            self.compact()
             finally:
                 self._depth, self._replaced = 0, False
                 self._file.unlock()
+        finally:
+            self._writing.release()
 
     def _lock(self, timeout_s: float | None) -> int:
         try:
@@ -287,19 +315,16 @@ class Journal:
             self._replaced = True
             return written
 
-    def _read_already(self, written: os.stat_result) -> bool:
+    def _read_already(self, written: os.stat_result) -> None:
         """Go on from the end of a file that was just written, since what is in it is known.
 
-        False where it cannot be opened, or is another one by now: reading it anew says why.
+        Where it cannot be opened, or is another one by now, it is read anew, which says why.
         """
         with contextlib.suppress(OSError, SessionStoreError), files.opened(self.path) as descriptor:
             found = os.fstat(descriptor)
-            identity = (found.st_dev, found.st_ino)
-            if (*identity, found.st_size) == (written.st_dev, written.st_ino, written.st_size):
+            if (found.st_dev, found.st_ino, found.st_size) == (written.st_dev, written.st_ino, written.st_size):
                 self._keep_open(descriptor)
-                self._read_to = (identity, found.st_size)
-                return True
-        return False
+                self._remember(descriptor, found.st_size)
 
     def compact_soon(self) -> None:
         """Compact at the end of the exclusive block that this stands in; what was written in it is safe either way."""
@@ -311,7 +336,7 @@ class Journal:
         Nor keep the parent's file open: it would stay locked when the parent was killed with it.
         """
         self._file.close()
-        self._mutex, self._depth = threading.RLock(), 0
+        self._mutex, self._writing, self._depth = threading.RLock(), threading.RLock(), 0
 
     def keep_aside(self) -> None:
         """Keep the bytes of a damaged file in quarantine, before it is written anew; the tables are empty then."""
@@ -321,7 +346,7 @@ class Journal:
 
     def close(self) -> None:
         """Let go of the file."""
-        with self._mutex:
+        with self._writing, self._mutex:
             self._file.close()
             self._let_go()
             self._read_to = ((0, 0), 0)
