@@ -119,7 +119,7 @@ class Catalog:
         offset: int = 0,
         verify: bool = True,
     ) -> list[SessionRow]:
-        """Return the rows that a filter fits, newest first unless sorted otherwise.
+        """Return the rows that a filter fits, newest first unless sorted otherwise; to be read, not to be changed.
 
         Args:
             where: the filter language of :mod:`sessionstore.query`.
