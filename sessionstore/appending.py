@@ -71,7 +71,7 @@ class AppendFile:
                 self._open()
             try:
                 lock_descriptor(self.descriptor, self._text_path, self._timeout_s if timeout_s is None else timeout_s)
-                found = os.stat(self._text_path, follow_symlinks=False)
+                found = os.lstat(self._text_path)
                 if (found.st_dev, found.st_ino) == self._identity:
                     return found.st_size
             except (FileNotFoundError, NotADirectoryError):
@@ -87,7 +87,7 @@ class AppendFile:
 
     def unlock(self) -> None:
         """Let others write."""
-        if self.inherited():  # the lock is the parent's, and goes on
+        if self._forks != _fork_count:  # the lock is the parent's, and goes on
             self.close()
             return
         try:

@@ -279,11 +279,11 @@ class Catalog:
 
     def _rests(self, version: object) -> bool:
         """Whether neither index nor folders have changed since a listing found that they agree."""
-        return (
-            self._at_rest is not None
-            and self._at_rest[0] == version
-            and self.root.session_ids(self._at_rest[1]) == self._at_rest[1]
-        )
+        if self._at_rest is None or self._at_rest[0] != version:
+            return False
+        before = self._at_rest[1]
+        now = self.root.session_ids(before)
+        return now is before or now == before  # the same set is not gone through
 
     def _folders(self) -> set[str]:
         return {name for name in self.root.session_ids() if self._is_session(name)}

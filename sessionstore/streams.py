@@ -92,7 +92,7 @@ class StreamWriter:
             InvalidRecord, TimeOrderError, StreamClosed, SessionGone, LockTimeout, StoreUnusable: nothing was written.
             OutcomeUnknown: it may or may not be there; this writer takes no more.
         """
-        self._write((_payload(record),), t_s, at_least_s)
+        self._write([_payload(record)], t_s, at_least_s)
 
     def extend(self, records: Iterable[Mapping[str, Any]], t_s: float | None = None) -> None:
         """Store many records of one moment with one write: a reader sees a prefix of them, soon all.
@@ -130,13 +130,14 @@ class StreamWriter:
             if self._failure is not None:
                 raise OutcomeUnknown(self._failure)
 
-    def _write(self, payloads: Iterable[bytes], t_s: float | None, at_least_s: float) -> None:
+    def _write(self, payloads: list[bytes], t_s: float | None, at_least_s: float) -> None:
         if t_s is not None:
             t_s = float(t_s)
             if not math.isfinite(t_s) or t_s < 0:
                 raise TimeOrderError(f"{self.path.name}: the sim_time {t_s} is not a finite number from 0 on")
         with self._mutex:
-            self._check_usable()
+            if self._closed or self._failure is not None:
+                self._check_usable()
             size = self._file.lock()
             try:
                 if (self._file.opened, size) != self._seen:
@@ -145,9 +146,16 @@ class StreamWriter:
                     t_s = max(self._last_t, at_least_s)
                 elif t_s < self._last_t:
                     raise TimeOrderError(f"{self.path.name}: {t_s} s after {self._last_t} s")
-                data, next_n = _lines(payloads, self._next_n, repr(t_s).encode())
-                self._seen = (self._file.opened, self._put_down(data, size))
-                self._next_n, self._last_t = next_n, t_s
+                n, time_text = self._next_n, repr(t_s).encode()
+                if len(payloads) == 1:
+                    data = _line(payloads[0], n, time_text)
+                else:
+                    data = b"".join([_line(payload, n + i, time_text) for i, payload in enumerate(payloads)])
+                self._seen = (self._file.opened, self._file.write(data, size))
+                self._next_n, self._last_t = n + len(payloads), t_s
+            except OutcomeUnknown as error:
+                self._failure = str(error)
+                raise
             finally:
                 self._file.unlock()
             if self.sync == "full":
@@ -177,13 +185,6 @@ class StreamWriter:
             self._next_n, self._last_t = max(last.n + 1, self._next_n), last.t_s
         return size
 
-    def _put_down(self, data: bytes, size: int) -> int:
-        try:
-            return self._file.write(data, size)
-        except OutcomeUnknown as error:
-            self._failure = str(error)
-            raise
-
     def _sync(self) -> None:
         try:
             self._file.sync()
@@ -202,18 +203,12 @@ class StreamWriter:
                     self._sync()
 
 
-def _lines(payloads: Iterable[bytes], n: int, time_text: bytes) -> tuple[bytes, int]:
-    """Return the bytes of the lines numbered from ``n`` on, and the number after the last."""
-    lines = []
-    for payload in payloads:
-        head = (
-            b'{"n":%d,"t":%s,%s' % (n, time_text, payload[1:-1])
-            if len(payload) > 2
-            else b'{"n":%d,"t":%s' % (n, time_text)
-        )
-        lines.append(b'%s,"c":"%08x"}\n' % (head, crc32(head)))
-        n += 1
-    return b"".join(lines), n
+def _line(payload: bytes, n: int, time_text: bytes) -> bytes:
+    if len(payload) > 2:
+        head = b'{"n":%d,"t":%b,%b' % (n, time_text, payload[1:-1])
+    else:
+        head = b'{"n":%d,"t":%b' % (n, time_text)
+    return b'%b,"c":"%08x"}\n' % (head, crc32(head))
 
 
 def _payload(record: Mapping[str, Any]) -> bytes:
