@@ -246,3 +246,18 @@ def test_a_rebuild_that_nobody_disturbs_does_not_read_what_it_wrote(
     monkeypatch.setattr(store.index, "stamps", None)
     assert store.rebuild() == 1
     assert gc.isenabled()
+
+
+def test_at_rest_the_names_of_the_folders_are_not_gone_through(
+    store: SessionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Names(frozenset[str]):
+        def __eq__(self, other: object) -> bool:
+            raise AssertionError("100,000 names were compared")
+
+        __hash__ = frozenset.__hash__
+
+    made = Names(store.create(name).session_id for name in "AB")
+    monkeypatch.setattr(store.root, "session_ids", lambda known=frozenset(): made)
+    store.catalog._at_rest = store.index.version(), made
+    assert len(store.find(verify=False)) == 2
