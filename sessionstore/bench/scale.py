@@ -40,10 +40,10 @@ def sizes(bench: Bench) -> None:
             limit = Limit(folder / "limit")
             limit.fill(size)
             _looks(bench, folder / "store", limit, ids, size)
-            _creates(bench, folder / "store", limit, size)
             _memory(bench, folder / "store", size)
             _rebuild(bench, folder / "store", size)
             _command(bench, folder / "store", size)
+            _creates(bench, folder / "store", limit, size)  # last: it adds thousands
             limit.close()
         finally:
             shutil.rmtree(folder)
