@@ -121,16 +121,17 @@ class Limit(System):
             os.fdatasync(self._log)
 
     def list_cold(self) -> int:
-        return len(self._heads())
+        return len(self.heads())
 
-    def _heads(self) -> list[Head]:
+    def heads(self) -> list[Head]:
+        """Return all heads, sorted by creation."""
         decode = msgspec.json.Decoder(Head).decode
         heads = list(map(decode, Path(self._root, "index.jsonl").read_bytes().splitlines()))
         heads.sort(key=lambda head: head.created_at)
         return heads
 
     def filter_cold(self) -> int:
-        return sum(_decode(head.metadata).get("num_drones") == 5 for head in self._heads())
+        return sum(_decode(head.metadata).get("num_drones") == 5 for head in self.heads())
 
     def get(self, number: int) -> None:
         _decode(Path(self.keys[number % len(self.keys)], "session.json").read_bytes())

@@ -25,6 +25,7 @@ from sessionstore.bench.limit import Limit
 from sessionstore.bench.processes import run_workers
 from sessionstore.bench.systems import System
 from sessionstore.bench.workloads import Bench
+from sessionstore.records import SessionRow
 from sessionstore.root import DOCUMENT, SETTLED_S
 
 #: Seconds of a cold list of so many heads.
@@ -49,9 +50,9 @@ def sizes(bench: Bench) -> None:
             shutil.rmtree(folder)
 
 
-def _looks(bench: Bench, folder: Path, limit: System, ids: list[str], size: int) -> None:
+def _looks(bench: Bench, folder: Path, limit: Limit, ids: list[str], size: int) -> None:
     for verify, case in ((True, "list all, cold"), (False, "list all, cold, folders not compared")):
-        found = bench.durations("W4", case, size, {LIMIT: limit.list_cold, OURS: _lister(folder, None, verify)})
+        found = bench.durations("W4", case, size, {LIMIT: limit.heads, OURS: _lister(folder, None, verify)})
         bound = _LIST_TARGETS.get(size)
         bench.add(found, {OURS: Target("median", "<=", bound)} if bound else None)
     with sessionstore.open(folder) as warm:
@@ -73,10 +74,10 @@ def _looks(bench: Bench, folder: Path, limit: System, ids: list[str], size: int)
     bench.add(bench.durations("W6", "get one by name, new handle", size, {OURS: lambda: _get(folder, name)}))
 
 
-def _lister(folder: Path, where: str | None, verify: bool) -> Callable[[], int]:
-    def once() -> int:
+def _lister(folder: Path, where: str | None, verify: bool) -> Callable[[], list[SessionRow]]:
+    def once() -> list[SessionRow]:
         with sessionstore.open(folder) as store:
-            return len(store.find(where, verify=verify))
+            return store.find(where, verify=verify)
 
     return once
 

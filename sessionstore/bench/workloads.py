@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Thread
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sessionstore.bench import LIMIT, LIMIT_DURABLE, OURS, OURS_OS, contestants
 from sessionstore.bench.figures import Figure, Figures, Operation, Target, duration, in_turn, rate
@@ -188,11 +188,15 @@ def append(bench: Bench) -> None:
     """W3: append records to a stream, one a call and in batches; our own streams in each sync mode."""
     records = log_records(1000)
     with bench.made(0) as systems:
-        single = _able({name: _appender(system, records) for name, system in systems.items() if not _is_ours(name)})
+        single = {
+            name: _one_by_one(system.append, records)
+            for name, system in systems.items()
+            if not _is_ours(name) and type(system).append is not System.append
+        }
         many = {name: _batcher(systems[name], records) for name in single}
         writers = {mode: StreamWriter(bench.folder("stream") / "log.jsonl", mode) for mode in ("full", "batch", "os")}
         for mode, writer in writers.items():
-            single[f"{OURS} {mode}"] = _numbered(lambda number, to=writer: to.append(records[number % 1000]))  # type: ignore[misc]
+            single[f"{OURS} {mode}"] = _one_by_one(writer.append, records)
             many[f"{OURS} {mode}"] = lambda to=writer: _extended(to, records)  # type: ignore[misc]
         found = bench.rates("W3", "append, one a call", None, single)
         _against_durable(found)
@@ -213,8 +217,16 @@ def _against_durable(found: dict[str, Figure]) -> None:
     found[f"{OURS} full"].against = LIMIT_DURABLE
 
 
-def _appender(system: System, records: list[dict[str, object]]) -> Callable[[int], object]:
-    return lambda number: system.append(records[number % 1000])
+def _one_by_one(append_one: Callable[[Any], object], records: list[dict[str, object]]) -> Operation:
+    """Return an operation of ten calls, each with one record: what stands around a call is not the system's."""
+    tens = itertools.cycle([records[first : first + 10] for first in range(0, len(records), 10)])
+
+    def ten() -> int:
+        for record in next(tens):
+            append_one(record)
+        return 10
+
+    return ten
 
 
 def _batcher(system: System, records: list[dict[str, object]]) -> Operation:
@@ -235,10 +247,7 @@ def _append_at_size(bench: Bench, records: list[dict[str, object]]) -> None:
     folder = bench.folder("long")
     sparse_stream(folder / "long.jsonl", 100_000_000)
     with_size = {0: StreamWriter(folder / "new.jsonl"), 100_000_000: StreamWriter(folder / "long.jsonl")}
-    operations = {
-        str(size): _numbered(lambda number, to=writer: to.append(records[number % 1000], t_s=None))  # type: ignore[misc]
-        for size, writer in with_size.items()
-    }
+    operations = {str(size): _one_by_one(writer.append, records) for size, writer in with_size.items()}
     values = in_turn(operations, bench.plan.rounds, lambda one: rate(one, bench.plan.slice_s))
     empty, long = values["0"], values["100000000"]
     bench.add({"empty": Figure("W3", "append behind 100 million", "empty stream", "/s", empty, 100_000_000)})
