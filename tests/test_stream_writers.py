@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import multiprocessing
 import os
 import signal
@@ -144,6 +145,32 @@ def test_a_full_disk_takes_the_half_written_line_back(path: Path, monkeypatch: p
     assert path.read_bytes() == before
     writer.append({"i": 6}, t_s=4)
     assert values(path) == list(range(7))
+
+
+def test_a_writer_whose_half_written_line_cannot_be_taken_back_takes_no_more(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = StreamWriter(filled(path), "os")
+
+    def half(descriptor: int, data: bytes, path: object) -> None:
+        os.write(descriptor, data[:10])
+        raise OSError(errno.ENOSPC, "no space")
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EIO, "input/output error")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(files, "write_all", half)
+        broken.setattr(files, "truncate", refuse)
+        with pytest.raises(OutcomeUnknown, match="so did taking it back"):
+            writer.append({"i": 5})
+    with pytest.raises(StreamClosed, match="takes no more"):
+        writer.append({"i": 6})
+    with pytest.raises(OutcomeUnknown):
+        writer.close()
+    with contextlib.closing(StreamWriter(path)) as another:  # which cuts the torn end
+        another.append({"i": 7})
+    assert values(path) == [0, 1, 2, 3, 4, 7]
 
 
 @pytest.mark.parametrize("sync", ["full", "batch"])
