@@ -16,21 +16,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from sessionstore.documents import Database
-    from sessionstore.index.tables import JournalDatabase
-    from sessionstore.recorder import Recorder
+    from sessionstore.index.journal.tinydb_storage import JournalDatabase
     from sessionstore.session import Session
+    from sessionstore.session.documents import Database
+    from sessionstore.session.recorder import Recorder
     from sessionstore.store import SessionStore
 
 __version__ = "0.1.0"
 __all__ = ["Database", "JournalDatabase", "Recorder", "Session", "SessionStore", "__version__", "open"]
 
 _HOMES = {
-    "Database": "sessionstore.documents",
-    "JournalDatabase": "sessionstore.index.tables",
-    "Recorder": "sessionstore.recorder",
-    "Session": "sessionstore.session",
-    "SessionStore": "sessionstore.store",
+    "Database": "sessionstore.session.documents",
+    "JournalDatabase": "sessionstore.index.journal.tinydb_storage",
+    "Recorder": "sessionstore.session.recorder",
+    "Session": "sessionstore.session.handle",
+    "SessionStore": "sessionstore.store.store",
 }
 
 

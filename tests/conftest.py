@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 import sessionstore
-from sessionstore import files
+from sessionstore.disk import files
 from sessionstore.store import SessionStore
 
 # Shared machines stall for seconds: a deadline would test the neighbours.
@@ -43,7 +43,7 @@ def frozen(monkeypatch: pytest.MonkeyPatch) -> datetime:
         def now(cls, tz: object = None) -> datetime:  # type: ignore[override]
             return minute
 
-    monkeypatch.setattr("sessionstore.store.datetime", Frozen)
+    monkeypatch.setattr("sessionstore.store.store.datetime", Frozen)
     return minute
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 from hypothesis import strategies as st
 
+from sessionstore.model.records import Owner, SessionRow
 from sessionstore.query import And, Compare, Filter, Has, Not, Or, Search
-from sessionstore.records import Owner, SessionRow
 
 IDS = [f"20261123143{number}-{name}" for number, name in enumerate(("A", "b", "Ö", "b-2", "Z", "東京"))]
 #: Aimed at the limits: where databases and Python round, fold, order or end text in different ways.

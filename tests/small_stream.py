@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sessionstore.streams import StreamWriter
-from sessionstore.tape import Tape
+from sessionstore.session.stream_reader import Tape
+from sessionstore.session.stream_writer import StreamWriter
 
 
 def filled(path: Path, count: int = 5) -> Path:

@@ -6,38 +6,23 @@ import ast
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1] / "sessionstore"
-#: From the ground up; a name covers the module or the whole folder, and modules of one floor do not know each other.
+#: From the ground up; a name is a module or a folder, and the members of one floor do not import each other.
 FLOORS = [
     {"errors"},
-    {"names", "noreplace", "reading", "jsontext", "collector"},
-    {"files", "filesystem"},
-    {"locks", "query"},
-    {"appending", "root", "owner", "tape", "provenance", "records"},
-    {"schemas", "rules", "documents", "streams", "selection"},
-    {"motion", "shortcut"},
+    {"disk", "query"},
+    {"model"},
+    {"layout"},
     {"session"},
-    {"recorder", "replay", "bundle"},
-    {"summary"},
-    {"stretch"},
-    {"figures", "comparison"},
-    {"index"},
-    {"claims", "trash"},
-    {"catalog"},
+    {"index", "playback"},
     {"store"},
-    {"care"},
-    {"legacy"},
-    {"boxes"},
-    {"simulation"},
-    {"bench"},
-    {"server"},
+    {"maintenance", "boxes"},
+    {"legacy", "simulation"},
+    {"server", "bench"},
     {"cli"},
     {"__main__"},
 ]
-#: Imported late, each for a reason: the rules, since marshmallow costs 50 ms; the doctor, since a store sends for him;
-#: the figures, since a session in a notebook plots itself.
-ALLOWED_UPWARD = {
-    ("records", "schemas"), ("records", "rules"), ("store", "care"), ("session", "figures"), ("__init__", "documents"),
-}  # fmt: skip
+#: Imported inside a function, each for a reason: a store names its doctor, and a session in a notebook plots itself.
+ALLOWED_UPWARD = {("store", "maintenance"), ("session", "playback")}
 LONG_FOR_A_REASON: set[str] = set()
 
 
@@ -89,10 +74,65 @@ def test_imports_point_down_only() -> None:
 
 
 def test_an_upward_import_is_noticed() -> None:
-    assert upward_imports("files", "from sessionstore.store import SessionStore") == ["files imports store"]
-    assert upward_imports("names", "from sessionstore import files") == ["names imports files"]
-    assert upward_imports("locks", "def late():\n    import sessionstore.boxes") == ["locks imports boxes"]
-    assert upward_imports("store", "from sessionstore import files") == []
+    assert upward_imports("disk", "from sessionstore.store import SessionStore") == ["disk imports store"]
+    assert upward_imports("errors", "from sessionstore import disk") == ["errors imports disk"]
+    assert upward_imports("disk", "def late():\n    import sessionstore.boxes") == ["disk imports boxes"]
+    assert upward_imports("store", "from sessionstore.disk import files") == []
+
+
+def edges(include_late: bool) -> dict[str, set[str]]:
+    """Return which module imports which, by dotted name; imports for types only are left out."""
+    known = {name.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for name in modules()}
+    found: dict[str, set[str]] = {}
+
+    def visit(node: ast.AST, module: str, late: bool) -> None:
+        for child in ast.iter_child_nodes(node):
+            if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test) and child in node.body:
+                continue
+            if isinstance(child, ast.ImportFrom) and (child.module or "").startswith("sessionstore"):
+                base = str(child.module).removeprefix("sessionstore").lstrip(".")
+                if include_late or not late:
+                    for alias in child.names:
+                        full = f"{base}.{alias.name}".lstrip(".")
+                        found[module].add(full if full in known else base)
+            visit(child, module, late or isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef))
+
+    for relative, path in modules().items():
+        module = relative.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+        found[module] = set()
+        visit(ast.parse(path.read_text()), module, late=False)
+        found[module].discard(module)
+    return found
+
+
+def circle(graph: dict[str, set[str]]) -> list[str]:
+    """Return one circle of a graph, or nothing."""
+    done: set[str] = set()
+
+    def follow(name: str, way: list[str]) -> list[str]:
+        if name in way:
+            return way[way.index(name) :]
+        if name in done:
+            return []
+        for other in sorted(graph.get(name, ())):
+            if found := follow(other, [*way, name]):
+                return found
+        done.add(name)
+        return []
+
+    return next((found for name in sorted(graph) if (found := follow(name, []))), [])
+
+
+def test_the_plan_has_at_most_twelve_floors_and_four_arrows_up() -> None:
+    assert len(FLOORS) <= 12 and len(ALLOWED_UPWARD) <= 4
+
+
+def test_no_module_imports_itself_through_others() -> None:
+    assert circle(edges(include_late=False)) == []
+
+
+def test_a_circle_is_noticed() -> None:
+    assert circle({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c"]
 
 
 def test_no_module_grows_past_400_lines_without_a_reason() -> None:

@@ -22,10 +22,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 from sessionstore.index import SessionIndex, open_index
-from sessionstore.index.sqlite_tables import SqliteNarrowing
-from sessionstore.index.sqlrows import encoded
+from sessionstore.index.sql.rows import encoded
+from sessionstore.index.sql.sqlite_schema import SqliteNarrowing
+from sessionstore.model.records import FILTER_FIELDS, SessionRow, as_interrupted
 from sessionstore.query import Filter, matcher, parse
-from sessionstore.records import FILTER_FIELDS, SessionRow, as_interrupted
 from tests.postgres_server import drop_schema, new_schema, with_settings
 from tests.rows import IDS, a_row, filters, rows
 

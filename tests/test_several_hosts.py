@@ -184,7 +184,7 @@ def test_a_cut_cable_costs_no_session_and_the_rows_arrive_when_it_is_mended(host
 def test_a_live_view_hears_of_another_host_s_sessions(hosts: list[Host], push: bool) -> None:
     alpha, beta, _ = hosts
     alpha.run("store.create('first')")
-    beta.run("from sessionstore.index.watch import Watch; import time")
+    beta.run("from sessionstore.index.changes import Watch; import time")
     beta.run(f"watch = Watch(store.index, poll_s={60 if push else 0.1}, push={push})")
     if push:
         beta.run("watch.wait(0.2)")  # listens from now on, and asks once a minute only

@@ -18,12 +18,12 @@ from typing import Any
 import pytest
 
 import sessionstore
-from sessionstore import rules, shortcut
 from sessionstore.bench.generate import fill_store
-from sessionstore.index.journal import JournalIndex
+from sessionstore.index.journal.engine import JournalIndex
+from sessionstore.model import row_from_bytes, shapes
+from sessionstore.session.stream_reader import Tape
+from sessionstore.session.stream_writer import StreamWriter
 from sessionstore.store import SessionStore
-from sessionstore.streams import StreamWriter
-from sessionstore.tape import Tape
 
 
 def calls(operation: Callable[[], object], of: Callable[[object], bool] = lambda function: True) -> int:
@@ -59,7 +59,7 @@ def _is_system_call(function: object) -> bool:
 @pytest.fixture
 def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SessionStore:
     """A store of 20 sessions whose provenance does not depend on what is installed here."""
-    monkeypatch.setattr("sessionstore.provenance.gather", lambda *_: {"python": "3.11", "packages": {"a": "1.0"}})
+    monkeypatch.setattr("sessionstore.model.provenance.gather", lambda *_: {"python": "3.11", "packages": {"a": "1.0"}})
     fill_store(tmp_path / "small", 20)
     return sessionstore.open(tmp_path / "small")
 
@@ -92,7 +92,7 @@ def test_appending_makes_no_more_calls_than_it_did(tmp_path: Path) -> None:
 
 
 def test_a_planted_slowdown_is_noticed(small: SessionStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rules, "keeps_rules", lambda values, partial=False: False)  # marshmallow at every read
+    monkeypatch.setattr(shapes, "keeps_rules", lambda values, partial=False: False)  # marshmallow at every read
     assert calls(_updater(small)) > BOUNDS["update"]
 
 
@@ -144,7 +144,7 @@ def test_listing_makes_no_more_calls_a_session_than_it_did(listed: dict[int, Pat
 def test_an_index_that_is_read_line_by_line_is_noticed(
     listed: dict[int, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sessionstore.index.journal.read_block", lambda descriptor: None)
+    monkeypatch.setattr("sessionstore.index.journal.engine.read_block", lambda descriptor: None)
     assert calls_a_row(listed, verify=False) > A_ROW[False]
 
 
@@ -168,7 +168,7 @@ def test_listing_takes_less_than_twice_the_memory_of_the_index(listed: dict[int,
 def test_rows_that_keep_the_bytes_they_came_from_are_noticed(
     listed: dict[int, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sessionstore.index.block.settle", lambda rows: None)
+    monkeypatch.setattr("sessionstore.index.journal.block.settle", lambda rows: None)
     assert most_memory(listed[1100]) > 2.5
 
 
@@ -193,7 +193,7 @@ def test_rebuilding_asks_the_system_five_times_a_session(tmp_path: Path) -> None
 
 
 def test_a_rebuild_that_goes_the_long_way_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shortcut, "row_of", lambda *_: None)
+    monkeypatch.setattr(row_from_bytes, "row_of", lambda *_: None)
     counts = [calls(_rebuilder(tmp_path, size)) for size in (10, 60)]
     assert (counts[1] - counts[0]) / 50 > 1.2 * BOUNDS["rebuild"]
 

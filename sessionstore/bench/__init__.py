@@ -31,4 +31,4 @@ def contestants() -> dict[str, type[System]]:
 def _has_sqlite() -> bool:
     from importlib.util import find_spec
 
-    return find_spec("sessionstore.index.sqlite") is not None
+    return find_spec("sessionstore.index.sql.sqlite") is not None

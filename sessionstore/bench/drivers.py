@@ -11,13 +11,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sessionstore.index import SessionIndex
-from sessionstore.records import SessionRow
+from sessionstore.model.records import SessionRow
 
 Raw = tuple[Callable[[SessionRow], Callable[[], object]], Callable[[], None]]
 
 
 def raw_sqlite(url: str, index: SessionIndex, folder: Path) -> Raw:
-    from sessionstore.index.sqlite import UPSERT, columns_of
+    from sessionstore.index.sql.sqlite import UPSERT, columns_of
 
     path = index.path  # type: ignore[attr-defined]  # an SqliteIndex has it
     connection = sqlite3.connect(path, isolation_level=None)
@@ -40,7 +40,7 @@ def raw_sqlite(url: str, index: SessionIndex, folder: Path) -> Raw:
 def raw_postgres(url: str, index: SessionIndex, folder: Path) -> Raw:
     import psycopg
 
-    from sessionstore.index.postgres import columns_of
+    from sessionstore.index.sql.postgres import columns_of
     from sessionstore.index.url import parse_url
 
     settings = parse_url(url)

@@ -18,16 +18,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sessionstore import files
 from sessionstore.bench.drivers import RAW, raw_postgres
 from sessionstore.bench.figures import Figure, Target, duration
 from sessionstore.bench.postgres import server
 from sessionstore.bench.processes import run_workers
 from sessionstore.bench.rows import FEW, FILTERS, KEYS, a_row, fill
 from sessionstore.bench.workloads import Bench
+from sessionstore.disk import files
 from sessionstore.index import SessionIndex, open_index
+from sessionstore.model.records import FILTER_ALIASES, FILTER_FIELDS
 from sessionstore.query import parse
-from sessionstore.records import FILTER_ALIASES, FILTER_FIELDS
 
 _DRIVERS = {"sqlite": "sqlite3 driver", "postgresql": "psycopg driver"}
 _TURNS, _PER_TURN, _FINDS = 4, 10, 5

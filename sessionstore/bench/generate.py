@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 from zlib import crc32
 
-from sessionstore import files, jsontext, records
 from sessionstore.bench.systems import log_record, session_of
-from sessionstore.records import SessionRecord, SessionRow
-from sessionstore.root import DOCUMENT
+from sessionstore.disk import files
+from sessionstore.layout import DOCUMENT
+from sessionstore.model import json_text, records
+from sessionstore.model.records import SessionRecord, SessionRow
 from sessionstore.store import SessionStore
 
 
@@ -35,7 +36,7 @@ def _folders(store: SessionStore, count: int) -> Iterator[SessionRow]:
         record = SessionRecord(**session_of(number), created_by="sessionstore bench", provenance=_PROVENANCE)
         path = os.path.join(store.root.path, record.session_id)
         files.make_dir(path)
-        data = jsontext.layout({"session": {"1": record.to_dict()}, "workflow": {}})
+        data = json_text.layout({"session": {"1": record.to_dict()}, "workflow": {}})
         yield records.to_row(record, files.create(os.path.join(path, DOCUMENT), data, sync=False))
 
 

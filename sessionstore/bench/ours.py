@@ -11,7 +11,7 @@ from typing import Any, Literal
 import sessionstore
 from sessionstore.bench import generate
 from sessionstore.bench.systems import System, metadata_of
-from sessionstore.streams import StreamWriter
+from sessionstore.session.stream_writer import StreamWriter
 
 
 class Ours(System):

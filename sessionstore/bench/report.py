@@ -20,8 +20,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from sessionstore import files
 from sessionstore.bench.figures import Figure, Figures, Target
+from sessionstore.disk import files
 
 _ABOUT = {
     "W1": "create a session",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import msgspec
 
 from sessionstore.index import SessionIndex
-from sessionstore.records import SessionRow
+from sessionstore.model.records import SessionRow
 
 KEYS = ("metadata.batch", "metadata.wind_m_s")
 #: Filters and how many of 100,000 sessions they fit; up to FEW, an index is all that it takes.

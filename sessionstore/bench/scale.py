@@ -25,8 +25,8 @@ from sessionstore.bench.limit import Limit
 from sessionstore.bench.processes import run_workers
 from sessionstore.bench.systems import System
 from sessionstore.bench.workloads import Bench
-from sessionstore.records import SessionRow
-from sessionstore.root import DOCUMENT, SETTLED_S
+from sessionstore.layout import DOCUMENT, SETTLED_S
+from sessionstore.model.records import SessionRow
 
 #: Seconds of a cold list of so many heads.
 _LIST_TARGETS = {10_000: 0.015, 100_000: 0.25, 1_000_000: 2.0}

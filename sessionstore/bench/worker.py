@@ -88,7 +88,7 @@ def memory(folder: str, verify: bool) -> dict[str, Any]:
 
 def follow(path: str, count: int) -> dict[str, Any]:
     """Follow a stream and return the seconds from each append (its own record says when) to its sight."""
-    from sessionstore.tape import Tape
+    from sessionstore.session.stream_reader import Tape
 
     begin = time.time()
     seen: list[float] = []

@@ -20,8 +20,8 @@ from sessionstore.bench.figures import Figure, Figures, Operation, Target, durat
 from sessionstore.bench.generate import fill_stream, log_records, sparse_stream
 from sessionstore.bench.processes import run_workers
 from sessionstore.bench.systems import System
-from sessionstore.streams import StreamWriter
-from sessionstore.tape import Tape
+from sessionstore.session.stream_reader import Tape
+from sessionstore.session.stream_writer import StreamWriter
 
 if TYPE_CHECKING:
     from sessionstore.bench.run import Plan

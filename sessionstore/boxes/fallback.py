@@ -12,7 +12,7 @@ from typing import Any
 
 from sessionstore.boxes.session_db_box import SessionDBBox
 from sessionstore.errors import NotApplied, OutcomeUnknown
-from sessionstore.names import sanitise
+from sessionstore.model.names import sanitise
 
 #: Where the record says it: ``metadata.fallback_used=true`` finds these sessions.
 MARK, REASON = "fallback_used", "fallback_reason"

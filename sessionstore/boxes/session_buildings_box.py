@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from sessionstore.boxes.session_db_box import SessionDBBox
-from sessionstore.documents import Tables
-from sessionstore.jsontext import plain
+from sessionstore.model.json_text import plain
+from sessionstore.session.documents import Tables
 from sessionstore.store import SessionStore
 
 SCENE = "scene"

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from sessionstore.boxes.session_db_box import SessionDBBox
-from sessionstore.catalog import Step
-from sessionstore.names import sanitise
+from sessionstore.model.names import sanitise
+from sessionstore.store.catalog import Step
 
 
 class SessionCreatorBox:

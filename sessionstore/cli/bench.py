@@ -20,7 +20,7 @@ from sessionstore.cli.options import json_option, open_store, store_options
 
 if TYPE_CHECKING:
     from sessionstore.bench.figures import Figure, Figures
-    from sessionstore.recorder import Recorder
+    from sessionstore.session.recorder import Recorder
 
 _PARTS = ("create", "update", "append", "look", "storm", "seek", "sizes", "imports", "engines")
 
@@ -109,12 +109,13 @@ def _commit(session: Recorder) -> str | None:
 
 def _keep(folder: Path, figures: Figures, results: dict[str, Any], output: str | None) -> None:
     """Write report, JSON and picture into the session, and beside it where that is wished."""
-    from sessionstore import files, jsontext
     from sessionstore.bench import report
+    from sessionstore.disk import files
+    from sessionstore.model import json_text
 
     kept = {
         "report.md": report.markdown(figures, results["machine"]).encode(),
-        "bench.json": jsontext.layout(results),
+        "bench.json": json_text.layout(results),
         **{name: drawn.encode() for name, drawn in report.pictures(figures, results["machine"]).items()},
     }
     for each in (folder, *([Path(output)] if output else [])):

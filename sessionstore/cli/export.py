@@ -32,7 +32,7 @@ def export(
     if as_html == as_zip:
         raise click.UsageError("choose one of --html and --zip")
     packed = _page if as_html else _zip
-    from sessionstore import files
+    from sessionstore.disk import files
 
     with open_store(folder, index) as store:
         for key in keys:
@@ -48,13 +48,13 @@ def export(
 
 def _page(session: Session) -> bytes:
     try:
-        from sessionstore.server.offline import page_of
+        from sessionstore.server.routes.offline_page import page_of
     except ModuleNotFoundError as error:
         raise click.ClickException(f"{error.name} is missing: pip install 'sessionstore[api]'") from error
     return page_of(session)
 
 
 def _zip(session: Session) -> bytes:
-    from sessionstore.bundle import plain_files, zip_parts
+    from sessionstore.session.bundle import plain_files, zip_parts
 
     return b"".join(zip_parts(session, list(plain_files(session))))

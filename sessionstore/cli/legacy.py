@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sessionstore.cli import text
-from sessionstore.cli.care import UNHEALTHY, print_json, progress_bar
+from sessionstore.cli.maintenance import UNHEALTHY, print_json, progress_bar
 from sessionstore.cli.options import json_option, open_store, store_options
 
 if TYPE_CHECKING:
@@ -40,8 +40,8 @@ def import_command(
     What a folder does not say stays unknown; the original files are kept with the session; `undo` takes an import
     back. Exit code 12 when a folder could not be read or has to be told its --zone.
     """
-    from sessionstore.care.history import History
     from sessionstore.legacy.importer import import_legacy
+    from sessionstore.store.history import History
 
     reports: list[Imported] = []
     with open_store(folder, index) as store, progress_bar("importing") as progress:

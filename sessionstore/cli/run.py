@@ -16,8 +16,8 @@ import click
 from sessionstore.cli.options import dir_option, json_option, open_store, store_options
 
 if TYPE_CHECKING:
-    from sessionstore.simulation.faults import Fault
-    from sessionstore.simulation.scenarios import Scenario
+    from sessionstore.simulation.mission.faults import Fault
+    from sessionstore.simulation.running.scenarios import Scenario
 
 KIND_OPTIONS = (
     "scout", "climber", "overseer", "tanker-mule", "tanker-lifeline", "quadcopter", "hexacopter", "ornithopter",
@@ -100,7 +100,7 @@ def _result(record: Any, folder: str) -> dict[str, Any]:
 
 def _scenario(options: dict[str, Any]) -> Scenario:
     """The scenario file, if any, with the options of the command line laid over it."""
-    from sessionstore.simulation.scenarios import DEFAULT_FLEET, Group, Scenario, check_faults, load_scenario
+    from sessionstore.simulation.running.scenarios import DEFAULT_FLEET, Group, Scenario, check_faults, load_scenario
 
     scenario = load_scenario(options["scenario"]) if options["scenario"] else Scenario(name="command line")
     if options["buildings"] is not None and options["city"] is not None:
@@ -129,7 +129,7 @@ def _scenario(options: dict[str, Any]) -> Scenario:
 
 
 def _fault(text: str) -> Fault:
-    from sessionstore.simulation.faults import FAULT_KINDS, NEED_DRONE, Fault
+    from sessionstore.simulation.mission.faults import FAULT_KINDS, NEED_DRONE, Fault
 
     match = _FAULT.fullmatch(text)
     if match is None or match["kind"] not in FAULT_KINDS:
@@ -148,7 +148,7 @@ def _fault(text: str) -> Fault:
 @json_option
 def scenarios(folder: str | None, as_json: bool) -> None:
     """List the ready scenarios; `run --scenario NAME` flies one."""
-    from sessionstore.simulation.scenarios import load_scenario, ready_scenarios
+    from sessionstore.simulation.running.scenarios import load_scenario, ready_scenarios
 
     ready = {name: load_scenario(path) for name, path in ready_scenarios().items()}
     if as_json:

@@ -40,8 +40,8 @@ def serve(
     """
     try:
         from sessionstore.server.context import Settings
-        from sessionstore.server.security import check_settings
-        from sessionstore.server.serve import bind, serve, token_from
+        from sessionstore.server.http.security import check_settings
+        from sessionstore.server.http.serve import bind, serve, token_from
     except ModuleNotFoundError as error:
         raise click.ClickException(f"{error.name} is missing: pip install 'sessionstore[api]'") from error
     from pathlib import Path

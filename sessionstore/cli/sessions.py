@@ -17,7 +17,7 @@ from sessionstore.errors import InvalidQuery, InvalidRecord
 from sessionstore.query import MISSING
 
 if TYPE_CHECKING:
-    from sessionstore.records import SessionRecord, SessionRow
+    from sessionstore.model.records import SessionRecord, SessionRow
     from sessionstore.session import Session
 
 _DEFAULT_LIMIT = 50
@@ -37,7 +37,7 @@ def _column(row: SessionRow, name: str) -> str:
 
 def _value(row: SessionRow, name: str) -> Any:
     """Return what a column shows, as it is stored: seconds, metres, counts; None for what is not there."""
-    from sessionstore.records import FILTER_ALIASES, FILTER_FIELDS
+    from sessionstore.model.records import FILTER_ALIASES, FILTER_FIELDS
 
     first, *keys = name.split(".")
     first = FILTER_ALIASES.get(first, _FIELD_OF.get(first, first))
@@ -310,7 +310,7 @@ def set_command(
         record["metadata"] = {key: value for key, value in {**record["metadata"], **pairs}.items() if key not in unset}
 
     with open_store(folder, index) as store:
-        from sessionstore.care.history import History
+        from sessionstore.store.history import History
 
         found = store.get(session)
         record = History(store).edit(found.session_id, change, if_rev=if_rev)  # so that `undo` can take it back

@@ -12,12 +12,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from sessionstore.simulation.drone import Drone
-from sessionstore.simulation.figures import warnings_of
+from sessionstore.simulation.drones.drone import Drone
+from sessionstore.simulation.mission.flight_figures import warnings_of
 
 if TYPE_CHECKING:
-    from sessionstore.records import SessionRecord
-    from sessionstore.simulation.fleet import Fleet
+    from sessionstore.model.records import SessionRecord
+    from sessionstore.simulation.mission.fleet import Fleet
 
 SIGNS = {"docked": ("·", "dim"), "flying": ("▲", "cyan"), "wall": ("█", "green"), "lost": ("x", "red bold"),
          "retired": (" ", "")}  # fmt: skip

@@ -18,7 +18,7 @@ from sessionstore.cli.options import open_store, store_options
 @store_options
 def training(where: str | None, as_csv: bool, folder: str | None, index: str | None) -> None:
     """Print every decision with its features and outcome, over all sessions."""
-    from sessionstore.simulation.training_export import training_rows, write_csv, write_json_lines
+    from sessionstore.simulation.running.training_export import training_rows, write_csv, write_json_lines
 
     with open_store(folder, index) as store:
         count = (write_csv if as_csv else write_json_lines)(training_rows(store, where), sys.stdout)

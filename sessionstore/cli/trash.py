@@ -33,7 +33,7 @@ def delete(sessions: tuple[str, ...], force: bool, folder: str | None, index: st
 
     A session that runs is refused (exit code 5, nothing is deleted); at a terminal you are asked.
     """
-    from sessionstore.care.doctor import naming
+    from sessionstore.maintenance.doctor import naming
 
     with open_store(folder, index) as store:
         found = [store.get(each) for each in dict.fromkeys(sessions)]
@@ -129,7 +129,7 @@ def age(given: str) -> float:
 @click.pass_context
 def empty(ctx: click.Context, older_than: str, yes: bool, folder: str | None, index: str | None) -> None:
     """Remove what is in the trash for good."""
-    from sessionstore.trash import older_than as entries_older_than
+    from sessionstore.store.trash import older_than as entries_older_than
 
     given_folder, given_index = ctx.obj or (None, None)
     seconds = age(older_than)
@@ -162,7 +162,7 @@ def quarantine(
     index: str | None,
 ) -> None:
     """List the bytes that repairs and torn ends took away: from which file, where, when, how many."""
-    from sessionstore.care import quarantine as kept
+    from sessionstore.maintenance.repairs import quarantine as kept
 
     given_folder, given_index = ctx.obj or (None, None)
     now, seconds = datetime.now(UTC), age(older_than)

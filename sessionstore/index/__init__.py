@@ -22,9 +22,9 @@ from typing import Any, Protocol
 import msgspec
 
 from sessionstore.errors import InvalidQuery
+from sessionstore.model.records import SessionRow
 from sessionstore.query import Filter
-from sessionstore.records import SessionRow
-from sessionstore.streams import Quarantine
+from sessionstore.session.stream_writer import Quarantine
 
 ENTRY_POINTS = "sessionstore.index_engines"
 
@@ -140,7 +140,7 @@ def open_index(url: str | None, root: Path, quarantine: Quarantine | None = None
 
     Raises: InvalidQuery: no engine has this scheme, a setting in the URL is wrong, or the journal is another store's.
     """
-    from sessionstore.index.journal import JournalIndex
+    from sessionstore.index.journal.engine import JournalIndex
 
     text = full_url(url or "journal")
     scheme, _, rest = text.partition(":")
@@ -148,11 +148,11 @@ def open_index(url: str | None, root: Path, quarantine: Quarantine | None = None
         path = Path(rest).expanduser().absolute() if rest else root / "index.jsonl"
         if path == root / "index.jsonl":
             return JournalIndex(path, quarantine)
-        from sessionstore.index.elsewhere import ElsewhereJournal
+        from sessionstore.index.journal.outside import ElsewhereJournal
 
         return ElsewhereJournal(path, root, quarantine)
     if scheme == "sqlite":
-        from sessionstore.index.sqlite import SqliteIndex
+        from sessionstore.index.sql.sqlite import SqliteIndex
         from sessionstore.index.url import parse_url
 
         return SqliteIndex(parse_url(text), root)
@@ -166,9 +166,9 @@ def _open_postgres(url: str, root: Path) -> SessionIndex:
 
     settings = parse_url(url)
     try:
-        from sessionstore.index.postgres import PostgresIndex
+        from sessionstore.index.sql.postgres import PostgresIndex
     except ImportError as error:
-        from sessionstore.index.absent import AbsentIndex
+        from sessionstore.index.missing_driver import AbsentIndex
 
         return AbsentIndex(show_url(url), f"needs pip install sessionstore[postgresql] ({error})")
     return PostgresIndex(settings, url, root)
@@ -185,7 +185,7 @@ def _open_foreign(scheme: str, url: str, root: Path) -> SessionIndex:
     try:
         factory = found[scheme].load()
     except Exception as error:  # noqa: BLE001 whatever a plug-in does when imported, the session is recorded
-        from sessionstore.index.absent import AbsentIndex
+        from sessionstore.index.missing_driver import AbsentIndex
         from sessionstore.index.url import show_url
 
         return AbsentIndex(show_url(url), f"the plug-in {found[scheme].value} failed: {type(error).__name__}: {error}")

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 from sessionstore.errors import Conflict
 from sessionstore.index import SessionIndex
-from sessionstore.index.sqlrows import encoded
-from sessionstore.records import SessionRow
+from sessionstore.index.sql.rows import encoded
+from sessionstore.model.records import SessionRow
 
 #: Called with (rows that are there, rows in all).
 Progress = Callable[[int, int], None]

@@ -13,11 +13,13 @@ from typing import Any, Literal
 
 import msgspec
 
-from sessionstore import files, jsontext, records
+from sessionstore.disk import files
 from sessionstore.errors import Conflict, SessionStoreError
 from sessionstore.legacy.layout import BUILDINGS, ML, MOTION, STREAM_FILES, SUMMARY
-from sessionstore.motion import MOTION_STREAM
-from sessionstore.session import CLOCK_STREAM, Session
+from sessionstore.model import json_text, records
+from sessionstore.session import Session
+from sessionstore.session.handle import CLOCK_STREAM
+from sessionstore.session.motion import MOTION_STREAM
 
 Timestamps = Literal["iso", "epoch", "none"]
 
@@ -101,7 +103,7 @@ def _motion(session: Session, clock: Clock, timestamps: Timestamps) -> dict[str,
         point["sim_time"] = line.t_s
         utc = clock.utc(line.t_s) if timestamps != "none" else None
         if utc is not None:
-            point["timestamp"] = jsontext.utc_text(utc) if timestamps == "iso" else round(utc.timestamp(), 6)
+            point["timestamp"] = json_text.utc_text(utc) if timestamps == "iso" else round(utc.timestamp(), 6)
         drones.setdefault(drone, []).append(point)
     return drones
 

@@ -15,17 +15,19 @@ from pathlib import Path
 from typing import Any, Literal
 from uuid import UUID, uuid5
 
-from sessionstore import __version__, files, jsontext, names, records
-from sessionstore.care.figures import Figures, take_point
+from sessionstore import __version__
+from sessionstore.disk import files
 from sessionstore.errors import InvalidRecord, SessionStoreError
+from sessionstore.layout import DOCUMENT
 from sessionstore.legacy.instants import zone_of
 from sessionstore.legacy.layout import OldSession, digest, old_folders, read_folder
-from sessionstore.motion import MOTION_STREAM
-from sessionstore.records import SessionRecord
-from sessionstore.root import DOCUMENT
-from sessionstore.session import CLOCK_STREAM
+from sessionstore.maintenance.repairs.recount import Figures, take_point
+from sessionstore.model import json_text, names, records
+from sessionstore.model.records import SessionRecord
+from sessionstore.session.handle import CLOCK_STREAM
+from sessionstore.session.motion import MOTION_STREAM
+from sessionstore.session.stream_writer import StreamWriter
 from sessionstore.store import SessionStore
-from sessionstore.streams import StreamWriter
 
 #: Names the uuids that are made of content (RFC 9562, version 5), so that importing twice gives the same one.
 NAMESPACE = UUID("6f1d4c4e-3c0e-5b7a-9d55-0a6c7f0c1e2d")
@@ -118,7 +120,7 @@ def _known(store: SessionStore, uuid: str) -> str | None:
 def _record(old: OldSession, uuid: str, zone: str | None) -> SessionRecord:
     """Return the record of an old session; its instants are those of the old run, never now."""
     assert old.created is not None
-    created = jsontext.utc_text(old.created)
+    created = json_text.utc_text(old.created)
     figures = Figures()
     for t_s, _, point in old.motion.points if old.motion else ():
         take_point(figures.movements, point, t_s)
@@ -186,7 +188,7 @@ def _write(store: SessionStore, old: OldSession, record: SessionRecord) -> str:
                 number += 1
                 record.session_id = f"{label}-{number}"
             tables["session"]["1"] = record.to_dict()
-            status = files.put(staged / DOCUMENT, jsontext.layout(tables))
+            status = files.put(staged / DOCUMENT, json_text.layout(tables))
             files.rename_new(staged, root.folder(record.session_id))
             files.prove_renamed(root.path)
     except BaseException:

@@ -19,11 +19,12 @@ from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Any
 
-from sessionstore import files, jsontext, names
+from sessionstore.disk import files
 from sessionstore.errors import Corrupt, InvalidRecord, UnsafeFile
 from sessionstore.legacy import instants
-from sessionstore.legacy.motion import OldMotion, numbers, read_motion
+from sessionstore.legacy.motion_history import OldMotion, numbers, read_motion
 from sessionstore.legacy.tolerant import load
+from sessionstore.model import json_text, names
 
 MOTION, SUMMARY, BUILDINGS, ML = (
     "motion_history.json", "simulation_summary.json", "buildings.json", "ml_training_data.json"
@@ -182,7 +183,7 @@ def _value(old: OldSession, name: str) -> Any:
         return None
     old.problems += [f"{name}: {problem}" for problem in loaded.problems]
     try:
-        return jsontext.plain(loaded.value, name)
+        return json_text.plain(loaded.value, name)
     except InvalidRecord as error:  # lone surrogates, or nested beyond what a record holds
         old.problems.append(f"{name}: cannot be stored ({error})")
         return None

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sessionstore.errors import Corrupt
-from sessionstore.jsontext import line_and_column
+from sessionstore.model.json_text import line_and_column
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],"]')  # a lone quotation mark begins the text that the damage lies in
 

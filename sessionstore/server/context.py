@@ -14,16 +14,16 @@ from pathlib import Path
 
 import anyio.to_thread
 
-from sessionstore import names
 from sessionstore.boxes.session_buildings_box import SessionBuildingsBox
 from sessionstore.boxes.session_creator_box import SessionCreatorBox
 from sessionstore.boxes.session_db_box import SessionDBBox
 from sessionstore.errors import SessionNotFound
-from sessionstore.server.changes import Changes
-from sessionstore.server.documents import DocumentCache
-from sessionstore.server.feeds import Feeds
-from sessionstore.server.simulations import Simulations
-from sessionstore.server.summaries import Summaries
+from sessionstore.model import names
+from sessionstore.server.flights.simulations import Simulations
+from sessionstore.server.live.feeds import Feeds
+from sessionstore.server.live.overviews import Summaries
+from sessionstore.server.live.record_cache import DocumentCache
+from sessionstore.server.live.store_changes import Changes
 from sessionstore.session import Session
 from sessionstore.store import SessionStore
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from sessionstore.simulation.api_client import Api, CallFailed, Report, server, server_options
+from sessionstore.simulation.running.api_client import Api, CallFailed, Report, server, server_options
 
 SHORT_FLIGHT_S = 10.0
 

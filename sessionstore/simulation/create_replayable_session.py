@@ -14,9 +14,9 @@ from urllib.parse import quote
 
 import click
 
-from sessionstore.motion import MOVED_M
-from sessionstore.simulation.api_client import Api, CallFailed, Report, server, server_options
+from sessionstore.session.motion import MOVED_M
 from sessionstore.simulation.create_and_verify_db_session import verify
+from sessionstore.simulation.running.api_client import Api, CallFailed, Report, server, server_options
 
 _STOP_TRIES = 3
 _POLL_S = 0.2

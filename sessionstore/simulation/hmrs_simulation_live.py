@@ -25,16 +25,16 @@ from sessionstore.boxes.fallback import create_with_fallback
 from sessionstore.boxes.session_buildings_box import SessionBuildingsBox
 from sessionstore.boxes.session_creator_box import SessionCreatorBox
 from sessionstore.boxes.session_db_box import SessionDBBox
-from sessionstore.recorder import Recorder
-from sessionstore.simulation.commands import Command, check
-from sessionstore.simulation.drone import TICK_HZ
+from sessionstore.session.recorder import Recorder
+from sessionstore.simulation.drones.drone import TICK_HZ
 from sessionstore.simulation.errors import CommandRefused, NotRunning
-from sessionstore.simulation.figures import end_reason, performance
-from sessionstore.simulation.fleet import Fleet
-from sessionstore.simulation.launch import build_fleet, load_city, man_fleet
-from sessionstore.simulation.pace import Pace
-from sessionstore.simulation.scenarios import Scenario
-from sessionstore.simulation.snapshot import (
+from sessionstore.simulation.mission.commands import Command, check
+from sessionstore.simulation.mission.fleet import Fleet
+from sessionstore.simulation.mission.flight_figures import end_reason, performance
+from sessionstore.simulation.running.launch import build_fleet, load_city, man_fleet
+from sessionstore.simulation.running.pace import Pace
+from sessionstore.simulation.running.scenarios import Scenario
+from sessionstore.simulation.running.snapshot import (
     base_record,
     drone_list,
     scene_record,

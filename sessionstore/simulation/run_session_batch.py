@@ -15,7 +15,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from sessionstore.simulation.api_client import Api, CallFailed, server, server_options
+from sessionstore.simulation.running.api_client import Api, CallFailed, server, server_options
 
 _POLL_S = 0.25
 _ENDED = ("completed", "stopped", "failed", "interrupted")

@@ -20,7 +20,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from sessionstore import documents, files, locks
+from sessionstore.disk import files, locks
+from sessionstore.session import documents
 
 Setter = Callable[[object, str, Any], None]
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sessionstore import files
+from sessionstore.disk import files
 from tests.proof import operations, oracle
 from tests.proof.operations import World
 

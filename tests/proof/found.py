@@ -92,47 +92,47 @@ IN_OUR_CODE = (
     Found(
         "after the clock was set back, restore brought the session that was deleted first",
         "clocks",
-        "tests/test_trash.py::test_the_one_deleted_last_comes_back_though_the_clock_was_set_back_meanwhile",
+        "tests/store/test_trash.py::test_the_one_deleted_last_comes_back_though_the_clock_was_set_back_meanwhile",
     ),
     Found(
         "and undo took back an older change than the last",
         "clocks",
-        "tests/test_history.py::test_the_newest_change_is_the_one_made_last_though_the_clock_was_set_back",
+        "tests/store/test_history.py::test_the_newest_change_is_the_one_made_last_though_the_clock_was_set_back",
     ),
     Found(
         "a program that ended within 200 ms of an append left it to the system to sync, some day",
         "a reading of promise against code",
-        "tests/test_stream_writers.py::test_a_program_that_ends_without_closing_has_synced_what_it_appended",
+        "tests/session/test_stream_writers.py::test_a_program_that_ends_without_closing_has_synced_what_it_appended",
     ),
     Found(
         "restoring a session removed what a hand had put beside it in the trash",
         "hands",
-        "tests/test_trash.py::test_restoring_leaves_what_a_hand_put_beside_the_session_in_the_trash",
+        "tests/store/test_trash.py::test_restoring_leaves_what_a_hand_put_beside_the_session_in_the_trash",
     ),
     Found(
         "an import that wrote one file for more than ten minutes was swept away as left behind",
         "clocks",
-        "tests/test_trash.py::test_staging_that_is_still_being_written_is_not_taken_for_left_behind",
+        "tests/store/test_trash.py::test_staging_that_is_still_being_written_is_not_taken_for_left_behind",
     ),
     Found(
         "what was deleted while the clock was ahead stayed in the trash when it was emptied whole",
         "clocks",
-        "tests/test_trash.py::test_the_trash_is_emptied_whole_though_the_clock_was_ahead_when_it_was_filled",
+        "tests/store/test_trash.py::test_the_trash_is_emptied_whole_though_the_clock_was_ahead_when_it_was_filled",
     ),
     Found(
         'a record\'s own key "nan" was covered by the count of its values that are no numbers',
         "hostile values",
-        "tests/test_streams.py::test_a_key_that_is_called_nan_is_the_programs_own_and_is_kept",
+        "tests/session/test_streams.py::test_a_key_that_is_called_nan_is_the_programs_own_and_is_kept",
     ),
     Found(
         "what was appended to a session appeared in a copy made of hard links (cp -al)",
         "copies",
-        "tests/test_stream_writers.py::test_a_file_that_another_folder_shares_by_a_hard_link_is_never_appended_to",
+        "tests/session/test_stream_writers.py::test_a_file_that_another_folder_shares_by_a_hard_link_is_never_appended_to",
     ),
     Found(
         "after a store was moved, its listing named the old place of a broken session",
         "copies",
-        "tests/test_copies.py::test_nothing_in_a_store_names_its_place",
+        "tests/store/test_copied_folders.py::test_nothing_in_a_store_names_its_place",
     ),
     Found(
         "one number of 400 digits, a sim_time of 1e300 or a date of the year 1 in an old folder ended the import",
@@ -142,23 +142,23 @@ IN_OUR_CODE = (
     Found(
         "an SQLite file that two made at once was taken for the database of another program, or refused as locked",
         "many threads on a loaded machine",
-        "tests/test_sqlite_outages.py::test_a_file_that_another_makes_meanwhile_is_not_taken_for_that_of_another_program",
+        "tests/index/test_sqlite_outages.py::test_a_file_that_another_makes_meanwhile_is_not_taken_for_that_of_another_program",
     ),
     Found(
         "a store that was closed while another thread chose an id let it go on with a closed descriptor",
         "a reading that tried to lose data",
-        "tests/test_claims.py::test_a_handle_that_is_closed_while_another_thread_chooses_an_id_costs_no_session",
+        "tests/store/test_id_reservations.py::test_a_handle_that_is_closed_while_another_thread_chooses_an_id_costs_no_session",
     ),
     Found(
         "a folder or a busy file among the claims refused every create of the command line; a signal handler that "
         "closed the store waited for itself",
         "a reading that tried to lose data",
-        "tests/test_claims.py::test_hands_in_the_claims_stop_no_creator",
+        "tests/store/test_id_reservations.py::test_hands_in_the_claims_stop_no_creator",
     ),
     Found(
         "'scan' twice and then 'Scan-2' gave two sessions that macOS and Windows take for one folder",
         "claims of names that end like a number",
-        "tests/test_claims.py::test_a_name_that_ends_like_a_number_gets_an_id_that_no_file_system_takes_for_another",
+        "tests/store/test_id_reservations.py::test_a_name_that_ends_like_a_number_gets_an_id_that_no_file_system_takes_for_another",
     ),
     Found(
         "a session whose trash was emptied before its writer told the index was listed as missing for ever",
@@ -183,7 +183,7 @@ IN_OUR_CODE = (
     Found(
         "a text of class Colour(str, Enum) was stored as its name",
         "odd values",
-        "tests/test_store.py::test_text_of_a_class_of_its_own_is_stored_as_the_text_that_it_is",
+        "tests/store/test_store.py::test_text_of_a_class_of_its_own_is_stored_as_the_text_that_it_is",
     ),
 )
 IN_THE_HARNESS = (

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import sessionstore
-from sessionstore import files
 from sessionstore.boxes.session_buildings_box import SessionBuildingsBox
 from sessionstore.boxes.session_db_box import SessionDBBox
-from sessionstore.care.history import History
+from sessionstore.disk import files
 from sessionstore.session import Session
 from sessionstore.store import SessionStore
+from sessionstore.store.history import History
 
 STREAM, TABLE = "samples", "notes"
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import sessionstore
 from sessionstore.errors import Corrupt, SessionStoreError
-from sessionstore.root import DOCUMENT, StoreRoot
+from sessionstore.layout import DOCUMENT, StoreRoot
 from sessionstore.session import Session
 from sessionstore.store import SessionStore
 from tests.proof.operations import STREAM, TABLE, Model, World

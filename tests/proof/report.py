@@ -31,7 +31,7 @@ COMMAND = "python -m tests.proof.report"
 PROOF = os.environ.get("PROOF", "whole")
 BEGIN, END = "<!-- proof -->", "<!-- /proof -->"
 #: What is run: the proof itself, and the repairs of the doctor under the same faults.
-SUITE = ("tests/proof", "tests/test_repairs_power.py")
+SUITE = ("tests/proof", "tests/maintenance/test_repairs_power.py")
 #: Counts in the order in which they are told.
 ORDER = (
     *("cuts", "kills", "stops", "errors", "interrupts", "states", "processes", "operations"),

@@ -22,9 +22,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sessionstore.care import doctor, repairs
-from sessionstore.care.findings import Finding
 from sessionstore.errors import OutcomeUnknown, SessionStoreError
+from sessionstore.maintenance import doctor
+from sessionstore.maintenance.findings import Finding
+from sessionstore.maintenance.repairs import plan
 from sessionstore.store import SessionStore
 from tests.proof import breaking, operations
 from tests.proof.operations import World
@@ -108,7 +109,7 @@ def _go_on(path: Path, tell: Callable[..., None]) -> None:
 def _mend(findings: list[Finding], path: Path, tell: Callable[..., None]) -> None:
     """Mend what was found; tell each repair that was done, and what was refused."""
     try:
-        for outcome in repairs.mend(findings, path):
+        for outcome in plan.mend(findings, path):
             tell("mended" if outcome.mended else "unmended", outcome.finding.code, outcome.what)
         tell("done", 0)
     except SessionStoreError as error:

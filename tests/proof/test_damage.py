@@ -16,9 +16,9 @@ import pytest
 
 import sessionstore
 from sessionstore.errors import Corrupt, NewerFormat, SessionGone, SessionStoreError, UnsafeFile
-from sessionstore.records import INTERRUPTED
+from sessionstore.model.records import INTERRUPTED
+from sessionstore.session.stream_reader import Tape
 from sessionstore.store import SessionStore
-from sessionstore.tape import Tape
 from tests.proof import operations, oracle
 from tests.proof.tally import tally
 from tests.proof.volumes import need, need_root
@@ -297,7 +297,7 @@ def test_a_document_that_may_not_be_read_stops_nobody_and_comes_back(scratch: Pa
     python = os.path.realpath(sys.executable)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "HOME": "/tmp"}
     as_nobody = [setpriv, "--reuid=65534", "--clear-groups", python, "-c"]
-    if subprocess.run([*as_nobody, "import sessionstore.store"], env=environment, cwd="/").returncode:
+    if subprocess.run([*as_nobody, "import sessionstore.store.store"], env=environment, cwd="/").returncode:
         pytest.skip("an interpreter that another user may run is missing")
     subprocess.run(["chmod", "-R", "a+rwX", str(scratch)], check=True)
     (document,) = (scratch / "store").glob("*-A/session.json")

@@ -148,7 +148,9 @@ def test_another_user_without_the_right_to_write_reads_and_is_refused(scratch: P
 
     probe = [setpriv, "--reuid=65534", "--clear-groups", os.path.realpath(sys.executable), "-c"]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "HOME": "/tmp"}
-    if subprocess.run([*probe, "import sessionstore.store"], env=environment, capture_output=True, cwd="/").returncode:
+    if subprocess.run(
+        [*probe, "import sessionstore.store.store"], env=environment, capture_output=True, cwd="/"
+    ).returncode:
         pytest.skip(f"an interpreter that another user may run is missing ({python} lacks the packages)")
     done = subprocess.run([*probe, program, str(scratch / "store")], env=environment, capture_output=True, cwd="/")
     assert done.returncode == 0, done.stderr.decode()

@@ -21,12 +21,13 @@ import pytest
 from hypothesis import example, given, settings
 
 import sessionstore
-from sessionstore import documents, jsontext, records
 from sessionstore.errors import Corrupt, SessionStoreError, Unreadable
-from sessionstore.index.journal import JournalIndex
+from sessionstore.index.journal.engine import JournalIndex
 from sessionstore.legacy.importer import import_legacy
+from sessionstore.model import json_text, records
+from sessionstore.session import documents
+from sessionstore.session.stream_reader import Damage, Line, Tape, parse_line
 from sessionstore.store import SessionStore
-from sessionstore.tape import Damage, Line, Tape, parse_line
 from tests.old_folders import FIXTURES
 from tests.proof import operations
 from tests.proof.mutations import mutated
@@ -58,14 +59,14 @@ def test_mutated_documents_are_a_record_or_unreadable(fuzzed: tuple[SessionStore
             data = mutated(rng, fuzzed[1])
             count(inputs=1)
             try:
-                tables = documents.check_tables(jsontext.parse(data, str(path)), data, path)
+                tables = documents.check_tables(json_text.parse(data, str(path)), data, path)
                 record = records.read_record(tables, data, path, "folder")
             except Unreadable:
                 continue
             taken += 1
             row = records.to_row(record, status)
             assert row.session_id == "folder"
-            assert jsontext.parse(jsontext.layout(tables), "") == tables  # what is read can be written again
+            assert json_text.parse(json_text.layout(tables), "") == tables  # what is read can be written again
     assert taken > 1_000
 
 

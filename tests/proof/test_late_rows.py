@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 import sessionstore
-from sessionstore import documents, root
+from sessionstore import layout
 from sessionstore.errors import StoreUnusable
-from sessionstore.records import SessionRow
+from sessionstore.model.records import SessionRow
+from sessionstore.session import documents
 from sessionstore.store import SessionStore
 
 
@@ -75,7 +76,7 @@ def test_listing_a_store_at_rest_takes_no_lock_though_a_folder_is_missing(
     session, _ = store.create("A"), store.create("B")
     shutil.rmtree(session.folder)
     store.find()
-    monkeypatch.setattr(root, "SETTLED_S", -1.0)
+    monkeypatch.setattr(layout, "SETTLED_S", -1.0)
     shown = [row.status for row in store.find()]
     monkeypatch.setattr(store.root.locks, "store", None)
     assert [row.status for row in store.find()] == shown == ["created", "missing"]

@@ -24,7 +24,7 @@ from hypothesis.stateful import (
 )
 
 import sessionstore
-from sessionstore import files
+from sessionstore.disk import files
 from sessionstore.store import SessionStore
 from tests.proof import crash_states, operations, oracle
 from tests.proof.crash_states import Disk

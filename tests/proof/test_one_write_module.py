@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[2] / "sessionstore"
-WRITE_MODULE = "files.py"
+WRITE_MODULE = "disk/files.py"
 #: Calls that change a file system, whatever they are called on; ``replace`` and ``remove`` of text, lists and our own
 #: objects are told from those of os and pathlib by what they are called on.
 OF_OS = {
@@ -23,15 +23,18 @@ OF_PATHS = {
 }
 WRITE_FLAGS = {"O_WRONLY", "O_RDWR", "O_CREAT", "O_TRUNC", "O_APPEND"}
 #: What does the same job by hand, to be measured against; no store is ever written by it.
-BY_HAND = (PACKAGE / "bench", PACKAGE / "server" / "bench.py")
+BY_HAND = (PACKAGE / "bench",)
 #: Who may, and why: (module, call).
 ALLOWED = {
-    ("noreplace.py", "renameat2"): "looked up here, called by files alone",
-    ("index/postgres.py", "Connection.open"): "a connection to a server",
+    ("disk/rename.py", "renameat2"): "looked up here, called by files alone",
+    ("index/sql/postgres.py", "Connection.open"): "a connection to a server",
     ("cli/bench.py", "shutil.rmtree"): "the folder that the measurements were made in",
-    ("care/moved.py", "tempfile.TemporaryDirectory"): "the place that a store is tried in as if it had moved",
-    ("server/worker.py", "os.fdopen"): "the pipe to the server that started this process",
-    ("bundle.py", "archive.open"): "an entry of a ZIP that is sent, not stored",
+    (
+        "maintenance/checks/portability.py",
+        "tempfile.TemporaryDirectory",
+    ): "the place in which a moved store is tried",
+    ("server/flights/simulation_worker.py", "os.fdopen"): "the pipe to the server that started this process",
+    ("session/bundle.py", "archive.open"): "an entry of a ZIP that is sent, not stored",
     ("cli/__init__.py", "os.open"): "the null device in place of a closed standard output",
 }
 

@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 
 import sessionstore
-from sessionstore import catalog, files, trash
+from sessionstore.disk import files
 from sessionstore.errors import InvalidRecord, SessionGone
-from sessionstore.index.tables import JournalDatabase, JournalStorage
-from sessionstore.records import SessionRow
-from sessionstore.root import StoreRoot
-from sessionstore.store import SessionStore
-from sessionstore.streams import StreamWriter
+from sessionstore.index.journal.tinydb_storage import JournalDatabase, JournalStorage
+from sessionstore.layout import StoreRoot
+from sessionstore.model.records import SessionRow
+from sessionstore.session.stream_writer import StreamWriter
+from sessionstore.store import SessionStore, catalog, trash
 
 
 def row_of(store: SessionStore, session_id: str) -> SessionRow:
@@ -218,7 +218,7 @@ def test_a_folder_that_a_copying_program_brought_is_seen_though_it_put_the_time_
     store: SessionStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """rsync -a and tar give a directory the time that it had elsewhere, once all is in it."""
-    monkeypatch.setattr("sessionstore.root.SETTLED_S", -1.0)
+    monkeypatch.setattr("sessionstore.layout.SETTLED_S", -1.0)
     folder = store.create("A").folder
     assert len(store.find()) == len(store.find()) == 1
     status = os.stat(store.root.path)

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 import sessionstore
-from sessionstore import files
+from sessionstore.disk import files
 from sessionstore.store import SessionStore
 from tests.proof.tally import tally
 from tests.proof.volumes import fast_folder

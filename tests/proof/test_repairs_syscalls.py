@@ -2,7 +2,7 @@
 
 Each damage is made once; a child process examines a copy of it, is attached to by strace, and then mends. Whatever
 became of it, the original bytes are still there, the next ``doctor --fix`` ends healthy, and no record is lost.
-Not here: power cuts within repairs (tests/test_repairs_power.py).
+Not here: power cuts within repairs (tests/maintenance/test_repairs_power.py).
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from pathlib import Path
 import pytest
 
 import sessionstore
+from tests.maintenance.test_repairs import CASES, Damage, damage_stream, records_of
+from tests.maintenance.test_repairs_power import judge
 from tests.proof import oracle
 from tests.proof.operations import World
 from tests.proof.syscalls import ALSO_FAILING, ERRORS, HARNESS_CALLS, MUTATING, Server, Trial, calls_of
 from tests.proof.tally import CONTROLS, Tally, tally
 from tests.proof.volumes import chosen, need, need_root
-from tests.test_repairs import CASES, Damage, damage_stream, records_of
-from tests.test_repairs_power import judge
 
 pytestmark = [pytest.mark.proof, pytest.mark.slow, pytest.mark.timeout(36000)]
 

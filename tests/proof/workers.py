@@ -23,7 +23,7 @@ from typing import Any
 
 import sessionstore
 from sessionstore.errors import Conflict, LockTimeout, SessionNotFound, SessionStoreError
-from sessionstore.index.tables import JournalDatabase
+from sessionstore.index.journal.tinydb_storage import JournalDatabase
 from sessionstore.store import SessionStore
 from tests.proof import breaking, history
 from tests.proof.history import NEVER, Done

@@ -18,7 +18,7 @@ import httpx
 
 import sessionstore
 from sessionstore.server.context import Settings
-from sessionstore.server.serve import Server, bind, make_server
+from sessionstore.server.http.serve import Server, bind, make_server
 from sessionstore.store import SessionStore
 
 

@@ -9,7 +9,7 @@ from types import ModuleType
 import pytest
 
 from sessionstore import errors
-from sessionstore.server.errors import TABLE, ApiProblem, problem_of
+from sessionstore.server.http.problems import TABLE, ApiProblem, problem_of
 from sessionstore.simulation import errors as flights
 
 
@@ -23,7 +23,7 @@ def classes(module: ModuleType) -> list[type[BaseException]]:
 
 @pytest.mark.parametrize("kind", [*classes(errors), *classes(flights)])
 def test_every_class_of_errors_has_a_status(kind: type[BaseException]) -> None:
-    assert kind in TABLE, f"give {kind.__name__} a line in sessionstore.server.errors.TABLE"
+    assert kind in TABLE, f"give {kind.__name__} a line in sessionstore.server.http.problems.TABLE"
     status, slug = TABLE[kind]
     assert 400 <= status < 600 and slug == slug.lower()
 

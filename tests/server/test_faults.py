@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from sessionstore import files
+from sessionstore.disk import files
 from sessionstore.errors import IndexUnavailable
 from tests.server.conftest import Running
 

@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
-from sessionstore.recorder import Recorder
-from sessionstore.server import feeds, live
+from sessionstore.server.live import event_stream, feeds
+from sessionstore.session.recorder import Recorder
 from tests.server.conftest import Running
 
 
@@ -191,7 +191,7 @@ def test_many_viewers_cost_one_reading_of_the_file(served: Running, monkeypatch:
         viewer.start()
     ready.wait(30)
     monkeypatch.setattr(feeds, "read_piece", counted)
-    monkeypatch.setattr(live, "read_piece", counted)
+    monkeypatch.setattr(event_stream, "read_piece", counted)
     for block in range(20):
         fill(session, block * 10, block * 10 + 10)
         threading.Event().wait(0.03)

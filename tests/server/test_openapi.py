@@ -17,8 +17,8 @@ from schemathesis.specs.openapi.checks import (  # noqa: E402
     status_code_conformance,
 )
 
-from sessionstore.server.openapi import describe  # noqa: E402
-from sessionstore.server.routes import all_operations  # noqa: E402
+from sessionstore.server.http.openapi import describe  # noqa: E402
+from sessionstore.server.routes.table import all_operations  # noqa: E402
 from tests.server.conftest import Running  # noqa: E402
 
 EXAMPLES = int(os.environ.get("SESSIONSTORE_API_EXAMPLES", "40"))  # a minute; the long run: 5000

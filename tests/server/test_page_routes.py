@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from sessionstore.model.records import FILTER_ALIASES, FILTER_FIELDS
 from sessionstore.query import parse
-from sessionstore.records import FILTER_ALIASES, FILTER_FIELDS
-from sessionstore.server.filters import describe
+from sessionstore.server.routes.filters import describe
 from sessionstore.session import Session
 from tests.server.conftest import Running
 

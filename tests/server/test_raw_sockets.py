@@ -9,9 +9,9 @@ from collections.abc import Callable
 
 import pytest
 
-from sessionstore.server import protocol, security
 from sessionstore.server.context import Settings
-from sessionstore.server.serve import bind
+from sessionstore.server.http import protocol, security
+from sessionstore.server.http.serve import bind
 from tests.server.conftest import Running
 
 HOST = "Host: localhost:{port}\r\n"

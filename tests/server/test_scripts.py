@@ -10,12 +10,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from sessionstore.simulation import (
-    api_client,
-    create_and_verify_db_session,
-    create_replayable_session,
-    run_session_batch,
-)
+from sessionstore.simulation import create_and_verify_db_session, create_replayable_session, run_session_batch
+from sessionstore.simulation.running import api_client
 from tests.server.conftest import Running
 
 pytestmark = pytest.mark.slow

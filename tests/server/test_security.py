@@ -13,8 +13,8 @@ import pytest
 
 from sessionstore.errors import InvalidQuery
 from sessionstore.server.context import Settings
-from sessionstore.server.security import check_settings, split_host
-from sessionstore.server.serve import token_from
+from sessionstore.server.http.security import check_settings, split_host
+from sessionstore.server.http.serve import token_from
 from tests.server.conftest import Running
 
 TOKEN = "correct-horse-battery"

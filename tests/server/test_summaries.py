@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 import sessionstore
-from sessionstore import stretch as stretches
+from sessionstore.playback import downsample as stretches
 from sessionstore.server.context import Settings
-from sessionstore.server.summaries import KEPT, Summaries
+from sessionstore.server.live.overviews import KEPT, Summaries
 from tests.server.conftest import Running, running_server
 from tests.server.conftest import serve_with as serve_with
 from tests.web.long_flight import SPIKE_DRONE, SPIKE_HEIGHT_M, LongFlight, record_long_flight
@@ -33,8 +33,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 @pytest.fixture(autouse=True)
 def everything_is_long(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stretches, "MOST_BYTES_FOLDED", 0)
-    monkeypatch.setattr("sessionstore.server.tracks._MOST_BYTES", 0)
-    monkeypatch.setattr("sessionstore.server.offline.stretch", partial(stretches.stretch, most_bytes=0))
+    monkeypatch.setattr("sessionstore.server.routes.tracks._MOST_BYTES", 0)
+    monkeypatch.setattr("sessionstore.server.routes.offline_page.stretch", partial(stretches.stretch, most_bytes=0))
 
 
 def until(get: Callable[[], Any], timeout_s: float = 30.0) -> Any:
@@ -100,7 +100,7 @@ def test_a_file_that_was_cut_is_summed_up_anew_and_one_that_grew_far_too(tmp_pat
         path.write_bytes(b"".join(lines))
         assert summaries.find(session) is second  # what was added is read from the file meanwhile
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("sessionstore.server.summaries._GROWN_BYTES", 0)
+            patch.setattr("sessionstore.server.live.overviews._GROWN_BYTES", 0)
             assert summaries.find(session) is second
             grown = until(lambda: (found := summaries.find(session)) is not second and found)
         assert grown.order.high == first.order.high

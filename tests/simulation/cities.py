@@ -8,8 +8,8 @@ from math import cos, radians, sin
 
 from hypothesis import strategies as st
 
-from sessionstore.simulation.geometry import Ring
-from sessionstore.simulation.world import City, Footprint, World
+from sessionstore.simulation.world.geometry import Ring
+from sessionstore.simulation.world.world import City, Footprint, World
 
 
 def box(x: float, y: float, width: float, depth: float, turn_deg: float = 0.0) -> Ring:

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from math import dist
 from typing import Any
 
-from sessionstore.simulation.drone import TICK_S
-from sessionstore.simulation.fleet import Fleet
-from sessionstore.simulation.launch import build_fleet, man_fleet
-from sessionstore.simulation.navigation import PLANNER_MARGIN_M
-from sessionstore.simulation.scenarios import DEFAULT_FLEET, Group, Scenario
-from sessionstore.simulation.separation import least_distance_m
+from sessionstore.simulation.drones.drone import TICK_S
+from sessionstore.simulation.drones.navigation import PLANNER_MARGIN_M
+from sessionstore.simulation.drones.separation import least_distance_m
+from sessionstore.simulation.mission.fleet import Fleet
+from sessionstore.simulation.running.launch import build_fleet, man_fleet
+from sessionstore.simulation.running.scenarios import DEFAULT_FLEET, Group, Scenario
 
 ALL_KINDS = tuple(
     Group(kind)

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pytest import approx
 
-from sessionstore.simulation.battery import Battery, flight_power_w
-from sessionstore.simulation.kinds import KINDS
-from sessionstore.simulation.weather import SEA_LEVEL_DENSITY, air_density
+from sessionstore.simulation.drones.battery import Battery, flight_power_w
+from sessionstore.simulation.drones.kinds import KINDS
+from sessionstore.simulation.world.weather import SEA_LEVEL_DENSITY, air_density
 
 STILL = (0.0, 0.0, 0.0)
 kinds = st.sampled_from(sorted(KINDS))

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from sessionstore.simulation.commands import COMMAND_TYPES, check
 from sessionstore.simulation.errors import CommandRefused
-from sessionstore.simulation.faults import Fault
-from sessionstore.simulation.scenarios import Group, Order
+from sessionstore.simulation.mission.commands import COMMAND_TYPES, check
+from sessionstore.simulation.mission.faults import Fault
+from sessionstore.simulation.running.scenarios import Group, Order
 from tests.simulation.flights import Flown, fly, scenario
 
 UTILITY = (Group("quadcopter", 2), Group("hexacopter"))

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pytest import approx
 
-from sessionstore.simulation.drone import DT_S, TICK_S, Drone
-from sessionstore.simulation.kinds import KINDS
+from sessionstore.simulation.drones.drone import DT_S, TICK_S, Drone
+from sessionstore.simulation.drones.kinds import KINDS
 
 kinds = st.sampled_from(sorted(KINDS))
 spot = st.tuples(st.floats(-80, 80), st.floats(-80, 80), st.floats(0, 60))

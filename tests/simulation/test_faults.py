@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from sessionstore.simulation.faults import FAULT_KINDS, Fault
-from sessionstore.simulation.figures import end_reason, performance, warnings_of
-from sessionstore.simulation.scenarios import Group
+from sessionstore.simulation.mission.faults import FAULT_KINDS, Fault
+from sessionstore.simulation.mission.flight_figures import end_reason, performance, warnings_of
+from sessionstore.simulation.running.scenarios import Group
 from tests.simulation.flights import Flown, fly, scenario
 
 

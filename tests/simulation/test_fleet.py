@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sessionstore.simulation.commands import Command
-from sessionstore.simulation.drone import TICK_HZ
-from sessionstore.simulation.faults import Fault
-from sessionstore.simulation.fleet import Fleet
-from sessionstore.simulation.kinds import KINDS, RESERVE
-from sessionstore.simulation.scenarios import Group, Order
+from sessionstore.simulation.drones.drone import TICK_HZ
+from sessionstore.simulation.drones.kinds import KINDS, RESERVE
+from sessionstore.simulation.mission.commands import Command
+from sessionstore.simulation.mission.faults import Fault
+from sessionstore.simulation.mission.fleet import Fleet
+from sessionstore.simulation.running.scenarios import Group, Order
 from tests.simulation.cities import box, tower, world_of
 from tests.simulation.flights import ALL_KINDS, fly, launch, scenario
 

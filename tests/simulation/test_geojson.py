@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from sessionstore.simulation.city import open_city, rd_to_wgs84
 from sessionstore.simulation.errors import CityFileError
-from sessionstore.simulation.geojson import metres_per_degree
+from sessionstore.simulation.world.city import open_city, rd_to_wgs84
+from sessionstore.simulation.world.geojson import metres_per_degree
 
 
 def feature(properties: dict[str, Any], kind: str = "Polygon", west: float = 4.0) -> dict[str, Any]:

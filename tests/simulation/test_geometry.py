@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pytest import approx
 
-from sessionstore.simulation.geometry import (
+from sessionstore.simulation.world.geometry import (
     convex_hull,
     edge_to_edge_m,
     inside,

@@ -19,9 +19,9 @@ from sessionstore.boxes.session_buildings_box import SessionBuildingsBox
 from sessionstore.boxes.session_db_box import SessionDBBox
 from sessionstore.session import Session
 from sessionstore.simulation.errors import CommandRefused, NotRunning
-from sessionstore.simulation.faults import Fault
 from sessionstore.simulation.hmrs_simulation_live import HMRSSimulationLive
-from sessionstore.simulation.scenarios import Group, Order, Scenario
+from sessionstore.simulation.mission.faults import Fault
+from sessionstore.simulation.running.scenarios import Group, Order, Scenario
 from sessionstore.store import SessionStore
 from tests.simulation.flights import ALL_KINDS, scenario
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sessionstore.simulation.errors import IllegalTransition
-from sessionstore.simulation.mission import ALLOWED, PHASES, Mission
+from sessionstore.simulation.mission.phases import ALLOWED, PHASES, Mission
 
 
 @given(st.lists(st.sampled_from(PHASES), max_size=30))

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from sessionstore.simulation.errors import CityFileError, ScenarioError
-from sessionstore.simulation.launch import build_fleet, man_fleet
-from sessionstore.simulation.scenarios import Group, load_scenario, parse_scenario, ready_scenarios
+from sessionstore.simulation.running.launch import build_fleet, man_fleet
+from sessionstore.simulation.running.scenarios import Group, load_scenario, parse_scenario, ready_scenarios
 
 
 def write(tmp_path: Path, text: str) -> Path:

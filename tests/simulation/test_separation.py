@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pytest import approx
 
-from sessionstore.simulation.drone import Drone
-from sessionstore.simulation.kinds import KINDS
-from sessionstore.simulation.separation import least_distance_m, segments_apart_m, separate
+from sessionstore.simulation.drones.drone import Drone
+from sessionstore.simulation.drones.kinds import KINDS
+from sessionstore.simulation.drones.separation import least_distance_m, segments_apart_m, separate
 
 spot = st.tuples(st.floats(-25, 25), st.floats(-25, 25), st.floats(5, 12))
 

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sessionstore.simulation.communication import THRESHOLD_DBM, Radio, rssi_dbm
-from sessionstore.simulation.drone import Drone
-from sessionstore.simulation.gps import fix_of, measured
-from sessionstore.simulation.kinds import KINDS
-from sessionstore.simulation.strokes import BRUSH_M, stroke_path
-from sessionstore.simulation.tether import Tether
-from sessionstore.simulation.weather import CONDITIONS, Weather
+from sessionstore.simulation.drones.communication import THRESHOLD_DBM, Radio, rssi_dbm
+from sessionstore.simulation.drones.drone import Drone
+from sessionstore.simulation.drones.gps import fix_of, measured
+from sessionstore.simulation.drones.kinds import KINDS
+from sessionstore.simulation.drones.strokes import BRUSH_M, stroke_path
+from sessionstore.simulation.drones.tether import Tether
+from sessionstore.simulation.world.weather import CONDITIONS, Weather
 
 
 @given(st.floats(0.6, 3.0), st.floats(0.6, 3.0), st.booleans())

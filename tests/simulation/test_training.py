@@ -11,8 +11,8 @@ from click.testing import CliRunner
 from sessionstore.boxes.session_db_box import SessionDBBox
 from sessionstore.cli.training import training
 from sessionstore.simulation.hmrs_simulation_live import HMRSSimulationLive
-from sessionstore.simulation.training import Ledger
-from sessionstore.simulation.training_export import training_rows, write_csv
+from sessionstore.simulation.mission.decisions import Ledger
+from sessionstore.simulation.running.training_export import training_rows, write_csv
 from sessionstore.store import SessionStore
 from tests.simulation.flights import scenario
 

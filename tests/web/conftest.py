@@ -17,7 +17,7 @@ from playwright import sync_api
 import sessionstore
 from sessionstore.server.context import Settings
 from sessionstore.simulation.hmrs_simulation_live import HMRSSimulationLive
-from sessionstore.simulation.scenarios import Group, Scenario
+from sessionstore.simulation.running.scenarios import Group, Scenario
 from tests.server.conftest import Running, running_server
 from tests.server.conftest import serve_with as serve_with
 

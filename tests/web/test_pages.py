@@ -12,8 +12,8 @@ import pytest
 from click.testing import CliRunner
 
 import sessionstore
-from sessionstore import owner
-from sessionstore.simulation.scenarios import Group
+from sessionstore.model import liveness
+from sessionstore.simulation.running.scenarios import Group
 from tests.conftest import DATA
 from tests.server.conftest import Running
 from tests.web.conftest import fly, open_store, until
@@ -267,7 +267,7 @@ def many_sided(tmp_path: Path) -> Path:
             session = store.create(name, duration_planned_s=300.0, tags=["windy"] if name == "Storm" else [])
             session.update(status="running", workflow_state="SCAN", duration_sim_s=41.5)
             session.update(status=status, end_reason=reason)
-        gone = {**owner.here(), "pid": 4_000_000, "pid_started": 1}
+        gone = {**liveness.here(), "pid": 4_000_000, "pid_started": 1}
         lost = store.create("Crossing", duration_planned_s=300.0)
         lost.update(status="running", workflow_state="SCAN", duration_sim_s=96.2, owner=gone)
         running = store.create("Old-Town", duration_planned_s=300.0)

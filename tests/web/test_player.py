@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from sessionstore.server.context import Settings
-from sessionstore.simulation.scenarios import Group
+from sessionstore.simulation.running.scenarios import Group
 from tests.server.conftest import Running, running_server
 from tests.web.conftest import CHROMIUM, FLAGS, PLAYER, fly, open_store, session_page, until
 

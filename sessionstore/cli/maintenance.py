@@ -1,0 +1,215 @@
+"""``doctor``, ``verify``, ``history``, ``undo``: what is wrong and what mends it, what was changed and taking it back.
+
+Not here: the checks, the repairs and the journal themselves (care).
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+from sessionstore.cli import text
+from sessionstore.cli.options import json_option, open_store, store_options
+
+if TYPE_CHECKING:
+    from sessionstore.maintenance.checks.portability import Moved
+    from sessionstore.maintenance.doctor import Progress
+    from sessionstore.maintenance.findings import Finding, Report
+    from sessionstore.maintenance.repairs.plan import Outcome
+    from sessionstore.store.history import Change
+
+#: What doctor and verify exit with when an error or a warning is left.
+UNHEALTHY = 12
+_COLOURS = {"error": "red", "warning": "yellow", "info": None}
+
+
+@click.command()
+@click.option("--quick", is_flag=True, help="Only what changed since the index saw it, and open runs: seconds.")
+@click.option("--fix", is_flag=True, help="Mend what can be mended; the original bytes are kept in quarantine.")
+@click.option("--salvage", is_flag=True, help="With --fix: rebuild records that a person could still mend by hand.")
+@json_option
+@store_options
+def doctor(quick: bool, fix: bool, salvage: bool, as_json: bool, folder: str | None, index: str | None) -> None:
+    """Check the store: every document and stream, the index, the ground it stands on. Writes only with --fix.
+
+    Exit code 0 when neither an error nor a warning is left, else 12.
+    """
+    from sessionstore.maintenance.doctor import examine
+
+    if salvage and not fix:
+        raise click.UsageError("--salvage goes with --fix")
+    with progress_bar("checking") as progress:
+        report = examine(folder, index, deep=not quick, progress=progress)
+    outcomes: list[Outcome] = []
+    if fix and report.findings:
+        from sessionstore.maintenance.repairs.plan import mend
+
+        with progress_bar("mending") as progress:
+            outcomes = mend(report.findings, folder, index, salvage, progress)
+        with progress_bar("checking again") as progress:
+            report = examine(folder, index, deep=not quick, progress=progress)
+    if as_json:
+        print_json({**report.to_dict(), "repairs": [outcome.to_dict() for outcome in outcomes]})
+    else:
+        for outcome in outcomes:
+            mark = click.style("mended  ", fg="green") if outcome.mended else click.style("failed  ", fg="red")
+            click.echo(f"{mark}{outcome.finding.code}  {text.shown(f'{outcome.finding.where}: {outcome.what}')}")
+        print_report(report)
+    sys.exit(0 if report.healthy else UNHEALTHY)
+
+
+@click.command()
+@click.argument("sessions", nargs=-1)
+@click.option("--as-if-moved", is_flag=True, help="Copy them elsewhere and read them there as if on another machine.")
+@json_option
+@store_options
+def verify(
+    sessions: tuple[str, ...],
+    as_if_moved: bool,
+    as_json: bool,
+    folder: str | None,
+    index: str | None,
+) -> None:
+    """Read sessions whole, every record with its checksum and number; all of them when none is named.
+
+    Exit code 0 when they are whole (and, moved, the same), else 12.
+    """
+    with open_store(folder, index) as store:
+        on_disk = store.root.session_ids()
+        wanted = sorted({each if each in on_disk else store.get(each).session_id for each in sessions} or on_disk)
+        root = store.root
+    if as_if_moved:
+        from sessionstore.maintenance.checks.portability import verify_moved
+
+        with progress_bar("reading elsewhere") as progress:
+            moved = verify_moved(root, wanted, progress)
+        if as_json:
+            print_json([each.to_dict() for each in moved])
+        for each in () if as_json else moved:
+            mark = click.style("same    ", fg="green") if each.same else click.style("differs ", fg="red")
+            click.echo(mark + _moved_line(each))
+        sys.exit(0 if all(each.same for each in moved) else UNHEALTHY)
+    from sessionstore.maintenance.doctor import examine
+
+    with progress_bar("reading") as progress:
+        report = examine(folder, index, progress=progress, only=wanted)
+    if as_json:
+        print_json(report.to_dict())
+    else:
+        print_report(report)
+    sys.exit(0 if report.healthy else UNHEALTHY)
+
+
+def _moved_line(moved: Moved) -> str:
+    return text.shown(f"{moved.session_id}  {'; '.join(moved.differs)}".rstrip())
+
+
+@click.command()
+@click.argument("session", required=False)
+@click.option(
+    "-n", "--limit", type=click.IntRange(min=0), default=20, show_default=True, help="At most so many; 0: all."
+)
+@json_option
+@store_options
+def history(session: str | None, limit: int, as_json: bool, folder: str | None, index: str | None) -> None:
+    """Show what was changed by hand: edits, deletions, merges, and what was taken back; the newest first."""
+    from sessionstore.store.history import History
+
+    with open_store(folder, index) as store:
+        changes = History(store).changes(session)
+    shown = changes[: limit or None]
+    if as_json:
+        print_json([change.to_dict() for change in shown])
+        return
+    if not changes:
+        click.echo("nothing was changed by hand", err=True)
+        return
+    rows = [
+        (
+            change.change_id,
+            text.when(change.at),
+            change.kind,
+            text.shown(", ".join(change.sessions)),
+            _difference(change),
+        )
+        for change in shown
+    ]
+    click.echo(text.table(("change", "when", "what", "session", ""), rows))
+    if len(shown) < len(changes):
+        click.echo(f"{len(shown)} of {len(changes)} changes; --limit 0 shows all", err=True)
+
+
+def _difference(change: Change) -> str:
+    """Return what an edit did, short enough for a line."""
+    parts = [f"{name}: {_short(change.before.get(name))} -> {_short(new)}" for name, new in change.after.items()]
+    note = ["taken back"] if change.undone else []
+    return text.shown("; ".join([*note, *parts, *([change.reason] if change.reason else [])]))
+
+
+def _short(value: object) -> str:
+    shown = json.dumps(value, ensure_ascii=False)
+    return shown if len(shown) <= 40 else shown[:37] + "..."
+
+
+@click.command()
+@click.argument("change", required=False)
+@json_option
+@store_options
+def undo(change: str | None, as_json: bool, folder: str | None, index: str | None) -> None:
+    """Take the newest change back, or the CHANGE with this id (see `history`).
+
+    Exit code 5 when somebody changed the same fields since.
+    """
+    from sessionstore.store.history import History
+
+    with open_store(folder, index) as store:
+        done = History(store).undo(change)
+    if as_json:
+        print_json(done.to_dict())
+    else:
+        click.echo(f"taken back: {done.kind} of {text.shown(', '.join(done.sessions))}", err=True)
+
+
+def print_json(value: object) -> None:
+    """Print data, and nothing else, on stdout."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+
+
+def print_report(report: Report) -> None:
+    """Print findings for people, the worst first."""
+    for finding in report.findings:
+        click.echo(sentence(finding, report))
+    looked = f"{report.sessions:,} sessions, {report.streams:,} streams, {report.lines:,} records"
+    counts = ", ".join(f"{report.count(severity)} {severity}" for severity in ("error", "warning", "info"))
+    verdict = "healthy" if report.healthy else "not healthy"
+    click.echo(f"{verdict}: {counts}; {looked} in {report.seconds:.2f} s", err=True)
+
+
+def sentence(finding: Finding, report: Report) -> str:
+    """Return what is wrong, where, why it matters and what mends it, a line each; of a run also its last events."""
+    head = click.style(f"{finding.severity:<8}", fg=_COLOURS[finding.severity])
+    lines = [f"{head}{finding.code}  {text.shown(finding.where)}", text.shown(finding.what)]
+    for event in finding.data.get("last_events", [])[:-1]:  # the very last is in the sentence above
+        words = " ".join(str(event[key]) for key in ("level", "kind", "message") if event.get(key))
+        lines.append(text.shown(f"    before: {event['t_s']:.1f} s {words}"))
+    lines += [f"why: {finding.kind.why}", f"mend: {text.shown(finding.mend(report.store, report.options))}"]
+    return "\n        ".join(lines)
+
+
+@contextmanager
+def progress_bar(label: str) -> Iterator[Progress]:
+    """Show a bar on stderr while it is a terminal; yield what is to be told (done, of)."""
+    if not sys.stderr.isatty():
+        yield lambda done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress as Bar
+
+    with Bar(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(label, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -1,0 +1,180 @@
+"""One append-only file shared by many processes: opened, locked for one write, written whole, synced.
+
+Between :meth:`AppendFile.lock` and ``unlock`` nobody else writes; a write that fails is taken back, so that a full disk
+leaves no torn line. The path is looked at under the lock: a file that was deleted, moved to the trash or replaced by
+a compaction is noticed before a byte goes to the wrong place.
+Not here: what a line is (streams, index.journal), fsync in the background (streams).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import weakref
+from pathlib import Path
+from typing import Protocol
+
+from sessionstore.disk import files
+from sessionstore.disk.locks import DEFAULT_TIMEOUT_S, lock_descriptor, unlock_descriptor
+from sessionstore.errors import OutcomeUnknown, SessionGone, SessionStoreError, StoreUnusable, UnsafeFile
+
+_fork_count = 0
+_owners: weakref.WeakSet[Renewed] = weakref.WeakSet()
+
+
+class Renewed(Protocol):
+    """What holds a lock between threads, and gets a new one in a child process."""
+
+    def renew_after_fork(self) -> None:
+        """Forget a lock that another thread of the parent held."""
+        ...
+
+
+def renewed_after_fork(owner: Renewed) -> None:
+    """Call ``owner.renew_after_fork()`` in every child: a lock that is held at a fork stays held there."""
+    _owners.add(owner)
+
+
+class AppendFile:
+    """The open file; not safe for threads by itself.
+
+    Args:
+        path: made by the first lock, when its directory exists.
+        durable: whether making it syncs the directory.
+        pinned: the folder that it lies in must stay the same: another one that took its name is another session.
+    """
+
+    def __init__(
+        self, path: Path, durable: bool = True, timeout_s: float = DEFAULT_TIMEOUT_S, pinned: bool = False
+    ) -> None:
+        self.path = path
+        self.descriptor = -1
+        self.opened = 0  # counts the files that were behind this path: a change tells that offsets are void
+        self._text_path = str(path)
+        self._durable = durable
+        self._timeout_s = timeout_s
+        self._identity = (0, 0)
+        self._folder: tuple[int, int] | None = None  # the one that the file was first opened in
+        self._pinned = pinned
+        self._forks = 0
+
+    def lock(self, timeout_s: float | None = None) -> int:
+        """Lock the file that the path names now, and return its size.
+
+        Args:
+            timeout_s: how long to wait for others, where not as long as usual.
+
+        Raises: SessionGone (no such directory), UnsafeFile, LockTimeout, StoreUnusable: nothing is locked.
+        """
+        for _ in range(100):  # each round, somebody replaced the file between open and lock
+            if self.descriptor < 0 or self._forks != _fork_count:
+                self._open()
+            try:
+                lock_descriptor(self.descriptor, self._text_path, self._timeout_s if timeout_s is None else timeout_s)
+                found = os.lstat(self._text_path)
+                if (found.st_dev, found.st_ino) == self._identity:
+                    return found.st_size
+            except (FileNotFoundError, NotADirectoryError):
+                pass
+            except BaseException as error:  # also Ctrl-C: a handle that lives on would keep everybody out
+                self.close()  # and with it the lock
+                if isinstance(error, OSError) and not isinstance(error, SessionStoreError):
+                    raise files.refused(error, self.path) from error
+                raise
+            self.unlock()
+            self.close()
+        raise StoreUnusable(f"{self.path} is being replaced again and again")
+
+    def unlock(self) -> None:
+        """Let others write."""
+        if self._forks != _fork_count:  # the lock is the parent's, and goes on
+            self.close()
+            return
+        try:
+            unlock_descriptor(self.descriptor)
+        except OSError:
+            self.close()  # and with it the lock
+
+    def close(self) -> None:
+        """Let go of the file; the next lock opens it again."""
+        if self.descriptor >= 0:
+            # Forgotten first: closed twice, it could be somebody else's by then.
+            descriptor, self.descriptor = self.descriptor, -1
+            with contextlib.suppress(OSError):  # nothing is waiting in it: every write went straight to the system
+                os.close(descriptor)
+
+    def __del__(self) -> None:
+        self.close()
+
+    def _open(self) -> None:
+        self.close()
+        self._check_folder()
+        try:
+            descriptor = files.open_to_append(self._text_path, durable=self._durable)
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise SessionGone(f"{self.path.parent} is gone; nothing was written to {self.path.name}") from error
+        try:
+            found = os.fstat(descriptor)
+        except OSError as error:
+            os.close(descriptor)
+            raise files.refused(error, self.path) from error
+        if self._pinned and found.st_nlink > 1:
+            os.close(descriptor)
+            raise UnsafeFile("it has a second name (a hard link): appending would change the other too", self.path)
+        self.descriptor, self._forks, self._identity = descriptor, _fork_count, (found.st_dev, found.st_ino)
+        self.opened += 1
+
+    def _check_folder(self) -> None:
+        if not self._pinned:
+            return
+        found = files.status(self.path.parent)
+        identity = None if found is None else (found.st_dev, found.st_ino)
+        if identity is None or self._folder not in (None, identity):
+            raise SessionGone(f"{self.path.parent} is gone, or another folder by now; nothing was written")
+        self._folder = identity
+
+    def write(self, data: bytes, size: int) -> int:
+        """Append whole lines to the locked file of this size, and return its new size.
+
+        Raises:
+            StoreUnusable: nothing was written.
+            OutcomeUnknown: a part may be there, and could not be taken back.
+        """
+        try:
+            files.write_all(self.descriptor, data, self._text_path)
+        except OSError as error:
+            try:
+                files.truncate(self.descriptor, size, self._text_path)  # a short write must not become a torn line
+            except OSError as second:
+                reason = f"a write failed ({error.strerror}) and so did taking it back ({second.strerror})"
+                raise OutcomeUnknown(error.errno, reason, self._text_path) from second
+            raise files.refused(error, self.path) from error
+        return size + len(data)
+
+    def sync(self) -> None:
+        """Make what was written durable.
+
+        Raises: OutcomeUnknown: and never to be tried again on this file, since the kernel forgets what failed.
+        """
+        if self.descriptor < 0:
+            raise OutcomeUnknown("the file had to be closed before it was synced", self._text_path)
+        try:
+            files.sync_file(self.descriptor, self._text_path, data_only=True)
+        except OSError as error:
+            raise OutcomeUnknown(error.errno, f"fsync failed: {error.strerror}", self._text_path) from error
+
+    def inherited(self) -> bool:
+        """Whether the open file was opened before a fork, and is the parent's."""
+        return self._forks != _fork_count
+
+
+def _after_fork() -> None:
+    """A child shares its parent's open files, and with them their locks: it opens its own."""
+    global _fork_count
+    _fork_count += 1
+    for owner in list(_owners):
+        owner.renew_after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -1,0 +1,400 @@
+"""Every write of this package: create, replace, append, rename, remove and fsync; nothing else opens for writing.
+
+What returned is done as promised: :func:`put` and :func:`create` are durable on return (unless ``sync=False``),
+a reader sees the old bytes or the new ones, and an error before the replace leaves the old ones in place.
+Not here: reading (reading; its names can be had here too), who may write (locks), what is written (documents, streams,
+index).
+
+Operations, named as :data:`observer` hears of them: open, write, fsync, replace, fsync_dir, mkdir, rename, unlink,
+rmdir, truncate, utime. The protocol and its reasons: README, "How it keeps its promises".
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from sessionstore.disk.reading import (
+    BINARY,
+    CLOEXEC,
+    NOFOLLOW,
+    NONBLOCK,
+    NOT_PLAIN_ERRORS,
+    AnyPath,
+    checked,
+    entries,
+    folder_names,
+    is_folder,
+    is_plain,
+    open_to_read,
+    opened,
+    read,
+    refusals,
+    refused,
+    status,
+)
+from sessionstore.disk.rename import rename_noreplace
+from sessionstore.errors import OutcomeUnknown, UnsafeFile
+
+#: What reading gives, under the one name that the floors above know for files.
+__all__ = [
+    "entries", "folder_names", "is_folder", "is_plain", "open_to_read",
+    "opened", "read", "refusals", "refused", "status",
+]  # fmt: skip
+
+#: What tests hang in to log the operations or to make one fail: called with (operation, path, payload) before each
+#: system call that changes the disk; what it raises is raised there. The payload is the bytes of a write, the target
+#: of a rename, the size of a truncate.
+Observer = Callable[[str, str, bytes | str | int | None], None]
+observer: Observer | None = None
+
+_WINDOWS = sys.platform == "win32"
+_TEMP_PREFIX = ".tmp-"
+
+
+def note(operation: str, path: AnyPath, payload: bytes | str | int | None = None) -> None:
+    """Tell the observer, when there is one, what is about to happen."""
+    if observer is not None:
+        observer(operation, str(path), payload)
+
+
+# ---------------------------------------------------------------- single steps
+
+
+def _open_new(path: AnyPath, mode: int = 0o666) -> int:
+    note("open", path)
+    return os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | NOFOLLOW | CLOEXEC | BINARY, mode)
+
+
+def open_to_append(path: AnyPath, *, durable: bool) -> int:
+    """Return a descriptor that appends to (and reads) a plain file, which is made when it is not there.
+
+    Raises:
+        FileNotFoundError, NotADirectoryError: there is no such directory.
+        UnsafeFile: a symlink, FIFO, device or directory is there.
+        StoreUnusable: the file system refused.
+    """
+    flags = os.O_RDWR | os.O_APPEND | NOFOLLOW | NONBLOCK | CLOEXEC | BINARY
+    with refusals(path):
+        try:
+            try:
+                descriptor = os.open(path, flags)
+            except FileNotFoundError:
+                note("open", path)
+                descriptor = os.open(path, flags | os.O_CREAT, 0o666)
+        except OSError as error:
+            if error.errno in NOT_PLAIN_ERRORS or isinstance(error, IsADirectoryError):
+                raise UnsafeFile("not a plain file", str(path)) from error
+            raise
+        found = checked(descriptor, path)
+        try:
+            if durable and found.st_size == 0:
+                # An empty file may be new, made by us or by somebody who failed, died or has not come to this line
+                # yet: whoever writes the first byte has made the name durable.
+                sync_dir(os.path.dirname(path))
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return descriptor
+
+
+def write_all(descriptor: int, data: bytes, path: AnyPath) -> None:
+    """Write every byte; a short write is continued, an error leaves a prefix."""
+    note("write", path, data)
+    written = os.write(descriptor, data)
+    while written < len(data):  # RLIMIT_FSIZE, a full disk or a signal can end a write half-way
+        written += os.write(descriptor, memoryview(data)[written:])
+
+
+def sync_file(descriptor: int, path: AnyPath, *, data_only: bool = False) -> None:
+    """Make the content of an open file durable; once it failed, the same file must not be trusted again."""
+    note("fsync", path)
+    if data_only and hasattr(os, "fdatasync"):
+        os.fdatasync(descriptor)
+    else:
+        os.fsync(descriptor)
+
+
+def sync_dir(path: AnyPath) -> None:
+    """Make the names in a directory durable: a rename or create lives in its directory, not in the file.
+
+    Raises: StoreUnusable, FileNotFoundError: the names are there, and may be lost.
+    """
+    with contextlib.closing(_Directory(path)) as directory:
+        directory.sync()
+
+
+class _Directory:
+    """An open directory, which can be synced also after somebody moved it away.
+
+    Raises: StoreUnusable, FileNotFoundError.
+    """
+
+    def __init__(self, path: AnyPath) -> None:
+        self.path, self._descriptor = path, -1
+        if not _WINDOWS:  # has no such call; NTFS journals its directories
+            with refusals(path):
+                self._descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | CLOEXEC)
+
+    def sync(self) -> None:
+        """Make the names in it durable. Raises: StoreUnusable: they are there, and may be lost."""
+        note("fsync_dir", self.path)
+        if self._descriptor >= 0:
+            with refusals(self.path):
+                os.fsync(self._descriptor)
+
+    def close(self) -> None:
+        """Let go of it."""
+        if self._descriptor >= 0:
+            descriptor, self._descriptor = self._descriptor, -1
+            with contextlib.suppress(OSError):  # what was synced is synced
+                os.close(descriptor)
+
+    __del__ = close
+
+
+def _replace(source: AnyPath, target: AnyPath) -> None:
+    note("replace", source, str(target))
+    if not _WINDOWS:
+        os.replace(source, target)
+        return
+    for attempt in range(10):  # a virus scanner or an editor may hold the target for a moment
+        try:
+            os.replace(source, target)
+            return
+        except OSError as error:
+            if getattr(error, "winerror", None) not in (5, 32, 33) or attempt == 9:
+                raise
+            time.sleep(0.05 * (attempt + 1))
+
+
+# ---------------------------------------------------------------- whole operations
+
+
+def _unknown(error: OSError, what: str, directory: AnyPath) -> OutcomeUnknown:
+    """Return the error that tells of a failure after the visible change."""
+    return OutcomeUnknown(error.errno, f"{what}, but not proven durable: {error.strerror}", str(directory))
+
+
+class Proof:
+    """What is left to do until a visible change is durable; it is acknowledged only after :meth:`complete`."""
+
+    def __init__(self, path: AnyPath) -> None:
+        """Raises: StoreUnusable, FileNotFoundError: nothing changed."""
+        folder, self._name = os.path.split(path)
+        self._folder = _Directory(folder or ".")
+
+    def complete(self) -> None:
+        """Sync the directory that holds the new name.
+
+        Raises: OutcomeUnknown: the new bytes are visible, but a power cut may bring the old ones back.
+        """
+        try:
+            self._folder.sync()
+        except OSError as error:
+            raise _unknown(error, f"{self._name} was replaced", self._folder.path) from error
+        finally:
+            self._folder.close()
+
+
+def put(path: AnyPath, data: bytes | Iterable[bytes], *, sync: bool = True) -> os.stat_result:
+    """Replace a file: afterwards it holds exactly ``data`` (whole or in parts), durably, and is younger than before.
+
+    Raises:
+        FileNotFoundError, StoreUnusable: nothing changed, no temporary file is left.
+        OutcomeUnknown: the new bytes are visible, but a power cut may bring the old ones back.
+    """
+    written, proof = put_visible(path, data, sync=sync)
+    if proof is not None:
+        proof.complete()
+    return written
+
+
+def put_visible(
+    path: AnyPath, data: bytes | Iterable[bytes], *, sync: bool = True
+) -> tuple[os.stat_result, Proof | None]:
+    """Replace a file as :func:`put` does, all but the last step: the caller may let go of a lock before the proof.
+
+    Whoever replaces the file next has read what is there now, and proves that with his own.
+
+    Raises: FileNotFoundError, StoreUnusable: nothing changed.
+    """
+    directory, _ = os.path.split(path)
+    temporary = os.path.join(directory, f"{_TEMP_PREFIX}{os.getpid():x}-{os.urandom(4).hex()}")  # fits 255 bytes
+    try:
+        descriptor = _open_new(temporary)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise refused(error, path) from error
+    try:
+        try:
+            for part in (data,) if isinstance(data, bytes) else data:
+                write_all(descriptor, part, temporary)
+            written = _date_after(descriptor, temporary, path)
+            if sync:
+                sync_file(descriptor, temporary)
+        finally:
+            os.close(descriptor)
+        proof = Proof(path) if sync else None
+        _replace(temporary, path)
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            note("unlink", temporary)
+            os.unlink(temporary)
+        if isinstance(error, FileNotFoundError) or not isinstance(error, OSError):
+            raise
+        raise refused(error, path) from error
+    return written, proof
+
+
+def _date_after(descriptor: int, temporary: str, path: AnyPath) -> os.stat_result:
+    """Make a new file younger than the one it replaces; return its status.
+
+    Clocks tick every 4 ms, and backwards when they are set; two states of one size within a tick would look the same
+    to everybody who compares size and time.
+    """
+    old, new = status(path), os.fstat(descriptor)
+    if old is None or new.st_mtime_ns > old.st_mtime_ns:
+        return new
+    note("utime", temporary, old.st_mtime_ns + 1)
+    os.utime(temporary, ns=(old.st_mtime_ns + 1, old.st_mtime_ns + 1))
+    return os.fstat(descriptor)
+
+
+def create(path: AnyPath, data: bytes, *, sync: bool = True, mode: int = 0o666) -> os.stat_result:
+    """Write a new file that must not exist yet; its directory is for the caller to sync.
+
+    Args:
+        mode: who may read it (0o600 for secrets), less what the umask takes.
+
+    Raises:
+        FileExistsError: nothing changed.
+        StoreUnusable: nothing changed, the file is removed again.
+    """
+    try:
+        descriptor = _open_new(path, mode)
+    except (FileExistsError, FileNotFoundError):
+        raise
+    except OSError as error:
+        raise refused(error, path) from error
+    try:
+        try:
+            write_all(descriptor, data, path)
+            if sync:
+                sync_file(descriptor, path)
+            return os.fstat(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            note("unlink", path)
+            os.unlink(path)
+        raise refused(error, path) from error
+
+
+def make_dir(path: AnyPath, *, exist_ok: bool = False, sync: bool = False) -> None:
+    """Make one directory (its parent must exist); ``sync`` makes its name durable.
+
+    Raises:
+        FileExistsError: only without ``exist_ok``.
+        StoreUnusable: nothing changed.
+    """
+    note("mkdir", path)
+    try:
+        os.mkdir(path)
+    except FileExistsError:
+        if not exist_ok or not is_folder(path):
+            raise
+        return
+    except OSError as error:
+        raise refused(error, path) from error
+    try:
+        if sync:
+            sync_dir(os.path.dirname(path) or ".")
+    except OSError as error:
+        with contextlib.suppress(OSError):  # or the next one would find it, and take its name for durable
+            note("rmdir", path)
+            os.rmdir(path)
+        raise refused(error, path) from error
+
+
+def make_dirs(path: Path) -> None:
+    """Make a directory and what is missing above it, each durable in its parent."""
+    missing = []
+    while not is_folder(path, follow=True):
+        missing.append(path)
+        path = path.parent
+    for each in reversed(missing):
+        make_dir(each, exist_ok=True, sync=True)
+
+
+def rename_new(source: AnyPath, target: AnyPath) -> None:
+    """Give a file or directory a name that nobody has; the directories are for the caller to sync.
+
+    Raises:
+        FileExistsError: the name is taken (a plain rename would replace an empty directory without a word).
+        FileNotFoundError: the source is gone.
+        StoreUnusable: nothing changed.
+    """
+    note("rename", source, str(target))
+    try:
+        if _WINDOWS:
+            os.rename(source, target)  # refuses a taken name by itself
+        elif not rename_noreplace(os.fsencode(source), os.fsencode(target)):
+            if os.path.lexists(target):
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
+            os.rename(source, target)  # callers hold the store lock, so what is lost here is at worst an empty folder
+    except (FileExistsError, FileNotFoundError):
+        raise
+    except OSError as error:
+        raise refused(error, target) from error
+
+
+def prove_renamed(*directories: AnyPath) -> None:
+    """Make a rename durable in each directory that it touched.
+
+    Raises:
+        OutcomeUnknown: the rename is visible, a power cut may undo it.
+    """
+    for directory in directories:
+        try:
+            sync_dir(directory)
+        except OSError as error:
+            raise _unknown(error, "the rename is visible", directory) from error
+
+
+def remove_tree(path: AnyPath) -> None:
+    """Remove a folder and all below it, following no link (used on staging, trash and quarantine only).
+
+    Raises:
+        StoreUnusable: part of it may be gone; what is left can be removed again.
+    """
+    note("rmdir", path)
+    try:
+        shutil.rmtree(path)
+    except OSError as error:
+        raise refused(error, path) from error
+
+
+def truncate(descriptor: int, size: int, path: AnyPath) -> None:
+    """Cut an open file back to ``size`` bytes (the bytes behind must be in quarantine, or never acknowledged)."""
+    note("truncate", path, size)
+    os.ftruncate(descriptor, size)
+
+
+def remove(path: AnyPath) -> None:
+    """Remove one file; one that is gone already is fine."""
+    note("unlink", path)
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise refused(error, path) from error

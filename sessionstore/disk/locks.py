@@ -1,0 +1,176 @@
+"""Locks between processes and threads: held for milliseconds, freed at once when the holder dies, never stolen.
+
+:class:`Locks` gives the store lock and one of 256 session locks, as lock files that are never deleted and never
+taken for stale; :func:`lock_descriptor` locks an append-only file by its own descriptor, a hundred times cheaper.
+The store lock is filelock's; a session's, taken by every update, is the same system call without its 57 us of Python.
+Lock order: store, then one session, then the index or a stream; never the other way, never two sessions.
+Not here: which operation needs which lock (store), file systems whose locks cannot be trusted (filesystem).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sessionstore.disk import files, filesystem
+from sessionstore.errors import LockTimeout, StoreUnusable
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
+
+DEFAULT_TIMEOUT_S = 10.0
+_SHORTEST_S, _LONGEST_S = 0.0001, 0.004
+_POLL_S = 0.002  # a lock is held for about a millisecond: waiting longer than twice that wastes a turn
+
+
+class Locks:
+    """The lock files of one store.
+
+    A fixed number of slots, since a lock file must never be deleted: one per session would pile up for ever.
+    """
+
+    def __init__(self, folder: Path, timeout_s: float = DEFAULT_TIMEOUT_S, force: bool = False) -> None:
+        self._folder, self._text_folder = folder, str(folder)  # joining Paths is slow
+        self._timeout_s = timeout_s
+        self._force = force  # use a file system whose locks cannot be trusted all the same
+        self._known: dict[str, BaseFileLock] = {}
+        self._prepared = False
+
+    def store(self, timeout_s: float | None = None) -> contextlib.AbstractContextManager[None]:
+        """Hold the store lock: creating, deleting, restoring, compacting."""
+        return self._hold("store", self._timeout_s if timeout_s is None else timeout_s)
+
+    def session(self, session_id: str) -> contextlib.AbstractContextManager[None]:
+        """Hold the lock of one session (shared with 1 in 256 others): documents and status."""
+        return self._hold_slot("session-" + hashlib.blake2b(session_id.encode(), digest_size=1).hexdigest() + ".lock")
+
+    @contextlib.contextmanager
+    def _hold_slot(self, name: str) -> Iterator[None]:
+        # Opened anew each time: a descriptor that is kept would live on in a forked child, and with it a dead
+        # parent's lock. Each open has a lock of its own, so that threads exclude each other too.
+        path = f"{self._text_folder}/{name}"
+        while True:
+            descriptor = self._open(path)
+            try:
+                lock_descriptor(descriptor, path, self._timeout_s)
+                try:
+                    if _names(path, descriptor):
+                        yield
+                        return
+                finally:
+                    with contextlib.suppress(OSError):  # what was done is done, and the close below frees it as well
+                        unlock_descriptor(descriptor)  # a child forked meanwhile has the file open too
+            finally:
+                with contextlib.suppress(OSError):  # or what was done would go unproven
+                    os.close(descriptor)
+
+    def _open(self, path: str) -> int:
+        if not self._prepared:
+            filesystem.refuse_unsafe(self._folder, self._force)
+            files.make_dirs(self._folder)
+            self._prepared = True
+        try:
+            return files.open_to_append(path, durable=False)
+        except FileNotFoundError as error:  # the folder went away: the store was moved or removed
+            self._prepared = False
+            if files.is_folder(self._folder.parent) and not files.is_folder(self._folder):
+                return self._open(path)  # only the lock files were removed, by hand
+            raise files.refused(error, path) from error
+
+    @contextlib.contextmanager
+    def _hold(self, name: str, timeout_s: float) -> Iterator[None]:
+        from filelock import Timeout
+
+        lock = self._lock(name)
+        try:
+            lock.acquire(timeout=timeout_s, poll_interval=_POLL_S)
+        except Timeout as error:
+            raise LockTimeout(f"{lock.lock_file} was not free within {timeout_s:g} s") from error
+        except OSError as error:
+            raise files.refused(error, lock.lock_file) from error
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):  # what was done is done; the system frees the lock with the file
+                lock.release()
+
+    def _lock(self, name: str) -> BaseFileLock:
+        lock = self._known.get(name)
+        if lock is None:
+            from filelock import FileLock
+
+            filesystem.refuse_unsafe(self._folder, self._force)
+            files.make_dirs(self._folder)
+            path = self._folder / (name + ".lock")
+            # A soft lock outlives its holder's crash, so a file system without flock is refused instead.
+            lock = self._known.setdefault(name, FileLock(path, fallback_to_soft=False))
+        return lock
+
+
+def _names(path: str, descriptor: int) -> bool:
+    """Whether the path still names the open file: somebody may have deleted a lock file by hand."""
+    found = files.status(path)
+    with files.refusals(path):
+        return found is not None and os.path.samestat(found, os.fstat(descriptor))
+
+
+def lock_descriptor(descriptor: int, path: str, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
+    """Lock an open file for this descriptor; the system frees it when the descriptor closes or the process dies.
+
+    Raises:
+        LockTimeout: a stopped process may hold it; nothing changed.
+        StoreUnusable: the file system has no locks.
+    """
+    try:
+        if _try_lock(descriptor):
+            return
+        begin = time.monotonic()
+        while not _try_lock(descriptor):
+            waited = time.monotonic() - begin
+            if waited > timeout_s:
+                raise LockTimeout(f"{path} was not free within {timeout_s:g} s")
+            time.sleep(min(_LONGEST_S, _SHORTEST_S + waited / 4))
+    except LockTimeout:
+        raise
+    except OSError as error:
+        raise StoreUnusable(error.errno, f"cannot lock: {error.strerror}", path) from error
+
+
+if os.name == "nt":
+    import msvcrt
+
+    _FAR = 0x7FFF_0000  # a byte far behind any content: Windows locks keep others from reading what they cover
+
+    def _try_lock(descriptor: int) -> bool:
+        os.lseek(descriptor, _FAR, os.SEEK_SET)
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
+        except PermissionError:
+            return False
+        return True
+
+    def unlock_descriptor(descriptor: int) -> None:
+        """Let go of a file locked by :func:`lock_descriptor`."""
+        os.lseek(descriptor, _FAR, os.SEEK_SET)
+        msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)  # type: ignore[attr-defined,unused-ignore]
+else:
+    import fcntl
+
+    _EXCLUSIVE = fcntl.LOCK_EX | fcntl.LOCK_NB
+    _UNLOCK = fcntl.LOCK_UN
+
+    def _try_lock(descriptor: int) -> bool:
+        try:
+            fcntl.flock(descriptor, _EXCLUSIVE)
+        except BlockingIOError:
+            return False
+        return True
+
+    def unlock_descriptor(descriptor: int) -> None:
+        """Let go of a file locked by :func:`lock_descriptor`."""
+        fcntl.flock(descriptor, _UNLOCK)

@@ -1,0 +1,355 @@
+"""The file of a journal: tables of numbered JSON documents, one line a change, many writers.
+
+    {"table":"sessions","id":4611686018427387904,"doc":{...},"c":"crc"}       "doc":null removes
+    {"table":"sessions","id":-2,"doc":null,"bytes":700,"crc":"...","c":"crc"}   one sum over the 700 bytes behind it
+
+A write costs the line it writes, whatever the file holds; a reader reads on from where it stopped, so that what other
+processes wrote is seen at once. Lines carry a CRC-32; the next writer cuts a torn end, damage elsewhere is Corrupt.
+Compaction writes a new file beside and renames it.
+Not here: the rows of sessions (index.journal), the block that they stand in (index.block), TinyDB's face of the same
+file (index.tables).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from zlib import crc32
+
+import msgspec
+
+from sessionstore.disk import files
+from sessionstore.disk.append_file import AppendFile, renewed_after_fork
+from sessionstore.errors import Corrupt, LockTimeout, NotApplied, OutcomeUnknown, SessionGone, SessionStoreError
+from sessionstore.session.stream_writer import Quarantine, keep_beside
+
+SESSIONS = "sessions"
+NO_DOCUMENT = b"null"
+#: Ids below 1 speak of the table itself: 0 says that it exists, -1 that it was dropped, -2 that the lines behind it
+#: can be read as one block.
+TABLE_EXISTS, TABLE_DROPPED, TABLE_BLOCK = 0, -1, -2
+
+_END = 16  # bytes of a line that hold its checksum
+_PIECE = 1 << 18  # the whole file at once would stand in memory beside all that is made of it
+
+
+class _Entry(msgspec.Struct, gc=False):
+    table: str
+    id: int
+    doc: msgspec.Raw
+    c: str
+
+
+_decode_entry = msgspec.json.Decoder(_Entry).decode
+_encode = msgspec.json.Encoder().encode
+
+Tables = dict[str, dict[int, bytes]]
+Change = tuple[str, int, bytes]
+
+
+def line_of(table: str, doc_id: int, document: bytes) -> bytes:
+    """Return a line with its checksum; what follows a document after a comma, readers pass over."""
+    head = b'{"table":%s,"id":%d,"doc":%s' % (_encode(table), doc_id, document)
+    return b'%s,"c":"%08x"}\n' % (head, crc32(head))
+
+
+def is_whole(raw: bytes) -> bool:
+    """Whether a line holds the checksum of the bytes before it."""
+    return raw[-16:-10] == b',"c":"' and b"%08x" % crc32(raw[:-16]) == raw[-10:-2]
+
+
+class Journal:
+    """The file: tables of numbered raw JSON documents, and the changes that made them.
+
+    Safe for threads and processes. ``tables`` is what :meth:`refresh` saw last.
+
+    Args:
+        sync: whether a write waits for the disk (an index that can be rebuilt need not).
+    """
+
+    def __init__(self, path: Path, sync: bool, quarantine: Quarantine | None = None) -> None:
+        self.path = path
+        self.tables: Tables = {}
+        self.last_ids: dict[str, int] = {}
+        self.lines = 0
+        self._file = AppendFile(path, durable=sync)
+        self._sync = sync
+        self._quarantine = quarantine or keep_beside
+        self._mutex = threading.RLock()  # what was read
+        self._writing = threading.RLock()  # the file; taken before the other
+        self._depth = 0
+        self._size = 0  # of the locked file
+        self._compaction_due = False
+        self._replaced = False  # by this process, within the present exclusive block
+        renewed_after_fork(self)
+        self._kept = -1  # holds the file that was read last
+        self._read_to: tuple[tuple[int, int], int] = ((0, 0), 0)  # which file, and up to which byte
+        self._read_at, self._read_end = 0, b""  # of which time it was, and what stands before that byte
+
+    def __repr__(self) -> str:
+        return f"Journal({str(self.path)!r})"
+
+    # ------------------------------------------------------------ reading
+
+    @property
+    def read_to(self) -> int:
+        """Where the last whole line ends that was read, in bytes."""
+        return self._read_to[1]
+
+    def refresh(self) -> bool:
+        """Read on to the last whole line; return whether anything had changed.
+
+        Raises: Corrupt: with the offset of the line; UnsafeFile, StoreUnusable.
+        """
+        with self._mutex:
+            found = files.status(self.path)
+            if found is None:
+                changed = self._read_to != ((0, 0), 0)
+                self._start_over((0, 0))
+                return changed
+            identity, offset = self._read_to
+            if (*identity, offset, self._read_at) == (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns):
+                return False
+            return self._read_on()
+
+    def _start_over(self, identity: tuple[int, int]) -> None:
+        self.tables, self.last_ids, self.lines = {}, {}, 0
+        self._read_to = (identity, 0)
+
+    def _read_on(self) -> bool:
+        try:
+            with files.opened(self.path) as descriptor:
+                found = os.fstat(descriptor)
+                identity, offset = (found.st_dev, found.st_ino), self._read_to[1]
+                # Not longer, or another end: somebody wrote over it in place, and compacting would undo that.
+                anew = (
+                    identity != self._read_to[0] or found.st_size <= offset or self._end(descriptor) != self._read_end
+                )
+                if anew:
+                    self._keep_open(descriptor)
+                    self._start_over(identity)
+                    offset = 0
+                end = self._read_lines(descriptor, offset)
+                self._remember(descriptor, end)
+        except (FileNotFoundError, NotADirectoryError):
+            self._start_over((0, 0))
+            return True
+        return anew or end > offset
+
+    def _remember(self, descriptor: int, end: int) -> None:
+        """Go on from here, as long as it is the same file."""
+        found = os.fstat(descriptor)
+        self._read_end, self._read_at = self._end(descriptor, end), found.st_mtime_ns
+        self._read_to = ((found.st_dev, found.st_ino), end)
+
+    def _end(self, descriptor: int, end: int | None = None) -> bytes:
+        """Return the checksum of the line that ends where reading stopped."""
+        end = self._read_to[1] if end is None else end
+        os.lseek(descriptor, max(0, end - _END), os.SEEK_SET)
+        return os.read(descriptor, min(_END, end))
+
+    def _read_lines(self, descriptor: int, offset: int) -> int:
+        """Take in every whole line from an offset on; return where the last of them ends."""
+        os.lseek(descriptor, offset, os.SEEK_SET)
+        parts: list[bytes] = []
+        while part := os.read(descriptor, _PIECE):
+            cut = part.rfind(b"\n") + 1
+            parts.append(part[:cut] if cut else part)
+            if cut:
+                data = b"".join(parts)
+                self._take_in(data, offset)
+                offset, parts = offset + len(data), [part[cut:]]
+        return offset
+
+    def _keep_open(self, descriptor: int) -> None:
+        """Keep the file that was read from being forgotten by the system: else one of two compactions later could have
+        its number (and its size), and be taken for it."""
+        self._let_go()
+        if os.name != "nt":  # numbers of NTFS are not used again, and an open file cannot be replaced there
+            self._kept = os.dup(descriptor)
+
+    def _let_go(self) -> None:
+        if self._kept >= 0:
+            kept, self._kept = self._kept, -1  # first: closed twice, it could be somebody else's by then
+            os.close(kept)
+
+    def _take_in(self, data: bytes, offset: int) -> None:
+        tables, last_ids = self.tables, self.last_ids
+        for raw in data.splitlines():
+            try:
+                entry = _decode_entry(raw)
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+                raise Corrupt(f"does not parse: {error}", self.path, offset) from error
+            if not is_whole(raw):
+                raise Corrupt("its checksum does not match", self.path, offset)
+            offset += len(raw) + 1
+            self.lines += 1
+            table = tables.get(entry.table)
+            if table is None:
+                table = tables[entry.table] = {}
+            if entry.id < 1:
+                if entry.id == TABLE_DROPPED:
+                    del tables[entry.table]
+                    last_ids.pop(entry.table, None)
+                continue
+            document = bytes(entry.doc)
+            if document == NO_DOCUMENT:
+                table.pop(entry.id, None)
+            else:
+                table[entry.id] = document
+                if entry.id > last_ids.get(entry.table, 0):
+                    last_ids[entry.table] = entry.id
+
+    # ------------------------------------------------------------ writing
+
+    @contextlib.contextmanager
+    def exclusive(self, timeout_s: float | None = None) -> Iterator[None]:
+        """Keep every other writer out, threads and processes; may be nested. Raises: LockTimeout, StoreUnusable."""
+        # Two locks between threads: who waits for another process, which may be stopped, keeps no reader waiting.
+        if not self._writing.acquire(timeout=-1 if timeout_s is None else timeout_s):
+            raise LockTimeout(f"{self.path} was being written by another thread for {timeout_s:g} s")
+        try:
+            if self._depth:
+                self._depth += 1
+                try:
+                    yield
+                finally:
+                    self._depth -= 1
+                return
+            size = self._lock(timeout_s)
+            try:
+                with self._mutex:
+                    with files.refusals(self.path):
+                        self._size = self._cut_torn_end(size)
+                    self._depth = 1
+                    yield
+                    if self._compaction_due:  # last of all: what is written after it would go into the old file
+                        self._compaction_due = False
+                        with contextlib.suppress(NotApplied, OutcomeUnknown):  # the next writer tries again
+                            self.compact()
+            finally:
+                self._depth, self._replaced = 0, False
+                self._file.unlock()
+        finally:
+            self._writing.release()
+
+    def _lock(self, timeout_s: float | None) -> int:
+        try:
+            return self._file.lock(timeout_s)
+        except SessionGone:  # the folder is not there (yet)
+            files.make_dirs(self.path.parent)
+            return self._file.lock(timeout_s)
+
+    def append(self, changes: Iterable[Change], durable: bool = False) -> None:
+        """Write changes as (table, id, raw document or ``null``), all with one write.
+
+        Args:
+            durable: wait for the disk, even in a journal that does not.
+
+        Raises: LockTimeout, StoreUnusable: nothing was written; OutcomeUnknown: on a failed fsync.
+        """
+        data = b"".join(line_of(*change) for change in changes)
+        if not data:
+            return
+        with self.exclusive():
+            if self._replaced:  # by ourselves, in this very block
+                self._size, self._replaced = self._file.lock(), False
+            self._size = self._file.write(data, self._size)
+            if self._sync or durable:
+                self._file.sync()
+
+    def holds_something(self) -> bool:
+        """Whether there is a line in the file, for who keeps the others out."""
+        return self._size > 0 or self._replaced
+
+    def _cut_torn_end(self, size: int) -> int:
+        """Cut what a killed writer left behind the last newline; return the size of the locked file."""
+        window = 1
+        while size:
+            window = min(size, window)
+            os.lseek(self._file.descriptor, size - window, os.SEEK_SET)
+            tail = os.read(self._file.descriptor, window)
+            newline = tail.rfind(b"\n")
+            if newline < 0 and window < size:
+                window *= 4096
+                continue
+            torn = tail[newline + 1 :]
+            if torn:
+                self._quarantine(self.path, size - len(torn), torn)
+                files.truncate(self._file.descriptor, size - len(torn), self.path)
+            return size - len(torn)
+        return 0
+
+    def garbage(self) -> int:
+        """Return how many lines are superseded."""
+        return self.lines - sum(map(len, self.tables.values()))
+
+    def compact(self) -> None:
+        """Write the file anew, one line a document, in order of ids within the table; nobody notices.
+
+        Raises: Corrupt, LockTimeout, StoreUnusable, OutcomeUnknown: the old file is still there.
+        """
+        with self.exclusive():
+            self.refresh()
+            self.rewrite(self.tables)
+
+    def rewrite(self, tables: Mapping[str, Mapping[int, bytes]], first: Iterable[bytes] = ()) -> os.stat_result:
+        """Replace the file by exactly these documents, in the order given; return its status.
+
+        Raises: as :meth:`compact`.
+
+        Args:
+            first: what stands in front of them, whole lines in pieces.
+        """
+        lines = []
+        for name, documents in tables.items():
+            if name != SESSIONS:
+                lines.append(line_of(name, TABLE_EXISTS, NO_DOCUMENT))
+            lines += [line_of(name, doc_id, document) for doc_id, document in documents.items()]
+        with self.exclusive():
+            # Who waits for the lock sees that the path has another file now.
+            written = files.put(self.path, [part for part in (*first, b"".join(lines)) if part])
+            self._replaced = True
+            return written
+
+    def _read_already(self, written: os.stat_result) -> None:
+        """Go on from the end of a file that was just written, since what is in it is known.
+
+        Where it cannot be opened, or is another one by now, it is read anew, which says why.
+        """
+        with contextlib.suppress(OSError, SessionStoreError), files.opened(self.path) as descriptor:
+            found = os.fstat(descriptor)
+            if (found.st_dev, found.st_ino, found.st_size) == (written.st_dev, written.st_ino, written.st_size):
+                self._keep_open(descriptor)
+                self._remember(descriptor, found.st_size)
+
+    def compact_soon(self) -> None:
+        """Compact at the end of the exclusive block that this stands in; what was written in it is safe either way."""
+        self._compaction_due = True
+
+    def renew_after_fork(self) -> None:
+        """Forget a lock that another thread of the parent held: it will never be let go of here.
+
+        Nor keep the parent's file open: it would stay locked when the parent was killed with it.
+        """
+        self._file.close()
+        self._mutex, self._writing, self._depth = threading.RLock(), threading.RLock(), 0
+
+    def keep_aside(self) -> None:
+        """Keep the bytes of a damaged file in quarantine, before it is written anew; the tables are empty then."""
+        with self._mutex:
+            self._quarantine(self.path, 0, files.read(self.path)[0])
+            self._start_over((0, 0))
+
+    def close(self) -> None:
+        """Let go of the file."""
+        with self._writing, self._mutex:
+            self._file.close()
+            self._let_go()
+            self._read_to = ((0, 0), 0)
+
+    def __del__(self) -> None:
+        self._let_go()

@@ -1,0 +1,134 @@
+"""From a filter to SQL: a condition that every fitting row meets, so that an index of the database can find them.
+
+A condition may let further rows through; :func:`sessionstore.query.matcher` decides on each of them, so that the answer
+is the same on every engine whatever a database thinks of numbers, text and null. What cannot be promised is not
+narrowed: ``None`` means that no row can be ruled out. Promises are one-sided, which is what makes them easy to keep:
+bounds are widened by far more than any database rounds, and ``<`` becomes ``<=``.
+Not here: the expressions of a database (index.sqlite, index.postgres), the exact meaning (query).
+"""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from decimal import Decimal
+from typing import Any
+
+from sessionstore.model.records import SessionRow
+from sessionstore.query import And, Compare, Filter, Has, Not, Operator, Or, Path, matcher
+
+#: SQL text with one placeholder per parameter, and the parameters.
+Condition = tuple[str, list[Any]]
+
+#: What is answered when a row is read, and what nobody searches: it stands in no index.
+_NOT_STORED = ("host", "store", "openable", "copies", "size", "mtime_ns", "owner")
+#: Text that JSON holds as it is, and that folds to itself in ASCII rows only by lower().
+_SIMPLE = re.compile(r"[a-z0-9_ ./:+-]+")
+_DEFAULT = SessionRow("", "", 0, 0, 0, "", "", "", "")
+_REQUIRED = ("session_id", "uuid", "rev", "size", "mtime_ns", "status", "workflow_state", "created_at", "updated_at")
+
+
+class Narrowing(ABC):
+    """The walk over a filter; a subclass gives the expressions of its database.
+
+    Each of its methods returns a condition met by every row whose value is one of those told, or None.
+    """
+
+    @abstractmethod
+    def number(self, path: Path, low: Decimal | None, high: Decimal | None) -> Condition | None:
+        """The value is a number within these bounds, or a list."""
+
+    @abstractmethod
+    def text(self, path: Path, low: str | None, high: str | None) -> Condition | None:
+        """The value is text within these bounds, by code point, or a list."""
+
+    @abstractmethod
+    def equal(self, path: Path, value: str | int | float | bool) -> Condition | None:
+        """The value equals this one, or is a list with an item that does."""
+
+    @abstractmethod
+    def empty(self, path: Path) -> Condition | None:
+        """The value is null or missing."""
+
+    @abstractmethod
+    def present(self, path: Path) -> Condition | None:
+        """The path leads to a value, null included."""
+
+    @abstractmethod
+    def holds(self, path: Path | None, word: str) -> Condition | None:
+        """The value, or the row anywhere, holds a lower-case ASCII word, whatever the case."""
+
+    @abstractmethod
+    def addressable(self, path: Path) -> bool:
+        """Whether the database finds what lies under these keys."""
+
+    def of(self, tree: Filter | None, negated: bool = False) -> Condition | None:
+        """Return what every row that fits the filter (or does not, when negated) meets."""
+        if isinstance(tree, Not):
+            return self.of(tree.clause, not negated)
+        if isinstance(tree, And | Or):
+            parts = [self.of(clause, negated) for clause in tree.clauses]
+            known = [part for part in parts if part is not None]
+            if isinstance(tree, And) != negated:  # by De Morgan, a negated "or" is an "and"
+                return _joined(known, " AND ")
+            return _joined(known, " OR ") if len(known) == len(parts) else None
+        if isinstance(tree, Compare):
+            return self._compare(tree, negated)
+        if tree is None or negated:
+            return None
+        if isinstance(tree, Has):
+            return self.present(tree.path) if len(tree.path) > 1 and self._known(tree.path) else None
+        word = tree.text.casefold()
+        # a word made of digits and "e" may be the text of a number, which every database writes in its own way
+        return self.holds(None, word) if _SIMPLE.fullmatch(word) and re.search("[a-df-z]", word) else None
+
+    def _known(self, path: Path) -> bool:
+        return path[0] not in _NOT_STORED and all(map(_sayable, path)) and self.addressable(path)
+
+    def _compare(self, clause: Compare, negated: bool) -> Condition | None:
+        if (clause.operator == "!=") != negated or not self._known(clause.path):
+            return None
+        operator: Operator = "=" if negated else clause.operator
+        found = self._value(clause.path, operator, clause.value)
+        if found is None or len(clause.path) > 1 or clause.path[0] in _REQUIRED:
+            return found
+        # A row leaves out what has its default value.
+        if matcher(Compare(clause.path, operator, clause.value), SessionRow.get)(_DEFAULT):
+            missing = self.empty(clause.path)
+            return None if missing is None else _joined([found, missing], " OR ")
+        return found
+
+    def _value(self, path: Path, operator: Operator, value: Any) -> Condition | None:
+        if isinstance(value, str) and not _sayable(value):
+            return None
+        if operator == "~":
+            word = str(value).casefold()
+            return self.holds(path, word) if _SIMPLE.fullmatch(word) else None
+        if value is None:
+            return self.empty(path) if operator == "=" else None
+        if operator == "=" and (isinstance(value, str | bool) or abs(value) < 2**53):
+            return self.equal(path, value)
+        if isinstance(value, bool):
+            return None
+        if isinstance(value, str):
+            return self.text(path, None if "<" in operator else value, None if ">" in operator else value)
+        low, high = _widened(value)
+        return self.number(path, None if "<" in operator else low, None if ">" in operator else high)
+
+
+def _sayable(text: str) -> bool:
+    """Whether a database takes a text: some end it at a NUL or refuse that, and none knows half a surrogate pair."""
+    return "\0" not in text and not any("\ud800" <= char <= "\udfff" for char in text)
+
+
+def _widened(value: int | float) -> tuple[Decimal, Decimal]:
+    exact = Decimal(value)
+    slack = abs(exact) * Decimal("1e-12") + Decimal("1e-300")
+    return exact - slack, exact + slack
+
+
+def _joined(conditions: list[Condition], word: str) -> Condition | None:
+    if not conditions:
+        return None
+    text = word.join(f"({condition})" for condition, _ in conditions)
+    return text, [parameter for _, parameters in conditions for parameter in parameters]

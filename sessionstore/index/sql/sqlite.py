@@ -1,0 +1,292 @@
+"""The SQLite engine: one file, WAL, every commit durable, filters found by indexes on the JSON of the rows.
+
+    sqlite:                                    index.sqlite in the store
+    sqlite:/var/lib/fleet/index.db?keys=metadata.site,metadata.num_drones
+
+Several stores of this host may share a file; each knows its own rows. Readers wait for nobody; a writer waits for
+another at most ``timeout_s``. Looking at a file that is not there makes nothing.
+Not here: tables and expressions (index.sqlite_tables), the merging of stores (index.copies).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from sessionstore.disk import files
+from sessionstore.errors import Corrupt, IndexUnavailable, NotApplied, SessionStoreError
+from sessionstore.index import FileStamp, RowStamp
+from sessionstore.index.circuit_breaker import Breaker
+from sessionstore.index.sql.prefilter import Condition
+from sessionstore.index.sql.rows import Found, SqlIndex, encoded, newest, revision
+from sessionstore.index.sql.sqlite_schema import SqliteNarrowing, analyse, ensure
+from sessionstore.index.sql.store_copies import Place
+from sessionstore.index.url import IndexUrl
+from sessionstore.model.records import SessionRow
+
+_PUT = """
+INSERT INTO sessions (store, session_id, uuid, rev, size, mtime_ns, active, plain, row) VALUES (?,?,?,?,?,?,?,?,?)
+ON CONFLICT (store, session_id) DO UPDATE SET uuid=excluded.uuid, rev=excluded.rev, size=excluded.size,
+  mtime_ns=excluded.mtime_ns, active=excluded.active, plain=excluded.plain, row=excluded.row"""
+#: A writer's report: an older revision of the same session does not replace a newer one.
+UPSERT = _PUT + " WHERE excluded.rev >= sessions.rev OR excluded.uuid <> sessions.uuid"
+_CHUNK = 1000
+Result = TypeVar("Result")
+
+
+class SqliteIndex(SqlIndex):
+    """The index in an SQLite file; see the module and :class:`~sessionstore.index.SessionIndex`."""
+
+    def __init__(self, url: IndexUrl, root: Path) -> None:
+        super().__init__(root)
+        self.path = Path(url.path).expanduser().absolute() if url.path else root / "index.sqlite"
+        self._keys, self._timeout_s = url.keys, url.timeout_s
+        self._narrowing = SqliteNarrowing()
+        self._breaker = Breaker(url.retry_s)
+        self._idle: list[_Connection] = []
+        self._writing = threading.Lock()
+        self._pid = os.getpid()
+        self._observer: _Connection | None = None
+
+    def __repr__(self) -> str:
+        return f"SqliteIndex({str(self.path)!r})"
+
+    @property
+    def url(self) -> str:
+        """``sqlite:`` and the path."""
+        keys = ",".join(".".join(key) for key in self._keys)
+        return f"sqlite:{self.path}" + (f"?keys={keys}" if keys else "")
+
+    # ------------------------------------------------------------ writing
+
+    def put(self, rows: Iterable[SessionRow], exact: bool = False) -> None:
+        """Insert or replace rows, a thousand in one durable transaction."""
+        ordered = iter(newest(rows, exact))
+        while chunk := list(islice(ordered, _CHUNK)):
+            self._write(partial(self._insert, rows=chunk, exact=exact))
+            if len(chunk) == _CHUNK:
+                self._run(analyse)
+
+    def remove(self, session_ids: Iterable[str]) -> None:
+        """Remove rows in one transaction."""
+        gone = list(session_ids)
+        if gone and self.path.exists():
+            text = "DELETE FROM sessions WHERE store = ? AND session_id = ?"
+            self._write(lambda connection, store: connection.executemany(text, [(store, each) for each in gone]))
+
+    def replace_all(self, rows: Iterable[SessionRow]) -> None:
+        """Hold exactly these rows of this store, in one transaction; a damaged file is set aside first."""
+        wanted = newest(rows, True)
+
+        def swap(connection: sqlite3.Connection, store: int) -> None:
+            connection.execute("DELETE FROM sessions WHERE store = ?", (store,))
+            self._insert(connection, store, wanted, True)
+
+        try:
+            self._write(swap)
+        except Corrupt:
+            self._set_aside()
+            self._write(swap)
+        self._run(analyse)
+
+    @staticmethod
+    def _insert(connection: sqlite3.Connection, store: int, rows: list[SessionRow], exact: bool) -> None:
+        connection.executemany(_PUT if exact else UPSERT, [columns_of(store, row) for row in rows])
+
+    def _write(self, work: Callable[[sqlite3.Connection, int], object]) -> None:
+        def transaction(connection: sqlite3.Connection) -> None:
+            if not self._writing.acquire(timeout=self._timeout_s):
+                raise IndexUnavailable(f"{self.path}: other threads wrote for {self._timeout_s:g} s")
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                work(connection, self._own_number(connection))
+                connection.execute("COMMIT")
+            finally:
+                if connection.in_transaction:
+                    with contextlib.suppress(sqlite3.Error):  # what went wrong is on its way up already
+                        connection.execute("ROLLBACK")
+                self._writing.release()
+
+        self._run(transaction, to_write=True)
+
+    def _own_number(self, connection: sqlite3.Connection) -> int:
+        place = (self._place.host, self._place.path)
+        text = "SELECT id FROM stores WHERE host = ? AND path = ?"
+        found = connection.execute(text, place).fetchone()
+        if found is None:
+            connection.execute("INSERT INTO stores (host, path) VALUES (?, ?)", place)
+            found = connection.execute(text, place).fetchone()
+        return int(found[0])
+
+    # ------------------------------------------------------------ reading
+
+    def stamps(self) -> Mapping[str, RowStamp]:
+        """Return the state of each row's file, by session id."""
+        text = "SELECT session_id, size, mtime_ns FROM sessions WHERE store = ?"
+        return {name.decode(): FileStamp(size, mtime_ns) for name, size, mtime_ns in self._own(text)}
+
+    def active(self) -> list[SessionRow]:
+        """Return this store's rows that say they run."""
+        return self._decoded(row for (row,) in self._own("SELECT row FROM sessions WHERE store = ? AND active"))
+
+    def _own(self, text: str) -> list[Any]:
+        return self._read(
+            lambda connection: connection.execute(
+                text, [number for number, place in self._stores(connection).items() if place == self._place] or [-1]
+            ).fetchall(),
+            [],
+        )
+
+    def _places(self) -> dict[int, Place]:
+        return self._read(self._stores, {})
+
+    @staticmethod
+    def _stores(connection: sqlite3.Connection) -> dict[int, Place]:
+        rows = connection.execute("SELECT id, host, path FROM stores").fetchall()
+        return {number: Place(host.decode(), path.decode()) for number, host, path in rows}
+
+    def _where(self, condition: Condition | None, also: Collection[str]) -> list[Found]:
+        text, parameters = condition or ("1", [])
+        select = "SELECT store, session_id, row FROM sessions WHERE"
+        text = f"{select} {text}"
+        if condition is not None and also:
+            text += f" UNION ALL {select} session_id IN (SELECT value FROM json_each(?))"
+            parameters = [*parameters, msgspec.json.encode(list(also)).decode()]
+        return self._found(text, parameters)
+
+    def _of_uuids(self, uuids: list[str]) -> list[Found]:
+        text = "SELECT store, session_id, row FROM sessions WHERE uuid IN (SELECT value FROM json_each(?))"
+        return self._found(text, [msgspec.json.encode(uuids).decode()])
+
+    def _found(self, text: str, parameters: list[Any]) -> list[Found]:
+        found: list[Found] = self._read(lambda connection: connection.execute(text, parameters).fetchall(), [])
+        return found
+
+    def health(self) -> dict[str, Any]:
+        """Return engine, url, rows, stores and the bytes of the file."""
+        counts = self._read(
+            lambda connection: connection.execute(
+                "SELECT (SELECT count(*) FROM sessions), (SELECT count(*) FROM stores)"
+            ).fetchone(),
+            (0, 0),
+        )
+        size = self.path.stat().st_size if self.path.exists() else 0
+        return {"engine": "sqlite", "url": self.url, "rows": counts[0], "stores": counts[1], "bytes": size}
+
+    def version(self) -> object:
+        """Return what differs once any connection has committed a change: SQLite counts them for an onlooker."""
+        if not self.path.exists():
+            return None
+        with self._breaker.guard(), self._translated():
+            if self._observer is None or self._pid != os.getpid() or not self._same_file(self._observer):
+                self._observer = self._connect(to_write=False)
+            return self._observer.identity, self._observer.execute("PRAGMA data_version").fetchone()[0]
+
+    def close(self) -> None:
+        """Close the connections."""
+        while self._idle:
+            self._idle.pop().close()
+        if self._observer is not None:
+            self._observer.close()
+            self._observer = None
+
+    def _shown_place(self) -> str:
+        return str(self.path)
+
+    # ------------------------------------------------------------ connections
+
+    def _read(self, work: Callable[[sqlite3.Connection], Result], empty: Result) -> Result:
+        return self._run(work) if self.path.exists() else empty
+
+    def _run(self, work: Callable[[sqlite3.Connection], Result], to_write: bool = False) -> Result:
+        with self._breaker.guard(), self._translated():
+            connection = self._take(to_write)
+            try:
+                result = work(connection)
+            except BaseException:
+                connection.close()
+                raise
+            self._idle.append(connection)
+            return result
+
+    def _take(self, to_write: bool) -> _Connection:
+        if self._pid != os.getpid():  # a connection must not cross a fork, not even to be closed
+            self._pid, self._idle = os.getpid(), []
+        while self._idle:
+            connection = self._idle.pop()
+            if self._same_file(connection):
+                return connection
+            connection.close()
+        return self._connect(to_write)
+
+    def _same_file(self, connection: _Connection) -> bool:
+        """Whether the file was not removed or replaced since: SQLite would go on with what has no name any more."""
+        try:
+            status = os.stat(self.path)
+        except OSError:
+            return False
+        return connection.identity == (status.st_dev, status.st_ino)
+
+    def _connect(self, to_write: bool) -> _Connection:
+        if to_write:
+            files.make_dirs(self.path.parent)
+        uri = f"{self.path.as_uri()}?mode={'rwc' if to_write else 'rw'}"
+        connection = sqlite3.connect(
+            uri, self._timeout_s, isolation_level=None, check_same_thread=False, factory=_Connection, uri=True
+        )
+        try:
+            connection.text_factory = bytes
+            connection.execute("PRAGMA synchronous = FULL")
+            ensure(connection, self.path, self._keys)
+            status = os.stat(self.path)
+            connection.identity = status.st_dev, status.st_ino
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    @contextlib.contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except SessionStoreError as error:
+            if isinstance(error, NotApplied) and not isinstance(error, IndexUnavailable):
+                raise IndexUnavailable(f"{self.path}: {error}") from error
+            raise
+        except sqlite3.Error as error:
+            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+            if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+                raise Corrupt(str(error), self.path) from error
+            raise IndexUnavailable(f"{self.path}: {error}") from error
+        except OSError as error:
+            raise IndexUnavailable(f"{self.path}: {error.strerror}") from error
+
+    def _set_aside(self) -> None:
+        """Keep a damaged file under another name; its log is of no use to anybody else."""
+        self.close()
+        with self._translated():
+            files.rename_new(self.path, self.path.with_name(f"{self.path.name}.damaged-{os.urandom(4).hex()}"))
+            for suffix in ("-wal", "-shm"):
+                files.remove(f"{self.path}{suffix}")
+
+
+class _Connection(sqlite3.Connection):
+    identity: tuple[int, int] | None = None
+
+
+def columns_of(store: int, row: SessionRow) -> tuple[Any, ...]:
+    """Return a row as the columns of the table."""
+    text = encoded(row)
+    return (
+        store, row.session_id, row.uuid, revision(row), row.size, row.mtime_ns, row.owner is not None, text.isascii(),
+        text.decode(),
+    )  # fmt: skip

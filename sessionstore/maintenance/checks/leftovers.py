@@ -1,0 +1,77 @@
+"""Checks of what crashes and deletions leave behind: staging, trash, temporary files, quarantine.
+
+None of it was ever acknowledged, or all of it is kept on purpose: these findings are worth knowing, no more.
+Not here: temporary files in a session's folder (folders).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from sessionstore.maintenance.examination import Patient
+from sessionstore.maintenance.findings import Finding
+from sessionstore.store import trash
+
+#: A write takes milliseconds, a creation too: what is this old belongs to a process that died.
+ABANDONED_S = 600.0
+TEMP_PREFIX = ".tmp-"
+
+
+def check_leftovers(patient: Patient) -> Iterator[Finding]:
+    """Look into the private folder and at the top of the store."""
+    root = patient.root
+    for folder in (root.path, root.private):
+        yield from temporary_files(patient, _entries(folder))
+    for entry in _entries(root.staging):
+        with contextlib.suppress(FileNotFoundError):
+            if patient.now - trash.last_touched(entry.path) <= ABANDONED_S:
+                continue
+            yield Finding("staging-left", patient.place(entry.path), "a session that was never finished being made")
+    yield from _trash(patient)
+    yield from _quarantine(patient)
+
+
+def temporary_files(patient: Patient, entries: list[os.DirEntry[str]]) -> Iterator[Finding]:
+    """Tell the temporary files of writers that died."""
+    for entry in entries:
+        if entry.name.startswith(TEMP_PREFIX) and _age_s(patient, entry) > ABANDONED_S:
+            yield Finding("temp-left", patient.place(entry.path), "a temporary file of a writer that died")
+
+
+def _trash(patient: Patient) -> Iterator[Finding]:
+    kept = list(trash.entries(patient.root))
+    if kept:
+        total = sum(entry.size() for entry in kept) / 1e6
+        oldest = min(entry.deleted_at for entry in kept)
+        what = f"{len(kept)} deleted sessions, {total:,.1f} MB, the oldest of {oldest:%Y-%m-%d}"
+        yield Finding("trash-size", patient.place(patient.root.trash), what)
+    for entry in _entries(patient.root.trash):
+        hollow = entry.is_dir(follow_symlinks=False) and not _entries(Path(entry.path))
+        if hollow and _age_s(patient, entry) > ABANDONED_S:
+            yield Finding("trash-hollow", patient.place(entry.path), "an entry without a session")
+
+
+def _quarantine(patient: Patient) -> Iterator[Finding]:
+    kept = _entries(patient.root.quarantine_folder)
+    if kept:
+        total = sum(entry.stat(follow_symlinks=False).st_size for entry in kept) / 1e6
+        where = patient.place(patient.root.quarantine_folder)
+        yield Finding("quarantine-size", where, f"{len(kept)} pieces, {total:,.1f} MB")
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as found:
+            return sorted(found, key=lambda entry: entry.name)
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return []  # not there yet; permission is a check of its own
+
+
+def _age_s(patient: Patient, entry: os.DirEntry[str]) -> float:
+    try:
+        return patient.now - entry.stat(follow_symlinks=False).st_mtime
+    except FileNotFoundError:
+        return 0.0

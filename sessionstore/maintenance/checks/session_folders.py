@@ -1,0 +1,260 @@
+"""Checks of one session folder: its document, its streams, its artifacts, and whether its run is still alive.
+
+A session that is being recorded at this moment has a line that is not whole yet: that is no finding.
+Not here: comparing sessions with each other or with the index (listing), mending (repairs).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from sessionstore.disk import files
+from sessionstore.errors import Corrupt, NewerFormat, SessionGone, SessionStoreError, UnsafeFile
+from sessionstore.layout import DOCUMENT
+from sessionstore.maintenance.checks.environment import SKEW_S
+from sessionstore.maintenance.checks.leftovers import temporary_files
+from sessionstore.maintenance.examination import Patient
+from sessionstore.maintenance.findings import Finding
+from sessionstore.model import liveness as owners
+from sessionstore.model.records import SessionRecord, SessionRow
+from sessionstore.session import Session
+from sessionstore.session.stream_reader import StreamCheck, Tape
+
+#: Files of the old system's folders, see the module legacy.
+LEGACY_FILES = ("motion_history.json", "simulation_summary.json", "buildings.json", "ml_training_data.json")
+#: The table of session.json in which repairs say what they took away.
+REPAIRS = "repairs"
+#: A silent run whose process cannot be seen counts as dead after this.
+DEAD_S = 3600.0
+_LAST_EVENTS = 5
+_OPEN = ("running", "paused")
+
+Entries = dict[str, os.DirEntry[str]]
+
+
+def check_folder(patient: Patient, session_id: str) -> Iterator[Finding]:
+    """Examine one folder; whatever is wrong in it stops nobody else."""
+    folder = patient.root.folder(session_id)
+    try:
+        with os.scandir(folder) as found:
+            entries = {entry.name: entry for entry in found}
+    except FileNotFoundError:
+        return  # deleted a moment ago
+    except OSError as error:
+        yield Finding("unreadable-file", session_id, f"the folder cannot be read: {error.strerror}", session_id)
+        return
+    yield from temporary_files(patient, list(entries.values()))
+    if DOCUMENT not in entries:
+        yield from _without_document(patient, session_id, entries)
+    else:
+        yield from _with_document(patient, session_id, entries)
+
+
+def _without_document(patient: Patient, session_id: str, entries: Entries) -> Iterator[Finding]:
+    if any(name.endswith(".jsonl") for name in entries):
+        what = "there are streams and no session.json"
+        yield Finding("document-missing", f"{session_id}/{DOCUMENT}", what, session_id)
+    elif any(name in LEGACY_FILES for name in entries):
+        yield Finding("folder-legacy", session_id, "a folder of the old system", session_id)
+    elif entries:
+        yield Finding(
+            "folder-foreign", session_id, f"neither a record nor a stream in {len(entries)} files", session_id
+        )
+    else:
+        yield Finding("folder-empty", session_id, "an empty folder", session_id)
+
+
+def _with_document(patient: Patient, session_id: str, entries: Entries) -> Iterator[Finding]:
+    session = patient.session(session_id)
+    row = None if patient.deep else patient.known_row(session_id)
+    try:
+        record: SessionRecord | SessionRow = row or (session.record if patient.deep else session.row())
+    except SessionGone:
+        return
+    except SessionStoreError as error:
+        yield _unreadable(patient, session_id, error)
+        yield from _streams(patient, session, entries, live=False)
+        return
+    patient.take_in(session_id, record.uuid, record.updated_at)
+    yield from _from_the_future(patient, session_id, entries[DOCUMENT])
+    dead = _liveness(patient, session, record) if record.status in _OPEN else None
+    live = record.status in _OPEN and dead is None
+    if dead is not None:
+        yield dead
+    if patient.deep or record.status in _OPEN:
+        yield from _streams(patient, session, entries, live)
+    if patient.deep and isinstance(record, SessionRecord):
+        yield from _short_streams(session, record)
+        yield from _artifacts(patient, session, record)
+
+
+def _unreadable(patient: Patient, session_id: str, error: SessionStoreError) -> Finding:
+    where = f"{session_id}/{DOCUMENT}"
+    if isinstance(error, NewerFormat):
+        return Finding("document-newer", where, error.reason, session_id)
+    if isinstance(error, UnsafeFile):
+        return Finding("unsafe-file", where, error.reason, session_id)
+    if isinstance(error, Corrupt):
+        place = f"line {error.line}, column {error.column}: " if error.line is not None else ""
+        empty = error.reason.startswith("the file ")  # empty, or nothing but blanks and zeros: no hand wrote that
+        code = "document-missing" if empty else "document-unreadable"
+        return Finding(code, where, place + error.reason, session_id, {"line": error.line, "column": error.column})
+    return Finding("unreadable-file", where, str(error), session_id)
+
+
+def _from_the_future(patient: Patient, session_id: str, entry: os.DirEntry[str]) -> Iterator[Finding]:
+    ahead_s = entry.stat(follow_symlinks=False).st_mtime - patient.now
+    if ahead_s > SKEW_S:
+        what = f"its modification time lies {ahead_s:,.0f} s in the future"
+        yield Finding("time-ahead", f"{session_id}/{DOCUMENT}", what, session_id)
+
+
+# ---------------------------------------------------------------- alive, or not
+
+
+def _liveness(patient: Patient, session: Session, record: SessionRecord | SessionRow) -> Finding | None:
+    """Return what is wrong with a run that says it goes on, or None while it does."""
+    who = record.owner if isinstance(record, SessionRecord) else msgspec.to_builtins(record.owner)
+    beat = session.last_beat()
+    reason = owners.why_interrupted(who, beat, patient.now)
+    if reason is None:
+        return None
+    sure = not reason.startswith("no beat") or beat is None or patient.now - beat > DEAD_S
+    events = last_events(session)
+    what = reason + (f"; its last words: {_sentence(events[-1])}" if events else "; it told no event")
+    facts = {"reason": reason, "last_beat": beat, "last_events": events}
+    return Finding("interrupted" if sure else "silent", session.session_id, what, session.session_id, facts)
+
+
+def last_events(session: Session) -> list[dict[str, Any]]:
+    """Return the last events, or else log lines, of a session as plain data with ``t_s``."""
+    for name in ("events", "log"):
+        tape = session.tape(name)
+        try:
+            lines = [
+                {"t_s": line.t_s, **line.data} for line in tape.read(tape.last_lines(_LAST_EVENTS), damaged="skip")
+            ]
+        except (SessionStoreError, OSError):
+            continue  # the stream has its own finding
+        if lines:
+            return lines
+    return []
+
+
+def _sentence(event: dict[str, Any]) -> str:
+    words = [str(event[key]) for key in ("kind", "message") if event.get(key)]
+    return f"{event['t_s']:.1f} s {' '.join(words)}".strip()
+
+
+# ---------------------------------------------------------------- streams
+
+
+def _streams(patient: Patient, session: Session, entries: Entries, live: bool) -> Iterator[Finding]:
+    for name in sorted(entries):
+        if not name.endswith(".jsonl"):
+            continue
+        path = Path(entries[name].path)
+        where = f"{session.session_id}/{name}"
+        try:
+            result = Tape(path).check()
+        except UnsafeFile as error:
+            yield Finding("unsafe-file", where, error.reason, session.session_id)
+            continue
+        except OSError as error:
+            yield Finding("unreadable-file", where, error.strerror or str(error), session.session_id)
+            continue
+        if entries[name].stat(follow_symlinks=False).st_nlink > 1:
+            yield Finding("file-shared", where, "it has a second name (a hard link)", session.session_id)
+        patient.report.streams += 1
+        patient.report.lines += result.lines
+        yield from _told(session, where, path.stem, result, live)
+
+
+def _told(session: Session, where: str, stream: str, result: StreamCheck, live: bool) -> Iterator[Finding]:
+    """Turn what a full reading found into findings."""
+    tail = [each for each in result.damaged if each.offset >= result.good_end]
+    inner = [each for each in result.damaged if not each.whole and each.offset < result.good_end]
+    places = [each for each in result.damaged if each.whole]
+    torn = sum(each.end - each.offset for each in tail) + result.torn_bytes
+    if torn and not live:
+        what = f"{torn} bytes behind the last whole record"
+        yield Finding("stream-torn", where, what, session.session_id, {"offset": result.good_end, "bytes": torn})
+    if inner:
+        what = f"{len(inner)} damaged lines, the first at byte {inner[0].offset}: {inner[0].reason}"
+        data = {"ranges": [[each.offset, each.end] for each in inner]}
+        yield Finding("stream-damaged", where, what, session.session_id, data)
+    known = known_gaps(session, stream) if places else set()
+    for each in places:
+        code = "stream-repaired" if each.expected is not None and each.expected in known else "stream-gap"
+        yield Finding(code, where, f"byte {each.offset}: {each.reason}", session.session_id, {"offset": each.offset})
+    if result.unverified:
+        what = f"{result.unverified} of {result.lines} lines have no checksum"
+        yield Finding("stream-unverified", where, what, session.session_id)
+
+
+def _short_streams(session: Session, record: SessionRecord) -> Iterator[Finding]:
+    """Yield the streams that hold less than their run ended with; what a repair cut is known, and not told again."""
+    for name, wanted in record.streams.items():
+        tape = Tape(session.folder / f"{name}.jsonl")
+        try:
+            count = tape.count()
+        except (SessionStoreError, OSError):
+            continue  # it has its own finding
+        if isinstance(wanted, int) and count < wanted and not _repaired(session, name):
+            what = f"{count} of the {wanted} records that the run ended with"
+            yield Finding("stream-short", f"{session.session_id}/{name}.jsonl", what, session.session_id)
+
+
+def _repaired(session: Session, stream: str) -> bool:
+    return any(row.get("stream") == stream for row in session.tables().get(REPAIRS, {}).values())
+
+
+def known_gaps(session: Session, stream: str) -> set[int]:
+    """Return the numbers at which repairs took lines out of a stream, as the document tells."""
+    try:
+        rows = session.tables().get(REPAIRS, {}).values()
+    except SessionStoreError:
+        return set()
+    return {row["expected"] for row in rows if row.get("stream") == stream and isinstance(row.get("expected"), int)}
+
+
+# ---------------------------------------------------------------- artifacts
+
+
+def _artifacts(patient: Patient, session: Session, record: SessionRecord) -> Iterator[Finding]:
+    for artifact in record.artifacts:
+        name = artifact.get("name")
+        if not isinstance(name, str):
+            continue
+        path = session.folder / "artifacts" / name
+        where = patient.place(path)
+        if not path.resolve().is_relative_to(session.folder.resolve()):
+            yield Finding("unsafe-file", where, "the record names a file outside the folder", session.session_id)
+            continue
+        try:
+            size, digest = _fingerprint(path)
+        except FileNotFoundError:
+            yield Finding("artifact-missing", where, "it is not there", session.session_id)
+            continue
+        except (UnsafeFile, OSError) as error:
+            yield Finding("unreadable-file", where, str(error), session.session_id)
+            continue
+        if artifact.get("size", size) != size or artifact.get("sha256", digest) != digest:
+            yield Finding("artifact-changed", where, f"size {size}, SHA-256 {digest[:12]}...", session.session_id)
+
+
+def _fingerprint(path: Path) -> tuple[int, str]:
+    descriptor = files.open_to_read(path)
+    with os.fdopen(descriptor, "rb") as stream:
+        digest = hashlib.sha256()
+        size = 0
+        while part := stream.read(1 << 20):
+            digest.update(part)
+            size += len(part)
+    return size, digest.hexdigest()

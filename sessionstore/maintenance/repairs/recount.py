@@ -1,0 +1,58 @@
+"""What the streams of a session tell about it: movement per drone, and how far sim_time went.
+
+For sessions whose recorder could not say it at the end. Not here: figures while a run goes on (recorder).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, TypeGuard
+
+from sessionstore.errors import SessionStoreError
+from sessionstore.session import Session
+from sessionstore.session.handle import CLOCK_STREAM
+from sessionstore.session.motion import MOTION_STREAM, Movement, movement_totals
+
+
+@dataclass(slots=True)
+class Figures:
+    """Movement by drone, the latest sim_time in seconds (None when no stream tells one), and the last UTC told."""
+
+    movements: dict[str, Movement] = field(default_factory=dict)
+    duration_sim_s: float | None = None
+
+    def metrics(self) -> dict[str, Any]:
+        """Return the figures as ``performance_metrics`` holds them."""
+        drones = {name: movement.to_dict() for name, movement in self.movements.items()}
+        return {"totals": movement_totals(drones) if drones else {}, "drones": drones}
+
+    def drones(self) -> list[dict[str, Any]]:
+        """Return the drones as the record names them."""
+        return [{"id": name} for name in self.movements]
+
+
+def of_session(session: Session) -> Figures:
+    """Read the streams of a session; damaged lines are passed over, and nothing is written."""
+    figures = Figures()
+    for line in session.tape(MOTION_STREAM).read(damaged="skip"):
+        take_point(figures.movements, line.data, line.t_s)
+    for name, tape in session.tapes().items():
+        try:
+            last = tape.last() if name != CLOCK_STREAM else None
+        except (SessionStoreError, OSError):
+            continue  # a link or a pipe in place of a stream tells nothing
+        if last is not None:
+            figures.duration_sim_s = max(figures.duration_sim_s or 0.0, last.t_s)
+    return figures
+
+
+def take_point(movements: dict[str, Movement], point: dict[str, Any], t_s: float) -> None:
+    """Add one motion point; one without drone or place (written by hand) is passed over."""
+    drone, position, velocity = point.get("drone"), point.get("position"), point.get("velocity")
+    if isinstance(drone, str) and _is_vector(position):
+        movement = movements.setdefault(drone, Movement())
+        movement.add(t_s, position, velocity if _is_vector(velocity) else None)
+
+
+def _is_vector(value: Any) -> TypeGuard[list[float]]:
+    return isinstance(value, list) and len(value) == 3 and all(type(each) in (int, float) for each in value)

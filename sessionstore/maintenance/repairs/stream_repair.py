@@ -1,0 +1,130 @@
+"""Taking unreadable bytes out of a stream: the torn end of a crash, and damaged lines in the middle.
+
+The bytes go to quarantine first. A torn end is cut, as the next writer would; for damaged lines the file is written
+anew beside and renamed, and the document says which numbers are missing since (table ``repairs``): the gap is known.
+Not here: finding the damage (folders), reading past it (tape).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from sessionstore.disk import files
+from sessionstore.disk.append_file import AppendFile
+from sessionstore.errors import Conflict
+from sessionstore.layout import StoreRoot
+from sessionstore.maintenance.checks.session_folders import REPAIRS
+from sessionstore.model import records
+from sessionstore.session import Session
+from sessionstore.session.documents import Tables
+from sessionstore.session.stream_reader import Damage, Tape, last_good_line
+
+_CHUNK = 1 << 20
+
+
+def cut_torn_end(root: StoreRoot, path: Path) -> int:
+    """Cut what lies behind the last whole record, under the lock of the stream; return how many bytes.
+
+    Raises: SessionGone, UnsafeFile, LockTimeout, StoreUnusable: nothing was cut. OutcomeUnknown.
+    """
+    if not os.path.lexists(path):
+        return 0
+    stream = AppendFile(path)
+    size = stream.lock()
+    try:
+        _, torn = last_good_line(stream.descriptor, size)
+        if torn:
+            root.quarantine(path, size - len(torn), torn)
+            files.truncate(stream.descriptor, size - len(torn), path)
+            stream.sync()
+        return len(torn)
+    finally:
+        stream.unlock()
+        stream.close()
+
+
+def cut_damaged_lines(root: StoreRoot, session: Session, path: Path) -> int:
+    """Write a stream without its damaged lines; return how many there were.
+
+    Raises:
+        Conflict: the stream changed meanwhile; nothing changed, run it again.
+        Corrupt, SessionGone, LockTimeout, StoreUnusable: nothing changed.
+    """
+    ranges, gaps = _survey(path)
+    if not ranges:
+        return 0
+    stream = AppendFile(path)
+    for begin, end in ranges:
+        root.quarantine(path, begin, _bytes_of(path, begin, end))
+    _remember(session, path.stem, gaps, ranges)  # first: a gap that nobody explains would stay an error for ever
+    stream.lock()
+    try:
+        if _survey(path)[0] != ranges:
+            raise Conflict(f"{path} changed while it was being mended")
+        files.put(path, _kept(path, ranges))  # whoever waits for the lock sees that another file has the name now
+    finally:
+        stream.unlock()
+        stream.close()
+    return len(ranges)
+
+
+def _survey(path: Path) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+    """Return where the damaged lines in front of the last good one lie, and the numbers missing: (expected, found)."""
+    ranges: list[tuple[int, int]] = []
+    gaps: list[tuple[int, int]] = []
+    behind: list[tuple[int, int]] = []
+    following = 0
+    for found in Tape(path)._lines(0):
+        if isinstance(found, Damage):
+            behind.append((found.offset, found.end))
+            continue
+        if behind and found.verified and found.n > following:
+            gaps.append((following, found.n))
+        ranges, behind = ranges + behind, []
+        following = found.n + 1 if found.n >= 0 else following + 1
+    return ranges, gaps
+
+
+def _bytes_of(path: Path, begin: int, end: int) -> bytes:
+    descriptor = files.open_to_read(path)
+    try:
+        os.lseek(descriptor, begin, os.SEEK_SET)
+        parts = []
+        while end > begin and (part := os.read(descriptor, end - begin)):
+            parts.append(part)
+            begin += len(part)
+        return b"".join(parts)
+    finally:
+        os.close(descriptor)
+
+
+def _kept(path: Path, ranges: list[tuple[int, int]]) -> Iterator[bytes]:
+    """Yield the bytes of a file outside of ranges, in chunks."""
+    position, size = 0, os.stat(path).st_size
+    for begin, end in [*ranges, (size, size)]:
+        while position < begin:
+            step = min(_CHUNK, begin - position)
+            yield _bytes_of(path, position, position + step)
+            position += step
+        position = end
+
+
+def _remember(session: Session, stream: str, gaps: list[tuple[int, int]], ranges: list[tuple[int, int]]) -> None:
+    """Say in the document what was taken out, once."""
+    rows: list[dict[str, Any]] = [{"stream": stream, "expected": first, "found": then} for first, then in gaps]
+    lost = sum(end - begin for begin, end in ranges)
+
+    def note(tables: Tables) -> None:
+        table = tables.setdefault(REPAIRS, {})
+        told = {(row.get("stream"), row.get("expected"), row.get("found")) for row in table.values()}
+        for row in rows:
+            if (row["stream"], row["expected"], row["found"]) not in told:
+                number = str(max(map(int, table), default=0) + 1)
+                what = f"damaged lines moved to quarantine ({lost} bytes in all)"
+                table[number] = {**row, "what": what, "at": records.now_text()}
+
+    if rows:
+        session.update(edit_tables=note)

@@ -1,0 +1,359 @@
+"""What a session is: the record in ``session.json``, its rules, and the row that an index keeps of it.
+
+A record that was written keeps the rules of :class:`RecordSchema`; one that was edited by hand is checked against them
+when it is read, and what is wrong is told with line and column. Keys that this version does not know are kept.
+Statuses are a closed list with allowed moves; ``interrupted`` is never stored, it is what a reader finds (owner).
+Not here: the file (documents), who may change it (store), searching (query, index).
+
+On the edge, where people and programs hand data in, marshmallow checks it; inside, msgspec reads rows.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from sessionstore.errors import Corrupt, IllegalTransition, InvalidRecord, NewerFormat
+from sessionstore.model import json_text
+from sessionstore.query import MISSING
+
+FORMAT = 1
+STATUSES = ("created", "running", "paused", "completed", "stopped", "failed")
+FINAL_STATUSES = ("completed", "stopped", "failed")
+#: What a reader may see in place of running or paused; it can be asked for in filters, and is never stored.
+INTERRUPTED = "interrupted"
+_MOVES = {
+    "created": {"running", "stopped", "failed"},
+    "running": {"paused", "completed", "stopped", "failed"},
+    "paused": {"running", "completed", "stopped", "failed"},
+    "completed": set[str](),
+    "stopped": set[str](),
+    "failed": set[str](),
+}
+#: Counts stay below 2**53, where every JSON reader is exact.
+MAX_COUNT = 1 << 53
+_INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?!24)[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z")  # 24:00 is tomorrow
+
+
+@dataclass(slots=True)
+class SessionRecord:
+    """One session, as ``session.json`` holds it; instants are UTC texts (ISO 8601, Z), durations seconds, places m."""
+
+    session_id: str
+    uuid: str
+    session_name: str | None = None
+    format: int = FORMAT
+    rev: int = 1
+    tags: list[str] = field(default_factory=list)
+    notes: str = ""
+    status: str = "created"
+    workflow_state: str = "initializing"
+    created_at: str = ""
+    updated_at: str = ""
+    started_at: str | None = None
+    ended_at: str | None = None
+    time_zone: str = "UTC"
+    duration_planned_s: float | None = None
+    duration_sim_s: float | None = None
+    duration_wall_s: float | None = None
+    end_reason: str | None = None
+    base_position: list[float] | None = field(default_factory=lambda: [0.0, 0.0, 0.0])
+    base_orientation: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0])
+    gps: dict[str, float] | None = None
+    num_buildings: int | None = 0  # None: nobody knows (an old folder), which is not none
+    num_invisible_buildings: int | None = 0
+    drones: list[dict[str, Any]] = field(default_factory=list)
+    metadata: dict[str, Any] = field(default_factory=dict)
+    progress: dict[str, Any] = field(default_factory=dict)
+    performance_metrics: dict[str, Any] = field(default_factory=dict)
+    streams: dict[str, Any] = field(default_factory=dict)  # how many records each stream ended with, by its name
+    artifacts: list[dict[str, Any]] = field(default_factory=list)
+    owner: dict[str, Any] | None = None
+    created_by: str = ""
+    provenance: dict[str, Any] = field(default_factory=dict)
+    extra: dict[str, Any] = field(default_factory=dict)  # keys of the file that this version does not know
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the record as it stands in the file, keys in reading order."""
+        return {**{name: getattr(self, name) for name in RECORD_FIELDS}, **self.extra}
+
+
+RECORD_FIELDS = tuple(each.name for each in fields(SessionRecord) if each.name != "extra")
+_KNOWN = frozenset(RECORD_FIELDS)
+#: What the store alone writes; an update that names one of them is refused.
+STORE_FIELDS = ("session_id", "uuid", "format", "rev", "created_at", "updated_at", "time_zone", "created_by")
+
+
+# ---------------------------------------------------------------- instants and ids
+
+
+def now_text() -> str:
+    """Return this instant, as records hold instants."""
+    return json_text.utc_text(datetime.now(UTC))
+
+
+def instant(text: str) -> datetime:
+    """Return the aware datetime of a record's instant.
+
+    Raises: InvalidRecord: anything but ISO 8601 with microseconds and Z.
+    """
+    if not _INSTANT.fullmatch(text):
+        raise InvalidRecord(f"{text!r} is not an instant like 2026-11-23T14:30:00.000000Z")
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError as error:
+        raise InvalidRecord(f"{text!r} is not an instant: {error}") from error
+
+
+def new_uuid(now_ns: int | None = None) -> str:
+    """Return a time-ordered UUID (version 7 of RFC 9562: 48 bits of milliseconds, then 12 of their fraction)."""
+    now = time.time_ns() if now_ns is None else now_ns
+    milliseconds, rest = divmod(now, 1_000_000)
+    fraction = rest * 4096 // 1_000_000  # method 3 of section 6.2: order within the millisecond too
+    random = int.from_bytes(os.urandom(8), "big") >> 2
+    value = (milliseconds & (1 << 48) - 1) << 80 | 7 << 76 | fraction << 64 | 0b10 << 62 | random
+    return str(UUID(int=value))
+
+
+def uuid_after(last: str) -> str:
+    """Return a new time-ordered UUID that sorts behind another, also when the clock was set back in between."""
+    new = new_uuid()
+    if new > last:
+        return new
+    try:
+        return new_uuid(((UUID(last).int >> 80) + 1) * 1_000_000)
+    except ValueError:  # not one of ours
+        return new
+
+
+# ---------------------------------------------------------------- rules
+
+
+@lru_cache(maxsize=1)
+def _schema() -> Any:
+    """Return the marshmallow schema, made once (117 us) and imported late (50 ms)."""
+    from sessionstore.model.schemas import RecordSchema
+
+    return RecordSchema()
+
+
+def _problems(values: Mapping[str, Any], partial: bool = False) -> Any:
+    """Return what is wrong with fields of a record, as marshmallow says it; it is asked only when there may be."""
+    from sessionstore.model.shapes import keeps_rules
+
+    return {} if keeps_rules(values, partial) else _schema().validate(values, partial=partial)
+
+
+def check_changes(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the changes of an update as plain data that the record may hold.
+
+    Raises: InvalidRecord: naming each field that is unknown, not for hand, or wrong.
+    """
+    kept = [name for name in changes if name in STORE_FIELDS]
+    if kept:
+        raise InvalidRecord(f"{', '.join(kept)}: kept by the store, cannot be set")
+    plain = json_text.plain(dict(changes), "record")
+    assert isinstance(plain, dict)
+    problems = _problems(plain, partial=True)
+    if problems:
+        raise InvalidRecord("; ".join(f"{'.'.join(map(str, path))}: {reason}" for path, reason in _flat(problems)))
+    return plain
+
+
+def check_move(old: str, new: str) -> None:
+    """Allow a status to follow another (staying is always allowed).
+
+    Raises: IllegalTransition: naming what is allowed.
+    """
+    if new != old and new not in _MOVES.get(old, set()):
+        allowed = ", ".join(sorted(_MOVES.get(old, set()))) or "nothing: it has ended"
+        raise IllegalTransition(f"a session that is {old} cannot become {new} (allowed: {allowed})")
+
+
+def read_record(tables: Mapping[str, Any], data: bytes, path: str, session_id: str) -> SessionRecord:
+    """Return the record in the tables of a session.json; its id is the name of the folder that holds it.
+
+    Raises:
+        NewerFormat: written by a newer version.
+        Corrupt: no record, or one that breaks the rules, with line and column.
+    """
+    table = tables.get("session")
+    if not table:
+        raise Corrupt("there is no table 'session' with a record", path, None, 1, 1)
+    if len(table) > 1:
+        raise Corrupt(
+            "the table 'session' holds more than one record", path, None, *json_text.locate(data, ["session"])
+        )
+    ((doc_id, document),) = table.items()
+    number = document.get("format")
+    if isinstance(number, int) and number > FORMAT:
+        raise NewerFormat(f"format {number}, this version reads up to {FORMAT}", path)
+    known, extra = document, {}
+    if not document.keys() <= _KNOWN:
+        known = {key: value for key, value in document.items() if key in _KNOWN}
+        extra = {key: value for key, value in document.items() if key not in _KNOWN}
+    for keys, reason in _flat(_problems(known)):
+        place = json_text.locate(data, ["session", doc_id, *keys])
+        if place == (None, None):
+            place = json_text.locate(data, ["session", doc_id])
+        raise Corrupt(f"{'.'.join(map(str, keys))}: {reason}", path, None, *place)
+    return SessionRecord(**{**known, "session_id": session_id}, extra=extra)
+
+
+def _flat(problems: Any, path: tuple[str | int, ...] = ()) -> list[tuple[tuple[str | int, ...], str]]:
+    """Return marshmallow's nested messages as (path, reason)."""
+    if isinstance(problems, Mapping):
+        return [
+            item for key, inner in problems.items() for item in _flat(inner, (*path, key) if key != "_schema" else path)
+        ]
+    return [(path, " ".join(problems) if isinstance(problems, list) else str(problems))]
+
+
+# ---------------------------------------------------------------- what an index keeps
+
+
+class Owner(msgspec.Struct, frozen=True, gc=False):
+    """The process that records, as :func:`sessionstore.model.liveness.here` gave it."""
+
+    host: str = ""
+    boot_id: str = ""
+    pid_namespace: str = ""
+    pid: int = 0
+    pid_started: int | None = None
+
+
+class SessionRow(msgspec.Struct, omit_defaults=True, gc=False):
+    """The part of a record that lists and filters see, and which file state (size, mtime_ns) it mirrors.
+
+    ``metadata`` stays undecoded JSON until somebody asks for it: that makes a cold list three times as fast.
+    """
+
+    session_id: str
+    uuid: str
+    rev: int
+    size: int
+    mtime_ns: int
+    status: str
+    workflow_state: str
+    created_at: str
+    updated_at: str
+    session_name: str | None = None
+    started_at: str | None = None
+    ended_at: str | None = None
+    duration_planned_s: float | None = None
+    duration_sim_s: float | None = None
+    duration_wall_s: float | None = None
+    end_reason: str | None = None
+    num_buildings: int | None = 0
+    num_invisible_buildings: int | None = 0
+    num_drones: int = 0
+    drones: dict[str, int] = {}
+    tags: list[str] = []
+    points: int | None = None
+    distance_m: float | None = None
+    windows_cleaned: int | None = None
+    problem: str | None = None  # why the record cannot be read, for the rows that stand for a broken session
+    owner: Owner | None = None
+    metadata: msgspec.Raw = msgspec.Raw(b"{}")
+    # Answered when an index that several hosts share is read, never stored:
+    host: str | None = None  # None: in this store
+    store: str | None = None  # the folder of the store on that host
+    openable: bool = True  # its folder can be reached from here
+    copies: tuple[str, ...] = ()  # host:folder of each copy, once there is one elsewhere
+
+    def get(self, path: tuple[str, ...]) -> Any:
+        """Return the value under a path of the filter language, or :data:`~sessionstore.query.MISSING`."""
+        value: Any = self.decoded_metadata() if path[0] == "metadata" else getattr(self, path[0])
+        for key in path[1:]:
+            if not isinstance(value, Mapping) or key not in value:
+                return MISSING
+            value = value[key]
+        return value
+
+    def decoded_metadata(self) -> dict[str, Any]:
+        """Return the metadata as dicts."""
+        value: dict[str, Any] = msgspec.json.decode(self.metadata)
+        return value
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the row as plain data, without the state of the file and the process."""
+        hidden = ("size", "mtime_ns", "owner")
+        row = {name: getattr(self, name) for name in self.__struct_fields__ if name not in hidden}
+        return {**row, "metadata": self.decoded_metadata()}
+
+
+def as_interrupted(row: SessionRow, reason: str) -> SessionRow:
+    """Return the row of a run whose process is gone, as readers see it."""
+    return msgspec.structs.replace(row, status=INTERRUPTED, problem=reason)
+
+
+FILTER_FIELDS = tuple(name for name in SessionRow.__struct_fields__ if name not in ("size", "mtime_ns", "owner"))
+FILTER_ALIASES = {
+    "id": "session_id",
+    "name": "session_name",
+    "phase": "workflow_state",
+    "windows": "windows_cleaned",
+}
+
+
+_encode = msgspec.json.Encoder().encode
+
+
+def to_row(record: SessionRecord, status: os.stat_result) -> SessionRow:
+    """Return the row that mirrors a record in a file of this size and time."""
+    points = distance_m = windows_cleaned = None
+    if record.progress or record.performance_metrics:
+        points, distance_m, windows_cleaned = _figures(record)
+    drones = record.drones
+    return SessionRow(  # in the order of its fields: naming them takes three times as long
+        record.session_id, record.uuid, record.rev, status.st_size, status.st_mtime_ns,
+        record.status, record.workflow_state, record.created_at, record.updated_at,
+        record.session_name, record.started_at, record.ended_at,
+        record.duration_planned_s, record.duration_sim_s, record.duration_wall_s, record.end_reason,
+        record.num_buildings, record.num_invisible_buildings,
+        len(drones), _kinds(drones) if drones else {}, record.tags, points, distance_m, windows_cleaned, None,
+        _owner(record.owner) if record.status in ("running", "paused") else None,
+        msgspec.Raw(_encode(record.metadata)),
+    )  # fmt: skip
+
+
+def _kinds(drones: list[dict[str, Any]]) -> dict[str, int]:
+    kinds: dict[str, int] = {}
+    for drone in drones:
+        kind = str(drone.get("kind", "drone"))
+        kinds[kind] = kinds.get(kind, 0) + 1
+    return kinds
+
+
+def _figures(record: SessionRecord) -> tuple[int | None, float | None, int | None]:
+    """Return points, metres and windows: the totals of a run that has ended, else how far it has come."""
+    totals = {**record.progress, **_mapping(record.performance_metrics.get("totals"))}
+    points, windows = _number(totals.get("points"), int), _number(totals.get("windows_cleaned"), int)
+    return points, _number(totals.get("distance_m"), float), windows
+
+
+def _number(value: Any, kind: type[int] | type[float]) -> Any:
+    """Return a figure that somebody may have edited, or None when it is none."""
+    usable = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < MAX_COUNT
+    return kind(value) if usable else None
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _owner(facts: dict[str, Any] | None) -> Owner:
+    """Return who records; a stranger when that is not said or not readable, so that only the beat decides."""
+    try:
+        return msgspec.convert(facts or {}, Owner)
+    except msgspec.ValidationError:
+        return Owner()

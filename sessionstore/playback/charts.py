@@ -1,0 +1,198 @@
+"""Figures of one session over sim_time: altitude, speed, battery, distance to base, windows cleaned, signal strength.
+
+Defined once, as plain plotly figures (dicts of ``data`` and ``layout``): the web page and the HTML export draw them
+with a canvas of their own, notebooks hand them to plotly (:func:`plot`, the extra ``plot``). A stretch is read in a
+window and thinned, minima and maxima of every figure kept; while the summary of a very long flight is being made, it
+is sampled by seeking, and ``layout.meta`` says so.
+Not here: reading and thinning (stretch, replay), drawing (server.web, plotly).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection
+from typing import Any
+
+from sessionstore.errors import InvalidQuery
+from sessionstore.playback.downsample import Find, stretch
+from sessionstore.playback.replay import KEPT_OF_A_SLICE, Point, Window
+from sessionstore.session import Session
+from sessionstore.session.stream_reader import Tape
+
+Trace = dict[str, Any]
+Figure = dict[str, Any]
+
+DEFAULT_POINTS = 400
+_KEPT_OF_A_RUN = 4  # first, last, least and greatest
+_TITLES = {
+    "altitude": ("Altitude", "m"),
+    "speed": ("Speed", "m/s"),
+    "battery": ("Battery", "%"),
+    "distance": ("Distance to base", "m"),
+    "windows": ("Windows", "number"),
+    "link": ("Signal strength", "dBm"),
+}
+FIGURES = tuple(_TITLES)
+
+
+def figures(
+    session: Session,
+    start_s: float | None = None,
+    end_s: float | None = None,
+    points: int = DEFAULT_POINTS,
+    names: Collection[str] = FIGURES,
+    find: Find | None = None,
+) -> dict[str, Figure]:
+    """Return the named figures of a stretch, each with one trace for every drone that has values.
+
+    Args:
+        start_s, end_s: sim_time in seconds; by default the whole flight.
+        points: at most so many for each trace.
+        find: where the summary of a very long flight comes from; by default it is made now.
+
+    Raises:
+        InvalidQuery: an unknown figure, or a stretch that ends before it begins.
+    """
+    unknown = [name for name in names if name not in _TITLES]
+    if unknown:
+        raise InvalidQuery(f"there is no figure {unknown[0]!r} (there are {', '.join(FIGURES)})")
+    points = max(points, KEPT_OF_A_SLICE)
+    window = stretch(session, start_s, end_s, points // _KEPT_OF_A_RUN, find=find)
+    base = session.record.base_position or [0.0, 0.0, 0.0]
+    traces = {name: _traces(name, session, window, base, points, end_s) for name in names}
+    if window.thinned == "no" and any(len(points_of) > points for points_of in window.history.values()):
+        window.thinned = "extremes"
+    return {name: _figure(name, found, window) for name, found in traces.items()}
+
+
+def plot(session: Session, name: str | None = None, start_s: float | None = None, end_s: float | None = None) -> Any:
+    """Return a plotly figure: the named one, or all of them one below the other.
+
+    Raises:
+        ModuleNotFoundError: plotly is missing (``pip install 'sessionstore[plot]'``).
+        InvalidQuery: as :func:`figures`.
+    """
+    from plotly import graph_objects
+    from plotly.subplots import make_subplots
+
+    if name is not None:
+        return graph_objects.Figure(figures(session, start_s, end_s, names=(name,))[name])
+    found = figures(session, start_s, end_s)
+    titles = [f"{title} ({unit})" for title, unit in _TITLES.values()]
+    whole = make_subplots(rows=len(found), cols=1, shared_xaxes=True, subplot_titles=titles, vertical_spacing=0.03)
+    shown: set[str] = set()
+    for row, figure in enumerate(found.values(), start=1):
+        for trace in figure["data"]:
+            whole.add_trace({**trace, "showlegend": trace["name"] not in shown, "legendgroup": trace["name"]}, row, 1)
+            shown.add(trace["name"])
+    whole.update_layout(height=220 * len(found), title={"text": session.session_id}, hovermode="x")
+    whole.update_xaxes(title_text="sim_time (s)", row=len(found), col=1)
+    return whole
+
+
+def _figure(name: str, traces: list[Trace], window: Window) -> Figure:
+    title, unit = _TITLES[name]
+    return {
+        "data": traces,
+        "layout": {
+            "title": {"text": title},
+            "xaxis": {"title": {"text": "sim_time (s)"}, "range": [window.start_s, window.end_s]},
+            "yaxis": {"title": {"text": unit}, "rangemode": "normal" if name == "link" else "tozero"},
+            "hovermode": "x",
+            "meta": {"thinned": window.thinned, "figure": name},
+        },
+    }
+
+
+def _traces(
+    name: str, session: Session, window: Window, base: list[float], points: int, end_s: float | None
+) -> list[Trace]:
+    if name == "windows":
+        return _windows(session.tape("metrics"), window.start_s, end_s, points)
+    if name == "link":
+        return _links(session.tape("communication"), window.start_s, end_s, points)
+    value = _VALUES[name]
+    found = []
+    for drone, history in window.history.items():
+        pairs = [(point["sim_time"], value(point, base)) for point in history]
+        kept = [(t, round(y, 3)) for t, y in pairs if y is not None]
+        if kept:
+            found.append(_trace(drone, extremes(kept, points)))
+    return found
+
+
+def _trace(name: str, pairs: list[tuple[float, float]], mode: str = "lines", shape: str = "linear") -> Trace:
+    return {
+        "type": "scatter",
+        "mode": mode,
+        "name": name,
+        "line": {"shape": shape, "width": 1.5},
+        "x": [round(t, 3) for t, _ in pairs],
+        "y": [y for _, y in pairs],
+    }
+
+
+def _altitude(point: Point, base: list[float]) -> float | None:
+    return float(point["position"][2]) - base[2]
+
+
+def _speed(point: Point, base: list[float]) -> float | None:
+    velocity = point.get("velocity")
+    if isinstance(velocity, list) and len(velocity) == 3:
+        return math.hypot(*velocity)
+    return point.get("speed")  # as summaries keep it
+
+
+def _battery(point: Point, base: list[float]) -> float | None:
+    charge = point.get("battery")
+    return 100.0 * charge if isinstance(charge, int | float) and not isinstance(charge, bool) else None
+
+
+def _distance(point: Point, base: list[float]) -> float | None:
+    return math.dist(point["position"], base)
+
+
+_VALUES: dict[str, Callable[[Point, list[float]], float | None]] = {
+    "altitude": _altitude,
+    "speed": _speed,
+    "battery": _battery,
+    "distance": _distance,
+}
+
+
+def _windows(tape: Tape, start_s: float, end_s: float | None, points: int) -> list[Trace]:
+    """Return found and cleaned windows, counted by the fleet once a second: steps that only rise."""
+    series: dict[str, list[tuple[float, float]]] = {"found": [], "cleaned": []}
+    for line in tape.read(tape.seek(start_s), to_s=end_s, damaged="skip"):
+        for name, pairs in series.items():
+            value = line.data.get(f"windows_{name}")
+            if isinstance(value, int | float):
+                pairs.append((line.t_s, value))
+    return [_trace(name, extremes(pairs, points), shape="hv") for name, pairs in series.items() if pairs]
+
+
+def _links(tape: Tape, start_s: float, end_s: float | None, points: int) -> list[Trace]:
+    """Return the signal strength of the messages that each drone sent or received."""
+    series: dict[str, list[tuple[float, float]]] = {}
+    for line in tape.read(tape.seek(start_s), to_s=end_s, damaged="skip"):
+        level = line.data.get("rssi_dbm")
+        if not isinstance(level, int | float):
+            continue
+        for end in sorted({str(line.data.get("from")), str(line.data.get("to"))} - {"base", "None"}):
+            series.setdefault(end, []).append((line.t_s, level))
+    return [_trace(name, extremes(pairs, points)) for name, pairs in series.items()]
+
+
+def extremes(pairs: list[tuple[float, float]], most: int) -> list[tuple[float, float]]:
+    """Return at most so many pairs (four at least), in order: of each run its first, last, least and greatest."""
+    if len(pairs) <= most:
+        return pairs
+    runs = max(1, most // _KEPT_OF_A_RUN)
+    kept: list[tuple[float, float]] = []
+    for number in range(runs):
+        begin, end = number * len(pairs) // runs, (number + 1) * len(pairs) // runs
+        order = range(begin, end)
+        low = min(order, key=lambda index: pairs[index][1])
+        high = max(order, key=lambda index: pairs[index][1])
+        kept += [pairs[index] for index in sorted({begin, end - 1, low, high})]
+    return kept

@@ -1,0 +1,155 @@
+"""What differs between sessions: parameters, metrics, and the first moment at which two flights part.
+
+Two runs of one seed are the same byte for byte, so the motion is first compared as bytes; only from the first byte that
+differs on are lines read and compared as data.
+Not here: charts (figures), showing it (server.web).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from itertools import zip_longest
+from typing import Any
+
+from sessionstore.disk import files
+from sessionstore.errors import InvalidQuery
+from sessionstore.model.records import SessionRecord
+from sessionstore.session import Session
+from sessionstore.session.motion import MOTION_STREAM
+from sessionstore.session.stream_reader import Line, Tape
+
+MOST_SESSIONS = 6
+_CHUNK = 1 << 20
+_MOST_LINES = 200_000
+_PARAMETERS = (
+    "duration_planned_s", "num_buildings", "num_invisible_buildings", "base_position", "base_orientation",
+    "status", "end_reason", "workflow_state", "tags", "created_by",
+)  # fmt: skip
+_ORIGIN = ("seed", "scenario_hash", "git_commit", "python")
+
+
+def compare(sessions: Sequence[Session]) -> dict[str, Any]:
+    """Return what differs: ``parameters`` and ``metrics`` with one value for each session, and ``first_differences``.
+
+    The last are those of the first session to each of the others; ``first_difference`` is the one to the second.
+
+    Raises:
+        InvalidQuery: fewer than two sessions, or more than six.
+    """
+    if not 2 <= len(sessions) <= MOST_SESSIONS:
+        raise InvalidQuery(f"between two and {MOST_SESSIONS} sessions are compared, not {len(sessions)}")
+    found = [session.record for session in sessions]
+    parameters = _table([_parameters(record) for record in found])
+    metrics = _table([_metrics(record) for record in found])
+    differences = [first_difference(sessions[0], other) for other in sessions[1:]]
+    return {
+        "sessions": [_head(session, record) for session, record in zip(sessions, found, strict=True)],
+        "parameters": [row for row in parameters if any(value != row["values"][0] for value in row["values"])],
+        "metrics": metrics,
+        "first_difference": differences[0],
+        "first_differences": differences,
+    }
+
+
+def first_difference(one: Session, other: Session) -> dict[str, Any] | None:
+    """Return the first moment at which two flights part: sim_time, drone, field, and both values; None for never."""
+    left, right = one.tape(MOTION_STREAM), other.tape(MOTION_STREAM)
+    offset = _same_bytes(left, right)
+    if offset is None:
+        return None
+    pairs = zip_longest(left.read(offset, damaged="skip"), right.read(offset, damaged="skip"))
+    for number, (a, b) in enumerate(pairs):
+        if a is None or b is None:
+            longer = a or b
+            assert longer is not None
+            gone = "the recording ends"
+            return _difference(longer, "recording", "goes on" if a else gone, "goes on" if b else gone)
+        for field in ("t_s", "drone", *sorted({*a.data, *b.data} - {"drone"})):
+            left_value, right_value = _value(a, field), _value(b, field)
+            if left_value != right_value:
+                return _difference(min(a, b, key=lambda line: line.t_s), field, left_value, right_value)
+        if number > _MOST_LINES:
+            break
+    return None
+
+
+def _value(line: Line, field: str) -> Any:
+    return line.t_s if field == "t_s" else line.data.get(field)
+
+
+def _difference(line: Line, field: str, left: Any, right: Any) -> dict[str, Any]:
+    name = "sim_time" if field == "t_s" else field
+    return {"sim_time": line.t_s, "drone": line.data.get("drone"), "field": name, "a": left, "b": right}
+
+
+def _same_bytes(left: Tape, right: Tape) -> int | None:
+    """Return where the first line begins that is not the same in both files; None when all bytes are."""
+    try:
+        descriptors = [files.open_to_read(tape.path) for tape in (left, right)]
+    except FileNotFoundError:
+        return 0 if left.size() != right.size() else None
+    try:
+        at = line_begin = 0
+        while True:
+            a, b = (os.pread(descriptor, _CHUNK, at) for descriptor in descriptors)
+            if a == b:
+                if not a:
+                    return None
+                line_begin = at + a.rfind(b"\n") + 1 if b"\n" in a else line_begin
+                at += len(a)
+                continue
+            same = a[: _common(a, b)]
+            return at + same.rfind(b"\n") + 1 if b"\n" in same else line_begin
+    finally:
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+def _common(a: bytes, b: bytes) -> int:
+    """Return how many bytes are the same from the start."""
+    low, high = 0, min(len(a), len(b))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if a[:middle] == b[:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def _head(session: Session, record: SessionRecord) -> dict[str, Any]:
+    kept = ("session_id", "session_name", "rev", "duration_sim_s", "drones", "end_reason")
+    return {name: getattr(record, name) for name in kept} | {"status": session.status}
+
+
+def _parameters(record: SessionRecord) -> dict[str, Any]:
+    fleet: dict[str, int] = {}
+    for drone in record.drones:
+        kind = str(drone.get("kind", "drone"))
+        fleet[kind] = fleet.get(kind, 0) + 1
+    found = {name: getattr(record, name) for name in _PARAMETERS}
+    found |= {f"drones.{kind}": number for kind, number in fleet.items()}
+    found |= {name: record.provenance[name] for name in _ORIGIN if name in record.provenance}
+    return found | _flat(record.metadata, "metadata")
+
+
+def _metrics(record: SessionRecord) -> dict[str, Any]:
+    times = {name: getattr(record, name) for name in ("duration_sim_s", "duration_wall_s")}
+    return times | _flat({**record.progress, **record.performance_metrics.get("totals", {})}, "")
+
+
+def _flat(value: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, inner in value.items():
+        name = f"{prefix}.{key}" if prefix else str(key)
+        if isinstance(inner, Mapping):
+            found |= _flat(inner, name)
+        else:
+            found[name] = inner
+    return found
+
+
+def _table(columns: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    names = list(dict.fromkeys(name for column in columns for name in column))
+    return [{"name": name, "values": [column.get(name) for column in columns]} for name in names]

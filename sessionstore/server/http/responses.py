@@ -1,0 +1,34 @@
+"""Replies as HTTP: who has the bytes already gets 304, who takes gzip gets the packed ones.
+
+Not here: what a reply says (operations), the headers that every reply bears (security).
+"""
+
+from __future__ import annotations
+
+from starlette.responses import Response
+
+from sessionstore.server.http.operations import Reply
+
+
+def respond(reply: Reply, if_none_match: str | None, accept_encoding: str) -> Response:
+    """Return the response to a request with these two headers."""
+    headers = dict(reply.headers)
+    if reply.etag is not None:
+        headers["etag"] = reply.etag
+        if if_none_match is not None and has_it(if_none_match, reply.etag):
+            return Response(status_code=304, headers=headers)
+    body = reply.body
+    if reply.packed is not None and "gzip" in accept_encoding:
+        body = reply.packed
+        headers |= {"content-encoding": "gzip", "vary": "accept-encoding"}
+        if reply.etag is not None:
+            headers["etag"] = "W/" + reply.etag  # other bytes, the same content (RFC 9110, 8.8.1)
+    if reply.status == 204:
+        return Response(status_code=204, headers=headers)
+    return Response(body, reply.status, {**headers, "content-type": reply.content_type})
+
+
+def has_it(if_none_match: str, etag: str) -> bool:
+    """Whether a client that sent this header has what the entity tag stands for."""
+    tags = [tag.strip().removeprefix("W/") for tag in if_none_match.split(",")]
+    return etag in tags or "*" in tags

@@ -1,0 +1,115 @@
+"""Runs the server: one process, one event loop, worker threads for the store, a child process for each simulation.
+
+Not here: the application (app), the command (cli.serve).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from pathlib import Path
+
+import uvicorn
+
+from sessionstore.disk import files
+from sessionstore.errors import InvalidQuery, StoreUnusable
+from sessionstore.server.context import Context, Settings
+from sessionstore.server.http.app import build_app
+from sessionstore.server.http.protocol import GuardedProtocol
+from sessionstore.server.http.security import check_settings
+from sessionstore.store import SessionStore
+
+MAX_HEADER_BYTES = 32_768
+MAX_CONNECTIONS = 1000
+IDLE_S = 15
+GRACE_S = 5
+_BACKLOG = 2048
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server, which ends live replies before it waits for open sockets."""
+
+    def __init__(self, config: uvicorn.Config, context: Context) -> None:
+        super().__init__(config)
+        self._context = context
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await self._context.close()
+        await super().shutdown(sockets)
+
+
+def make_server(store: SessionStore, settings: Settings) -> Server:
+    """Return a server that is ready to run. Raises: InvalidQuery: it would serve others without a token."""
+    check_settings(settings)
+    context = Context(store, settings)
+    config = uvicorn.Config(
+        build_app(context),
+        host=settings.host,
+        port=settings.port,
+        http=GuardedProtocol,
+        ws="none",
+        loop="asyncio",
+        lifespan="on",
+        access_log=False,  # a log line per request would hold names and addresses that others choose
+        server_header=False,
+        proxy_headers=False,
+        log_level="warning",
+        h11_max_incomplete_event_size=MAX_HEADER_BYTES,
+        limit_concurrency=MAX_CONNECTIONS,
+        timeout_keep_alive=IDLE_S,
+        timeout_graceful_shutdown=GRACE_S,
+    )
+    return Server(config, context)
+
+
+def serve(store: SessionStore, settings: Settings, listener: socket.socket | None = None) -> None:
+    """Serve until SIGINT or SIGTERM; running simulations are then stopped and stored.
+
+    Raises: StoreUnusable: the address is taken or not allowed; InvalidQuery: see :func:`make_server`.
+    """
+    server = make_server(store, settings)
+    sockets = [listener or bind(settings)]
+    try:
+        asyncio.run(server.serve(sockets))
+    except KeyboardInterrupt:
+        return  # uvicorn has ended everything, and repeats the signal for its caller
+
+
+def bind(settings: Settings) -> socket.socket:
+    """Return the listening socket. Raises: StoreUnusable: with the reason."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    # The protocol must be named: asyncio sets TCP_NODELAY on such sockets only, and without it each reply, which is
+    # written in two parts, waits 40 ms for the client's delayed acknowledgement.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((settings.host.strip("[]"), settings.port))
+        listener.listen(_BACKLOG)  # who comes from now on waits until the server has started, and is not refused
+    except OSError as error:
+        listener.close()
+        raise StoreUnusable(
+            error.errno, f"cannot listen on {settings.host} port {settings.port}: {error.strerror}"
+        ) from error
+    return listener
+
+
+def token_from(path: Path) -> str:
+    """Return the token in a file that only its owner can read; a missing file is made, with a new token.
+
+    Raises: InvalidQuery: others can read it, or it is empty; nothing was changed.
+    """
+    import secrets
+
+    try:
+        data, status = files.read(path)
+    except FileNotFoundError:
+        token = secrets.token_urlsafe(32)
+        files.create(path, token.encode() + b"\n", mode=0o600)
+        return token
+    if os.name == "posix" and status.st_mode & 0o077:
+        raise InvalidQuery(f"{path} can be read by others (mode {status.st_mode & 0o777:o}); make it 600")
+    token = data.decode("ascii", "replace").strip()
+    if not token:
+        raise InvalidQuery(f"{path} is empty")
+    return token

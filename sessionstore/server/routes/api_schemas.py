@@ -1,0 +1,284 @@
+"""What requests may hold, as marshmallow schemas: checked at the edge, and told in the OpenAPI from the same place.
+
+Unknown fields and parameters are refused, numbers are numbers and not text, and every text and list has a limit.
+Schemas stand at module level, since building one costs more than a hundred validations' worth.
+Not here: the rules of a stored record (sessionstore.model.schemas), checks that need the store (the routes).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from marshmallow import INCLUDE, RAISE, Schema, ValidationError, fields, validate
+
+from sessionstore.errors import InvalidName
+from sessionstore.model import names
+from sessionstore.model.records import STATUSES
+
+MAX_PAGE, DEFAULT_PAGE = 1000, 100
+MAX_RECORDS, DEFAULT_RECORDS = 100_000, 1000
+MAX_COUNT = 100_000
+
+
+class Strict(Schema):
+    """Refuses what it does not know."""
+
+    class Meta:
+        unknown = RAISE
+
+
+class Number(fields.Float):
+    """A finite JSON number; text that looks like one is not."""
+
+    def _validated(self, value: Any) -> float:
+        if isinstance(value, str | bool):
+            raise self.make_error("invalid")
+        try:
+            return super()._validated(value)
+        except OverflowError as error:
+            raise self.make_error("too_large") from error
+
+
+class QueryNumber(fields.Float):
+    """A finite number in an address."""
+
+
+def _typed_name(value: str) -> None:
+    try:
+        names.check_typed_name(value)
+    except InvalidName as error:
+        raise ValidationError(str(error)) from error
+
+
+def text(most: int = 1000, **more: Any) -> fields.String:
+    return fields.String(validate=validate.Length(max=most), **more)
+
+
+def typed_name(**more: Any) -> fields.String:
+    return fields.String(validate=[validate.Length(max=names.MAX_TYPED_BYTES), _typed_name], **more)
+
+
+def whole(most: int = MAX_COUNT, least: int = 0, **more: Any) -> fields.Integer:
+    return fields.Integer(strict=True, validate=validate.Range(min=least, max=most), **more)
+
+
+def vector(**more: Any) -> fields.Field[Any]:
+    number = Number(validate=validate.Range(min=-1e9, max=1e9))
+    return fields.List(number, validate=validate.Length(equal=3), **more)
+
+
+def seconds(**more: Any) -> Number:
+    return Number(validate=validate.Range(min=0, max=1e9), **more)
+
+
+# ---------------------------------------------------------------- queries
+
+
+class ListQuery(Strict):
+    """Of lists of sessions."""
+
+    where = text(4096, metadata={"description": "A filter, such as `status=failed and metadata.num_drones>5`."})
+    sort = text(200, load_default="-created_at", metadata={"description": "A field, with - for descending."})
+    limit = fields.Integer(load_default=DEFAULT_PAGE, validate=validate.Range(min=1, max=MAX_PAGE))
+    cursor = text(2000, metadata={"description": "`next_cursor` of the page before."})
+    fields_ = text(2000, data_key="fields", metadata={"description": "Only these fields, comma-separated."})
+
+
+class FieldsQuery(Strict):
+    """Of one session."""
+
+    fields_ = text(2000, data_key="fields", metadata={"description": "Only these fields, comma-separated."})
+
+
+class ReplayQuery(Strict):
+    """Of a stretch of a session."""
+
+    start = QueryNumber(validate=validate.Range(min=0), metadata={"description": "sim_time in seconds."})
+    end = QueryNumber(validate=validate.Range(min=0), metadata={"description": "sim_time in seconds, included."})
+    step = QueryNumber(
+        validate=validate.Range(min=0, min_inclusive=False),
+        metadata={"description": "Interpolate at multiples of so many seconds."},
+    )
+    drones = text(10_000, metadata={"description": "Only these drones, comma-separated."})
+    max_points = fields.Integer(
+        validate=validate.Range(min=8, max=1_000_000),
+        metadata={"description": "At most so many points for each drone; extremes are kept."},
+    )
+    scene = fields.Boolean(load_default=True, metadata={"description": "Whether buildings and base are wanted."})
+    utc = fields.Boolean(load_default=False, metadata={"description": "Whether each point gets its UTC instant."})
+
+
+class StreamQuery(Strict):
+    """Of a piece of a stream."""
+
+    offset = fields.Integer(load_default=0, validate=validate.Range(min=0, max=1 << 60))
+    start = QueryNumber(validate=validate.Range(min=0), metadata={"description": "sim_time in seconds."})
+    end = QueryNumber(validate=validate.Range(min=0), metadata={"description": "sim_time in seconds, included."})
+    limit = fields.Integer(load_default=DEFAULT_RECORDS, validate=validate.Range(min=1, max=MAX_RECORDS))
+    tail = fields.Integer(
+        validate=validate.Range(min=1, max=MAX_RECORDS), metadata={"description": "Only the last so many records."}
+    )
+    format = fields.String(load_default="json", validate=validate.OneOf(("json", "ndjson")))
+
+
+class LiveQuery(Strict):
+    """Of a live view."""
+
+    streams = text(2000, metadata={"description": "Which streams, comma-separated."})
+    offset = text(20, metadata={"description": 'Bytes into the one stream asked for, or "end".'})
+    cursor = text(4000, metadata={"description": "`stream:offset,stream:offset`, as event ids say."})
+
+
+# ---------------------------------------------------------------- bodies
+
+
+class NewSession(Strict):
+    """What a session begins with."""
+
+    session_name = typed_name(allow_none=True)
+    base_position = vector()
+    base_orientation = vector()
+    gps = fields.Dict(keys=text(100), values=Number(), allow_none=True)
+    num_buildings = whole()
+    num_invisible_buildings = whole()
+    duration_planned_s = seconds(allow_none=True)
+    tags = fields.List(fields.String(validate=validate.Length(min=1, max=200)), validate=validate.Length(max=100))
+    notes = text(100_000)
+    drones = fields.List(fields.Dict(keys=text(200)), validate=validate.Length(max=10_000))
+    metadata = fields.Dict(keys=text(1000))
+    seed = whole(2**63 - 1)
+
+
+class DemoSession(Strict):
+    """A session with random buildings that waits to be started."""
+
+    session_name = typed_name(allow_none=True)
+    num_buildings = whole(500, load_default=3)
+    num_invisible_buildings = whole(500, load_default=0)
+    base_position = vector()
+    metadata = fields.Dict(keys=text(1000))
+    seed = whole(2**63 - 1)
+
+
+class SessionChange(Strict):
+    """Fields to change; ``metadata`` is replaced as a whole, ``rev`` makes it a compare-and-set."""
+
+    rev = whole(2**53, 1)
+    session_name = typed_name(allow_none=True)
+    tags = fields.List(fields.String(validate=validate.Length(min=1, max=200)), validate=validate.Length(max=100))
+    notes = text(100_000)
+    metadata = fields.Dict(keys=text(1000))
+    status = fields.String(validate=validate.OneOf(STATUSES))
+    workflow_state = fields.String(validate=validate.Length(min=1, max=200))
+    end_reason = text(10_000, allow_none=True)
+    reason = text(1000, metadata={"description": "Goes into the history of status and workflow state."})
+    duration_planned_s = seconds(allow_none=True)
+    duration_sim_s = seconds(allow_none=True)
+    base_position = vector()
+    base_orientation = vector()
+    gps = fields.Dict(keys=text(100), values=Number(), allow_none=True)
+    num_buildings = whole()
+    num_invisible_buildings = whole()
+    drones = fields.List(fields.Dict(keys=text(200)), validate=validate.Length(max=10_000))
+    performance_metrics = fields.Dict(keys=text(200))
+
+
+# ---------------------------------------------------------------- replies
+
+
+class Open(Schema):
+    """A reply may hold more than is described: what the user stored, and what later versions add."""
+
+    class Meta:
+        unknown = INCLUDE
+
+
+class StepReply(Open):
+    """How one step of a creation ended."""
+
+    status = fields.String(validate=validate.OneOf(("done", "pending", "failed")))
+    reason = fields.String(allow_none=True)
+
+
+class CreatedReply(Open):
+    """What a creation reports."""
+
+    session_id = fields.String(required=True)
+    uuid = fields.String()
+    session_name = fields.String(allow_none=True)
+    sanitised_name = fields.String(allow_none=True)
+    session_dir_path = fields.String()
+    directory = fields.Nested(StepReply)
+    record = fields.Nested(StepReply)
+    index = fields.Nested(StepReply)
+    success = fields.Boolean(required=True)
+    fallback_used = fields.Boolean()
+
+
+class RecordReply(Open):
+    """The record of a session, with what is answered at read time; further keys are the user's."""
+
+    session_id = fields.String()
+    uuid = fields.String()
+    rev = fields.Integer()
+    status = fields.String()
+    workflow_state = fields.String()
+    replay_available = fields.Boolean()
+    session_dir_path = fields.String()
+
+
+class ListReply(Open):
+    """One page of sessions."""
+
+    sessions = fields.List(fields.Dict(), required=True)
+    total = fields.Integer(required=True)
+    count = fields.Integer(required=True)
+    next_cursor = fields.String(allow_none=True)
+
+
+class ReplayReply(Open):
+    """A stretch of a session."""
+
+    session_id = fields.String(required=True)
+    replay_available = fields.Boolean(required=True)
+    motion_history = fields.Dict(required=True)
+    start = fields.Float()
+    end = fields.Float()
+    thinned = fields.String()
+    buildings = fields.List(fields.Dict())
+    base_position = fields.List(fields.Float())
+    base_orientation = fields.List(fields.Float())
+
+
+class StreamReply(Open):
+    """A piece of a stream."""
+
+    stream = fields.String(required=True)
+    records = fields.List(fields.Dict(), required=True)
+    next_offset = fields.Integer(required=True)
+    at_end = fields.Boolean(required=True)
+    damaged = fields.List(fields.Dict(), required=True)
+
+
+class AnyReply(Open):
+    """An object."""
+
+    success = fields.Boolean()
+
+
+class ProblemReply(Open):
+    """What went wrong (RFC 9457)."""
+
+    type = fields.String(required=True)
+    title = fields.String(required=True)
+    status = fields.Integer(required=True)
+    detail = fields.String(required=True)
+    success = fields.Boolean()
+    error = fields.String()
+
+
+LIST_QUERY, FIELDS_QUERY, REPLAY_QUERY = ListQuery(), FieldsQuery(), ReplayQuery()
+STREAM_QUERY, LIVE_QUERY = StreamQuery(), LiveQuery()
+NEW_SESSION, DEMO_SESSION, SESSION_CHANGE = NewSession(), DemoSession(), SessionChange()
+CREATED_REPLY, RECORD_REPLY, LIST_REPLY, REPLAY_REPLY = CreatedReply(), RecordReply(), ListReply(), ReplayReply()
+STREAM_REPLY, ANY_REPLY, PROBLEM_REPLY = StreamReply(), AnyReply(), ProblemReply()

@@ -1,0 +1,121 @@
+"""One session as one HTML file that works without a server: the same page, with its data inside.
+
+The modules of the page stand in an import map as data addresses, the data in a block of JSON that no markup can end;
+the file asks nothing of any network. A long flight is thinned until it fits (:data:`POINTS` for each drone).
+Not here: the page (web), what it shows (figures, tracks).
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+from sessionstore.model.json_text import utc_text
+from sessionstore.playback.charts import figures
+from sessionstore.playback.downsample import Find, stretch, summary_of
+from sessionstore.playback.overview import Summary
+from sessionstore.playback.replay import KEPT_OF_A_SLICE, Replay
+from sessionstore.server.http.operations import encode
+from sessionstore.server.http.page_files import WEB_FOLDER
+from sessionstore.server.routes.tracks import columns_of, facades
+from sessionstore.session import Session
+
+#: Of each drone and of each chart: a flight of five minutes keeps about ten points a second.
+POINTS = 3000
+_MOST_RECORDS = 5000
+_STYLES = ("tokens.css", "page.css", "list.css", "session.css")
+_IMPORT = re.compile(r"""(from\s+|import\()(['"])(\.{1,2}/[^'"]+)\2""")
+_POLICY = (
+    "default-src 'none'; script-src 'unsafe-inline' data:; style-src 'unsafe-inline'; img-src data:; connect-src 'none'"
+)
+
+
+def page_of(session: Session, look: Find = summary_of) -> bytes:
+    """Return the HTML file of a session. Raises: as ``Session.record``."""
+    record = session.record
+    modules = _modules()
+    imports = json.dumps({"imports": {name: _address(text) for name, text in modules.items()}})
+    styles = "\n".join((WEB_FOLDER / name).read_text("utf-8") for name in _STYLES)
+    parts = [
+        "<!doctype html>",
+        '<html lang="en"><head><meta charset="utf-8">',
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">',
+        '<meta name="viewport" content="width=device-width, initial-scale=1">',
+        f"<title>{_escaped(record.session_id)} · sessionstore</title>",
+        f"<style>{styles}</style>",
+        f'<script type="importmap">{_inert(imports)}</script>',
+        f'<script type="application/json" id="data">{_inert(encode(_data(session, look)).decode())}</script>',
+        '</head><body><main id="place"></main>',
+        '<script type="module">import "page/app/exported.js";</script>',
+        "</body></html>\n",
+    ]
+    return "\n".join(parts).encode()
+
+
+def _data(session: Session, look: Find) -> dict[str, Any]:
+    made: list[Summary | None] = []
+
+    def find(asked: Session) -> Summary | None:
+        made[:] = made or [look(asked)]  # one reading serves the tracks and the charts
+        return made[0]
+
+    window = stretch(session, None, None, POINTS // KEPT_OF_A_SLICE, max_points=POINTS, find=find)
+    scene = {
+        "base_position": session.record.base_position,
+        "buildings": [each for each in session.tables().get("scene", {}).values() if each.get("kind") == "building"],
+        "max_time": Replay(session).bounds()[1],
+    }
+    record = {**session.record.to_dict(), "status": session.status, "problem": session.interrupted(), "owner": None}
+    return {
+        "exported_at": utc_text(datetime.now(UTC)),
+        "record": record,
+        "transitions": session.transitions(),
+        "scene": scene,
+        "facades": facades(session),
+        "track": {
+            "start": window.start_s,
+            "end": window.end_s,
+            "max_time": scene["max_time"],
+            "thinned": window.thinned,
+            "drones": {name: columns_of(points) for name, points in window.history.items()},
+        },
+        "figures": figures(session, points=1000, find=find),
+        "streams": {name: _records(session, name) for name in ("events", "commands", "communication")},
+    }
+
+
+def _records(session: Session, name: str) -> list[dict[str, Any]]:
+    tape = session.tape(name)
+    lines = tape.read(tape.last_lines(_MOST_RECORDS), damaged="skip")
+    return [{"n": line.n, "t": line.t_s, **line.data} for line in lines]
+
+
+def _modules() -> dict[str, str]:
+    """Return the page's modules by the names that an import map knows them by."""
+    found = {}
+    for path in sorted(WEB_FOLDER.rglob("*.js")):
+        folder = path.parent
+
+        def renamed(match: re.Match[str]) -> str:
+            target = (folder / match[3]).resolve().relative_to(WEB_FOLDER.resolve())  # noqa: B023  # used at once
+            return f"{match[1]}{match[2]}page/{target.as_posix()}{match[2]}"
+
+        name = f"page/{path.relative_to(WEB_FOLDER).as_posix()}"
+        found[name] = _IMPORT.sub(renamed, path.read_text("utf-8"))
+    return found
+
+
+def _address(text: str) -> str:
+    return "data:text/javascript;base64," + base64.b64encode(text.encode()).decode()
+
+
+def _inert(text: str) -> str:
+    """Return JSON in which nothing can end the block or begin a comment."""
+    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+
+
+def _escaped(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -1,0 +1,67 @@
+"""What whole pages need at once: a comparison, and a session as one HTML file.
+
+Not here: the comparison itself (sessionstore.playback.comparison), the file itself (offline).
+"""
+
+from __future__ import annotations
+
+from marshmallow import Schema, fields, validate
+
+from sessionstore.playback.comparison import compare
+from sessionstore.server.http.operations import Call, Operation, Reply, json_reply, split_names
+from sessionstore.server.routes import api_schemas
+from sessionstore.server.routes.offline_page import page_of
+
+
+class CompareQuery(api_schemas.Strict):
+    """Of a comparison."""
+
+    ids = fields.String(
+        required=True, validate=validate.Length(max=2000), metadata={"description": "Two to six, comma-separated."}
+    )
+
+
+class CompareReply(Schema):
+    """What differs between sessions."""
+
+    sessions = fields.List(fields.Dict(), required=True)
+    parameters = fields.List(fields.Dict(), required=True)
+    metrics = fields.List(fields.Dict(), required=True)
+    first_difference = fields.Dict(allow_none=True)
+    first_differences = fields.List(
+        fields.Dict(allow_none=True), metadata={"description": "Of the first session to each of the others."}
+    )
+
+
+def compare_sessions(call: Call) -> Reply:
+    """Say what differs between sessions."""
+    sessions = [call.context.find(name) for name in split_names(call.query["ids"]) or []]
+    return json_reply(compare(sessions))
+
+
+def export_page(call: Call) -> Reply:
+    """Return a session as one HTML file that works offline; always as an attachment, never shown by this server."""
+    session = call.context.find(call.path["session_id"])
+    # A plain name: session ids are sanitised, but a folder may be called anything.
+    name = "".join(each if each.isascii() and (each.isalnum() or each in "-_.") else "_" for each in session.session_id)
+    headers = {
+        "content-disposition": f'attachment; filename="{name}.html"',
+        "content-security-policy": "sandbox; default-src 'none'",
+    }
+    return Reply(
+        page_of(session, call.context.summaries.wait), content_type="text/html; charset=utf-8", headers=headers
+    )
+
+
+def operations() -> list[Operation]:
+    """Return the routes of this module."""
+    return [
+        Operation(
+            "GET", "/api/compare", compare_sessions, "Say what differs between sessions", "sessions",
+            query=CompareQuery(), reply=CompareReply(), problems=(400, 404, 409),
+        ),
+        Operation(
+            "GET", "/api/sessions/{session_id}/export.html", export_page, "Get a session as one HTML file", "files",
+            content_type="text/html; charset=utf-8", problems=(404, 409),
+        ),
+    ]  # fmt: skip

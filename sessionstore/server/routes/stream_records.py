@@ -1,0 +1,58 @@
+"""Pieces of a stream, by offset, by moment or from its end, as JSON or as JSON Lines.
+
+A piece has at most the number of records asked for, and some megabytes; ``next_offset`` is where the next one begins.
+Damaged lines are passed over, and told.
+Not here: following (live), reading (tape).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sessionstore.server.http.operations import NDJSON, Reply, encode, json_reply
+from sessionstore.session.stream_reader import Damage, Line, Tape
+
+MAX_PIECE_BYTES = 8 << 20
+
+
+def piece_of(name: str, tape: Tape, query: Mapping[str, Any]) -> Reply:
+    """Return the piece that a query asks for."""
+    damaged: list[Damage] = []
+    lines, offset = read_lines(tape, query, damaged)
+    records = [{"n": line.n, "t": line.t_s, **line.data} for line in lines]
+    last = tape.last()
+    at_end = last is None or offset >= last.end
+    if query["format"] == "ndjson":
+        headers = {"x-next-offset": str(offset), "x-at-end": str(at_end).lower(), "x-damaged": str(len(damaged))}
+        return Reply(b"".join(encode(record) + b"\n" for record in records), content_type=NDJSON, headers=headers)
+    return json_reply(
+        {
+            "stream": name,
+            "records": records,
+            "next_offset": offset,
+            "at_end": at_end,
+            "damaged": [{"offset": each.offset, "end": each.end, "reason": each.reason} for each in damaged],
+        }
+    )
+
+
+def read_lines(tape: Tape, query: Mapping[str, Any], damaged: list[Damage]) -> tuple[list[Line], int]:
+    """Return the lines, and the offset behind the last one that was read."""
+    offset = min(query["offset"], tape.size())
+    if "tail" in query:
+        offset = tape.last_lines(query["tail"])
+    if "start" in query:
+        offset = max(offset, tape.seek(query["start"]))
+    end_s = query.get("end")
+    most = query.get("tail", query["limit"])
+    found: list[Line] = []
+    begin = offset
+    for line in tape.read(offset, damaged="skip", on_damage=damaged.append):
+        if end_s is not None and line.t_s > end_s:
+            break
+        found.append(line)
+        offset = line.end
+        if len(found) >= most or offset - begin > MAX_PIECE_BYTES:
+            break
+    return found, offset

@@ -1,0 +1,39 @@
+"""Every operation of the API, in the order in which addresses are tried.
+
+Not here: what they do (the modules named here).
+"""
+
+from __future__ import annotations
+
+from sessionstore.server.http import openapi
+from sessionstore.server.http.operations import Operation
+from sessionstore.server.routes import (
+    artifacts,
+    chart_figures,
+    control,
+    filters,
+    health,
+    pages,
+    replays,
+    sessions,
+    tracks,
+)
+
+
+def all_operations() -> list[Operation]:
+    """Return all operations; those with literal paths stand before those with an id in the same place."""
+    found = [
+        *control.session_operations(),
+        *sessions.operations(),
+        *filters.operations(),
+        *replays.operations(),
+        *tracks.operations(),
+        *chart_figures.operations(),
+        *pages.operations(),
+        *artifacts.operations(),
+        *control.operations(),
+        *health.operations(),
+        *openapi.operations(),
+    ]
+    # Sessions first: they are asked for most, and each address that is tried in vain costs a microsecond or two.
+    return sorted(found, key=lambda operation: (not operation.path.startswith("/api/sessions"), "{" in operation.path))

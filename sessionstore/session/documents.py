@@ -1,0 +1,292 @@
+"""One JSON document file as a TinyDB database that many processes may write: ``session.json``.
+
+Whoever reads sees the old file or the new one, as it is now: nothing is remembered between two calls. Every operation
+that writes holds the lock, reads afresh inside it and replaces the file durably. A program with TinyDB's own ``TinyDB``
+class on :class:`DocumentStorage` cannot lose an update either: its write is refused (Conflict) when the file changed
+since it read.
+Not here: what the tables mean (records), the index file (index.journal), streams.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from tinydb import TinyDB
+from tinydb.storages import Storage
+from tinydb.table import Table
+
+from sessionstore.disk import files
+from sessionstore.disk.locks import Locks
+from sessionstore.errors import Conflict, Corrupt, SessionGone
+from sessionstore.model import json_text
+
+Tables = dict[str, dict[str, Any]]
+Stamp = tuple[int, int, int]
+Result = TypeVar("Result")
+_PATIENCE = 100
+
+
+def stamp_of(status: os.stat_result) -> Stamp:
+    """Return what changes when a file does: inode, size and modification time (never the time alone)."""
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+class DocumentStorage(Storage):
+    """A TinyDB storage on one JSON file: atomic, durable, safe for many processes.
+
+    Args:
+        path: the file; a missing or empty one is an empty database, and is made by the first write.
+        lock: gives the lock of this file; by default a lock file beside it.
+        sync: False gives up durability in a power cut for speed.
+        must_exist: a missing or empty file is an error (SessionGone, Corrupt), never a fresh database.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        lock: Callable[[], contextlib.AbstractContextManager[None]] | None = None,
+        sync: bool = True,
+        must_exist: bool = False,
+    ) -> None:
+        super().__init__()
+        self._text_path = path if isinstance(path, str) and os.path.isabs(path) else str(Path(path).absolute())
+        self._lock = lock or Locks(self.path.parent / f".{self.path.name[:200]}.locks").store
+        self._sync = sync
+        self._must_exist = must_exist
+        self._mine = threading.local()  # per thread: what it read last, and how often it holds the lock
+
+    def __repr__(self) -> str:
+        return f"DocumentStorage({self._text_path!r})"
+
+    @property
+    def path(self) -> Path:
+        """The file, absolute."""
+        return Path(self._text_path)
+
+    @contextlib.contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """Hold the lock of this file; inside, read and write belong together. It may be nested.
+
+        Raises: LockTimeout: nothing changed.
+        """
+        if getattr(self._mine, "depth", 0):
+            yield
+            return
+        with self._lock():
+            self._mine.depth = 1
+            try:
+                yield
+            finally:
+                self._mine.depth = 0
+
+    def stamp(self) -> Stamp | None:
+        """Return what identifies the file's present state; None while there is no file."""
+        found = files.status(self._text_path)
+        return None if found is None else stamp_of(found)
+
+    def read(self) -> Tables | None:
+        """Return all tables, or None for a missing or empty file.
+
+        Raises:
+            Corrupt, UnsafeFile: the file was not touched.
+        """
+        if self._must_exist:
+            tables, _, status = self.load()
+            self._mine.stamp = stamp_of(status)
+            return tables
+        try:
+            data, status = files.read(self._text_path)
+        except FileNotFoundError:
+            self._mine.stamp = None
+            return None
+        self._mine.stamp = stamp_of(status)
+        return tables_of(data, self._text_path) if data else None
+
+    def load(self) -> tuple[Tables, bytes, os.stat_result]:
+        """Return the tables, the bytes they came from and the status of that very file.
+
+        Raises:
+            SessionGone: the folder is gone.
+            Corrupt, UnsafeFile, StoreUnusable: the file is missing, damaged, of the wrong kind, or not to be read.
+        """
+        return load(self._text_path)
+
+    def write(self, data: Tables) -> None:
+        """Replace all tables, durably.
+
+        Raises:
+            Conflict: the file changed since this thread read it; nothing changed.
+            InvalidRecord, StoreUnusable: nothing changed.
+            OutcomeUnknown: visible, not proven durable.
+        """
+        encoded = json_text.layout(_plain_tables(data))
+        with self.exclusive():
+            if self.stamp() != getattr(self._mine, "stamp", None):
+                raise Conflict(f"{self.path} was changed by somebody else since it was read")
+            try:
+                self._mine.stamp = stamp_of(files.put(self._text_path, encoded, sync=self._sync))
+            except FileNotFoundError as error:
+                raise SessionGone(f"there is no folder {self.path.parent}") from error
+
+    def update(self, change: Callable[[Tables, bytes], Result]) -> tuple[Result, os.stat_result]:
+        """Read, let ``change`` edit the tables in place, and replace the file, in one exclusive step.
+
+        Waiting for the directory is left for after the lock: the next one may begin meanwhile, and the disk takes both
+        at once.
+
+        Args:
+            change: gets the tables and the bytes they came from; when it raises, nothing changed.
+
+        Returns: what ``change`` returned, and the status of the new file.
+
+        Raises:
+            as :meth:`load` and :func:`sessionstore.disk.files.put`; SessionGone: it was deleted meanwhile; Conflict.
+        """
+        with self.exclusive():
+            result, written, proof = self._replace(change)
+        if proof is not None:
+            proof.complete()
+        return result, written
+
+    def _replace(self, change: Callable[[Tables, bytes], Result]) -> tuple[Result, os.stat_result, files.Proof | None]:
+        for _ in range(_PATIENCE):
+            tables, data, status = self.load()
+            result = change(tables, data)
+            encoded = json_text.layout(tables)
+            if self.stamp() != stamp_of(status):  # a hand edited it meanwhile, or removed the lock file
+                continue
+            try:
+                return result, *files.put_visible(self._text_path, encoded, sync=self._sync)
+            except FileNotFoundError as error:
+                raise SessionGone(f"there is no folder {self.path.parent}") from error
+        raise Conflict(f"{self.path} is changed again and again by somebody who takes no lock")
+
+
+def _plain_tables(tables: Mapping[Any, Any]) -> Tables:
+    return {
+        str(name): {str(doc_id): json_text.plain(document, f"{name}.{doc_id}") for doc_id, document in table.items()}
+        for name, table in tables.items()
+    }
+
+
+def load(path: str) -> tuple[Tables, bytes, os.stat_result]:
+    """Return the tables of a document file; see :meth:`DocumentStorage.load`."""
+    data, status = read(path)
+    return tables_of(data, path), data, status
+
+
+def tables_of(data: bytes, path: str) -> Tables:
+    """Return the tables that the bytes of a document file hold. Raises: Corrupt: with line and column."""
+    return check_tables(json_text.parse(data, path), data, path)
+
+
+def read(path: str) -> tuple[bytes, os.stat_result]:
+    """Return the bytes of a document file and the status of that very file. Raises: as :meth:`DocumentStorage.load`."""
+    try:
+        return files.read(path)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        folder, name = os.path.split(path)
+        if not files.is_folder(folder):
+            raise SessionGone(f"there is no folder {folder}") from error
+        raise Corrupt(f"{name} is missing", folder) from error
+
+
+def check_tables(value: Any, data: bytes, path: str) -> Tables:
+    """Return ``value`` when it has the shape of a TinyDB file: tables of numbered objects.
+
+    Raises: Corrupt: with line and column.
+    """
+
+    def refuse(reason: str, keys: list[str | int]) -> Corrupt:
+        return Corrupt(reason, path, None, *json_text.locate(data, keys))
+
+    if not isinstance(value, dict):
+        raise refuse("expected an object of tables", [])
+    for name, table in value.items():
+        if not isinstance(table, dict):
+            raise refuse(f"the table {name!r} is not an object", [name])
+        for doc_id, document in table.items():
+            if not (doc_id.isascii() and doc_id.isdigit()):
+                raise refuse(f"the document id {doc_id!r} is not a number", [name, doc_id])
+            if not isinstance(document, dict):
+                raise refuse(f"document {doc_id} of table {name!r} is not an object", [name, doc_id])
+    return value
+
+
+# ---------------------------------------------------------------- TinyDB's own face
+
+
+class SharedTable(Table):
+    """A TinyDB table whose every operation sees what other processes wrote, and excludes them while it writes."""
+
+    def _exclusive(self) -> contextlib.AbstractContextManager[None]:
+        lock: Callable[[], contextlib.AbstractContextManager[None]] = self._storage.exclusive  # type: ignore[attr-defined]
+        return lock()
+
+    def _forget(self) -> None:
+        """Drop what TinyDB remembers between calls: it is right for one process only."""
+        self._next_id = None
+        self.clear_cache()
+
+    def _update_table(self, updater: Callable[[dict[int, Mapping[str, Any]]], None]) -> None:
+        with self._exclusive():
+            super()._update_table(updater)
+
+    def search(self, cond: Any) -> Any:
+        self._forget()
+        return super().search(cond)
+
+
+def _excluding(name: str) -> Callable[..., Any]:
+    original = getattr(Table, name)
+
+    def operation(self: SharedTable, *args: Any, **kwargs: Any) -> Any:
+        with self._exclusive():
+            self._forget()
+            return original(self, *args, **kwargs)
+
+    operation.__name__, operation.__doc__ = name, original.__doc__
+    return operation
+
+
+for _name in ("insert", "insert_multiple", "update", "update_multiple", "upsert", "remove", "truncate"):
+    setattr(SharedTable, _name, _excluding(_name))
+
+
+class Database(TinyDB):
+    """TinyDB on one of our storages: everything that TinyDB offers, safe for many processes.
+
+    ``Database(path)`` opens or makes a document file; ``storage=`` takes any class that TinyDB takes, also middleware
+    around ours (``storage=CachingMiddleware(DocumentStorage)`` gives up the sharing for speed, never an update).
+    """
+
+    table_class = SharedTable
+    default_storage_class: type[Storage] = DocumentStorage  # type: ignore[assignment]  # TinyDB names its own class
+
+    def drop_table(self, name: str) -> None:
+        with self._storage.exclusive():  # type: ignore[attr-defined]
+            super().drop_table(name)
+
+    def drop_tables(self) -> None:
+        with self._storage.exclusive():  # type: ignore[attr-defined]
+            self._storage.read()  # what is dropped must be what was seen
+            super().drop_tables()
+
+
+__all__ = [
+    "Database",
+    "DocumentStorage",
+    "SharedTable",
+    "Stamp",
+    "Tables",
+    "check_tables",
+    "load",
+    "read",
+    "stamp_of",
+    "tables_of",
+]

@@ -1,0 +1,325 @@
+"""One session: its record, its tables and its streams, read from the folder as it is at this moment.
+
+A handle holds no data: two of them, in two processes, see the same. Writing goes under the session's lock, one revision
+at a time; reading takes no lock. The folder's name is the session's id, so that a renamed or copied folder just works.
+Not here: making, finding and deleting sessions (store), recording a run (recorder).
+"""
+
+from __future__ import annotations
+
+import copy
+import html
+import os
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from sessionstore.disk import files
+from sessionstore.errors import Conflict, Corrupt, IllegalTransition, InvalidName, InvalidRecord, SessionGone
+from sessionstore.layout import DOCUMENT, StoreRoot
+from sessionstore.model import json_text, records, row_from_bytes
+from sessionstore.model import liveness as owners
+from sessionstore.model.records import FINAL_STATUSES, INTERRUPTED, SessionRecord, SessionRow
+from sessionstore.session import documents
+from sessionstore.session.documents import Database, DocumentStorage, SharedTable, Tables, check_tables
+from sessionstore.session.motion import MOTION_STREAM
+from sessionstore.session.stream_reader import Tape
+from sessionstore.session.stream_writer import StreamWriter, SyncMode
+
+_STREAM_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
+_OWN_TABLES = ("session", "workflow")
+CLOCK_STREAM = "clock"
+
+
+class Session:
+    """A handle to one session folder.
+
+    Args:
+        root: the store it lies in; for a folder on its own, its parent.
+        changed: told of the new row after each update (the store gives its index).
+    """
+
+    def __init__(self, root: StoreRoot, session_id: str, changed: Callable[[SessionRow], None] | None = None) -> None:
+        self.session_id = session_id
+        self._text_folder = f"{root.text}/{session_id}"
+        self._root = root
+        self._uuid: str | None = None  # of the only session that may be changed through this handle; None: any
+        self._changed = changed or (lambda row: None)
+        self._text_path = f"{self._text_folder}/{DOCUMENT}"
+        self._storage = DocumentStorage(
+            self._text_path, lambda: root.locks.session(session_id), sync=root.durable, must_exist=True
+        )
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.session_id}>"
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the session."""
+        return Path(self._text_folder)
+
+    def _repr_html_(self) -> str:
+        """Return a table for notebooks."""
+        record, reason = self.record, self.interrupted()
+        status = f"{INTERRUPTED}: {reason}" if reason else record.status
+        cells = {
+            "session": self.session_id,
+            "status": status,
+            "phase": record.workflow_state,
+            "simulated": f"{record.duration_sim_s or 0:g} of {record.duration_planned_s or 0:g} s",
+            "drones": ", ".join(str(drone.get("id", "?")) for drone in record.drones),
+            "folder": str(self.folder),
+        }
+        rows = "".join(f"<tr><th>{key}</th><td>{html.escape(value)}</td></tr>" for key, value in cells.items())
+        return f"<table>{rows}</table>"
+
+    # ------------------------------------------------------------ reading
+
+    @property
+    def record(self) -> SessionRecord:
+        """The record as it is on disk now.
+
+        Raises:
+            SessionGone: the folder is gone.
+            Corrupt, NewerFormat, UnsafeFile, StoreUnusable: with file, line and column where that helps.
+        """
+        return self.read()[0]
+
+    def read(self) -> tuple[SessionRecord, os.stat_result]:
+        """Return the record and the status of the file it came from. Raises: as :attr:`record`."""
+        tables, data, status = self._storage.load()
+        return records.read_record(tables, data, self._text_path, self.session_id), status
+
+    def row(self) -> SessionRow:
+        """Return the row that an index keeps of this session. Raises: as :attr:`record`."""
+        return read_row(self._text_folder, self.session_id)
+
+    @property
+    def status(self) -> str:
+        """The status as it is: a run whose process is gone is ``interrupted``, whatever the file says."""
+        return INTERRUPTED if self.interrupted() else self.record.status
+
+    def interrupted(self) -> str | None:
+        """Return why a run that says it is running is not; None while it is, or when it has ended."""
+        record = self.record
+        if record.status not in ("running", "paused"):
+            return None
+        return owners.why_interrupted(record.owner, self.last_beat())
+
+    def last_beat(self) -> float | None:
+        """Return when the recording process last gave a sign of life, in epoch seconds."""
+        try:
+            return os.stat(f"{self._text_folder}/{CLOCK_STREAM}.jsonl", follow_symlinks=False).st_mtime
+        except OSError:
+            return None
+
+    def tables(self) -> Tables:
+        """Return all tables of session.json as plain data."""
+        return self._storage.load()[0]
+
+    def table(self, name: str) -> SharedTable:
+        """Return a TinyDB table of session.json, safe for many processes.
+
+        Raises: InvalidName: the record and its transitions are changed with :meth:`update` only.
+        """
+        if name in _OWN_TABLES:
+            raise InvalidName(f"the table {name!r} is changed with update(), and read with tables()")
+        found = self._database().table(name)
+        assert isinstance(found, SharedTable)
+        return found
+
+    def _database(self) -> Database:
+        return Database(storage=lambda: self._storage)
+
+    def transitions(self) -> list[dict[str, Any]]:
+        """Return the history of status and workflow state: old, new, reason, sim_time, at."""
+        return list(self.tables().get("workflow", {}).values())
+
+    def tapes(self) -> dict[str, Tape]:
+        """Return the streams that have been begun, by name."""
+        names = sorted(entry.name for entry in files.entries(self.folder) if entry.name.endswith(".jsonl"))
+        return {name[:-6]: Tape(self.folder / name) for name in names}
+
+    def tape(self, name: str) -> Tape:
+        """Return one stream for reading; it may not have been begun yet.
+
+        Raises: InvalidName.
+        """
+        return Tape(self.stream_path(name))
+
+    def stream_path(self, name: str) -> Path:
+        """Return the file of a stream. Raises: InvalidName."""
+        if not _STREAM_NAME.fullmatch(name):
+            raise InvalidName(f"a stream is named by letters, digits and underscores, at most 64, not {name!r}")
+        return self.folder / f"{name}.jsonl"
+
+    def writer(self, name: str, sync: SyncMode = "batch") -> StreamWriter:
+        """Return a writer for one stream; any number of processes may have one. Raises: InvalidName."""
+        return StreamWriter(self.stream_path(name), sync, self._root.quarantine)
+
+    @property
+    def replay_available(self) -> bool:
+        """Whether at least one drone has two motion points."""
+        seen: set[Any] = set()
+        for line in self.tape(MOTION_STREAM).read(damaged="skip"):
+            drone = line.data.get("drone")
+            if drone in seen:
+                return True
+            seen.add(drone)
+        return False
+
+    def plot(self, name: str | None = None, start_s: float | None = None, end_s: float | None = None) -> Any:
+        """Return a plotly figure: altitude, speed, battery, distance, windows or link; by default all of them.
+
+        Raises:
+            ModuleNotFoundError: plotly is missing (``pip install 'sessionstore[plot]'``).
+            InvalidQuery: there is no such figure.
+        """
+        from sessionstore.playback import charts  # it stands above: a figure is made of a session's replay
+
+        return charts.plot(self, name, start_s, end_s)
+
+    # ------------------------------------------------------------ writing
+
+    def update(
+        self,
+        change: Callable[[dict[str, Any]], None] | None = None,
+        *,
+        if_rev: int | None = None,
+        reason: str = "",
+        sim_time_s: float | None = None,
+        edit_tables: Callable[[Tables], None] | None = None,
+        **changes: Any,
+    ) -> SessionRecord:
+        """Change fields of the record, durably, and return it as it is now.
+
+        Args:
+            change: edits the record as a dict, in place, inside the lock: no update is lost. It is called again when
+                a hand edited the file meanwhile.
+            if_rev: change only this revision.
+            reason, sim_time_s: go into the history when status or workflow_state change.
+            edit_tables: edits further tables of session.json in place, in the same step (plain data).
+            changes: field=value; ``metadata`` is replaced as a whole.
+
+        Raises:
+            Conflict, InvalidRecord, IllegalTransition, SessionGone, Corrupt, LockTimeout, StoreUnusable: nothing
+                changed.
+            OutcomeUnknown: the change is visible, a power cut may undo it.
+        """
+        given = records.check_changes(changes) if changes else {}
+        reason, sim_time_s = json_text.plain([reason, sim_time_s], "history")
+
+        def apply(tables: Tables, data: bytes) -> SessionRecord:
+            record = records.read_record(tables, data, self._text_path, self.session_id)
+            if self._uuid not in (None, record.uuid):
+                raise SessionGone(f"{self.folder} is another session by now; nothing was changed")
+            if if_rev is not None and record.rev != if_rev:
+                raise Conflict(f"{self.session_id} is at revision {record.rev}, not {if_rev}")
+            wanted = {**given, **(_edited(record, change) if change else {})}
+            if edit_tables is not None:
+                _edit_further(tables, edit_tables)
+            return self._apply(tables, record, wanted, reason, sim_time_s)
+
+        record, status = self._storage.update(apply)
+        self._changed(records.to_row(record, status))
+        return record
+
+    def replace(self, record: Mapping[str, Any] | SessionRecord, if_rev: int) -> SessionRecord:
+        """Put a whole record in place of revision ``if_rev`` (what the store keeps by itself is left out of it).
+
+        Raises: as :meth:`update`.
+        """
+        data = record.to_dict() if isinstance(record, SessionRecord) else dict(record)
+        fields = {name: value for name, value in data.items() if name not in records.STORE_FIELDS}
+        return self.update(if_rev=if_rev, **fields)
+
+    def _apply(
+        self,
+        tables: Tables,
+        record: SessionRecord,
+        wanted: dict[str, Any],
+        reason: str,
+        sim_time_s: float | None,
+    ) -> SessionRecord:
+        """Edit the tables in place, and return the record that they now hold."""
+        now = records.now_text()
+        status = wanted.get("status", record.status)
+        try:
+            records.check_move(record.status, status)
+        except IllegalTransition as error:
+            raise IllegalTransition(f"{self.session_id}: {error}") from error
+        if status == "running" and record.status != "running":
+            wanted.setdefault("owner", owners.here())  # who says that it runs is who can be asked whether it still does
+            if record.started_at is None:
+                wanted.setdefault("started_at", now)
+        if status in FINAL_STATUSES and record.status not in FINAL_STATUSES:
+            wanted.setdefault("ended_at", now)
+            if record.started_at is not None and "duration_wall_s" not in wanted:
+                wall = records.instant(wanted["ended_at"]) - records.instant(record.started_at)
+                wanted["duration_wall_s"] = max(0.0, round(wall.total_seconds(), 6))
+        for field in ("status", "workflow_state"):
+            old, new = getattr(record, field), wanted.get(field)
+            if new is not None and new != old:
+                _remember(
+                    tables,
+                    {
+                        "field": field,
+                        "old": old,
+                        "new": new,
+                        "reason": reason,
+                        "sim_time": sim_time_s,
+                        "at": now,
+                    },
+                )
+        (document,) = tables["session"].values()
+        changes = {**wanted, "session_id": self.session_id, "rev": record.rev + 1, "updated_at": now}
+        document.update(changes)
+        for name, value in changes.items():
+            setattr(record, name, value)
+        return record
+
+
+def read_row(folder: str, session_id: str) -> SessionRow:
+    """Return the row of the session in a folder; a handle would cost as much again. Raises: as ``Session.record``."""
+    path = f"{folder}/{DOCUMENT}"
+    data, status = documents.read(path)
+    row = row_from_bytes.row_of(data, status, session_id)
+    return row if row is not None else records.to_row(_record_of(data, path, session_id), status)
+
+
+def _record_of(data: bytes, path: str, session_id: str) -> SessionRecord:
+    return records.read_record(documents.tables_of(data, path), data, path, session_id)
+
+
+def _edited(record: SessionRecord, change: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+    """Return the fields that a function changed."""
+    before = record.to_dict()
+    after = copy.deepcopy(before)
+    change(after)
+    gone = [name for name in records.RECORD_FIELDS if name not in after]
+    if gone:
+        raise InvalidRecord(f"{', '.join(gone)}: a field of the record cannot be removed")
+    return records.check_changes(
+        {name: value for name, value in after.items() if before.get(name) != value or name not in before}
+    )
+
+
+def _edit_further(tables: Tables, edit: Callable[[Tables], None]) -> None:
+    """Let a function edit all tables but our own, and take its work only when it can be read again."""
+    further = {name: table for name, table in tables.items() if name not in _OWN_TABLES}
+    edit(further)
+    try:
+        checked = check_tables(json_text.plain(further, "tables"), b"", "")
+    except Corrupt as error:
+        raise InvalidRecord(error.reason) from error
+    if taken := set(checked) & set(_OWN_TABLES):
+        raise InvalidRecord(f"the table {', '.join(taken)} is changed with update()")
+    own = {name: table for name, table in tables.items() if name in _OWN_TABLES}
+    tables.clear()
+    tables.update({**own, **checked})
+
+
+def _remember(tables: Tables, transition: dict[str, Any]) -> None:
+    history = tables.setdefault("workflow", {})
+    history[str(max(map(int, history), default=0) + 1)] = transition

@@ -1,0 +1,84 @@
+"""When a phase is over. Looks at the board once a tick and moves the mission on; the moves themselves are
+checked by mission.
+
+Not here: what the drones do in a phase (roles).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sessionstore.simulation.drones.drone import TICK_HZ
+from sessionstore.simulation.mission.roles.overseer import judge
+
+if TYPE_CHECKING:
+    from sessionstore.simulation.mission.fleet import Fleet
+
+LOOK_TICKS = 10
+PLAN_S = 2.0  # chosen: the time that a planner and its operator take
+OVERSEER_PATIENCE_S = 90.0  # chosen: then the climbers' own reports count
+
+
+class Conductor:
+    """Holds what the phases need to remember: since when, and what has been said."""
+
+    def __init__(self) -> None:
+        self.since_tick = 0
+        self.told: set[str] = set()
+
+    def conduct(self, fleet: Fleet) -> None:
+        getattr(self, f"_{fleet.mission.phase.lower()}")(fleet)
+        fleet.mission.count_tick()
+
+    def _next(self, fleet: Fleet, phase: str, reason: str) -> None:
+        self.since_tick = fleet.ticks
+        fleet.change_phase(phase, reason)
+
+    def _scan(self, fleet: Fleet) -> None:
+        if fleet.ticks % LOOK_TICKS:
+            return  # counting the board at every tick would cost more than it gains
+        crew = fleet.crew
+        climbers = fleet.count_role("climber")
+        if crew.enough_to_plan(climbers):
+            self._next(fleet, "PLAN", f"{len(crew.open)} dirty windows are mapped")
+        elif crew.open and crew.all_mapped:
+            self._next(fleet, "PLAN", f"all is mapped, {len(crew.open)} windows are left")
+        elif not crew.all_mapped and not fleet.count_role("scout"):
+            entered = crew.enter_from_model(crew.batch_per_climber * max(1, climbers))
+            fleet.event("no_scout", f"{entered} windows taken from the city model", level="warning", windows=entered)
+        elif crew.all_mapped and "over" not in self.told:
+            self.told.add("over")
+            fleet.event(
+                "job_done", f"nothing left to clean: {crew.counts['cleaned']} windows", windows=dict(crew.counts)
+            )
+
+    def _plan(self, fleet: Fleet) -> None:
+        if fleet.ticks - self.since_tick < PLAN_S * TICK_HZ:
+            return
+        climbers = fleet.count_role("climber")
+        batch = fleet.crew.plan_batch(climbers)
+        facades = list(dict.fromkeys(w.facade.id for w in batch))
+        fleet.event("plan", f"{len(batch)} windows on {len(facades)} facades", windows=len(batch), facades=facades)
+        self._next(fleet, "EXECUTE", f"{len(batch)} windows for {climbers} climbers")
+
+    def _execute(self, fleet: Fleet) -> None:
+        crew = fleet.crew
+        if not crew.batch:
+            self._next(fleet, "VERIFY", f"{len(crew.cleaned)} windows to inspect")
+        elif not fleet.count_role("climber") and "climbers" not in self.told:
+            self.told.add("climbers")
+            fleet.event("no_climber", f"nobody is left to clean {len(crew.batch)} windows", level="warning")
+
+    def _verify(self, fleet: Fleet) -> None:
+        crew = fleet.crew
+        if crew.cleaned:
+            waited = (fleet.ticks - self.since_tick) / TICK_HZ
+            if not fleet.count_role("overseer") or waited > OVERSEER_PATIENCE_S * (1 + len(crew.cleaned) / 20):
+                for window in [w for w in crew.cleaned if not w.claimed]:
+                    judge(fleet, None, window)
+            return
+        if crew.bad:
+            bad = crew.send_back()
+            self._next(fleet, "EXECUTE", f"{len(bad)} windows failed the inspection")
+        else:
+            self._next(fleet, "SCAN", "the batch is clean")

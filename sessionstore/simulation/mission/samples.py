@@ -1,0 +1,73 @@
+"""The motion lines of one tick: true position and what GPS says, velocity, attitude, battery.
+
+A drone in the air or on a wall is recorded at every tick (20 Hz), one that stands on its berth once a second
+and at the ticks where it arrives and leaves. Floats are rounded to 0.1 mm, so that lines stay short and equal
+on every machine.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sessionstore.simulation.drones.drone import TICK_HZ, Drone
+from sessionstore.simulation.drones.gps import SATELLITES, fix_of, measured
+
+if TYPE_CHECKING:
+    from sessionstore.simulation.mission.fleet import Fleet
+
+
+def motion_lines(fleet: Fleet) -> list[dict[str, object]]:
+    """All lines of this tick, in the order of the fleet."""
+    on_the_second = fleet.ticks % TICK_HZ == 0
+    lines = []
+    for drone in fleet.drones:
+        if drone.mode == "retired":
+            continue
+        if drone.mode == "docked" and not on_the_second:
+            continue
+        lines.append(motion_line(fleet, drone))
+    return lines
+
+
+def motion_line(fleet: Fleet, drone: Drone) -> dict[str, object]:
+    fix = fix_of(drone, fleet.t_s - drone.spawned_at_s)
+    roll, pitch, yaw = drone.orientation()
+    drone.day.points += 1
+    _extent(drone)
+    return {
+        "drone": drone.id,
+        "position": [round(drone.x, 4), round(drone.y, 4), round(drone.z, 4)],
+        "velocity": [round(drone.vx, 4), round(drone.vy, 4), round(drone.vz, 4)],
+        "orientation": [round(roll, 4) + 0.0, round(pitch, 4) + 0.0, round(yaw, 4)],
+        "battery": round(drone.battery.charge, 5),
+        "mode": drone.mode,
+        "gps": measured(drone, fix, fleet.gps_random[drone.id]),
+        "fix": fix,
+        "satellites": SATELLITES[fix],
+    }
+
+
+def _extent(drone: Drone) -> None:
+    day = drone.day
+    x, y, z = drone.x, drone.y, drone.z
+    lx, ly, lz = day.low_m
+    hx, hy, hz = day.high_m
+    if x < lx or y < ly or z < lz:
+        day.low_m = (min(x, lx), min(y, ly), min(z, lz))
+    if x > hx or y > hy or z > hz:
+        day.high_m = (max(x, hx), max(y, hy), max(z, hz))
+
+
+def metrics_line(fleet: Fleet) -> dict[str, object]:
+    """The figures of the whole fleet at this moment, once a second."""
+    counts = fleet.crew.counts
+    return {
+        "phase": fleet.mission.phase,
+        "windows_found": counts["found"],
+        "windows_cleaned": counts["cleaned"],
+        "airborne": sum(1 for d in fleet.drones if d.airborne),
+        "used_wh": round(sum(d.battery.used_j for d in fleet.drones) / 3600, 3),
+        "battery": {d.id: round(d.battery.charge, 4) for d in fleet.drones if d.active},
+        "messages": fleet.radio.sent,
+        "dropped": fleet.radio.dropped,
+    }

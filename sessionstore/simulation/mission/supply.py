@@ -1,0 +1,129 @@
+"""Who brings what to whom: cartridge calls for the mules, and the tethers between lifelines and climbers.
+
+Not here: how they fly there (roles.mule, roles.lifeline), the tether's physics (tether).
+"""
+
+from __future__ import annotations
+
+from math import dist
+from typing import TYPE_CHECKING
+
+from sessionstore.simulation.drones.drone import TICK_S, Drone
+from sessionstore.simulation.drones.tether import FLUID_LPS, POWER_W, Tether
+
+if TYPE_CHECKING:
+    from sessionstore.simulation.mission.fleet import Fleet
+
+
+class Supply:
+    """Calls are served in the order they came; a climber has at most one mule and one lifeline."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self.fleet = fleet
+        self.calls: list[Drone] = []
+        self.serving: dict[str, Drone] = {}  # mule id -> client
+        self.tethers: dict[str, Tether] = {}  # lifeline id -> tether
+        self.promised: set[str] = set()
+        self.snags = 0
+
+    # --- mules
+
+    def mule_is_available(self) -> bool:
+        return any(d.kind.role == "mule" and d.active and not d.stuck and not d.motor_out for d in self.fleet.drones)
+
+    def call_mule(self, client: Drone) -> None:
+        if client not in self.calls:
+            self.calls.append(client)
+
+    def cancel_mule(self, client: Drone) -> None:
+        if client in self.calls:
+            self.calls.remove(client)
+
+    def mule_is_docking(self, client: Drone) -> bool:
+        """Whether a mule is beside the climber already: it is worth waiting on."""
+        return any(c is client and self.fleet.by_id[m].distance_to(c.position) < 6.0 for m, c in self.serving.items())
+
+    def next_call(self, mule: Drone) -> Drone | None:
+        if not self.calls:
+            return None
+        client = self.calls.pop(0)
+        self.serving[mule.id] = client
+        return client
+
+    def end_call(self, mule: Drone, client: Drone) -> None:
+        self.serving.pop(mule.id, None)
+        if client.active and client.mode == "wall" and client.fluid_l < 0.2 * client.kind.cartridge_l:
+            self.calls.insert(0, client)  # served by half: first in the queue again
+
+    # --- lifelines
+
+    def next_to_tether(self, lifeline: Drone) -> Drone | None:
+        free = [
+            d
+            for d in self.fleet.drones
+            if d.kind.role == "climber" and d.mode == "wall" and d.tether is None and d.id not in self.promised
+        ]
+        if not free:
+            return None
+        client = min(free, key=lambda d: (lifeline.distance_to(d.position), d.id))
+        self.promised.add(client.id)
+        return client
+
+    def tie(self, lifeline: Drone, client: Drone) -> None:
+        self.tethers[lifeline.id] = Tether.between(lifeline.distance_to(client.position))
+        lifeline.tether, client.tether = client, lifeline
+        self.fleet.event("tether", f"{lifeline.id} feeds {client.id}", drone=lifeline.id, client=client.id)
+
+    def drop_tether(self, drone: Drone) -> None:
+        """Let go from either end; nothing happens without a tether."""
+        other = drone.tether
+        if other is None:
+            return
+        lifeline, client = (drone, other) if drone.id in self.tethers else (other, drone)
+        tether = self.tethers.pop(lifeline.id)
+        lifeline.tether = client.tether = None
+        self.fleet.event(
+            "tether",
+            f"{lifeline.id} lets go of {client.id}",
+            drone=lifeline.id,
+            client=client.id,
+            lowest_n=round(tether.lowest_n, 2),
+            highest_n=round(tether.highest_n, 2),
+        )
+
+    def step(self) -> None:
+        """Winch, power and fluid of every tether for one tick."""
+        fleet = self.fleet
+        for name, tether in self.tethers.items():
+            lifeline = fleet.by_id[name]
+            client = lifeline.tether
+            if client is None:
+                continue
+            change = tether.step(dist(lifeline.position, client.position), TICK_S)
+            if change == "snag":
+                self.snags += 1
+            if change:
+                fleet.event(
+                    "snag",
+                    f"tether of {name}: {'snagged' if change == 'snag' else 'free again'}",
+                    level="warning" if change == "snag" else "info",
+                    drone=name,
+                    client=client.id,
+                    tension_n=round(tether.tension_n, 2),
+                )
+            if lifeline.battery.charge > 0.2:
+                before = client.battery.charged_j
+                client.battery.load(POWER_W, TICK_S)
+                lifeline.battery.use((client.battery.charged_j - before) / TICK_S, TICK_S)
+            client.fluid_l = min(client.kind.cartridge_l, client.fluid_l + FLUID_LPS * TICK_S)
+            if fleet.ticks % 5 == 0:
+                fleet.record(
+                    "tether",
+                    {
+                        "lifeline": name,
+                        "climber": client.id,
+                        "tension_n": round(tether.tension_n, 2),
+                        "length_m": round(tether.paid_out_m, 2),
+                        "snagged": tether.snagged,
+                    },
+                )

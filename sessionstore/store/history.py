@@ -1,0 +1,259 @@
+"""What people changed, and taking it back: edits, deletions and merges, the newest first.
+
+An edit made here is written down before it is applied, with the old and the new value of each field, in
+``.sessionstore/history.jsonl`` (a stream like all others: numbers, checksums, torn ends). Only edits by people go
+through here (the command line, the API, ``History.edit``); a recorder writes its record directly, hundreds of times,
+and pays nothing for this. Deletions need no journal: the trash is one, and what lies in it can be undone until it is
+emptied. Undoing an edit is refused when somebody changed the same field since.
+Not here: moving folders (trash), bringing sessions from elsewhere (whoever merges notes it with ``merged``).
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from sessionstore.disk import files
+from sessionstore.errors import AmbiguousSession, Conflict, NotApplied, OutcomeUnknown, SessionNotFound, StoreUnusable
+from sessionstore.model import records
+from sessionstore.model.json_text import plain, utc_text
+from sessionstore.model.records import SessionRecord
+from sessionstore.session.documents import Tables
+from sessionstore.session.stream_reader import Tape
+from sessionstore.session.stream_writer import StreamWriter
+from sessionstore.store import SessionStore, trash
+
+FILE = "history.jsonl"
+#: What cannot be taken back: these moves are told by ``Session.transitions``.
+_ONE_WAY = ("status", "workflow_state")
+Kind = Literal["edit", "delete", "merge", "undo"]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change: its id (time-ordered), what it was, which sessions it touched, and how to take it back."""
+
+    change_id: str
+    kind: Kind
+    at: str
+    sessions: list[str]
+    uuid: str | None = None
+    before: dict[str, Any] = field(default_factory=dict)
+    after: dict[str, Any] = field(default_factory=dict)
+    reason: str = ""
+    undoes: str | None = None
+    undone: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data for ``--json``."""
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+
+class History:
+    """The changes of one store; any number of processes may write to it."""
+
+    def __init__(self, store: SessionStore) -> None:
+        self._store = store
+        self._path = store.root.private / FILE
+
+    # ------------------------------------------------------------ changing
+
+    def edit(
+        self,
+        key: str,
+        change: Callable[[dict[str, Any]], None] | None = None,
+        *,
+        reason: str = "",
+        if_rev: int | None = None,
+        **changes: Any,
+    ) -> SessionRecord:
+        """Change fields of a record as ``Session.update`` does, so that :meth:`undo` can take it back.
+
+        Status and workflow state move on and never back: they are changed, and keep a history of their own.
+
+        Raises: as ``Session.update``; nothing is changed that could not be written down first.
+        """
+        session = self._store.get(key)
+        given = records.check_changes(changes)
+        told: dict[str, Any] = {}
+
+        def changed(record: dict[str, Any]) -> None:
+            before = copy.deepcopy(record)
+            record.update(copy.deepcopy(given))
+            if change is not None:
+                change(record)
+            told.update(uuid=record.get("uuid"), before=before, after=plain(record))
+
+        def noted(tables: Tables) -> None:
+            """Note it when all else was accepted: the record, its revision and the caller's own conditions."""
+            before, after = told["before"], told["after"]
+            records.check_move(before["status"], after["status"])
+            new = {name: after[name] for name in after if before.get(name) != after[name] and name not in _ONE_WAY}
+            if new:
+                old = {name: before.get(name) for name in new}
+                self._note("edit", [session.session_id], told["uuid"], old, new, reason)
+
+        return session.update(changed, if_rev=if_rev, reason=reason, edit_tables=noted)
+
+    def merged(self, session_ids: Iterable[str], reason: str = "") -> None:
+        """Note that sessions came from elsewhere; undoing it moves them to the trash. Raises: StoreUnusable."""
+        self._note("merge", list(session_ids), None, {}, {}, reason)
+
+    def _note(
+        self,
+        kind: Kind,
+        sessions: list[str],
+        uuid: str | None,
+        before: dict[str, Any],
+        after: dict[str, Any],
+        reason: str,
+        undoes: str | None = None,
+    ) -> None:
+        """Write one change down, durably."""
+        self._store.root.prepare()
+        writer = StreamWriter(self._path, sync="full", quarantine=self._store.root.quarantine)
+        try:
+            writer.append(
+                {
+                    "id": records.uuid_after(self._last_id()),
+                    "kind": kind,
+                    "at": records.now_text(),
+                    "sessions": sessions,
+                    "uuid": uuid,
+                    "before": before,
+                    "after": after,
+                    "reason": reason,
+                    "undoes": undoes,
+                }
+            )
+        finally:
+            writer.close()
+
+    def _last_id(self) -> str:
+        """Return the id of the newest change: the next one comes behind it, whatever the clock says."""
+        noted = Tape(self._path).last()
+        ids = [entry.name for entry in files.entries(self._store.root.trash)]
+        return max([*ids, *([str(noted.data.get("id"))] if noted is not None else [])], default="")
+
+    # ------------------------------------------------------------ looking
+
+    def changes(self, key: str | None = None) -> list[Change]:
+        """Return what was changed, the newest first; with a key only what touched that session.
+
+        Raises: UnsafeFile, StoreUnusable; SessionNotFound, AmbiguousSession: there is none, and there never was.
+        """
+        noted = list(self._noted())
+        undone = {change.undoes for change in noted if change.undoes is not None}
+        found = [_with_undone(change, change.change_id in undone) for change in (*noted, *self._deletions())]
+        if key is not None:
+            wanted, unknown = self._ids_of(key)
+            found = [change for change in found if wanted & {change.uuid, *change.sessions}]
+            if unknown is not None and not found:
+                raise unknown
+        return sorted(found, key=lambda change: change.change_id, reverse=True)
+
+    def _noted(self) -> Iterator[Change]:
+        for line in Tape(self._path).read(damaged="skip"):  # a damaged line costs its own change, no other
+            facts = line.data
+            try:
+                yield Change(
+                    str(facts["id"]), facts["kind"], str(facts["at"]), list(facts["sessions"]), facts.get("uuid"),
+                    dict(facts["before"]), dict(facts["after"]), str(facts.get("reason", "")), facts.get("undoes"),
+                )  # fmt: skip
+            except (KeyError, TypeError, ValueError):
+                continue  # a line that a hand wrote
+
+    def _deletions(self) -> Iterator[Change]:
+        for entry in trash.entries(self._store.root):
+            yield Change(entry.entry_id, "delete", utc_text(entry.deleted_at), [entry.session_id])
+
+    def _ids_of(self, key: str) -> tuple[set[str | None], SessionNotFound | None]:
+        try:
+            session = self._store.get(key)
+            return {session.session_id, session.record.uuid}, None
+        except AmbiguousSession:
+            raise
+        except SessionNotFound as error:
+            return {key}, error  # it may lie in the trash
+
+    # ------------------------------------------------------------ taking back
+
+    def undo(self, change_id: str | None = None) -> Change:
+        """Take a change back: the newest that was not taken back yet, or the one with this id (or its beginning).
+
+        Taking back is a change too: undoing an undo by its id does the edit again.
+
+        Raises:
+            NotApplied: there is nothing to take back, or it was taken back before.
+            Conflict: somebody changed the same fields since, or the session's name is taken; nothing changed.
+            SessionNotFound: the session is gone.
+        """
+        while True:
+            change = self._wanted(change_id)
+            if change.undone:
+                raise NotApplied(f"{change.change_id} was taken back before")
+            if change.kind == "delete":
+                self._store.restore(change.change_id)
+                self._note_undo(change, change.sessions, {}, {})
+            elif change.kind == "merge":
+                self._take_merge_back(change)
+            elif not self._take_edit_back(change) and change_id is None:
+                continue  # a crash came between noting and doing: the edit is not there, and now that is noted too
+            return change
+
+    def _wanted(self, change_id: str | None) -> Change:
+        changes = self.changes()
+        if change_id is None:
+            found = [change for change in changes if not change.undone and change.kind != "undo"][:1]
+        else:
+            found = [change for change in changes if change.change_id.startswith(change_id)]
+        if not found:
+            raise NotApplied(
+                "there is nothing to take back" if change_id is None else f"there is no change {change_id}"
+            )
+        if len(found) > 1:
+            raise NotApplied(f"{len(found)} changes begin with {change_id}")
+        return found[0]
+
+    def _take_edit_back(self, change: Change) -> bool:
+        """Put the old values back; return False when they were there already."""
+        session = self._store.get(change.uuid or change.sessions[0])
+        applied = False
+
+        def back(record: dict[str, Any]) -> None:
+            nonlocal applied
+            now = {name: record.get(name) for name in change.after}
+            if now == change.before:
+                return
+            if now != change.after:
+                differing = ", ".join(name for name in now if now[name] != change.after[name])
+                raise Conflict(f"{differing} of {session.session_id} changed since; set it by hand")
+            record.update(copy.deepcopy(change.before))
+            applied = True
+
+        session.update(back, reason=f"undo of {change.change_id}")
+        # Noted when it is done: were it noted before, a crash in between would leave an edit that nobody can undo.
+        self._note_undo(change, [session.session_id], change.after, change.before)
+        return applied
+
+    def _note_undo(self, change: Change, sessions: list[str], before: dict[str, Any], after: dict[str, Any]) -> None:
+        try:
+            self._note("undo", sessions, change.uuid, before, after, "", change.change_id)
+        except StoreUnusable as error:
+            raise OutcomeUnknown(error.errno, "it was taken back, but that could not be noted") from error
+
+    def _take_merge_back(self, change: Change) -> None:
+        for session_id in change.sessions:
+            try:
+                self._store.delete(session_id)
+            except SessionNotFound:
+                continue  # deleted since
+        self._note_undo(change, change.sessions, {}, {})
+
+
+def _with_undone(change: Change, undone: bool) -> Change:
+    if not undone:
+        return change
+    return Change(**{**change.to_dict(), "undone": True})

@@ -1,0 +1,137 @@
+"""Which ids were given away this minute: one line in a small file for each, so that no two creators get the same.
+
+The file is named by the minute, a line is a hash of what two ids share when some file system takes them for one (case,
+width, normal form), and the next number of a name is how often its line stands there. A creator reads on from where it
+stopped: choosing costs the same for the first and the ten-thousandth id, and makes no file.
+Claims are only a help in choosing: that a folder is new is made sure by the rename that names it.
+Not here: names and ids as such (names).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import threading
+from collections import Counter
+from datetime import datetime, timedelta
+
+from sessionstore.disk import files
+from sessionstore.disk.append_file import AppendFile, renewed_after_fork
+from sessionstore.errors import SessionGone, StoreUnusable
+from sessionstore.layout import StoreRoot
+from sessionstore.model import names
+
+_DIGEST_BYTES = 12
+_LINE_BYTES = 2 * _DIGEST_BYTES + 1
+_NUMBERED = re.compile(r"(.+)-([2-9]|[1-9][0-9]+)")
+
+
+class Claims:
+    """The claims of one store; safe for threads and processes."""
+
+    def __init__(self, root: StoreRoot) -> None:
+        self._root = root
+        self._minute = ""
+        self._file = AppendFile(root.claims, durable=False)
+        self._counts: Counter[bytes] = Counter()
+        self._read_to = (0, 0)  # which file of this minute (it may be deleted by hand), and up to which byte
+        self._mutex = threading.RLock()  # a signal may come within a claim, and its handler close the store
+        self._claiming = False
+        renewed_after_fork(self)
+
+    def renew_after_fork(self) -> None:
+        """Forget a lock that another thread of the parent held, and what it may have been counting.
+
+        Nor keep the parent's file open: it would stay locked when the parent was killed with it.
+        """
+        self._file.close()
+        self._mutex, self._claiming, self._read_to = threading.RLock(), False, (0, 0)
+
+    def claim(self, created: datetime, name: str | None) -> str:
+        """Return a session id that nobody else gets, its folder not there yet.
+
+        Raises: LockTimeout, StoreUnusable.
+        """
+        first = names.make_id(created, name)
+        while True:
+            with self._mutex:
+                self._claiming = True
+                try:
+                    number = self._next(f"{created:%Y%m%d%H%M}", created, first)
+                finally:
+                    self._claiming = False
+            session_id = names.numbered(first, number)
+            if not os.path.lexists(f"{self._root.text}/{session_id}"):
+                return session_id
+
+    def close(self) -> None:
+        """Let go of the file; the next claim opens it again."""
+        with self._mutex:  # a claim of another thread would go on with a descriptor that is somebody else's by then
+            if not self._claiming:  # by this very thread, which a signal took away from it
+                self._file.close()
+
+    def _next(self, minute: str, now: datetime, first: str) -> int:
+        if minute != self._minute:
+            self._file.close()
+            self._file = AppendFile(self._root.claims / minute, durable=False)
+            self._minute, self._read_to = minute, (0, 0)
+            self._sweep(f"{now - timedelta(minutes=1):%Y%m%d%H%M}")
+        line, size = _line_of(first), self._lock()
+        try:
+            self._read_on(size)
+            number = self._free(first, line)
+            torn = -size % _LINE_BYTES  # a hand or a full disk: what is no line is nobody's claim
+            end = self._file.write(b"\n" * torn + line * (number - self._counts[line]), size)
+        finally:
+            self._file.unlock()
+        self._counts[line] = number
+        self._read_to = (self._file.opened, end)
+        return number
+
+    def _free(self, first: str, line: bytes) -> int:
+        """Return the next number of a name; one whose id somebody typed as a name (``scan-2``) is passed over."""
+        number = self._counts[line] + 1
+        if number == 1 and (typed := _NUMBERED.fullmatch(first)) and self._counts[_line_of(typed[1])] >= int(typed[2]):
+            number = 2
+        while number > 1 and self._counts[_line_of(names.numbered(first, number))]:
+            number += 1
+        return number
+
+    def _lock(self) -> int:
+        try:
+            return self._file.lock()
+        except SessionGone:  # only the claims were removed, by hand
+            files.make_dirs(self._root.claims)
+            return self._file.lock()
+
+    def _read_on(self, size: int) -> None:
+        """Count what others claimed since; a file that is another one by now is counted anew."""
+        opened, begin = self._read_to
+        if opened != self._file.opened or size < begin:
+            self._counts.clear()
+            begin = 0
+        whole = size - size % _LINE_BYTES
+        if begin < whole:
+            with files.refusals(self._file.path):
+                os.lseek(self._file.descriptor, begin, os.SEEK_SET)  # pread is not there on Windows
+                data = os.read(self._file.descriptor, whole - begin)
+            self._counts.update(data[at : at + _LINE_BYTES] for at in range(0, len(data), _LINE_BYTES))
+        self._read_to = (self._file.opened, whole)  # also when writing fails: what is counted must not count twice
+
+    def _sweep(self, kept: str) -> None:
+        """Remove the claims of minutes that are over; what cannot be removed is in nobody's way.
+
+        (It may be a folder that a hand put there; on Windows, a file that another process has open.)
+        """
+        with contextlib.suppress(StoreUnusable):
+            for entry in files.entries(self._root.claims):
+                if entry.name[:12] < kept:
+                    with contextlib.suppress(StoreUnusable):
+                        files.remove(entry.path)
+
+
+def _line_of(session_id: str) -> bytes:
+    digest = hashlib.blake2b(names.collision_key(session_id).encode(), digest_size=_DIGEST_BYTES).hexdigest()
+    return b"%s\n" % digest.encode()

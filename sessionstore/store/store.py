@@ -1,0 +1,343 @@
+"""The store: makes, gets, deletes and restores sessions; the only owner of the order of locks and writes.
+
+Directory, then record: a session is built in staging, whole and durable, gets its name by a rename that never replaces
+anything, and only then is the index told. Nothing is acknowledged that is not durable.
+Not here: one session (session), recording (recorder), listing and the index (catalog), checks and repairs (care).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from sessionstore import __version__
+from sessionstore.disk import files
+from sessionstore.errors import (
+    AmbiguousSession,
+    InvalidRecord,
+    SessionNotFound,
+    SessionStoreError,
+    StoreUnusable,
+)
+from sessionstore.index import SessionIndex, choose_url, open_index
+from sessionstore.layout import DOCUMENT, StoreRoot, resolve
+from sessionstore.model import json_text, names, provenance, records
+from sessionstore.model.records import SessionRecord, SessionRow
+from sessionstore.query import Filter
+from sessionstore.session import Session
+from sessionstore.session.recorder import Recorder
+from sessionstore.session.stream_writer import SyncMode
+from sessionstore.store import trash
+from sessionstore.store.catalog import MISSING_FOLDER, Catalog, Step
+from sessionstore.store.id_reservations import Claims
+from sessionstore.store.trash import TrashEntry
+
+if TYPE_CHECKING:
+    from sessionstore.index.changes import Watch
+    from sessionstore.maintenance.findings import Report
+
+
+class SessionStore:
+    """All sessions below one folder; safe for threads and processes. Opening one makes nothing.
+
+    Args:
+        folder: the root; see :func:`sessionstore.layout.resolve` for the default.
+        index: the URL of the index engine; by default what SESSIONSTORE_INDEX, format.json or DB_HOST say, else the
+            journal.
+        force: write even to a file system whose locks cannot be trusted (also by SESSIONSTORE_FORCE=1).
+        sync: ``full``: creating and updating wait for the disk; ``os``: they survive the death of the process, and a
+            power cut may take the last of them (deleting, and making the store, wait always).
+    """
+
+    def __init__(
+        self,
+        folder: str | Path | None = None,
+        index: str | None = None,
+        force: bool = False,
+        sync: Literal["full", "os"] = "full",
+    ) -> None:
+        if sync not in ("full", "os"):
+            raise InvalidRecord(f"the sync mode of a store is full or os, not {sync!r}")
+        self.root = StoreRoot(resolve(folder), force=force, durable=sync == "full")
+        settings = self.root.settings() or {}
+        self.index: SessionIndex = open_index(
+            choose_url(index, os.environ, settings), self.root.path, self.root.quarantine
+        )
+        self.catalog = Catalog(self.root, self.index)
+        self._claims = Claims(self.root)
+        self._swept = False
+
+    def __repr__(self) -> str:
+        return f"SessionStore({str(self.root.path)!r}, index={self.index.url!r})"
+
+    def _repr_html_(self) -> str:
+        """Return the newest sessions as a table for notebooks."""
+        import html
+
+        shown = ("session_id", "status", "workflow_state", "duration_sim_s", "points")
+        head = "".join(f"<th>{name}</th>" for name in shown)
+        body = "".join(
+            "<tr>" + "".join(f"<td>{html.escape(str(getattr(row, name)))}</td>" for name in shown) + "</tr>"
+            for row in self.find(limit=20)
+        )
+        return f"<table><tr>{head}</tr>{body}</table>"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the index."""
+        self.index.close()
+        self._claims.close()
+
+    # ------------------------------------------------------------ create
+
+    def create(self, name: str | None = None, **fields: Any) -> Session:
+        """Make a session: its folder and record are durable, the index knows it or will.
+
+        Args:
+            name: as typed by a person; its sanitised form goes into the id.
+            fields: of the record (metadata, base_position, drones, duration_planned_s ...); ``seed`` and
+                ``scenario_hash`` go into its provenance; ``tables`` are further tables of session.json.
+
+        Raises:
+            InvalidName, InvalidRecord, LockTimeout, StoreUnusable: nothing was made.
+            OutcomeUnknown: the folder is visible, a power cut may take it.
+        """
+        return self.create_with_report(name, **fields)[0]
+
+    def create_with_report(self, name: str | None = None, **fields: Any) -> tuple[Session, dict[str, Step]]:
+        """Make a session, and tell how each step ended (directory, record, index). Raises: as :meth:`create`."""
+        if name is not None:
+            names.check_typed_name(name)
+        tables = {key: _numbered(rows) for key, rows in (fields.pop("tables", None) or {}).items()}
+        origin = [fields.pop("seed", None), fields.pop("scenario_hash", None)]
+        seed, scenario_hash = json_text.plain(origin, "provenance")
+        given = records.check_changes({**fields, "session_name": name})
+        self.root.prepare()
+        self._sweep_once()
+        created = datetime.now(UTC)
+        record = SessionRecord(
+            session_id=self._claims.claim(created, name),
+            uuid=records.new_uuid(),
+            created_at=json_text.utc_text(created),
+            updated_at=json_text.utc_text(created),
+            created_by=f"sessionstore {__version__}",
+            provenance=provenance.gather(seed, scenario_hash),
+        )
+        for field, value in given.items():
+            setattr(record, field, value)
+        status = self._build(record, created, tables)
+        step = self.catalog.deliver([records.to_row(record, status)])
+        return self.catalog.session(record.session_id), {
+            "directory": Step("done"),
+            "record": Step("done"),
+            "index": step,
+        }
+
+    def _build(self, record: SessionRecord, created: datetime, tables: dict[str, Any]) -> os.stat_result:
+        """Build the folder in staging, whole and durable, then give it its name; return the record's file status."""
+        staged = f"{self.root.staging}/{record.uuid}"
+        try:
+            files.make_dir(staged)
+            status = None
+            while True:
+                document = {"session": {"1": record.to_dict()}, "workflow": {}, **tables}
+                status = self._write_staged(f"{staged}/{DOCUMENT}", json_text.layout(document), first=status is None)
+                try:
+                    files.rename_new(staged, f"{self.root.text}/{record.session_id}")
+                    break
+                except FileExistsError:  # a folder that was copied here or restored has this name
+                    record.session_id = self._claims.claim(created, record.session_name)
+        except OSError as error:
+            with contextlib.suppress(StoreUnusable):  # what cannot be removed now is swept later
+                if files.is_folder(staged):
+                    files.remove_tree(staged)
+            if isinstance(error, SessionStoreError):
+                raise
+            raise files.refused(error, staged) from error
+        if self.root.durable:
+            files.prove_renamed(self.root.path)
+        return status
+
+    def _write_staged(self, path: str, data: bytes, first: bool) -> os.stat_result:
+        if not first:
+            return files.put(path, data, sync=self.root.durable)
+        status = files.create(path, data, sync=self.root.durable)  # nobody looks in here, so nothing needs replacing
+        if self.root.durable:
+            files.sync_dir(os.path.dirname(path))
+        return status
+
+    def _sweep_once(self) -> None:
+        """Remove what creators that died left in staging, once per handle."""
+        if not self._swept:
+            self._swept = True
+            trash.sweep_staging(self.root)
+
+    # ------------------------------------------------------------ record
+
+    def record(self, name: str | None = None, sync: SyncMode = "batch", **fields: Any) -> Recorder:
+        """Make a session and start recording it; use it in a ``with`` block.
+
+        Raises: as :meth:`create`; when only the start fails, a note on the error names the session, which waits.
+        """
+        session_id = self.create(name, **fields).session_id
+        try:
+            return self.start(session_id, sync)
+        except SessionStoreError as error:
+            error.add_note(f"the session {session_id} was created, and can be started or deleted")
+            raise
+
+    def start(self, session_id: str, sync: SyncMode = "batch") -> Recorder:
+        """Start recording a session that was created before.
+
+        Raises: SessionNotFound, IllegalTransition (it ended before), and as ``Session.update``.
+        """
+        found = self.get(session_id)
+        return Recorder(self.root, found.session_id, self.catalog.changed, sync).start()
+
+    # ------------------------------------------------------------ find
+
+    def get(self, key: str) -> Session:
+        """Return the session with this id, uuid, typed name or unique beginning of the id; ``latest`` is the newest.
+
+        Raises: SessionNotFound; AmbiguousSession, naming the candidates.
+        """
+        if names.is_session_folder_name(key) and self._holds(key):
+            return self.catalog.session(key)
+        rows = [row for row in self.find(limit=1 if key == "latest" else None) if row.status != MISSING_FOLDER]
+        tests: tuple[Callable[[SessionRow], bool], ...] = (
+            lambda row: row.session_name == key,
+            lambda row: row.uuid == key,
+            lambda row: key != "" and row.session_id.startswith(key),
+        )
+        here = [row for row in rows if row.host is None]
+        for place in (here, rows):  # what lies here goes before what another host has
+            for fits in tests:
+                found = [row for row in place if fits(row)]
+                if len(found) == 1:
+                    return self._open(found[0])
+                if found:
+                    shown = ", ".join(row.session_id for row in found[:5]) + (" ..." if len(found) > 5 else "")
+                    raise AmbiguousSession(f"{len(found)} sessions fit {key!r}: {shown}")
+        if key == "latest" and here:
+            return self._open(here[0])
+        raise SessionNotFound(f"no session is called {key!r} in {self.root.path}")
+
+    def _open(self, row: SessionRow) -> Session:
+        """Return the session of a listed row, which may lie in another store of this host."""
+        if row.host is None:
+            return self.catalog.session(row.session_id)
+        if not row.openable or row.store is None:
+            raise SessionNotFound(f"{row.session_id} lies on {row.host} in {row.store}; it cannot be opened from here")
+        return Session(StoreRoot(Path(row.store)), row.session_id)
+
+    @property
+    def notice(self) -> str | None:
+        """What a person should know of the last listing (the index did not answer ...); None when all is well."""
+        return self.catalog.notice
+
+    def _holds(self, session_id: str) -> bool:
+        """Whether a real folder of this name holds a document; a link to a folder elsewhere is none of ours."""
+        folder = f"{self.root.text}/{session_id}"
+        return files.is_folder(folder) and files.status(f"{folder}/{DOCUMENT}") is not None
+
+    def find(
+        self,
+        where: str | Filter | None = None,
+        sort: str = "-created_at",
+        limit: int | None = None,
+        offset: int = 0,
+        verify: bool = True,
+    ) -> list[SessionRow]:
+        """Return the rows that a filter fits, newest first; see :meth:`sessionstore.store.catalog.Catalog.find`."""
+        return self.catalog.find(where, sort, limit, offset, verify)
+
+    def watch(self, poll_s: float = 1.0) -> Watch:
+        """Return what wakes up when sessions may have changed, on this host or another that shares the index."""
+        from sessionstore.index.changes import Watch
+
+        return Watch(self.index, poll_s)
+
+    def rebuild(self) -> int:
+        """Make the index anew from the folders; return how many there are. Twice gives the same bytes.
+
+        Raises: StoreUnusable, LockTimeout, IndexUnavailable: the old index is still there.
+        """
+        return self.catalog.rebuild()
+
+    def doctor(self, deep: bool = True) -> Report:
+        """Return all that is wrong with this store; nothing is written. ``sessionstore doctor --fix`` mends it.
+
+        Args:
+            deep: read every document and stream; else only what the index has not seen yet, and open runs.
+        """
+        from sessionstore.maintenance.doctor import examine
+
+        return examine(self.root.path, self.index.url, deep)
+
+    # ------------------------------------------------------------ change and delete
+
+    def update(self, key: str, **changes: Any) -> SessionRecord:
+        """Change fields of one session; see ``Session.update``."""
+        return self.get(key).update(**changes)
+
+    def replace(self, key: str, record: SessionRecord | dict[str, Any], if_rev: int) -> SessionRecord:
+        """Put a record in place of exactly this revision; see ``Session.replace``."""
+        return self.get(key).replace(record, if_rev)
+
+    def delete(self, key: str) -> TrashEntry:
+        """Move a session to the trash: not listed any more, writers get SessionGone, :meth:`restore` undoes it.
+
+        Raises:
+            SessionNotFound, AmbiguousSession, LockTimeout, StoreUnusable: nothing changed.
+            OutcomeUnknown: it is in the trash, a power cut may bring it back.
+        """
+        session_id = self.get(key).session_id
+        self.root.prepare()
+        with self.root.locks.store(), self.root.locks.session(session_id):
+            entry = trash.throw_away(self.root, session_id)
+        self.catalog.forget([session_id])
+        return entry
+
+    def restore(self, key: str) -> Session:
+        """Bring a session back from the trash, by its id, its name, its uuid or the entry's id; of several the one
+        deleted last.
+
+        Raises: SessionNotFound; Conflict: its name is taken by now; StoreUnusable: nothing changed.
+        """
+        with self.root.locks.store():
+            entry = trash.bring_back(self.root, key)
+        session = self.catalog.session(entry.session_id)
+        self.catalog.deliver(list(self.catalog.read_rows([entry.session_id])))
+        return session
+
+    def trash(self) -> list[TrashEntry]:
+        """Return what is in the trash, the newest first."""
+        return sorted(trash.entries(self.root), key=lambda entry: entry.entry_id, reverse=True)
+
+    def empty_trash(self, older_than_s: float = 0.0) -> list[TrashEntry]:
+        """Remove for good what was deleted at least so many seconds ago; return what was removed.
+
+        Raises: IndexUnavailable, LockTimeout, StoreUnusable, OutcomeUnknown: what is left can still be restored.
+        """
+        self.root.prepare()
+        with self.root.locks.store():
+            due = trash.older_than(self.root, older_than_s, time.time())
+            # First the rows, durably: one that outlived its trash entry would be listed as a missing session.
+            self.index.remove({entry.session_id for entry in due})
+            for entry in due:
+                trash.discard(self.root, entry.folder.parent)
+        return due
+
+
+def _numbered(rows: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    return {str(number): json_text.plain(row, "tables") for number, row in enumerate(rows, 1)}

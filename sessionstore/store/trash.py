@@ -1,0 +1,156 @@
+"""Deleted sessions, until somebody empties the trash; and what creators that died left in staging.
+
+Each deleted session lies in a folder of its own, named by a time-ordered uuid: the same id can be deleted many times.
+A crash leaves the session in its place or in the trash, never in both or in none.
+Not here: locks and the index row (store).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID
+
+from sessionstore.disk import files
+from sessionstore.errors import Conflict, SessionGone, SessionNotFound, SessionStoreError, StoreUnusable
+from sessionstore.layout import StoreRoot
+from sessionstore.model import records
+from sessionstore.session import Session
+
+#: A creator needs milliseconds; what is this old in staging belongs to one that died.
+_ABANDONED_S = 600.0
+#: What is called so in staging is being removed, and nobody's any more.
+_DEAD = "dead-"
+
+
+@dataclass(frozen=True, slots=True)
+class TrashEntry:
+    """One deleted session: the entry's own id, the session's, and when it was deleted."""
+
+    entry_id: str
+    session_id: str
+    deleted_at: datetime
+    folder: Path
+
+    def size(self) -> int:
+        """Return the bytes of its files."""
+        return sum(
+            os.stat(os.path.join(folder, name), follow_symlinks=False).st_size
+            for folder, _, names in os.walk(self.folder)
+            for name in names
+        )
+
+
+def entries(root: StoreRoot) -> Iterator[TrashEntry]:
+    """Yield what is in the trash; entries without a session (a crash before the move) are passed over."""
+    for entry_id in sorted(entry.name for entry in files.entries(root.trash)):
+        try:
+            deleted_at = _deleted_at(entry_id)
+        except (ValueError, OverflowError, OSError):  # not one of ours
+            continue
+        for inner in (each for each in files.entries(root.trash / entry_id) if each.is_dir(follow_symlinks=False)):
+            yield TrashEntry(entry_id, inner.name, deleted_at, Path(inner.path))
+
+
+def throw_away(root: StoreRoot, session_id: str) -> TrashEntry:
+    """Move a session into the trash, durably; the caller holds the store lock and the session's.
+
+    Raises: SessionGone, StoreUnusable: nothing changed. OutcomeUnknown: moved, not proven durable.
+    """
+    # Behind all others: "deleted last" is true even after the clock was set back.
+    entry_id = records.uuid_after(max((entry.name for entry in files.entries(root.trash)), default=""))
+    place = root.trash / entry_id
+    files.make_dir(place, sync=True)
+    try:
+        files.rename_new(root.folder(session_id), place / session_id)
+    except (FileNotFoundError, StoreUnusable) as error:
+        files.remove_tree(place)
+        if isinstance(error, FileNotFoundError):
+            raise SessionGone(f"there is no folder {root.folder(session_id)}") from error
+        raise
+    files.prove_renamed(place, root.path)
+    return TrashEntry(entry_id, session_id, _deleted_at(entry_id), place / session_id)
+
+
+def _deleted_at(entry_id: str) -> datetime:
+    """Return the moment that an id tells. Raises: ValueError, OverflowError, OSError: it is not one of ours."""
+    return datetime.fromtimestamp((UUID(entry_id).int >> 80) / 1000, UTC)
+
+
+def bring_back(root: StoreRoot, key: str) -> TrashEntry:
+    """Move the newest entry that a key names back; the caller holds the store lock.
+
+    Args:
+        key: the id of the entry or of the session, else its name as typed, or its uuid.
+
+    Raises: SessionNotFound; Conflict: a session of this id is there again; StoreUnusable: nothing changed.
+    """
+    there = list(entries(root))
+    fitting = [entry for entry in there if key in (entry.session_id, entry.entry_id)]
+    fitting = fitting or [entry for entry in there if key in _names_of(entry)]
+    if not fitting:
+        raise SessionNotFound(f"no session {key!r} is in the trash")
+    entry = max(fitting, key=lambda each: each.entry_id)
+    try:
+        files.rename_new(entry.folder, root.folder(entry.session_id))
+    except FileExistsError as error:
+        raise Conflict(f"there is a session {entry.session_id} again; rename or delete it first") from error
+    files.prove_renamed(root.path, entry.folder.parent)
+    with contextlib.suppress(StoreUnusable):  # an empty folder in the trash is nobody's session
+        if not files.entries(entry.folder.parent):  # what a hand put beside it is not ours to remove
+            files.remove_tree(entry.folder.parent)
+    return entry
+
+
+def _names_of(entry: TrashEntry) -> tuple[str | None, ...]:
+    """Return the name and the uuid that the record of a deleted session tells; nothing when it cannot be read."""
+    try:
+        record = Session(StoreRoot(entry.folder.parent), entry.session_id).record
+    except SessionStoreError:
+        return ()
+    return record.session_name, record.uuid
+
+
+def older_than(root: StoreRoot, age_s: float, now: float) -> list[TrashEntry]:
+    """Return what was deleted at least so many seconds before ``now`` (epoch seconds); for no age everything, also
+    what the clock of that day puts into the future."""
+    return [entry for entry in entries(root) if age_s <= 0 or now - entry.deleted_at.timestamp() >= age_s]
+
+
+def sweep_staging(root: StoreRoot) -> None:
+    """Remove what creators that died left behind, and what a crash kept from being removed."""
+    with contextlib.suppress(FileNotFoundError, StoreUnusable):
+        for entry in files.entries(root.staging):
+            if entry.name.startswith(_DEAD):
+                files.remove_tree(entry.path)
+            elif time.time() - last_touched(entry.path) > _ABANDONED_S:
+                discard(root, Path(entry.path))
+
+
+def last_touched(folder: str | Path) -> float:
+    """Return when a folder, or the youngest file in it, changed: a long import writes one file for minutes."""
+    inside = [entry.stat(follow_symlinks=False).st_mtime for entry in files.entries(folder)]
+    return max([os.stat(folder, follow_symlinks=False).st_mtime, *inside])
+
+
+def discard(root: StoreRoot, path: Path) -> None:
+    """Remove a folder for good: one rename takes it away whole, so that nobody ever finds, or is given, half of it.
+
+    A creator that was stopped for long and goes on finds its staging folder gone, and acknowledges nothing.
+
+    Raises: StoreUnusable, OutcomeUnknown: it is where it was, or gone; the rest of it is swept later.
+    """
+    dead = root.staging / f"{_DEAD}{path.name}"
+    try:
+        files.rename_new(path, dead)
+    except FileNotFoundError:
+        return  # somebody else was faster
+    except FileExistsError as error:
+        raise StoreUnusable(error.errno, "what is left of an earlier removal is in the way", str(dead)) from error
+    files.prove_renamed(path.parent, root.staging)
+    files.remove_tree(dead)

