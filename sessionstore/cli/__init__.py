@@ -28,14 +28,14 @@ COMMANDS = {
     "delete": ("trash:delete", "Move sessions to the trash."),
     "restore": ("trash:restore", "Bring a session back from the trash."),
     "trash": ("trash:trash", "List or empty the trash."),
-    "rebuild": ("trash:rebuild", "Make the index anew from the folders."),
-    "doctor": ("maintenance:doctor", "Check the store: what is wrong, why it matters, what mends it."),
+    "rebuild": ("trash:rebuild", "Rebuild the index from the folders."),
+    "doctor": ("maintenance:doctor", "Check the store: what is wrong, why it matters, what repairs it."),
     "verify": ("maintenance:verify", "Read sessions whole; --as-if-moved: also elsewhere, as on another machine."),
     "history": ("maintenance:history", "Show what was changed by hand."),
-    "undo": ("maintenance:undo", "Take a change back."),
+    "undo": ("maintenance:undo", "Undo a change."),
     "import-legacy": ("legacy:import_command", "Read folders of the old system into sessions."),
     "export-legacy": ("legacy:export_command", "Write sessions in the layout of the old system."),
-    "migrate": ("engines:migrate", "Move the index to another engine and switch the store over."),
+    "migrate": ("engines:migrate", "Move the index to another engine and make the store use it."),
     "engines": ("engines:engines", "Show the engine that serves the store, and the stores that share it."),
     "serve": ("serve:serve", "Serve the HTTP API, the web page and the live simulation."),
     "export": ("export:export", "Write sessions as one offline HTML page, or as a zip."),
@@ -75,7 +75,7 @@ def exit_code(error: BaseException) -> int:
 
 
 class LazyGroup(click.Group):
-    """A group that imports a command when it is called."""
+    """A group that imports a command only when it is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -97,7 +97,8 @@ class LazyGroup(click.Group):
 def group() -> None:
     """A flight recorder for simulation fleets: record, find and replay sessions.
 
-    The store is --dir, else SESSIONSTORE_DIR, else the nearest one at or above here, else ./training_sessions.
+    The store is --dir, else SESSIONSTORE_DIR, else the nearest store in this folder or above it, else
+    ./training_sessions.
     """
 
 
@@ -113,7 +114,7 @@ def main(arguments: list[str] | None = None) -> Any:
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(130)
-    except BrokenPipeError:  # the reader of a pipe has gone: no error of ours
+    except BrokenPipeError:  # the reader of the pipe has ended: not an error
         os.dup2(os.open(os.devnull, os.O_RDWR), sys.stdout.fileno())
         sys.exit(0)
     except errors.SessionStoreError as error:
@@ -123,7 +124,7 @@ def main(arguments: list[str] | None = None) -> Any:
 
         click.echo(f"{type(error).__name__}: {shown(str(error))}", err=True)
         sys.exit(exit_code(error))
-    except OSError as error:  # what a command was told to write to, or read from, outside the store
+    except OSError as error:  # a file outside the store that a command reads or writes
         if os.environ.get("SESSIONSTORE_DEBUG"):
             raise
         click.echo(f"{error.strerror or error}: {error.filename or 'output'}", err=True)

@@ -1,4 +1,4 @@
-"""``completion``: the line that makes a shell complete our commands."""
+"""``completion``: the shell script that completes commands, options and values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`sessionstore migrate` and `sessionstore engines`: move the index to another engine, and see what serves the store.
+"""`sessionstore migrate` and `sessionstore engines`: move the index to another engine; show the engine of a store.
 
 Not here: the move itself (index.migration), the engines (index).
 """
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option("--to", "target_url", required=True, metavar="URL", help="journal:, sqlite:[FILE] or postgresql://...")
-@click.option("--from-folders", is_flag=True, help="Fill the new engine from the folders: the old one is not asked.")
-@click.option("--keep", is_flag=True, help="Leave the store on its present engine.")
+@click.option("--from-folders", is_flag=True, help="Fill the new engine from the folders; the old engine is not used.")
+@click.option("--keep", is_flag=True, help="Copy only; the store keeps its present engine.")
 @dir_option
 @index_option
 @json_option
 def migrate(
     folder: str | None, index: str | None, target_url: str, from_folders: bool, keep: bool, as_json: bool
 ) -> None:
-    """Move the index to another engine and switch the store over.
+    """Move the index to another engine and make the store use it.
 
-    Every row is verified by its content. A move that was interrupted goes on where it stopped; moving back gives the
-    same bytes. The password of a server is not kept: it comes from DB_PASSWORD, PGPASSWORD or ~/.pgpass.
+    Every row is compared after the move. An interrupted move continues where it stopped; moving back gives the
+    same bytes. Passwords are not stored: they come from DB_PASSWORD, PGPASSWORD or ~/.pgpass.
     """
     import os
 
@@ -70,7 +70,7 @@ def _move(store: SessionStore, target: SessionIndex, from_folders: bool, quiet: 
     try:
         store.catalog.reconcile()
     except IndexUnavailable as error:
-        raise IndexUnavailable(f"{error}; --from-folders does without it") from error
+        raise IndexUnavailable(f"{error}; with --from-folders the old engine is not needed") from error
     console = Console(stderr=True)
     columns = (TextColumn("moving"), BarColumn(bar_width=30), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=quiet or not console.is_terminal) as progress:
@@ -79,7 +79,7 @@ def _move(store: SessionStore, target: SessionIndex, from_folders: bool, quiet: 
 
 
 @click.command()
-@click.option("--forget", metavar="HOST:FOLDER", help="Take a store that is no more out of a shared index.")
+@click.option("--forget", metavar="HOST:FOLDER", help="Remove a store that no longer exists from a shared index.")
 @store_options
 @json_option
 def engines(folder: str | None, index: str | None, as_json: bool, forget: str | None) -> None:

@@ -1,4 +1,4 @@
-"""``sessionstore export``: a session to take away, as one HTML file that works offline or as a zip of its folder.
+"""``sessionstore export``: a session as one HTML file that works offline, or as a zip of its folder.
 
 Not here: what is in them (server.offline, bundle).
 """
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def export(
     folder: str | None, index: str | None, keys: tuple[str, ...], as_html: bool, as_zip: bool, target: Path
 ) -> None:
-    """Write sessions to files that can be taken anywhere (--html needs the extra `api`).
+    """Write sessions to self-contained files (--html needs the extra `api`).
 
     ID is an id, its beginning, a name, or latest. An existing file is never overwritten.
     """
@@ -42,7 +42,7 @@ def export(
                 files.make_dirs(target)
                 files.create(path, packed(session))
             except FileExistsError as error:
-                raise click.ClickException(f"{path} exists already; it was left alone") from error
+                raise click.ClickException(f"{path} exists already and was not changed") from error
             click.echo(str(path))
 
 

@@ -1,4 +1,4 @@
-"""The options that every command shares, and the store that they open."""
+"""The options that all commands share, and the store that they open."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 dir_option = click.option(
     "--dir", "folder", metavar="FOLDER", help="The store (default: SESSIONSTORE_DIR, the nearest, ./training_sessions)."
 )
-index_option = click.option("--index", "index", metavar="URL", help="The index engine (default: what the store says).")
+index_option = click.option(
+    "--index", "index", metavar="URL", help="The index engine (default: the engine of the store)."
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, and nothing else, on stdout.")
 
 

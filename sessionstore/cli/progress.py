@@ -1,6 +1,6 @@
 """The progress bar of a run, on stderr: phase, sim time, windows cleaned, points recorded.
 
-Not here: what is printed at the end (summary).
+Not here: the summary at the end (cli.summary).
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 if TYPE_CHECKING:
     from sessionstore.simulation.hmrs_simulation_live import HMRSSimulationLive
 
-EVERY_S = 0.1  # a bar that is drawn more often only takes time from the run
+EVERY_S = 0.1  # drawing more often would slow the run down
 
 
 class ProgressView:
-    """A rich progress bar; silent when quiet or when stderr is no terminal."""
+    """A rich progress bar; silent when quiet or when stderr is not a terminal."""
 
     def __init__(self, duration_s: float, quiet: bool = False) -> None:
         self._console = Console(stderr=True)
@@ -48,7 +48,7 @@ class ProgressView:
         self._progress.stop()
 
     def begin(self, session_id: str) -> None:
-        """Say which session is being recorded."""
+        """Print the session that is being recorded."""
         if not self._quiet:
             self._progress.console.print(f"recording session {session_id}", highlight=False, markup=False)
 

@@ -1,6 +1,6 @@
-"""`sessionstore run` and `sessionstore scenarios`: fly a fleet, watch it, and read how each drone's day went.
+"""`sessionstore run` and `sessionstore scenarios`: fly a fleet, show its progress, print a summary per drone.
 
-Progress goes to stderr, so that stdout holds the summary, or nothing but data with --json.
+Progress goes to stderr; stdout holds the summary, or only JSON with --json.
 Not here: the run itself (simulation), the other commands (their own modules), exit codes of errors (cli).
 """
 
@@ -38,7 +38,12 @@ def _kind_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--scenario", metavar="FILE", help="Scenario file (TOML), or a ready one by name.")
 @click.option("--city", type=click.Path(dir_okay=False), metavar="FILE", help="CityJSON or GeoJSON file.")
 @click.option("--buildings", type=click.IntRange(0, 2000), metavar="N", help="Random buildings, without --city.")
-@click.option("--hidden-buildings", type=click.IntRange(0, 2000), metavar="N", help="Known to the physics only.")
+@click.option(
+    "--hidden-buildings",
+    type=click.IntRange(0, 2000),
+    metavar="N",
+    help="Buildings that the drones do not know, but can hit.",
+)
 @_kind_options
 @click.option(
     "--duration", type=click.FloatRange(0, 7 * 86400, min_open=True), metavar="S", help="Seconds of sim time."
@@ -47,14 +52,14 @@ def _kind_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--weather", type=click.Choice(CONDITIONS), help="Wind and visibility.")
 @click.option("--fault", "faults", multiple=True, metavar="KIND@S[+S][:DRONE]", help="As gps_loss@60+20:scout-1.")
 @click.option("--name", metavar="NAME", help="Name of the session.")
-@click.option("--realtime", type=click.FloatRange(0, min_open=True), metavar="F", help="F sim seconds a second.")
+@click.option("--realtime", type=click.FloatRange(0, min_open=True), metavar="F", help="Sim seconds per wall second.")
 @store_options
 @json_option
 def run(folder: str | None, index: str | None, as_json: bool, **options: Any) -> None:
     """Fly a fleet and record it as a session.
 
     Without options: two scouts, two climbers and an overseer at four random buildings, 300 s.
-    Ctrl-C ends the session as stopped; everything recorded so far is kept.
+    Ctrl-C ends the session as stopped; all records so far are kept.
     """
     from sessionstore.boxes.session_db_box import SessionDBBox
     from sessionstore.cli.progress import ProgressView
@@ -70,8 +75,8 @@ def run(folder: str | None, index: str | None, as_json: bool, **options: Any) ->
             on_tick=view.show,
         )
         view.begin(live.session_id)
-        if (told := live.creation.get("index", {})).get("status") == "pending":
-            click.echo(f"index: pending ({told.get('reason')}); the session is recorded all the same", err=True)
+        if (step := live.creation.get("index", {})).get("status") == "pending":
+            click.echo(f"index: pending ({step.get('reason')}); the session is recorded anyway", err=True)
         live.run()
         record = store.get(live.session_id).record
         folder_path = store.root.folder(live.session_id)
@@ -99,7 +104,7 @@ def _result(record: Any, folder: str) -> dict[str, Any]:
 
 
 def _scenario(options: dict[str, Any]) -> Scenario:
-    """The scenario file, if any, with the options of the command line laid over it."""
+    """The scenario file, if any, changed by the options of the command line."""
     from sessionstore.simulation.running.scenarios import DEFAULT_FLEET, Group, Scenario, check_faults, load_scenario
 
     scenario = load_scenario(options["scenario"]) if options["scenario"] else Scenario(name="command line")
@@ -113,7 +118,7 @@ def _scenario(options: dict[str, Any]) -> Scenario:
     if not groups and all(count is None for count in counts.values()):
         groups = list(DEFAULT_FLEET)
     if not groups:
-        raise click.UsageError("a fleet of no drones flies nowhere")
+        raise click.UsageError("the fleet has no drones")
     faults = tuple(_fault(text) for text in options["faults"])
     scenario = scenario.with_options(
         city=options["city"],

@@ -13,16 +13,20 @@ DEFAULT_PORT = 5007
 
 
 @click.command()
-@click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Where to listen.")
-@click.option("--port", type=click.IntRange(1, 65535), default=DEFAULT_PORT, show_default=True, help="Which port.")
+@click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Address to listen on.")
 @click.option(
-    "--token", envvar="SESSIONSTORE_TOKEN", metavar="TEXT", help="What callers must show (SESSIONSTORE_TOKEN)."
+    "--port", type=click.IntRange(1, 65535), default=DEFAULT_PORT, show_default=True, help="Port to listen on."
 )
 @click.option(
-    "--token-file", type=click.Path(dir_okay=False), metavar="FILE", help="A file with the token; made when missing."
+    "--token", envvar="SESSIONSTORE_TOKEN", metavar="TEXT", help="Token that requests must carry (SESSIONSTORE_TOKEN)."
 )
-@click.option("--allow-host", "hosts", multiple=True, metavar="NAME[:PORT]", help="A further name of this server.")
-@click.option("--allow-origin", "origins", multiple=True, metavar="URL", help="A page of another origin that may call.")
+@click.option(
+    "--token-file", type=click.Path(dir_okay=False), metavar="FILE", help="File with the token; created if missing."
+)
+@click.option("--allow-host", "hosts", multiple=True, metavar="NAME[:PORT]", help="Another host name of this server.")
+@click.option(
+    "--allow-origin", "origins", multiple=True, metavar="URL", help="Another origin whose pages may send requests."
+)
 @store_options
 def serve(
     folder: str | None,
@@ -36,7 +40,7 @@ def serve(
 ) -> None:
     """Serve the store and the live simulation over HTTP (needs the extra `api`).
 
-    Only this machine is served unless --host says otherwise, and then only with a token.
+    Only this machine can connect by default; any other --host requires a token.
     """
     try:
         from sessionstore.server.context import Settings

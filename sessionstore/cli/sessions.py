@@ -1,6 +1,6 @@
-"""``list``, ``show``, ``tail`` and ``set``: looking at sessions, and changing what people write into them.
+"""``list``, ``show``, ``tail`` and ``set``: list, read and edit sessions.
 
-Not here: deleting (trash), recording (run), checks (care).
+Not here: deleting (cli.trash), recording (cli.run), checks (cli.maintenance).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _COLUMNS = ("status", "session", "started", "planned", "simulated", "phase", "wi
 
 
 def _column(row: SessionRow, name: str) -> str:
-    """Return one cell of the list: one of the named columns, or any field or metadata.key."""
+    """Return one cell of the list, for a named column, a field or metadata.key."""
     made = _CELLS.get(name)
     if made is not None:
         return str(made(row))
@@ -36,7 +36,7 @@ def _column(row: SessionRow, name: str) -> str:
 
 
 def _value(row: SessionRow, name: str) -> Any:
-    """Return what a column shows, as it is stored: seconds, metres, counts; None for what is not there."""
+    """Return what a column shows, as it is stored: seconds, metres, counts; None when missing."""
     from sessionstore.model.records import FILTER_ALIASES, FILTER_FIELDS
 
     first, *keys = name.split(".")
@@ -79,10 +79,10 @@ def _note(row: SessionRow) -> str:
 @click.command("list")
 @click.argument("filters", nargs=-1)
 @click.option("--sort", default="-created_at", show_default=True, help="A field or metadata.key; - for descending.")
-@click.option("--limit", type=click.IntRange(min=0), help=f"At most so many; 0 for all (default {_DEFAULT_LIMIT}).")
-@click.option("--offset", type=click.IntRange(min=0), default=0, help="Pass over so many.")
+@click.option("--limit", type=click.IntRange(min=0), help=f"Maximum rows; 0 = all (default {_DEFAULT_LIMIT}).")
+@click.option("--offset", type=click.IntRange(min=0), default=0, help="Skip the first N rows.")
 @click.option("--columns", help="Comma-separated: " + ", ".join(_COLUMNS) + ", any field, metadata.KEY.")
-@click.option("--no-verify", is_flag=True, help="Trust the index: hand edits of records are not looked for.")
+@click.option("--no-verify", is_flag=True, help="Trust the index; do not look for records that were edited by hand.")
 @json_option
 @store_options
 def list_command(
@@ -98,15 +98,15 @@ def list_command(
 ) -> None:
     """List sessions, the newest first.
 
-    FILTERS are clauses such as status=failed, 'metadata.num_drones>5', name~butterfly, joined by and, or, not; a lone
-    word is looked for in names, ids, tags and metadata.
+    FILTERS are clauses such as status=failed, 'metadata.num_drones>5', name~butterfly, joined by and, or, not; a
+    word by itself searches names, ids, tags and metadata.
     """
     from sessionstore.boxes.session_db_box import row_as_dict
 
     with open_store(folder, index) as store:
         rows = store.find(" ".join(filters), sort, verify=not no_verify)
         root, notice = store.root, store.notice
-    if notice is not None:  # the engine is away: the answer is right, and slower
+    if notice is not None:  # the index engine is unavailable: the answer is correct, but slow
         click.echo(text.shown(notice), err=True)
     most = limit if limit is not None else (0 if as_json else _DEFAULT_LIMIT)
     page = rows[offset : offset + most if most else None]
@@ -116,7 +116,7 @@ def list_command(
         _print_json(plain)
         return
     if not rows:
-        found = "no session fits" if filters else f"no sessions yet in {root.path}; record one: sessionstore run"
+        found = "no session matches" if filters else f"no sessions yet in {root.path}; record one: sessionstore run"
         click.echo(found, err=True)
         return
     names = named or _used(page)
@@ -138,7 +138,7 @@ def _used(rows: list[SessionRow]) -> list[str]:
 def show(session: str, as_json: bool, folder: str | None, index: str | None) -> None:
     """Show one session: its record, drones, phases and streams.
 
-    SESSION is an id, its unique beginning, a uuid, a name as typed, or latest.
+    SESSION is an id, its unique beginning, a uuid, its name, or latest.
     """
     with open_store(folder, index) as store:
         found = store.get(session)
@@ -237,8 +237,10 @@ def _stream_table(session: Session) -> list[str]:
 @click.command()
 @click.argument("session", default="latest")
 @click.argument("stream", default="events")
-@click.option("-f", "--follow", is_flag=True, help="Wait for more until the session ends.")
-@click.option("-n", "--lines", type=click.IntRange(min=0), default=10, show_default=True, help="Begin so many back.")
+@click.option("-f", "--follow", is_flag=True, help="Print new records until the session ends.")
+@click.option(
+    "-n", "--lines", type=click.IntRange(min=0), default=10, show_default=True, help="Start N records from the end."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the lines as they are stored.")
 @store_options
 def tail(
@@ -250,7 +252,7 @@ def tail(
         tape = found.tape(stream)
         if not tape.exists():
             begun = ", ".join(found.tapes()) or "none"
-            click.echo(f"the stream {stream} of {found.session_id} has not been begun (begun: {begun})", err=True)
+            click.echo(f"the stream {stream} of {found.session_id} does not exist (there are: {begun})", err=True)
         start = tape.last_lines(lines)
         ended = lambda: not follow or found.status not in ("created", "running", "paused")  # noqa: E731
         for line in tape.follow(start, stop=ended):
@@ -262,7 +264,7 @@ def tail(
 
 
 def _sentence(data: dict[str, Any]) -> str:
-    """Return a record as a person reads it: level, kind and message first, the rest as key=value."""
+    """Return a record for reading: level, kind and message first, the rest as key=value."""
     head = [str(data[key]) for key in ("level", "kind", "message") if data.get(key)]
     rest = [
         f"{key}={value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}"
@@ -274,13 +276,13 @@ def _sentence(data: dict[str, Any]) -> str:
 
 @click.command("set")
 @click.argument("session")
-@click.option("--name", help="The name as typed; the id and the folder stay.")
+@click.option("--name", help="The new name; id and folder keep theirs.")
 @click.option("--tag", "tags", multiple=True, help="Add a tag.")
-@click.option("--untag", "untags", multiple=True, help="Take a tag away.")
+@click.option("--untag", "untags", multiple=True, help="Remove a tag.")
 @click.option("--notes", help="Replace the notes.")
-@click.option("--meta", "meta", multiple=True, metavar="KEY=VALUE", help="Set metadata; JSON, or else text.")
+@click.option("--meta", "meta", multiple=True, metavar="KEY=VALUE", help="Set metadata; VALUE is JSON, or text.")
 @click.option("--unset", "unset", multiple=True, metavar="KEY", help="Remove metadata.")
-@click.option("--if-rev", type=int, help="Only if the record is still at this revision.")
+@click.option("--if-rev", type=int, help="Only if the record still has this revision.")
 @json_option
 @store_options
 def set_command(
@@ -296,7 +298,7 @@ def set_command(
     folder: str | None,
     index: str | None,
 ) -> None:
-    """Change what people write into a session; exit code 5 when --if-rev finds that somebody was faster."""
+    """Edit name, tags, notes and metadata; exit code 5 if the record no longer has the revision --if-rev."""
     pairs = dict(_pair(each) for each in meta)
     if name is None and notes is None and not (tags or untags or pairs or unset):
         raise click.UsageError("nothing to change: give --name, --tag, --untag, --notes, --meta or --unset")

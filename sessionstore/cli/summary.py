@@ -1,5 +1,4 @@
-"""How a run went, for a terminal: the phases, each drone's day as a bar, its energy balance, and what was
-remarkable.
+"""The summary of a run for a terminal: phases, a time bar and an energy balance per drone, warnings.
 
 Not here: the figures themselves (simulation.figures), the show command.
 """
@@ -27,7 +26,7 @@ LEGEND = "· berth   ▲ in the air   █ on a wall   x lost"
 def print_summary(fleet: Fleet, record: SessionRecord, folder: str) -> None:
     """Print the summary on stdout."""
     terminal = Console(highlight=False)
-    # A pipe has no width: a table that is cut at 80 columns would lose the figures.
+    # A pipe has no width; cut at 80 columns, the table would lose figures.
     console = terminal if terminal.is_terminal else Console(highlight=False, width=160)
     console.print(_headline(fleet, record))
     phases = "   ".join(
@@ -81,7 +80,7 @@ def _work(drone: Drone) -> str:
 
 
 def day_bar(drone: Drone, end_s: float, width: int) -> Text:
-    """The drone's day from left to right, one sign for what it did at that time."""
+    """Return the drone's modes over time, from left to right, one sign each."""
     bar = Text()
     changes = drone.day.modes
     at = 0
@@ -100,6 +99,6 @@ def _print_rest(console: Console, fleet: Fleet) -> None:
     ignored = fleet.world.city.ignored
     if ignored:
         passed = ", ".join(f"{n} {kind}" for kind, n in sorted(ignored.items()))
-        console.print(f"passed over in the city file: {passed}", markup=False)
+        console.print(f"ignored in the city file: {passed}", markup=False)
     for warning in warnings_of(fleet):
         console.print(f"warning: {warning}", style="yellow", markup=False)

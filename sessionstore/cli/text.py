@@ -1,4 +1,4 @@
-"""How values look in a terminal: units always written, names that cannot play tricks.
+"""Values as a terminal shows them: always with a unit; control characters are escaped.
 
 Not here: colours of a status (sessions), JSON (options).
 """
@@ -26,7 +26,7 @@ STATUS_COLOURS = {
 
 
 def shown(text: str) -> str:
-    """Return text with control, bidi and invisible characters written as escapes: no name forges a line or a colour."""
+    """Return text with control, bidi and invisible characters escaped: a name cannot forge a line or a colour."""
     if text.isascii() and text.isprintable():
         return text
     return "".join(
@@ -41,7 +41,7 @@ def _escape(char: str) -> str:
 
 
 def cells(text: str) -> int:
-    """Return how many columns a terminal gives to a text."""
+    """Return the number of terminal columns that a text takes."""
     if text.isascii():
         return len(text)
     wide = sum(unicodedata.east_asian_width(char) in "WF" for char in text)
@@ -49,7 +49,7 @@ def cells(text: str) -> int:
 
 
 def duration(seconds: float | None) -> str:
-    """Return 4 min 12 s; a dash for unknown."""
+    """Return 4 min 12 s; a dash when unknown."""
     if seconds is None:
         return "-"
     if seconds < 60:
@@ -60,14 +60,14 @@ def duration(seconds: float | None) -> str:
 
 
 def distance(metres: float | None) -> str:
-    """Return 312 m or 3.2 km; a dash for unknown."""
+    """Return 312 m or 3.2 km; a dash when unknown."""
     if metres is None:
         return "-"
     return f"{metres:.0f} m" if metres < 1000 else f"{metres / 1000:.1f} km"
 
 
 def count(number: int | None) -> str:
-    """Return 84,210; a dash for unknown."""
+    """Return 84,210; a dash when unknown."""
     return "-" if number is None else f"{number:,}"
 
 
@@ -91,14 +91,14 @@ def when(instant: str | None) -> str:
 
 
 def ago(moment: datetime, now: datetime) -> str:
-    """Return how long ago something was."""
+    """Return the time since a moment, as 5 min 3 s ago."""
     return f"{duration(max(0.0, (now - moment).total_seconds()))} ago"
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[Any]], colour: int | None = None) -> str:
-    """Return aligned columns; the one with the number ``colour`` is coloured as a status.
+    """Return aligned columns; column ``colour`` is coloured as a status.
 
-    A list of 10,000 sessions must print in 0.3 s, which a table with boxes does not.
+    A list of 10,000 sessions must print in 0.3 s, which a table with boxes cannot do.
     """
     texts = [[str(cell) for cell in row] for row in rows]
     widths = [max([cells(name), *(cells(row[number]) for row in texts)]) for number, name in enumerate(head)]

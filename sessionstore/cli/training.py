@@ -13,8 +13,8 @@ from sessionstore.cli.options import open_store, store_options
 
 
 @click.command()
-@click.option("--where", metavar="FILTER", help="Only sessions that this filter fits.")
-@click.option("--csv", "as_csv", is_flag=True, help="A table with one column a name; by default JSON Lines.")
+@click.option("--where", metavar="FILTER", help="Only sessions that match this filter.")
+@click.option("--csv", "as_csv", is_flag=True, help="CSV with one column per name (default: JSON Lines).")
 @store_options
 def training(where: str | None, as_csv: bool, folder: str | None, index: str | None) -> None:
     """Print every decision with its features and outcome, over all sessions."""

@@ -1,4 +1,4 @@
-"""``delete``, ``restore``, ``trash`` and ``rebuild``: what can be undone, and what can be made anew."""
+"""``delete``, ``restore``, ``trash`` and ``rebuild``: delete with undo, and rebuild the index."""
 
 from __future__ import annotations
 
@@ -19,55 +19,55 @@ if TYPE_CHECKING:
 
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 _AGE = click.option(
-    "--older-than", default="0s", show_default=True, metavar="AGE", help="Only what is older: 30d, 12h."
+    "--older-than", default="0s", show_default=True, metavar="AGE", help="Only entries older than this: 30d, 12h."
 )
 _YES = click.option("--yes", is_flag=True, help="Do not ask.")
 
 
 @click.command()
 @click.argument("sessions", nargs=-1, required=True)
-@click.option("--force", is_flag=True, help="Also sessions that are being recorded at this moment; their runs end.")
+@click.option("--force", is_flag=True, help="Also sessions that are being recorded; their runs fail.")
 @store_options
 def delete(sessions: tuple[str, ...], force: bool, folder: str | None, index: str | None) -> None:
     """Move sessions to the trash; `restore` brings them back.
 
-    A session that runs is refused (exit code 5, nothing is deleted); at a terminal you are asked.
+    A running session is refused (exit code 5, nothing is deleted); in a terminal the command asks first.
     """
     from sessionstore.maintenance.doctor import naming
 
     with open_store(folder, index) as store:
         found = [store.get(each) for each in dict.fromkeys(sessions)]
         if not force:
-            _spare_the_living(found)
+            _confirm_running(found)
         for session_id in dict.fromkeys(session.session_id for session in found):
             store.delete(session_id)
             undo = f"sessionstore restore {shlex.quote(session_id)}{naming(folder, index)}"
             click.echo(f"{text.shown(session_id)} is in the trash; undo: {text.shown(undo)}", err=True)
 
 
-def _spare_the_living(sessions: list[Session]) -> None:
-    """Ask before a run is taken its session away; refuse where nobody can be asked. Raises: Conflict, click.Abort."""
+def _confirm_running(sessions: list[Session]) -> None:
+    """Ask before a running session is deleted; refuse without a terminal. Raises: Conflict, click.Abort."""
     from sessionstore.errors import Conflict, SessionStoreError
 
     for session in sessions:
         try:
             status = session.status
         except SessionStoreError:
-            continue  # a record that is broken, or cannot be read, can be deleted
+            continue  # a broken or unreadable record can be deleted
         if status not in ("running", "paused"):
             continue
         process = (session.record.owner or {}).get("pid")
-        told = f"{text.shown(session.session_id)} is {status}" + (f" (process {process})" if process else "")
+        state = f"{text.shown(session.session_id)} is {status}" + (f" (process {process})" if process else "")
         if not sys.stdin.isatty():
-            raise Conflict(f"{told}; nothing was deleted. Stop it first, or delete it with --force")
-        click.confirm(f"{told}: its run will fail. Delete it all the same?", abort=True, err=True)
+            raise Conflict(f"{state}; nothing was deleted. Stop it first, or delete it with --force")
+        click.confirm(f"{state}: its run will fail. Delete it anyway?", abort=True, err=True)
 
 
 @click.command()
 @click.argument("sessions", nargs=-1, required=True)
 @store_options
 def restore(sessions: tuple[str, ...], folder: str | None, index: str | None) -> None:
-    """Bring sessions back from the trash: by id, name, uuid or the id of the entry; of several the one deleted last."""
+    """Bring sessions back from the trash: by id, name, uuid or the id of the entry; of several, the newest."""
     with open_store(folder, index) as store:
         for each in sessions:
             click.echo(f"{text.shown(store.restore(each).session_id)} is back", err=True)
@@ -78,7 +78,7 @@ def restore(sessions: tuple[str, ...], folder: str | None, index: str | None) ->
 @store_options
 @click.pass_context
 def trash(ctx: click.Context, as_json: bool, folder: str | None, index: str | None) -> None:
-    """List what is in the trash; `trash empty` removes it for good, `trash quarantine` shows what repairs kept."""
+    """List the trash; `trash empty` removes it permanently, `trash quarantine` shows the bytes that repairs kept."""
     if ctx.invoked_subcommand is not None:
         ctx.obj = (folder, index)
         return
@@ -128,25 +128,25 @@ def age(given: str) -> float:
 @store_options
 @click.pass_context
 def empty(ctx: click.Context, older_than: str, yes: bool, folder: str | None, index: str | None) -> None:
-    """Remove what is in the trash for good."""
+    """Remove the entries of the trash permanently."""
     from sessionstore.store.trash import older_than as entries_older_than
 
     given_folder, given_index = ctx.obj or (None, None)
     seconds = age(older_than)
     with open_store(folder or given_folder, index or given_index) as store:
-        doomed = entries_older_than(store.root, seconds, time.time())
-        if not doomed:
+        chosen = entries_older_than(store.root, seconds, time.time())
+        if not chosen:
             click.echo("nothing to remove", err=True)
             return
-        total = text.size(sum(entry.size() for entry in doomed))
+        total = text.size(sum(entry.size() for entry in chosen))
         if not yes:
-            click.confirm(f"Remove {len(doomed)} sessions ({total}) for good?", abort=True, err=True)
+            click.confirm(f"Remove {len(chosen)} sessions ({total}) permanently?", abort=True, err=True)
         removed = store.empty_trash(seconds)
         click.echo(f"removed {len(removed)} sessions ({total})", err=True)
 
 
 @trash.command("quarantine")
-@click.option("--empty", "remove", is_flag=True, help="Remove them for good.")
+@click.option("--empty", "remove", is_flag=True, help="Remove them permanently.")
 @_AGE
 @_YES
 @json_option
@@ -161,7 +161,7 @@ def quarantine(
     folder: str | None,
     index: str | None,
 ) -> None:
-    """List the bytes that repairs and torn ends took away: from which file, where, when, how many."""
+    """List the bytes that repairs cut out: source file, offset, time, size."""
     from sessionstore.maintenance.repairs import quarantine as kept
 
     given_folder, given_index = ctx.obj or (None, None)
@@ -177,11 +177,11 @@ def quarantine(
         total = text.size(sum(piece.size for piece in found))
         if not remove:
             rows = [_piece_row(piece, now) for piece in found]
-            click.echo(text.table(("from", "at byte", "taken", "size", "file"), rows))
+            click.echo(text.table(("from", "at byte", "cut", "size", "file"), rows))
             click.echo(f"{len(found)} pieces, {total}, in {text.shown(str(store.root.quarantine_folder))}", err=True)
             return
         if not yes:
-            click.confirm(f"Remove {len(found)} pieces ({total}) for good?", abort=True, err=True)
+            click.confirm(f"Remove {len(found)} pieces ({total}) permanently?", abort=True, err=True)
         removed = kept.empty(store.root, seconds, now)
         if as_json:
             _print_json([piece.to_dict() for piece in removed])
@@ -197,7 +197,7 @@ def _piece_row(piece: Any, now: datetime) -> tuple[str, ...]:
 @click.command()
 @store_options
 def rebuild(folder: str | None, index: str | None) -> None:
-    """Make the index anew from the folders: needed after nothing, harmless always."""
+    """Rebuild the index from the folders. Never required, always safe."""
     with open_store(folder, index) as store:
         begin = time.perf_counter()
         rows = store.rebuild()

@@ -1,9 +1,9 @@
-"""Which of many rows a filter fits, the quick way, and in which order they are shown.
+"""Filter and sort many rows in memory.
 
-What :func:`sessionstore.query.matcher` says of each row is told at once. The clauses of an ``and`` narrow one after the
-other. A field that holds only texts or only numbers is compared as it is (40 ns a row); of the metadata only the one
-key is decoded that the clause asks for. All else is left to the matcher, which defines the meaning.
-Not here: what a filter means (query), SQL (index.narrowing).
+The result is that of :func:`sessionstore.query.matcher`, which defines the meaning of a filter; this module is faster.
+It applies the clauses of an ``and`` one after the other, compares fields that hold only text or only numbers directly
+(40 ns a row), and decodes only the metadata key that a clause names.
+Not here: the meaning of a filter (query), SQL (index.sql.prefilter).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _ORDER: dict[str, Callable[[Any, Any], bool]] = {
 
 
 def select(rows: Sequence[SessionRow], tree: Filter | None) -> list[SessionRow]:
-    """Return the rows that a filter fits, in their order."""
+    """Return the rows that match a filter, in their order."""
     if isinstance(tree, And):
         for clause in tree.clauses:
             rows = select(rows, clause)
@@ -41,7 +41,7 @@ def select(rows: Sequence[SessionRow], tree: Filter | None) -> list[SessionRow]:
 
 
 def _is_direct(clause: Compare) -> bool:
-    """Whether the field holds only values of the kind that it is compared with, or nothing."""
+    """Whether the field holds only null or values of the kind of the operand."""
     field, value = clause.path[0], clause.value
     if isinstance(value, str):
         return field in _TEXTS
@@ -70,19 +70,19 @@ def _each(rows: Sequence[SessionRow], tree: Filter) -> list[SessionRow]:
 
 @lru_cache(maxsize=64)
 def _metadata_getter(keys: tuple[str, ...]) -> Callable[[SessionRow, Path], Any]:
-    """Return what gets the value under these keys, decoding nothing else."""
+    """Return a getter that decodes only the value under these keys."""
     kind: Any = Any
     try:
         for key in reversed(keys):
             kind = msgspec.defstruct("Only", [("value", kind, UNSET)], rename={"value": key}, gc=False)
-    except ValueError:  # a key with quotes or control characters names no field
+    except ValueError:  # msgspec refuses a key with quotes or control characters
         return SessionRow.get
     decode = msgspec.json.Decoder(kind).decode
 
     def get(row: SessionRow, path: Path) -> Any:
         try:
             found = decode(row.metadata)
-        except msgspec.ValidationError:  # on the way stands something else than an object
+        except msgspec.ValidationError:  # a value on the path is not an object
             return row.get(path)
         for _ in keys:
             if found is UNSET:
@@ -94,7 +94,7 @@ def _metadata_getter(keys: tuple[str, ...]) -> Callable[[SessionRow, Path], Any]
 
 
 def sort_order(sort: str) -> Callable[[list[SessionRow]], list[SessionRow]] | None:
-    """Return a function that sorts rows; None when they are in that order already (created_at ascending).
+    """Return a function that sorts rows; None for created_at ascending, the order of an index.
 
     Args:
         sort: a field or ``metadata.key``, with ``-`` in front for descending; rows without it come last.

@@ -93,7 +93,7 @@ def test_tail_prints_the_end_and_follows_until_the_session_ends(run, store: Sess
         out = run("tail", "-f", "Storm", "log").out
         rest.join()
     assert out.index("first") < out.index("second")
-    assert "has not been begun" in run("tail", "Storm", "weather").err
+    assert "does not exist" in run("tail", "Storm", "weather").err
 
 
 def test_set_changes_what_people_write_by_compare_and_set(run, store: SessionStore) -> None:  # type: ignore[no-untyped-def]

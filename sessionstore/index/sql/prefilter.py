@@ -1,10 +1,10 @@
-"""From a filter to SQL: a condition that every fitting row meets, so that an index of the database can find them.
+"""A necessary SQL condition for a filter, so that the database can use its indexes.
 
-A condition may let further rows through; :func:`sessionstore.query.matcher` decides on each of them, so that the answer
-is the same on every engine whatever a database thinks of numbers, text and null. What cannot be promised is not
-narrowed: ``None`` means that no row can be ruled out. Promises are one-sided, which is what makes them easy to keep:
-bounds are widened by far more than any database rounds, and ``<`` becomes ``<=``.
-Not here: the expressions of a database (index.sqlite, index.postgres), the exact meaning (query).
+Every matching row meets the condition; other rows may meet it too, and :func:`sessionstore.query.matcher` decides on
+each row that the database returns. The answer is therefore the same on every engine, although databases differ in
+numbers, text order and null. ``None`` means that no row can be excluded. Bounds are widened by far more than any
+database rounds, and ``<`` becomes ``<=``.
+Not here: the SQL of a database (index.sql.sqlite_schema, index.sql.postgres_schema), the exact meaning (query).
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from sessionstore.query import And, Compare, Filter, Has, Not, Operator, Or, Pat
 #: SQL text with one placeholder per parameter, and the parameters.
 Condition = tuple[str, list[Any]]
 
-#: What is answered when a row is read, and what nobody searches: it stands in no index.
+#: Fields computed when a row is read, or never searched: no index holds them.
 _NOT_STORED = ("host", "store", "openable", "copies", "size", "mtime_ns", "owner")
-#: Text that JSON holds as it is, and that folds to itself in ASCII rows only by lower().
+#: Text that JSON stores unescaped, and for which casefold equals lower().
 _SIMPLE = re.compile(r"[a-z0-9_ ./:+-]+")
 _DEFAULT = SessionRow("", "", 0, 0, 0, "", "", "", "")
 _REQUIRED = ("session_id", "uuid", "rev", "size", "mtime_ns", "status", "workflow_state", "created_at", "updated_at")
 
 
 class Narrowing(ABC):
-    """The walk over a filter; a subclass gives the expressions of its database.
+    """Translates a filter; a subclass gives the SQL of its database.
 
-    Each of its methods returns a condition met by every row whose value is one of those told, or None.
+    Each method returns a condition that holds for every row with such a value, or None.
     """
 
     @abstractmethod
@@ -56,14 +56,14 @@ class Narrowing(ABC):
 
     @abstractmethod
     def holds(self, path: Path | None, word: str) -> Condition | None:
-        """The value, or the row anywhere, holds a lower-case ASCII word, whatever the case."""
+        """The value, or any part of the row, contains a lower-case ASCII word, ignoring case."""
 
     @abstractmethod
     def addressable(self, path: Path) -> bool:
-        """Whether the database finds what lies under these keys."""
+        """Whether the database can address the value under these keys."""
 
     def of(self, tree: Filter | None, negated: bool = False) -> Condition | None:
-        """Return what every row that fits the filter (or does not, when negated) meets."""
+        """Return a condition that every matching row (when negated: every other row) meets."""
         if isinstance(tree, Not):
             return self.of(tree.clause, not negated)
         if isinstance(tree, And | Or):
@@ -79,11 +79,11 @@ class Narrowing(ABC):
         if isinstance(tree, Has):
             return self.present(tree.path) if len(tree.path) > 1 and self._known(tree.path) else None
         word = tree.text.casefold()
-        # a word made of digits and "e" may be the text of a number, which every database writes in its own way
+        # a word made of digits and "e" may be the text of a number, which each database formats differently
         return self.holds(None, word) if _SIMPLE.fullmatch(word) and re.search("[a-df-z]", word) else None
 
     def _known(self, path: Path) -> bool:
-        return path[0] not in _NOT_STORED and all(map(_sayable, path)) and self.addressable(path)
+        return path[0] not in _NOT_STORED and all(map(_storable, path)) and self.addressable(path)
 
     def _compare(self, clause: Compare, negated: bool) -> Condition | None:
         if (clause.operator == "!=") != negated or not self._known(clause.path):
@@ -92,14 +92,14 @@ class Narrowing(ABC):
         found = self._value(clause.path, operator, clause.value)
         if found is None or len(clause.path) > 1 or clause.path[0] in _REQUIRED:
             return found
-        # A row leaves out what has its default value.
+        # A stored row omits default values.
         if matcher(Compare(clause.path, operator, clause.value), SessionRow.get)(_DEFAULT):
             missing = self.empty(clause.path)
             return None if missing is None else _joined([found, missing], " OR ")
         return found
 
     def _value(self, path: Path, operator: Operator, value: Any) -> Condition | None:
-        if isinstance(value, str) and not _sayable(value):
+        if isinstance(value, str) and not _storable(value):
             return None
         if operator == "~":
             word = str(value).casefold()
@@ -116,8 +116,8 @@ class Narrowing(ABC):
         return self.number(path, None if "<" in operator else low, None if ">" in operator else high)
 
 
-def _sayable(text: str) -> bool:
-    """Whether a database takes a text: some end it at a NUL or refuse that, and none knows half a surrogate pair."""
+def _storable(text: str) -> bool:
+    """Whether databases accept the text: no NUL, no lone surrogate."""
     return "\0" not in text and not any("\ud800" <= char <= "\udfff" for char in text)
 
 
