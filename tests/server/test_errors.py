@@ -53,7 +53,7 @@ def test_paths_are_told_relative_to_the_store() -> None:
 def test_a_problem_has_the_shape_of_rfc_9457_and_what_older_programs_look_at() -> None:
     body = problem_of(ApiProblem(412, "stale", "too late", rev=5)).to_dict()
     assert body == {
-        "type": "urn:sessionstore:problem:stale", "title": "Somebody else was faster", "status": 412,
+        "type": "urn:sessionstore:problem:stale", "title": "The session was changed in the meantime", "status": 412,
         "detail": "too late", "success": False, "error": "too late", "rev": 5,
     }  # fmt: skip
 

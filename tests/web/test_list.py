@@ -54,7 +54,7 @@ def test_filters_narrow_the_list_and_nothing_that_fits_is_said_so(site: Running,
     page = open_page(site.url)
     rows(page).first.wait_for()
     page.get_by_label("Status").select_option("failed")
-    page.get_by_text("No session fits").wait_for()
+    page.get_by_text("No session matches").wait_for()
     page.get_by_role("button", name="Show all").click()
     rows(page).first.wait_for()
 

@@ -102,7 +102,7 @@ def test_tabs_show_drones_log_json_and_provenance(site: Running, open_page: Open
     page.get_by_role("tab", name="Log").click()
     page.locator(".record").filter(has_text="scout-1 reports").wait_for()
     page.get_by_label("Search communication").fill("no such message")
-    page.get_by_text("Nothing fits.").wait_for()
+    page.get_by_text("No record matches.").wait_for()
     page.get_by_role("tab", name="JSON").click()
     on_disk = (site.store.get("Butterfly").folder / "session.json").read_text()
     page.locator("pre.json").wait_for()
@@ -139,7 +139,7 @@ def test_editing_stores_tags_and_is_told_when_somebody_was_faster(site: Running,
     with open_store(site) as other:
         other.get("Storm").update(notes="theirs")
     page.get_by_role("button", name="Save").click()
-    page.get_by_text("Somebody else was faster.").wait_for()
+    page.get_by_text("Changed by somebody else in the meantime.").wait_for()
     assert site.store.get("Storm").record.notes == "theirs"
     page.get_by_role("button", name="Store mine over it").click()
     page.locator(".session-head").get_by_text("mine").wait_for()

@@ -166,7 +166,7 @@ def plan_of(session: Session) -> Plan | None:
     try:
         return None if found is None else replace(Plan.from_dict(found), session_id=session.session_id)
     except (TypeError, KeyError) as error:
-        raise InvalidRecord(f"the table {PLAN_TABLE!r} was edited and is no plan any more") from error
+        raise InvalidRecord(f"the table {PLAN_TABLE!r} was edited and is not a plan any more") from error
 
 
 def check_name(name: str | None) -> str | None:

@@ -181,7 +181,7 @@ class SimulationProcess:
 
 
 def error_of(message: Mapping[str, Any]) -> Exception:
-    """Return the exception that a process told of, of its own class where that is one of ours."""
+    """Return the exception that a process reported, as its own class where this package defines it."""
     name, detail = str(message["error"]), str(message["detail"])
     if name == "NotRunning":
         return NotRunning("do that", detail.rpartition("is ")[2] or "over")

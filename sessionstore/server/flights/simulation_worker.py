@@ -37,7 +37,7 @@ def main() -> int:
     flies = _Once(lambda live: say({"event": "ready", "session_id": live.session_id}))
     try:
         live = make(order, flies)
-    except Exception as error:  # noqa: BLE001  # whatever it is, the server must be told why nothing flies
+    except Exception as error:  # noqa: BLE001  # the server reports why the flight did not start
         say({"event": "refused", **_told(error)})
         return 1
     listener = threading.Thread(target=listen, args=(live, say), name="orders", daemon=True)
@@ -119,7 +119,7 @@ class _Once:
 
 
 class _Speaker:
-    """Writes one line at a time, whole, from any thread; a server that is gone is no error here."""
+    """Writes one line at a time, whole, from any thread; a server that has ended is not an error here."""
 
     def __init__(self, descriptor: int) -> None:
         self._file = os.fdopen(descriptor, "wb", buffering=0)

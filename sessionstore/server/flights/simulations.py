@@ -199,7 +199,7 @@ class Simulations:
             self.stop(reason="stopped for a restart")
             before = self._store.get(self.current.session_id)
             plan, name = self.current.plan.again(), before.record.session_name
-            if plan.city is not None:  # the city lies in the session that flew it
+            if plan.city is not None:  # the city file is in the session that flew it
                 again = self._store.create(name)
                 data, _ = files.read(before.folder / "artifacts" / plan.city)
                 store_city(again, data)

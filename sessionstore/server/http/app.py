@@ -135,7 +135,7 @@ def _query(schema: Schema | None, raw: bytes) -> Mapping[str, Any]:
         given[name] = value
     if schema is None:
         if given:
-            raise ApiProblem(400, "bad-query", f"there is no parameter {next(iter(given))!r} here")
+            raise ApiProblem(400, "bad-query", f"unknown parameter {next(iter(given))!r}")
         return {}
     return _load(schema, given, "bad-query")
 
@@ -217,7 +217,7 @@ async def _page_or_problem(request: Request, error: Exception) -> Response:
         if path == "/":
             return Response(status_code=307, headers={"location": "/docs"})  # installed without the page
     status = error.status_code if isinstance(error, HTTPException) else 500
-    kind, detail = ("no-such-route", "there is no such address; see /docs") if status == 404 else ("refused", "")
+    kind, detail = ("no-such-route", "unknown address; see /docs") if status == 404 else ("refused", "")
     return _problem_response(Problem(status, kind, detail))
 
 

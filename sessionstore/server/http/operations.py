@@ -1,7 +1,7 @@
 """What a route is: method, path, schemas and a plain function from a :class:`Call` to a :class:`Reply`.
 
-Handlers know nothing of HTTP libraries and run in worker threads, so that a slow disk stops nobody else. What they
-get has been validated; what they raise becomes a problem (errors). The same table makes the routes and the OpenAPI.
+Handlers know nothing of HTTP libraries and run in worker threads, so that a slow disk delays one request only. Their
+input is validated; their errors become problems. The same table makes the routes and the OpenAPI description.
 Not here: reading requests and sending replies (app), checks of origin and token (security).
 """
 

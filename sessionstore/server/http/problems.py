@@ -40,7 +40,7 @@ TABLE: dict[type[BaseException], tuple[int, str]] = {
     errors.SessionGone: (410, "session-gone"),
     errors.AmbiguousSession: (409, "ambiguous-session"),
     errors.OutcomeUnknown: (500, "outcome-unknown"),
-    # What lies on disk cannot be used: the state of the resource stands in the way, and a person can mend it.
+    # The file on disk cannot be used; a person can repair it.
     errors.Unreadable: (409, "unreadable"),
     errors.Corrupt: (409, "corrupt"),
     errors.NewerFormat: (409, "newer-format"),
@@ -57,22 +57,22 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 _TITLES = {
     400: "The request cannot be understood",
     401: "A token is needed",
-    403: "Not from there",
+    403: "The origin is not allowed",
     404: "Not found",
-    405: "Not that method",
-    408: "The request came too slowly",
+    405: "The method is not allowed",
+    408: "The request took too long",
     409: "The state does not allow it",
-    410: "It is gone",
-    412: "Somebody else was faster",
+    410: "The session was deleted",
+    412: "The session was changed in the meantime",
     413: "The body is too large",
     414: "The address is too long",
     415: "The body is not JSON",
-    416: "Not that range",
-    421: "Not this host",
-    422: "It cannot be done",
+    416: "The range is not satisfiable",
+    421: "This host name is not served",
+    422: "The request cannot be carried out",
     431: "The headers are too large",
-    500: "A bug, or an outcome that nobody knows",
-    503: "Not now",
+    500: "A bug, or an unknown outcome",
+    503: "Temporarily unavailable",
     507: "The disk is full",
 }
 
@@ -87,7 +87,7 @@ class ApiProblem(Exception):
 
 @dataclass(slots=True)
 class Problem:
-    """What a client is told."""
+    """One problem as a client receives it."""
 
     status: int
     kind: str
@@ -109,7 +109,7 @@ class Problem:
 
 
 def problem_of(error: BaseException, hidden: tuple[str, ...] = ()) -> Problem:
-    """Return what to tell about an error.
+    """Return the problem that describes an error.
 
     Args:
         hidden: texts (the paths of the store) that no client may see.
@@ -140,7 +140,7 @@ def _text(error: BaseException) -> str:
 
 
 def without_paths(text: str, hidden: tuple[str, ...]) -> str:
-    """Return a text with each hidden path cut out; what lies below a path keeps its name."""
+    """Return a text without the hidden paths; names below them stay."""
     for path in sorted(hidden, key=len, reverse=True):
         text = text.replace(path + "/", "").replace(path, "the store")
     return text
@@ -149,4 +149,4 @@ def without_paths(text: str, hidden: tuple[str, ...]) -> str:
 def _bug(error: BaseException) -> Problem:
     number = uuid.uuid4().hex[:12]
     logger.error("error %s while answering", number, exc_info=error)
-    return Problem(500, "bug", f"an error that should not happen; it stands in the server's log as {number}")
+    return Problem(500, "bug", f"an unexpected error; the server's log has it as {number}")

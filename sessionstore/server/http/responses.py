@@ -1,4 +1,4 @@
-"""Replies as HTTP: who has the bytes already gets 304, who takes gzip gets the packed ones.
+"""Replies as HTTP: 304 when the entity tag matches, gzip when the client accepts it.
 
 Not here: what a reply says (operations), the headers that every reply bears (security).
 """

@@ -73,7 +73,7 @@ def check_settings(settings: Settings) -> None:
 def split_host(value: str) -> tuple[str, str]:
     """Return (name, port) of a Host value: lower case, without brackets and one trailing dot; port "" when not said.
 
-    Raises: ApiProblem: it is no host.
+    Raises: ApiProblem: it is not a host name.
     """
     bad = ApiProblem(400, "bad-host", "the Host header is not a host")
     if value.startswith("["):

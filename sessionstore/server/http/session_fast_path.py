@@ -1,7 +1,7 @@
-"""The question that is asked most, GET of one session, answered before any route is tried.
+"""GET of one session, the most frequent request, answered from the cache before the routes are tried.
 
-In: a request that the gate let through. Out: the record as it was rendered before, when its files are the same still.
-Duty: three stats, never a read, never a thread; whatever is not as usual goes on to the application.
+Input: a request that passed the gate. Output: the rendered record, if its files are unchanged.
+Guarantees: three stats, no read, no thread; every other case goes on to the application.
 Not here: rendering and remembering (documents), who may ask (security).
 """
 

@@ -97,7 +97,7 @@ def start_offsets(session: Session, query: Any, last_id: str | None) -> Offsets:
 
 
 def _all_read(session: Session, offsets: Offsets) -> bool:
-    """Whether the session has ended and nothing lies behind these offsets."""
+    """Whether the session has ended and these offsets are the ends of its streams."""
     if session.status not in _ENDED:
         return False
     lasts = ((session.tape(name).last(), offset) for name, offset in offsets.items())

@@ -1,8 +1,8 @@
-"""Following running sessions: each stream is looked at once for all viewers, who keep nothing but their offsets.
+"""Feeds of running sessions: each stream is polled once for all viewers; a viewer keeps only its offsets.
 
-A viewer asks for what comes behind its offset. The newest piece is shared, rendered once; who is behind (or just came)
-is served from the file, in bounded pieces, until it has caught up. So nothing is lost, nothing repeated and nothing
-piles up for a viewer that reads slowly. One task polls all streams that somebody follows, in one worker thread.
+The newest piece is rendered once and shared; a viewer that is behind is served from the file, in bounded pieces, until
+it has caught up. Nothing is lost, nothing is repeated, and nothing is queued for a slow viewer. One task polls all
+followed streams, in one worker thread.
 Not here: the format of events (live), the list of sessions (changes).
 """
 
@@ -39,7 +39,7 @@ class Piece:
 
 
 def read_piece(tape: Tape, offset: int, most: int = PIECE_BYTES) -> Piece:
-    """Return the whole records behind an offset, about so many bytes of them; damaged lines are passed over.
+    """Return the whole records behind an offset, about ``most`` bytes of them; damaged lines are skipped.
 
     A file that shrank below the offset (replaced by another one) is read on from its new end.
     """
@@ -56,7 +56,7 @@ def read_piece(tape: Tape, offset: int, most: int = PIECE_BYTES) -> Piece:
 
 @dataclass(slots=True)
 class Channel:
-    """One stream that somebody follows: up to where it was read, and the newest piece."""
+    """One followed stream: the offset read so far, and the newest piece."""
 
     tape: Tape
     viewers: int = 0
@@ -73,7 +73,7 @@ class Channel:
             self.size = size
             piece = read_piece(self.tape, self.offset)
         except (SessionStoreError, OSError):
-            return False  # each viewer is told by its own reading; the poller goes on with the others
+            return False  # each viewer meets the error in its own reading; the poller continues with the others
         if size > piece.end:
             self.size = -1  # more than one piece, or a line that is still being written: look again
         if not piece.count:
@@ -122,7 +122,7 @@ class Feed:
         return True
 
     def tell(self) -> None:
-        """Wake everybody who waits (event loop)."""
+        """Wake all waiting viewers (event loop)."""
         self.version += 1
         told, self.news = self.news, asyncio.Event()
         told.set()

@@ -1,6 +1,6 @@
 """The summaries of the very long flights that are being looked at: made once, in a process of their own, and kept.
 
-Whoever asks first is told None and is served samples; half a minute later the extremes are there. A flight that has
+The first request gets sampled data while the overview is computed (about half a minute). A flight that has
 grown far beyond its summary is summed up again, while the old one still serves. One is made at a time.
 Not here: what a summary keeps (sessionstore.playback.overview), when one is needed (sessionstore.playback.downsample).
 """

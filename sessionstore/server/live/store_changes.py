@@ -1,12 +1,11 @@
-"""The list of sessions as server-sent events: which rows appeared, changed or went, whoever changed them.
+"""The list of sessions as server-sent events: which rows appeared, changed or were removed, by any process.
 
     id: 17
     event: sessions
     data: {"generation": 17, "total": 10000, "changed": [{...}, ...], "removed": ["202611231430-Butterfly"]}
 
-Looked at once for all viewers, about once a second: other processes, copied folders and hand edits are seen too. A
-viewer that comes back with an id from before is told ``reset`` and reads the list again, since what changed meanwhile
-is not kept.
+The store is listed once for all viewers, about twice a second: other processes, copied folders and hand edits are
+seen too. A viewer that reconnects with an older id receives ``reset`` and reads the list again; past changes are not kept.
 Not here: the list itself (sessions), one session's streams (live).
 """
 

@@ -1,4 +1,4 @@
-"""What requests may hold, as marshmallow schemas: checked at the edge, and told in the OpenAPI from the same place.
+"""Schemas of requests and replies (marshmallow): validation at the edge, and the source of the OpenAPI description.
 
 Unknown fields and parameters are refused, numbers are numbers and not text, and every text and list has a limit.
 Schemas stand at module level, since building one costs more than a hundred validations' worth.
@@ -97,12 +97,12 @@ class ReplayQuery(Strict):
     end = QueryNumber(validate=validate.Range(min=0), metadata={"description": "sim_time in seconds, included."})
     step = QueryNumber(
         validate=validate.Range(min=0, min_inclusive=False),
-        metadata={"description": "Interpolate at multiples of so many seconds."},
+        metadata={"description": "Interpolate at multiples of this many seconds."},
     )
     drones = text(10_000, metadata={"description": "Only these drones, comma-separated."})
     max_points = fields.Integer(
         validate=validate.Range(min=8, max=1_000_000),
-        metadata={"description": "At most so many points for each drone; extremes are kept."},
+        metadata={"description": "Maximum points for each drone; extremes are kept."},
     )
     scene = fields.Boolean(load_default=True, metadata={"description": "Whether buildings and base are wanted."})
     utc = fields.Boolean(load_default=False, metadata={"description": "Whether each point gets its UTC instant."})
@@ -116,7 +116,7 @@ class StreamQuery(Strict):
     end = QueryNumber(validate=validate.Range(min=0), metadata={"description": "sim_time in seconds, included."})
     limit = fields.Integer(load_default=DEFAULT_RECORDS, validate=validate.Range(min=1, max=MAX_RECORDS))
     tail = fields.Integer(
-        validate=validate.Range(min=1, max=MAX_RECORDS), metadata={"description": "Only the last so many records."}
+        validate=validate.Range(min=1, max=MAX_RECORDS), metadata={"description": "Only the last N records."}
     )
     format = fields.String(load_default="json", validate=validate.OneOf(("json", "ndjson")))
 

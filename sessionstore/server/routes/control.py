@@ -97,7 +97,7 @@ def load_buildings(call: Call) -> Reply:
         simulations.wait_in(session_id, plan)
     except Exception:
         plan.city = before
-        if fresh:  # a session that could not get its city waits for nobody
+        if fresh:  # a session without its city must not wait for a start
             plan.session_id = None
             context.store.delete(session_id)
         raise
@@ -168,7 +168,7 @@ def _run_reply(context: Context, run: SimulationProcess) -> dict[str, Any]:
 
 
 def stop(call: Call) -> Reply:
-    """End the run; answers when its session is stored. Without a run it says so, and that is no error."""
+    """End the run; answers when its session is stored. Without a run the reply says so; that is not an error."""
     run = call.context.simulations.stop(call.body.get("session_id"), call.body.get("reason", "stopped by user"))
     return json_reply(_stopped(call.context, run))
 
@@ -281,7 +281,7 @@ def get_command(call: Call) -> Reply:
         if line.data.get("id") == int(text)
     ]
     running = run is not None and run.running
-    if history:  # only what stands in the session is told
+    if history:  # only stored outcomes are reported
         last = history[-1]
         status = {"status": last["status"], "reason": last.get("reason", "")} if running else _final(last)
     elif run is not None and running:

@@ -49,8 +49,8 @@ class Start(Strict):
 
     duration = seconds(metadata={"description": "Seconds of sim time; `duration_s` is the same."})
     duration_s = seconds()
-    headless = fields.Boolean(metadata={"description": "Taken and ignored: there is no window."})
-    gui = fields.Boolean(metadata={"description": "Taken and ignored: there is no window."})
+    headless = fields.Boolean(metadata={"description": "Accepted and ignored: the simulation has no window."})
+    gui = fields.Boolean(metadata={"description": "Accepted and ignored: the simulation has no window."})
     session_id = _session()
     session_name = typed_name(allow_none=True)
     metadata = fields.Dict(keys=text(1000))

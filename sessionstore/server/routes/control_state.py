@@ -25,7 +25,7 @@ from sessionstore.simulation.errors import NotRunning
 
 _SHORT = ("session_id", "running", "paused", "run_state", "status", "workflow_state", "phase", "sim_time",
           "duration_planned_s", "points", "windows", "end_reason", "problem")  # fmt: skip
-#: A tick of a hundred drones has a hundred lines: so many are looked through for one drone's points.
+#: A tick of a hundred drones has a hundred lines: the number of lines searched for one drone's points.
 _MOST_LINES = 200_000
 
 

@@ -20,7 +20,7 @@ from sessionstore.server.http.problems import problem_of
 from sessionstore.server.routes import api_schemas
 
 TAG = "server"
-#: Less than this is no place for another session.
+#: Below this free space a session cannot be stored.
 LEAST_FREE_BYTES = 1 << 16
 
 

@@ -1,7 +1,7 @@
 """Pieces of a stream, by offset, by moment or from its end, as JSON or as JSON Lines.
 
 A piece has at most the number of records asked for, and some megabytes; ``next_offset`` is where the next one begins.
-Damaged lines are passed over, and told.
+Damaged lines are skipped and reported.
 Not here: following (live), reading (tape).
 """
 

@@ -35,5 +35,5 @@ def all_operations() -> list[Operation]:
         *health.operations(),
         *openapi.operations(),
     ]
-    # Sessions first: they are asked for most, and each address that is tried in vain costs a microsecond or two.
+    # Sessions first: they are requested most, and each address that does not match costs a microsecond or two.
     return sorted(found, key=lambda operation: (not operation.path.startswith("/api/sessions"), "{" in operation.path))

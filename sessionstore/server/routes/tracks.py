@@ -32,7 +32,7 @@ class TrackQuery(api_schemas.Strict):
     points = fields.Integer(
         load_default=DEFAULT_POINTS,
         validate=validate.Range(min=KEPT_OF_A_SLICE, max=20_000),
-        metadata={"description": "At most so many points for each drone; extremes are kept."},
+        metadata={"description": "Maximum points for each drone; extremes are kept."},
     )
     drones = fields.String(validate=validate.Length(max=10_000), metadata={"description": "Only these."})
 

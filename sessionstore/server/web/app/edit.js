@@ -61,7 +61,7 @@ export class Editor {
     const theirs = FIELDS.filter((name) => JSON.stringify(now[name]) !== JSON.stringify(this.base[name]));
     const clash = theirs.filter((name) => name in mine);
     const lines = clash.map((name) => el('li', {}, el('strong', {}, name), ': now ', el('code', {}, JSON.stringify(now[name])), ', yours ', el('code', {}, JSON.stringify(mine[name]))));
-    this.tell(el('strong', {}, 'Somebody else was faster. '), clash.length ? 'Nothing was stored; these fields clash:' : 'Nothing was stored, but your fields do not clash with theirs.', el('ul', {}, lines),
+    this.tell(el('strong', {}, 'Changed by somebody else in the meantime. '), clash.length ? 'Nothing was stored; these fields clash:' : 'Nothing was stored, but your fields do not clash with theirs.', el('ul', {}, lines),
       el('button', { type: 'button', on: { click: () => { this.base = { ...now, ...Object.fromEntries(FIELDS.filter((name) => !(name in mine)).map((name) => [name, now[name]])) }; this.adopt(now, mine); this.save(); } } }, 'Store mine over it'), ' ',
       el('button', { type: 'button', on: { click: () => { this.base = now; this.adopt(now, {}); fill(this.told); } } }, 'Take theirs'));
   }

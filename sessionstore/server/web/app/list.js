@@ -165,12 +165,12 @@ class SessionList extends HTMLElement {
 }
 
 function trouble(error, retry) {
-  const works = error.status === 0 ? 'The sessions themselves lie in their folders, untouched.' : 'Other places of this page may still work.';
+  const works = error.status === 0 ? 'The sessions in their folders are not affected.' : 'Other places of this page may still work.';
   return el('div.message.error', { role: 'alert' }, el('h2', {}, 'The list could not be read'), el('p', {}, error.message), el('p.quiet', {}, works), el('button.main', { type: 'button', on: { click: retry } }, 'Retry'));
 }
 
 function nothingFits(clear) {
-  return el('div.message', {}, el('h2', {}, 'No session fits'), el('p.quiet', {}, 'The filter is fine, there is just nothing that it fits.'), el('button', { type: 'button', on: { click: clear } }, 'Show all'));
+  return el('div.message', {}, el('h2', {}, 'No session matches'), el('p.quiet', {}, 'The filter is valid, but no session matches it.'), el('button', { type: 'button', on: { click: clear } }, 'Show all'));
 }
 
 function empty() {

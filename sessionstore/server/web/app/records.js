@@ -32,7 +32,7 @@ export class RecordTable {
     this.told.textContent = 'loading …';
     try {
       const { whole, damaged } = await this.source.all(this.stream, MOST, (records) => this.take(records));
-      this.note = [whole ? '' : `first ${MOST.toLocaleString('en')}`, damaged.length ? `${damaged.length} damaged lines passed over` : ''].filter(Boolean).join(', ');
+      this.note = [whole ? '' : `first ${MOST.toLocaleString('en')}`, damaged.length ? `${damaged.length} damaged lines skipped` : ''].filter(Boolean).join(', ');
       this.filter();
     } catch (error) {
       this.opened = false;
@@ -85,7 +85,7 @@ export class RecordTable {
     if (key === this.drawn) return;
     this.drawn = key;
     this.list.replaceChildren(this.spacer, ...this.found.slice(first, last).map((each, i) => this.line(each, first + i)));
-    if (!this.found.length) this.list.append(el('p.quiet.none', {}, this.records.length ? 'Nothing fits.' : 'None were recorded.'));
+    if (!this.found.length) this.list.append(el('p.quiet.none', {}, this.records.length ? 'No record matches.' : 'None were recorded.'));
   }
 
   line(record, index) {

@@ -141,7 +141,7 @@ class SessionView extends HTMLElement {
     try {
       const { entry_id } = await json(this.source.base, { method: 'DELETE' });
       go('/sessions');
-      const undo = () => json(`${one(entry_id)}/restore`, { method: 'POST' }).then(() => notice('It is back'), (error) => failed('Not restored', error));
+      const undo = () => json(`${one(entry_id)}/restore`, { method: 'POST' }).then(() => notice('Restored'), (error) => failed('Not restored', error));
       notice(`${this.source.id} moved to the trash`, { action: 'Undo', act: undo, seconds: 10 });
     } catch (error) { failed('Not deleted', error); }
   }

@@ -13,7 +13,7 @@ class TrashList extends HTMLElement {
       const row = (entry) => el('tr', {}, el('td', {}, entry.session_id), el('td', {}, el('time', { title: `${entry.deleted_at} (UTC)` }, instant(entry.deleted_at))),
         el('td', {}, el('button', { type: 'button', on: { click: () => this.restore(entry) } }, 'Restore')));
       const table = el('table.plain', {}, el('thead', {}, el('tr', {}, el('th', {}, 'Session'), el('th', {}, 'Deleted'), el('th', {}, el('span.away', {}, 'Action')))), el('tbody', {}, entries.map(row)));
-      const none = el('div.message', {}, el('h2', {}, 'The trash is empty'), el('p.quiet', {}, 'What you delete waits here until it is emptied: ', el('code', {}, 'sessionstore trash --empty')));
+      const none = el('div.message', {}, el('h2', {}, 'The trash is empty'), el('p.quiet', {}, 'Deleted sessions stay here until the trash is emptied: ', el('code', {}, 'sessionstore trash --empty')));
       fill(this, el('div.pad', {}, el('h1', {}, 'Trash'), entries.length ? table : none));
     } catch (error) {
       fill(this, el('div.message.error', { role: 'alert' }, el('h2', {}, 'The trash could not be read'), el('p', {}, error.message), el('button.main', { type: 'button', on: { click: () => this.read() } }, 'Retry')));
@@ -23,7 +23,7 @@ class TrashList extends HTMLElement {
   async restore(entry) {
     try {
       await json(`${one(entry.entry_id)}/restore`, { method: 'POST' });
-      notice(`${entry.session_id} is back`);
+      notice(`${entry.session_id} was restored`);
     } catch (error) { failed('Not restored', error); }
     this.read();
   }
