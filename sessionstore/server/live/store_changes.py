@@ -5,7 +5,8 @@
     data: {"generation": 17, "total": 10000, "changed": [{...}, ...], "removed": ["202611231430-Butterfly"]}
 
 The store is listed once for all viewers, about twice a second: other processes, copied folders and hand edits are
-seen too. A viewer that reconnects with an older id receives ``reset`` and reads the list again; past changes are not kept.
+seen too. A viewer that reconnects with an older id receives ``reset`` and reads the list again: past changes are
+not kept.
 Not here: the list itself (sessions), one session's streams (live).
 """
 
