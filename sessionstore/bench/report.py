@@ -1,10 +1,10 @@
-"""A run as a table for people, Markdown, and JSON for programs; and what of it stands in the README.
+"""A run as a table for people, Markdown, and JSON for programs; and the part of it that stands in docs/performance.md.
 
     sessionstore bench --output fixtures/bench
     sessionstore bench --part sizes --size 1000000 --output fixtures/bench/million
-    python -m sessionstore.bench.report README.md fixtures/bench/bench.json fixtures/bench/million/bench.json
+    python -m sessionstore.bench.report sessionstore/docs/performance.md fixtures/bench/bench.json MILLION/bench.json
 
-writes the tables of these runs between the two marks of the README, and their picture beside the first.
+writes the tables of these runs between the two marks of that page, and their picture beside the first.
 
 Not here: the figures (figures), the picture (plot).
 """
@@ -128,7 +128,7 @@ def _measured(facts: dict[str, Any]) -> str:
 
 
 def markdown(figures: Figures, facts: dict[str, Any]) -> str:
-    """Return the tables as they stand in the README."""
+    """Return the tables as they stand in the page."""
     parts = [_measured(facts) + "\n"]
     for workload, about in workloads(figures):
         parts.append(f"**{workload}: {about}**\n")
@@ -139,7 +139,7 @@ def markdown(figures: Figures, facts: dict[str, Any]) -> str:
     return "\n".join(parts)
 
 
-# ---------------------------------------------------------------- the README
+# ---------------------------------------------------------------- the page
 
 BEGIN, END = "<!-- bench -->\n", "<!-- /bench -->\n"
 #: Heading, and the workload and case whose largest common size is shown for every system.
@@ -155,7 +155,7 @@ _COLUMNS = (
 
 
 def summary(figures: Figures, facts: dict[str, Any]) -> str:
-    """Return what the README says of a run: every target with what was reached, and all systems side by side."""
+    """Return what the page says of a run: every target with what was reached, and all systems side by side."""
     asked = [each for each in figures if each.target is not None]
     reached = sum(figures.met(each) is True for each in asked)
     lines = [_measured(facts), "", f"{reached} of {len(asked)} targets were met:", ""]
@@ -200,7 +200,7 @@ def _cell(figure: Figure | None) -> str:
 
 
 def put_into(readme: Path, text: str) -> None:
-    """Replace what stands between the marks of a README. Raises: ValueError: there are none."""
+    """Replace what stands between the marks of a page. Raises: ValueError: there are none."""
     before, begin, rest = readme.read_text().partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:

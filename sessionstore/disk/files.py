@@ -6,7 +6,7 @@ Not here: reading (reading; its names can be had here too), who may write (locks
 index).
 
 Operations, named as :data:`observer` hears of them: open, write, fsync, replace, fsync_dir, mkdir, rename, unlink,
-rmdir, truncate, utime. The protocol and its reasons: README, "How it keeps its promises".
+rmdir, truncate, utime. The protocol and its reasons: docs/promises.md.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The table of the proof: ``python -m tests.proof.report`` runs all of it once and prints what was tried as Markdown.
 
     python -m tests.proof.report                      print it
-    python -m tests.proof.report --write README.md    and put it between the marks of that file
+    python -m tests.proof.report --write sessionstore/docs/promises.md    and put it between the marks of that file
     PROOF=long python -m tests.proof.report           the long figures
 
 Every number is counted while the tests run (see tally); what was skipped is named, and what failed fails the command.

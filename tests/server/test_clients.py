@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 
+from tests.pages import DOCS, blocks
 from tests.server.served_process import Served, eventually, served_process
-from tests.test_readme import blocks
 
 Call = Callable[[str, str, Any], dict[str, Any]]
 
@@ -139,14 +139,14 @@ def one_training_run(call: Call, round_number: int) -> None:
 
 
 @pytest.mark.slow
-def test_the_lines_with_curl_in_the_readme_do_what_they_say(tmp_path: Path) -> None:
+def test_the_lines_with_curl_in_the_reference_do_what_they_say(tmp_path: Path) -> None:
     if shutil.which("curl") is None:
         pytest.skip("curl is not installed")
-    (block,) = [each for each in blocks("sh") if "curl " in each]
+    (block,) = [each.text for each in blocks(DOCS / "api.md", "sh") if "curl " in each.text]
     lines = [line for line in block.splitlines() if line.startswith("curl ")]
     with served_process(tmp_path / "store") as served:
         given = f"H='Content-Type: application/json'; B={served.url}\n"
-        given += 'curl() { command curl -sS --fail-with-body -m 5 "$@"; }\n'
+        given += 'curl() { command curl -sS --fail-with-body "$@"; }\n'
         for line in lines:
             done = subprocess.run(["bash", "-c", given + line], capture_output=True, text=True, timeout=90)
             live = "/live" in line  # ends when its time is over (28)

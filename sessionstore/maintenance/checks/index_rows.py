@@ -15,7 +15,7 @@ from sessionstore.maintenance.findings import Finding
 from sessionstore.store import trash
 
 _SHOWN = 5
-#: Up to how many sessions an engine serves without anybody waiting (README, "Which engine").
+#: Up to how many sessions an engine serves without anybody waiting (docs/engines.md).
 RANGES = {"journal": 50_000, "sqlite": 1_000_000}
 
 
