@@ -1,4 +1,4 @@
-"""The creator box: makes a session and tells how each step of it ended.
+"""The creator box: makes a session and reports how each step ended.
 
 In: a name, a base and counts. Out: a mapping with ids, folder and one status per step. Duty: directory, record, index,
 in that order; never a false success.

@@ -80,7 +80,7 @@ class SessionDBBox:
         return self.store.index.health()
 
     def close(self) -> None:
-        """Let go of the index."""
+        """Close the index."""
         self.store.close()
 
 

@@ -1,4 +1,4 @@
-"""JSON as people read it: strict parsing with line and column, and a layout that fits a hand and a diff.
+"""JSON as people read it: strict parsing with line and column, and a layout made for editing by hand and for diffs.
 
 Parsing refuses what other readers would take differently: duplicate keys, NaN and Infinity, lone surrogates, integers
 beyond 4,300 digits, nesting beyond 200. Integers are exact at any size. Formatting is canonical: equal values give
@@ -206,7 +206,7 @@ def _is_plain(value: Any) -> bool:
 def foreign(value: Any, where: str = "value") -> Any:
     """Return the JSON form of a value of another library or class, one level deep.
 
-    Raises: InvalidRecord: there is none.
+    Raises: InvalidRecord: the type has no JSON form.
     """
     if isinstance(value, int):  # IntEnum and the like
         return int(value)
@@ -242,7 +242,7 @@ def _text(value: str, where: str) -> str:
 def utc_text(instant: datetime, where: str = "value") -> str:
     """Return an aware instant as ISO 8601 in UTC with Z and microseconds, so that text order is time order.
 
-    Raises: InvalidRecord: the instant has no zone, or is none in UTC (beyond the year 9999).
+    Raises: InvalidRecord: the instant has no zone, or does not exist in UTC (beyond the year 9999).
     """
     if instant.tzinfo is None:
         raise InvalidRecord(f"{where}: {instant} has no time zone; a guess would be wrong somewhere")
@@ -257,7 +257,7 @@ def utc_text(instant: datetime, where: str = "value") -> str:
 
 
 class Fixed(dict[str, Any]):
-    """Plain data that nobody changes any more, laid out once: what each of many documents repeats."""
+    """Plain data that does not change any more, laid out once: what many documents have in common."""
 
     def __init__(self, value: dict[str, Any]) -> None:
         super().__init__(value)

@@ -1,6 +1,6 @@
 """Who records a session, and whether that process still does: the answer to "running, or crashed?".
 
-The answer is computed when somebody looks, never stored: a crash cannot set a flag. A process is told by host, boot,
+The answer is computed when somebody looks, never stored: a crash cannot set a flag. A process is identified by host, boot,
 process namespace, number and start time, so that a number used again is not mistaken for it; where it cannot be seen
 (another machine, a copied folder) the age of the last beat decides.
 Not here: writing the beat (recorder), showing the verdict (records, cli).
@@ -30,8 +30,8 @@ def why_interrupted(owner: dict[str, Any] | None, last_beat: float | None, now: 
     """Return why a session that says it is running is not, or None while it is.
 
     Args:
-        owner: what :func:`here` gave when it started; None when it was never said.
-        last_beat: epoch seconds of the newest write of its streams; None when there is none.
+        owner: what :func:`here` gave when it started; None when it is unknown.
+        last_beat: epoch seconds of the newest write of its streams; None without one.
     """
     age_s = None if last_beat is None else (time.time() if now is None else now) - last_beat
     if owner and _same_machine(owner):
@@ -40,7 +40,7 @@ def why_interrupted(owner: dict[str, Any] | None, last_beat: float | None, now: 
         if not _runs(owner):
             return f"process {owner.get('pid')} is gone"
     if age_s is None:
-        return None  # nobody knows: a program that says "running" without being seen is believed
+        return None  # without any sign, the record is taken at its word
     return f"no beat for {age_s:.0f} s" if age_s > STALE_S else None
 
 
@@ -92,7 +92,7 @@ def _link(path: str) -> str:
 
 
 def _start_of(pid: int) -> int | None:
-    """Return when a process started, in clock ticks after boot (proc(5), field 22); None where that is not told."""
+    """Return when a process started, in clock ticks after boot (proc(5), field 22); None where the system does not say."""
     stat = _first_line(f"/proc/{pid}/stat")
     fields = stat.rpartition(")")[2].split()  # the name in brackets may hold anything
     if len(fields) < 20 or fields[0] in ("Z", "X"):  # a zombie does nothing any more

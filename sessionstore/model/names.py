@@ -111,7 +111,7 @@ def make_id(created: datetime, name: str | None, number: int = 1) -> str:
 
 
 def numbered(session_id: str, number: int) -> str:
-    """Return the id of the session that is the so-manyth with this one's."""
+    """Return the id of the n-th session of one name and minute."""
     return f"{session_id}-{number}" if number > 1 else session_id
 
 

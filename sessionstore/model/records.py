@@ -1,8 +1,8 @@
 """What a session is: the record in ``session.json``, its rules, and the row that an index keeps of it.
 
 A record that was written keeps the rules of :class:`RecordSchema`; one that was edited by hand is checked against them
-when it is read, and what is wrong is told with line and column. Keys that this version does not know are kept.
-Statuses are a closed list with allowed moves; ``interrupted`` is never stored, it is what a reader finds (owner).
+when it is read, and what is wrong is reported with line and column. Keys that this version does not know are kept.
+Statuses are a closed list with allowed moves; ``interrupted`` is never stored, it is what a reader finds (liveness).
 Not here: the file (documents), who may change it (store), searching (query, index).
 
 On the edge, where people and programs hand data in, marshmallow checks it; inside, msgspec reads rows.
@@ -69,7 +69,7 @@ class SessionRecord:
     base_position: list[float] | None = field(default_factory=lambda: [0.0, 0.0, 0.0])
     base_orientation: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0])
     gps: dict[str, float] | None = None
-    num_buildings: int | None = 0  # None: nobody knows (an old folder), which is not none
+    num_buildings: int | None = 0  # None: unknown (an old folder), which is not zero
     num_invisible_buildings: int | None = 0
     drones: list[dict[str, Any]] = field(default_factory=list)
     metadata: dict[str, Any] = field(default_factory=dict)
@@ -342,7 +342,7 @@ def _figures(record: SessionRecord) -> tuple[int | None, float | None, int | Non
 
 
 def _number(value: Any, kind: type[int] | type[float]) -> Any:
-    """Return a figure that somebody may have edited, or None when it is none."""
+    """Return a figure that may have been edited by hand, or None when it is not a number."""
     usable = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < MAX_COUNT
     return kind(value) if usable else None
 
@@ -352,7 +352,7 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 
 def _owner(facts: dict[str, Any] | None) -> Owner:
-    """Return who records; a stranger when that is not said or not readable, so that only the beat decides."""
+    """Return who records; an unknown process when that is missing or not readable, so that only the heartbeat decides."""
     try:
         return msgspec.convert(facts or {}, Owner)
     except msgspec.ValidationError:

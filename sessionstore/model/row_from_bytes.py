@@ -22,7 +22,7 @@ from sessionstore.model.records import FORMAT, MAX_COUNT, SessionRow, instant, t
 from sessionstore.model.shapes import OPTIONAL, REQUIRED
 
 _Seconds = Annotated[int, Meta(ge=0, le=MAX_COUNT)] | Annotated[float, Meta(ge=0, le=MAX_COUNT)] | None
-#: Where the rules are told in other words: a whole number stays one, as in the file, and a name needs to be short only
+#: Where the rules are written differently here: a whole number stays one, as in the file, and a name needs to be short only
 #: (no character takes more than four bytes, and halves of them were not decoded).
 _IN_OTHER_WORDS: dict[str, Any] = {
     "format": Literal[FORMAT],
@@ -45,7 +45,7 @@ _NOT_PLAIN = (msgspec.MsgspecError, InvalidRecord, ValueError, RecursionError)
 
 
 def row_of(data: bytes, status: os.stat_result, session_id: str) -> SessionRow | None:
-    """Return the row that mirrors a record in a file of these bytes and this status; None: take the long way."""
+    """Return the row that mirrors a record in a file of these bytes and this status; None: parse it in full."""
     try:
         document = _decode(data)
         ((doc_id, record),) = document.session.items()

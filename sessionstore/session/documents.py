@@ -28,7 +28,7 @@ from sessionstore.model import json_text
 Tables = dict[str, dict[str, Any]]
 Stamp = tuple[int, int, int]
 Result = TypeVar("Result")
-_PATIENCE = 100
+_MAX_TRIES = 100
 
 
 def stamp_of(status: os.stat_result) -> Stamp:
@@ -127,7 +127,7 @@ class DocumentStorage(Storage):
         encoded = json_text.layout(_plain_tables(data))
         with self.exclusive():
             if self.stamp() != getattr(self._mine, "stamp", None):
-                raise Conflict(f"{self.path} was changed by somebody else since it was read")
+                raise Conflict(f"{self.path} was changed by another program since it was read")
             try:
                 self._mine.stamp = stamp_of(files.put(self._text_path, encoded, sync=self._sync))
             except FileNotFoundError as error:
@@ -154,17 +154,17 @@ class DocumentStorage(Storage):
         return result, written
 
     def _replace(self, change: Callable[[Tables, bytes], Result]) -> tuple[Result, os.stat_result, files.Proof | None]:
-        for _ in range(_PATIENCE):
+        for _ in range(_MAX_TRIES):
             tables, data, status = self.load()
             result = change(tables, data)
             encoded = json_text.layout(tables)
-            if self.stamp() != stamp_of(status):  # a hand edited it meanwhile, or removed the lock file
+            if self.stamp() != stamp_of(status):  # it was edited by hand meanwhile, or the lock file was removed
                 continue
             try:
                 return result, *files.put_visible(self._text_path, encoded, sync=self._sync)
             except FileNotFoundError as error:
                 raise SessionGone(f"there is no folder {self.path.parent}") from error
-        raise Conflict(f"{self.path} is changed again and again by somebody who takes no lock")
+        raise Conflict(f"{self.path} is changed again and again by a program that takes no lock")
 
 
 def _plain_tables(tables: Mapping[Any, Any]) -> Tables:

@@ -36,8 +36,8 @@ class Session:
     """A handle to one session folder.
 
     Args:
-        root: the store it lies in; for a folder on its own, its parent.
-        changed: told of the new row after each update (the store gives its index).
+        root: the store that holds it; for a folder on its own, its parent.
+        changed: called with the new row after each update (the store gives its index).
     """
 
     def __init__(self, root: StoreRoot, session_id: str, changed: Callable[[SessionRow], None] | None = None) -> None:
@@ -196,7 +196,7 @@ class Session:
 
         Args:
             change: edits the record as a dict, in place, inside the lock: no update is lost. It is called again when
-                a hand edited the file meanwhile.
+                the file was edited by hand meanwhile.
             if_rev: change only this revision.
             reason, sim_time_s: go into the history when status or workflow_state change.
             edit_tables: edits further tables of session.json in place, in the same step (plain data).

@@ -1,10 +1,10 @@
-"""Recording a run: streams that are appended while it goes on, a beat, and an end that is always told.
+"""Recording a run: streams that are appended while it goes on, a heartbeat, and an end that is always stored.
 
     with store.record("name") as session:
         session.motion.append("scout-1", t_s=0.05, position_m=(0, 0, 5))
 
 The block's end completes the session; an exception marks it failed, with the traceback as an event, and goes on its
-way; Ctrl-C and SystemExit mark it stopped. A process that dies tells nothing: readers find the session interrupted.
+way; Ctrl-C and SystemExit mark it stopped. A process that dies stores no end: readers report the session as interrupted.
 Not here: the simulation (simulation), reading (session, tape).
 """
 
@@ -174,7 +174,7 @@ class Recorder(Session):
 
     @property
     def sim_time_s(self) -> float:
-        """The latest sim_time that this run has told, in seconds."""
+        """The latest sim_time that this run has recorded, in seconds."""
         latest = max((writer.last_t_s for name, writer in self._writers.items() if name != CLOCK_STREAM), default=0.0)
         self._sim_time_s = max(self._sim_time_s, latest)
         return self._sim_time_s
@@ -207,7 +207,7 @@ class Recorder(Session):
         moved = {name: movement.to_dict() for name, movement in self.motion.movements.items()}
         drones = given.get("drones", {})
         both = {name: {**moved.get(name, {}), **drones.get(name, {})} for name in {**moved, **drones}}
-        # What the points themselves add up to is newer than the last progress that was told.
+        # What the points themselves add up to is newer than the last progress report.
         totals = {**self._progress, **(movement_totals(moved) if moved else {}), **given.get("totals", {})}
         return {**given, "totals": totals, "drones": both}
 

@@ -1,7 +1,7 @@
 """The store: makes, gets, deletes and restores sessions; the only owner of the order of locks and writes.
 
 Directory, then record: a session is built in staging, whole and durable, gets its name by a rename that never replaces
-anything, and only then is the index told. Nothing is acknowledged that is not durable.
+anything, and only then is the index updated. Nothing is acknowledged that is not durable.
 Not here: one session (session), recording (recorder), listing and the index (catalog), checks and repairs (care).
 """
 
@@ -94,14 +94,14 @@ class SessionStore:
         self.close()
 
     def close(self) -> None:
-        """Let go of the index."""
+        """Close the index."""
         self.index.close()
         self._claims.close()
 
     # ------------------------------------------------------------ create
 
     def create(self, name: str | None = None, **fields: Any) -> Session:
-        """Make a session: its folder and record are durable, the index knows it or will.
+        """Make a session: its folder and record are durable, the index lists it now or later.
 
         Args:
             name: as typed by a person; its sanitised form goes into the id.
@@ -115,7 +115,7 @@ class SessionStore:
         return self.create_with_report(name, **fields)[0]
 
     def create_with_report(self, name: str | None = None, **fields: Any) -> tuple[Session, dict[str, Step]]:
-        """Make a session, and tell how each step ended (directory, record, index). Raises: as :meth:`create`."""
+        """Make a session, and report how each step ended (directory, record, index). Raises: as :meth:`create`."""
         if name is not None:
             names.check_typed_name(name)
         tables = {key: _numbered(rows) for key, rows in (fields.pop("tables", None) or {}).items()}
@@ -158,7 +158,7 @@ class SessionStore:
                 except FileExistsError:  # a folder that was copied here or restored has this name
                     record.session_id = self._claims.claim(created, record.session_name)
         except OSError as error:
-            with contextlib.suppress(StoreUnusable):  # what cannot be removed now is swept later
+            with contextlib.suppress(StoreUnusable):  # what cannot be removed now is removed later
                 if files.is_folder(staged):
                     files.remove_tree(staged)
             if isinstance(error, SessionStoreError):
@@ -171,7 +171,9 @@ class SessionStore:
     def _write_staged(self, path: str, data: bytes, first: bool) -> os.stat_result:
         if not first:
             return files.put(path, data, sync=self.root.durable)
-        status = files.create(path, data, sync=self.root.durable)  # nobody looks in here, so nothing needs replacing
+        status = files.create(
+            path, data, sync=self.root.durable
+        )  # no reader opens this folder, so nothing needs replacing
         if self.root.durable:
             files.sync_dir(os.path.dirname(path))
         return status
@@ -220,7 +222,7 @@ class SessionStore:
             lambda row: key != "" and row.session_id.startswith(key),
         )
         here = [row for row in rows if row.host is None]
-        for place in (here, rows):  # what lies here goes before what another host has
+        for place in (here, rows):  # sessions of this store come before those of another host
             for fits in tests:
                 found = [row for row in place if fits(row)]
                 if len(found) == 1:
@@ -233,11 +235,11 @@ class SessionStore:
         raise SessionNotFound(f"no session is called {key!r} in {self.root.path}")
 
     def _open(self, row: SessionRow) -> Session:
-        """Return the session of a listed row, which may lie in another store of this host."""
+        """Return the session of a listed row, which may be in another store of this host."""
         if row.host is None:
             return self.catalog.session(row.session_id)
         if not row.openable or row.store is None:
-            raise SessionNotFound(f"{row.session_id} lies on {row.host} in {row.store}; it cannot be opened from here")
+            raise SessionNotFound(f"{row.session_id} is on {row.host} in {row.store}; it cannot be opened from here")
         return Session(StoreRoot(Path(row.store)), row.session_id)
 
     @property
@@ -246,7 +248,7 @@ class SessionStore:
         return self.catalog.notice
 
     def _holds(self, session_id: str) -> bool:
-        """Whether a real folder of this name holds a document; a link to a folder elsewhere is none of ours."""
+        """Whether a real folder of this name holds a document; a link to a folder elsewhere does not count."""
         folder = f"{self.root.text}/{session_id}"
         return files.is_folder(folder) and files.status(f"{folder}/{DOCUMENT}") is not None
 
@@ -275,7 +277,7 @@ class SessionStore:
         return self.catalog.rebuild()
 
     def doctor(self, deep: bool = True) -> Report:
-        """Return all that is wrong with this store; nothing is written. ``sessionstore doctor --fix`` mends it.
+        """Return all that is wrong with this store; nothing is written. ``sessionstore doctor --fix`` repairs it.
 
         Args:
             deep: read every document and stream; else only what the index has not seen yet, and open runs.
@@ -325,7 +327,7 @@ class SessionStore:
         return sorted(trash.entries(self.root), key=lambda entry: entry.entry_id, reverse=True)
 
     def empty_trash(self, older_than_s: float = 0.0) -> list[TrashEntry]:
-        """Remove for good what was deleted at least so many seconds ago; return what was removed.
+        """Remove for good what was deleted at least ``older_than_s`` ago; return what was removed.
 
         Raises: IndexUnavailable, LockTimeout, StoreUnusable, OutcomeUnknown: what is left can still be restored.
         """
