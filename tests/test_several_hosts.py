@@ -149,7 +149,7 @@ def test_every_host_lists_what_all_have_and_where_it_lies(hosts: list[Host]) -> 
         "alone",
         "shared",
     ]
-    with pytest.raises(AssertionError, match=r"lies on alpha in .*; it cannot be opened from here"):
+    with pytest.raises(AssertionError, match=r"is on alpha in .*; it cannot be opened from here"):
         gamma.run("store.get('alone')")
 
     alpha.run("store.delete('shared')")

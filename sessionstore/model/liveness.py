@@ -1,8 +1,8 @@
 """Who records a session, and whether that process still does: the answer to "running, or crashed?".
 
-The answer is computed when somebody looks, never stored: a crash cannot set a flag. A process is identified by host, boot,
-process namespace, number and start time, so that a number used again is not mistaken for it; where it cannot be seen
-(another machine, a copied folder) the age of the last beat decides.
+The answer is computed when somebody looks, never stored: a crash cannot set a flag. A process is identified by
+host, boot, process namespace, number and start time, so that a number used again is not mistaken for it; where it
+cannot be seen (another machine, a copied folder) the age of the last beat decides.
 Not here: writing the beat (recorder), showing the verdict (records, cli).
 """
 
@@ -92,7 +92,7 @@ def _link(path: str) -> str:
 
 
 def _start_of(pid: int) -> int | None:
-    """Return when a process started, in clock ticks after boot (proc(5), field 22); None where the system does not say."""
+    """Return when a process started, in clock ticks after boot (proc(5), field 22); None if unknown."""
     stat = _first_line(f"/proc/{pid}/stat")
     fields = stat.rpartition(")")[2].split()  # the name in brackets may hold anything
     if len(fields) < 20 or fields[0] in ("Z", "X"):  # a zombie does nothing any more

@@ -352,7 +352,7 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 
 def _owner(facts: dict[str, Any] | None) -> Owner:
-    """Return who records; an unknown process when that is missing or not readable, so that only the heartbeat decides."""
+    """Return who records; an unknown process if that cannot be read: then only the heartbeat decides."""
     try:
         return msgspec.convert(facts or {}, Owner)
     except msgspec.ValidationError:

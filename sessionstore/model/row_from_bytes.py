@@ -22,8 +22,8 @@ from sessionstore.model.records import FORMAT, MAX_COUNT, SessionRow, instant, t
 from sessionstore.model.shapes import OPTIONAL, REQUIRED
 
 _Seconds = Annotated[int, Meta(ge=0, le=MAX_COUNT)] | Annotated[float, Meta(ge=0, le=MAX_COUNT)] | None
-#: Where the rules are written differently here: a whole number stays one, as in the file, and a name needs to be short only
-#: (no character takes more than four bytes, and halves of them were not decoded).
+#: Where the rules are written differently here: a whole number stays one, as in the file, and a name needs to be
+#: short only (no character takes more than four bytes, and halves of them were not decoded).
 _IN_OTHER_WORDS: dict[str, Any] = {
     "format": Literal[FORMAT],
     "session_name": Annotated[str, Meta(max_length=MAX_TYPED_BYTES // 4)] | None,

@@ -3,8 +3,8 @@
     with store.record("name") as session:
         session.motion.append("scout-1", t_s=0.05, position_m=(0, 0, 5))
 
-The block's end completes the session; an exception marks it failed, with the traceback as an event, and goes on its
-way; Ctrl-C and SystemExit mark it stopped. A process that dies stores no end: readers report the session as interrupted.
+The block's end completes the session; an exception marks it failed, with the traceback as an event, and is raised
+again; Ctrl-C and SystemExit mark it stopped. A process that dies stores no end: readers report it as interrupted.
 Not here: the simulation (simulation), reading (session, tape).
 """
 
