@@ -35,10 +35,10 @@ def import_command(
     folder: str | None,
     index: str | None,
 ) -> None:
-    """Read folders of the old system (DIR, or all folders in it) into sessions; again is harmless.
+    """Import folders of the old system (DIR, or all folders in it) as sessions; importing again changes nothing.
 
     What a folder does not say stays unknown; the original files are kept with the session; `undo` takes an import
-    back. Exit code 12 when a folder could not be read or has to be told its --zone.
+    back. Exit code 12 when a folder could not be read or needs its --zone.
     """
     from sessionstore.legacy.importer import import_legacy
     from sessionstore.store.history import History
@@ -58,8 +58,8 @@ def import_command(
     if as_json:
         print_json({"counts": counts, "folders": [report.to_dict() for report in reports]})
     else:
-        told = ", ".join(f"{count} {state}" for state, count in counts.items()) or "no folder found"
-        click.echo(told, err=True)
+        summary = ", ".join(f"{count} {state}" for state, count in counts.items()) or "no folder found"
+        click.echo(summary, err=True)
     sys.exit(UNHEALTHY if any(report.state == "failed" or _needs_zone(report) for report in reports) else 0)
 
 

@@ -1,6 +1,6 @@
-"""``doctor``, ``verify``, ``history``, ``undo``: what is wrong and what mends it, what was changed and taking it back.
+"""``doctor``, ``verify``, ``history``, ``undo``: faults and their repairs, changes and their undoing.
 
-Not here: the checks, the repairs and the journal themselves (care).
+Not here: the checks and repairs themselves (maintenance), the list of changes (store.history).
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ _COLOURS = {"error": "red", "warning": "yellow", "info": None}
 
 @click.command()
 @click.option("--quick", is_flag=True, help="Only what changed since the index saw it, and open runs: seconds.")
-@click.option("--fix", is_flag=True, help="Mend what can be mended; the original bytes are kept in quarantine.")
-@click.option("--salvage", is_flag=True, help="With --fix: rebuild records that a person could still mend by hand.")
+@click.option("--fix", is_flag=True, help="Repair what can be repaired; the original bytes are kept in quarantine.")
+@click.option("--salvage", is_flag=True, help="With --fix: also rebuild records that could be repaired by hand.")
 @json_option
 @store_options
 def doctor(quick: bool, fix: bool, salvage: bool, as_json: bool, folder: str | None, index: str | None) -> None:
-    """Check the store: every document and stream, the index, the ground it stands on. Writes only with --fix.
+    """Check the store: every document and stream, the index, its environment. Writes only with --fix.
 
     Exit code 0 when neither an error nor a warning is left, else 12.
     """
@@ -47,17 +47,17 @@ def doctor(quick: bool, fix: bool, salvage: bool, as_json: bool, folder: str | N
         report = examine(folder, index, deep=not quick, progress=progress)
     outcomes: list[Outcome] = []
     if fix and report.findings:
-        from sessionstore.maintenance.repairs.plan import mend
+        from sessionstore.maintenance.repairs.plan import repair
 
-        with progress_bar("mending") as progress:
-            outcomes = mend(report.findings, folder, index, salvage, progress)
+        with progress_bar("repairing") as progress:
+            outcomes = repair(report.findings, folder, index, salvage, progress)
         with progress_bar("checking again") as progress:
             report = examine(folder, index, deep=not quick, progress=progress)
     if as_json:
         print_json({**report.to_dict(), "repairs": [outcome.to_dict() for outcome in outcomes]})
     else:
         for outcome in outcomes:
-            mark = click.style("mended  ", fg="green") if outcome.mended else click.style("failed  ", fg="red")
+            mark = click.style("repaired  ", fg="green") if outcome.repaired else click.style("failed  ", fg="red")
             click.echo(f"{mark}{outcome.finding.code}  {text.shown(f'{outcome.finding.where}: {outcome.what}')}")
         print_report(report)
     sys.exit(0 if report.healthy else UNHEALTHY)
@@ -112,12 +112,12 @@ def _moved_line(moved: Moved) -> str:
 @click.command()
 @click.argument("session", required=False)
 @click.option(
-    "-n", "--limit", type=click.IntRange(min=0), default=20, show_default=True, help="At most so many; 0: all."
+    "-n", "--limit", type=click.IntRange(min=0), default=20, show_default=True, help="Maximum changes; 0 = all."
 )
 @json_option
 @store_options
 def history(session: str | None, limit: int, as_json: bool, folder: str | None, index: str | None) -> None:
-    """Show what was changed by hand: edits, deletions, merges, and what was taken back; the newest first."""
+    """Show what was changed by hand: edits, deletions, merges and undone changes; the newest first."""
     from sessionstore.store.history import History
 
     with open_store(folder, index) as store:
@@ -161,9 +161,9 @@ def _short(value: object) -> str:
 @json_option
 @store_options
 def undo(change: str | None, as_json: bool, folder: str | None, index: str | None) -> None:
-    """Take the newest change back, or the CHANGE with this id (see `history`).
+    """Undo the newest change, or the CHANGE with this id (see `history`).
 
-    Exit code 5 when somebody changed the same fields since.
+    Exit code 5 when the same fields were changed since.
     """
     from sessionstore.store.history import History
 
@@ -191,19 +191,19 @@ def print_report(report: Report) -> None:
 
 
 def sentence(finding: Finding, report: Report) -> str:
-    """Return what is wrong, where, why it matters and what mends it, a line each; of a run also its last events."""
+    """Return a finding as text: what, where, why it matters, what repairs it; of a run also its last events."""
     head = click.style(f"{finding.severity:<8}", fg=_COLOURS[finding.severity])
     lines = [f"{head}{finding.code}  {text.shown(finding.where)}", text.shown(finding.what)]
     for event in finding.data.get("last_events", [])[:-1]:  # the very last is in the sentence above
         words = " ".join(str(event[key]) for key in ("level", "kind", "message") if event.get(key))
         lines.append(text.shown(f"    before: {event['t_s']:.1f} s {words}"))
-    lines += [f"why: {finding.kind.why}", f"mend: {text.shown(finding.mend(report.store, report.options))}"]
+    lines += [f"why: {finding.kind.why}", f"repair: {text.shown(finding.repair(report.store, report.options))}"]
     return "\n        ".join(lines)
 
 
 @contextmanager
 def progress_bar(label: str) -> Iterator[Progress]:
-    """Show a bar on stderr while it is a terminal; yield what is to be told (done, of)."""
+    """Show a bar on stderr while it is a terminal; yield the function that takes (done, total)."""
     if not sys.stderr.isatty():
         yield lambda done, total: None
         return

@@ -33,7 +33,7 @@ def delete(sessions: tuple[str, ...], force: bool, folder: str | None, index: st
 
     A running session is refused (exit code 5, nothing is deleted); in a terminal the command asks first.
     """
-    from sessionstore.maintenance.doctor import naming
+    from sessionstore.maintenance.doctor import option_text
 
     with open_store(folder, index) as store:
         found = [store.get(each) for each in dict.fromkeys(sessions)]
@@ -41,7 +41,7 @@ def delete(sessions: tuple[str, ...], force: bool, folder: str | None, index: st
             _confirm_running(found)
         for session_id in dict.fromkeys(session.session_id for session in found):
             store.delete(session_id)
-            undo = f"sessionstore restore {shlex.quote(session_id)}{naming(folder, index)}"
+            undo = f"sessionstore restore {shlex.quote(session_id)}{option_text(folder, index)}"
             click.echo(f"{text.shown(session_id)} is in the trash; undo: {text.shown(undo)}", err=True)
 
 

@@ -63,7 +63,7 @@ def export_legacy(session: Session, place: Path, timestamps: Timestamps = "iso")
 
 
 class Clock:
-    """The UTC instant of a sim_time, from the sparse track in ``clock.jsonl``; None where nobody knows."""
+    """The UTC instant of a sim_time, from the sparse track in ``clock.jsonl``; None where it is unknown."""
 
     def __init__(self, session: Session) -> None:
         self._moments: list[float] = []

@@ -1,7 +1,7 @@
 """Old folders into a store: each becomes a session, built in staging and named by one rename, or does not exist.
 
 Importing again finds what is there (the uuid is made of the folder's content) and does nothing. A folder that cannot be
-used is reported, and stops nobody. The original files lie in ``artifacts/legacy/``, byte for byte.
+used is reported, and does not stop the others. The original files are kept in ``artifacts/legacy/``, byte for byte.
 Not here: understanding a folder (layout).
 """
 
@@ -38,7 +38,7 @@ State = Literal["imported", "would import", "already there", "skipped", "failed"
 
 @dataclass(slots=True)
 class Imported:
-    """What became of one folder; counts are null where nobody knows."""
+    """What became of one folder; counts are null where they are unknown."""
 
     folder: str
     state: State
@@ -90,7 +90,7 @@ def _one(
         old = read_folder(folder, stated)
     except InvalidRecord as error:
         return Imported(str(folder), "skipped", reason=str(error))
-    except Exception as error:  # noqa: BLE001  # nobody knows what old programs wrote, and no folder stops the others
+    except Exception as error:  # noqa: BLE001  # old programs wrote anything, and one folder must not stop the others
         return Imported(str(folder), "failed", reason=f"{type(error).__name__}: {error}")
     try:
         return _take_in(store, old, zone, dry_run, there)
@@ -155,7 +155,7 @@ def _record(old: OldSession, uuid: str, zone: str | None) -> SessionRecord:
 
 
 def _label(old: OldSession) -> str:
-    """Return the id: the folder's name as people know it, or what the summary says where that is no old id."""
+    """Return the id: the name of the folder, or the id in the summary where the name is not an old id."""
     said = old.summary.get("session_id")
     candidates = [old.folder.name, *([said] if isinstance(said, str) else [])]
     usable = [name for name in candidates if names.is_session_folder_name(name) and len(name.encode()) < 240]

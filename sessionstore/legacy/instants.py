@@ -1,6 +1,6 @@
 """Instants as old programs wrote them: seconds since 1970, ISO 8601 with a zone, or without one.
 
-A text without a zone means nothing until somebody says which zone it was: it is read in the zone that was stated, or
+A text without a zone is ambiguous: it is read in the zone that was stated, or
 not at all. Small numbers are no instants but seconds of some clock that began at 0.
 """
 

@@ -1,4 +1,4 @@
-"""One folder of the old system, understood: what it says, what nobody can say, and what was wrong with it.
+"""One folder of the old system: its content, what is unknown, and what was wrong with it.
 
     motion_history.json       drone -> points        buildings.json           buildings with size or dimensions
     simulation_summary.json   counts, base, times    ml_training_data.json    features, decisions, outcomes
@@ -46,7 +46,7 @@ _STATUS = {
 }
 _STREAM_KEY = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,50}")
 _LATEST_S = 253402300799.0  # the last second of the year 9999
-#: More than a JSON number holds exactly is no count.
+#: The largest count: beyond it a JSON number is not exact.
 _MOST = 2**53
 _CREATED = ("created_at", "creation_time", "created", "start_time", "timestamp")
 
@@ -55,7 +55,7 @@ Rows = list[tuple[float, dict[str, Any]]]
 
 @dataclass(slots=True)
 class OldSession:
-    """What one folder holds; None is what nobody knows."""
+    """What one folder holds; None is unknown."""
 
     folder: Path
     content: dict[str, bytes] = field(default_factory=dict)
@@ -98,7 +98,7 @@ class OldSession:
         said = self.summary.get("status")
         word = _STATUS.get(said.lower(), said.lower()) if isinstance(said, str) else "stopped"
         if word not in ("completed", "stopped", "failed"):
-            self.problems.append(f"the status {said!r} is no end: taken as stopped")
+            self.problems.append(f"the status {said!r} is not an end status: imported as stopped")
             return "stopped"
         return word
 
@@ -206,7 +206,7 @@ def _take_buildings(old: OldSession, values: dict[str, Any]) -> None:
 
 
 def _building(row: dict[str, Any]) -> dict[str, Any]:
-    """Return a building with name, position and size, each null when it is not told."""
+    """Return a building with name, position and size, each null when it is not given."""
     size = row.get("size", row.get("dimensions"))
     if isinstance(size, dict):
         size = [size.get(key, size.get(short)) for key, short in (("width", "w"), ("depth", "d"), ("height", "h"))]

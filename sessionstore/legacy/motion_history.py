@@ -1,8 +1,8 @@
 """Old motion: which moment each point belongs to, and which points cannot be placed at all.
 
-The axis is sim_time where the points tell it. Where they tell only timestamps, it is the time since the first of them;
-where both are told, a point without sim_time is placed by its timestamp. A point without a moment or a place is counted
-and left out; the original file keeps it. Not here: reading the file (tolerant), the other files (layout).
+The axis is sim_time where the points have it. Where they have only timestamps, it is the time since the first of them;
+where both are given, a point without sim_time is placed by its timestamp. A point without a moment or a place is
+counted and left out; the original file keeps it. Not here: reading the file (tolerant), the other files (layout).
 """
 
 from __future__ import annotations
@@ -135,9 +135,7 @@ def _choose_axis(motion: OldMotion, raw: list[_Raw], lost: Counter[str]) -> None
         if without_zone:
             lost["timestamps without a zone not used (say --zone)"] = without_zone
     elif without_zone:
-        raise InvalidRecord(
-            f"{without_zone} points tell nothing but timestamps without a zone: say which one with --zone"
-        )
+        raise InvalidRecord(f"{without_zone} points have only timestamps without a zone: name the zone with --zone")
     elif known:
         motion.axis = "timestamp"
         motion.began = min(each.stamp.utc for each in known if each.stamp.utc is not None)
@@ -221,7 +219,7 @@ def _listed(value: Any, axes: str) -> Any:
 
 
 def numbers(value: Any, count: int) -> list[float] | None:
-    """Return a list of so many finite numbers, or None when it is anything else."""
+    """Return a list of this many finite numbers, or None for anything else."""
     if not isinstance(value, list) or len(value) != count:
         return None
     if any(isinstance(each, bool) or not isinstance(each, int | float) or not math.isfinite(each) for each in value):

@@ -15,7 +15,7 @@ from typing import Any
 from sessionstore.errors import Corrupt
 from sessionstore.model.json_text import line_and_column
 
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],"]')  # a lone quotation mark begins the text that the damage lies in
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],"]')  # a lone quotation mark begins the text that contains the damage
 
 #: A double has at most 17 digits that count; this many are a mistake, and beyond 4,300 int() refuses them.
 _DIGITS = 400
@@ -30,7 +30,7 @@ class Loaded:
 
 
 def load(data: bytes, path: str = "") -> Loaded:
-    """Return what a JSON text holds, as far as it can be told.
+    """Return what a JSON text holds, as far as it can be read.
 
     Raises: Corrupt: nothing in it can be read.
     """
@@ -51,7 +51,7 @@ def load(data: bytes, path: str = "") -> Loaded:
         loaded.value = _prefix(text, error, seen, path, loaded.problems)
     except RecursionError as error:
         raise Corrupt("nested too deeply", path) from error
-    loaded.problems += seen.told()
+    loaded.problems += seen.report()
     return loaded
 
 
@@ -82,16 +82,16 @@ class _Oddities:
         self.constants += 1
 
     def _number(self, kind: type[int] | type[float], text: str) -> int | float | None:
-        """Return a number; one beyond what a float holds says nothing, and stops whoever calculates with it."""
+        """Return a number; one beyond the range of a float becomes null."""
         if len(text) <= _DIGITS and math.isfinite(float(text)):
             return kind(text)
         self.endless += 1
         return None
 
-    def told(self) -> list[str]:
-        told = [f"{self.constants} times NaN or Infinity: unknown now"] if self.constants else []
-        told += [f"{self.endless} numbers too large: unknown now"] if self.endless else []
-        return told + [
+    def report(self) -> list[str]:
+        report = [f"{self.constants} times NaN or Infinity: unknown now"] if self.constants else []
+        report += [f"{self.endless} numbers too large: unknown now"] if self.endless else []
+        return report + [
             f"the key {key!r} stands twice in one object: the last one counts" for key in sorted(self.doubles)
         ]
 

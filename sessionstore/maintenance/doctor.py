@@ -1,9 +1,9 @@
-"""The doctor: examines a store without writing a byte, and mends what can be mended when asked to.
+"""The doctor: examines a store without writing a byte, and names the repair of each finding.
 
     report = examine("training_sessions")              every document and stream, with checksum and sequence
     report = examine("training_sessions", deep=False)  what changed since the index saw it, and open runs: 2 s at 10,000
 
-Not here: the single checks (ground, folders, listing, leftovers), the repairs (repairs).
+Not here: the single checks (maintenance.checks), the repairs (maintenance.repairs).
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from sessionstore.index import choose_url, open_index
 from sessionstore.index.journal.engine import JournalIndex
 from sessionstore.layout import StoreRoot, resolve
 from sessionstore.maintenance.checks import environment, index_rows, leftovers, session_folders
-from sessionstore.maintenance.examination import Patient
+from sessionstore.maintenance.examination import Examination
 from sessionstore.maintenance.findings import Finding, Report, worst_first
 
-#: Told (done, of) while sessions are being read.
+#: Called with (done, total) while sessions are read.
 Progress = Callable[[int, int], None]
 
 
@@ -44,56 +44,56 @@ def examine(
     Raises: StoreUnusable: the folder itself cannot be listed.
     """
     begin = time.perf_counter()
-    patient = admit(folder, index, deep)
-    told = progress or (lambda done, total: None)
-    found = list(_checks(patient, told) if only is None else _folders(patient, only, told))
-    if patient.index is not None:
-        patient.index.close()
-    patient.report.findings = worst_first(found)
-    patient.report.seconds = time.perf_counter() - begin
-    return patient.report
+    examination = open_examination(folder, index, deep)
+    shown = progress or (lambda done, total: None)
+    found = list(_checks(examination, shown) if only is None else _folders(examination, only, shown))
+    if examination.index is not None:
+        examination.index.close()
+    examination.report.findings = worst_first(found)
+    examination.report.seconds = time.perf_counter() - begin
+    return examination.report
 
 
-def naming(folder: str | Path | None, index: str | None) -> str:
-    """Return the options that name a store for a command to be pasted; nothing for what is found by itself."""
-    shown = None if index is None else re.sub(r"(://[^:/@]*):[^@/]*@", r"\1:***@", index)  # a password is for nobody
+def option_text(folder: str | Path | None, index: str | None) -> str:
+    """Return the options with which a pasted command finds this store; none for the default store."""
+    shown = None if index is None else re.sub(r"(://[^:/@]*):[^@/]*@", r"\1:***@", index)  # a password is never printed
     named = (("--dir", folder), ("--index", shown))
     return "".join(f" {option} {shlex.quote(str(value))}" for option, value in named if value is not None)
 
 
-def admit(folder: str | Path | None, index: str | None, deep: bool) -> Patient:
-    """Return the store as a patient; one whose format cannot be read has no index."""
+def open_examination(folder: str | Path | None, index: str | None, deep: bool) -> Examination:
+    """Open a store for examination; one whose format cannot be read has no index."""
     root = StoreRoot(resolve(folder))
-    patient = Patient(root, None, deep, Report(str(root.path), deep, options=naming(folder, index)))
+    examination = Examination(root, None, deep, Report(str(root.path), deep, options=option_text(folder, index)))
     try:
         settings = root.settings() or {}
     except Unreadable:
-        return patient  # told by ground.check_format
-    patient.index = open_index(choose_url(index, os.environ, settings), root.path, root.quarantine)
-    if isinstance(patient.index, JournalIndex):  # a listing may write it anew
-        patient.index.leave_as_it_is()
-    return patient
+        return examination  # reported by environment.check_format
+    examination.index = open_index(choose_url(index, os.environ, settings), root.path, root.quarantine)
+    if isinstance(examination.index, JournalIndex):  # a listing may write it anew
+        examination.index.leave_as_it_is()
+    return examination
 
 
-def _checks(patient: Patient, progress: Progress) -> Iterator[Finding]:
-    yield from environment.check_format(patient)
-    yield from environment.check_file_system(patient)
-    yield from environment.check_permission(patient)
-    yield from environment.check_space(patient)
-    if any(True for each in environment.check_format(patient) if each.code == "format-newer"):
+def _checks(examination: Examination, progress: Progress) -> Iterator[Finding]:
+    yield from environment.check_format(examination)
+    yield from environment.check_file_system(examination)
+    yield from environment.check_permission(examination)
+    yield from environment.check_space(examination)
+    if any(True for each in environment.check_format(examination) if each.code == "format-newer"):
         return  # nothing below can be understood
-    patient.look()
-    if not patient.deep:
-        patient.wake_the_disk()
-    yield from _folders(patient, patient.on_disk, progress)
-    yield from index_rows.check_index(patient)
-    yield from index_rows.check_uuids(patient)
-    yield from environment.check_clock(patient)
-    yield from leftovers.check_leftovers(patient)
+    examination.look()
+    if not examination.deep:
+        examination.wake_the_disk()
+    yield from _folders(examination, examination.on_disk, progress)
+    yield from index_rows.check_index(examination)
+    yield from index_rows.check_uuids(examination)
+    yield from environment.check_clock(examination)
+    yield from leftovers.check_leftovers(examination)
 
 
-def _folders(patient: Patient, session_ids: Collection[str], progress: Progress) -> Iterator[Finding]:
+def _folders(examination: Examination, session_ids: Collection[str], progress: Progress) -> Iterator[Finding]:
     for number, session_id in enumerate(sorted(session_ids), 1):
-        yield from session_folders.check_folder(patient, session_id)
+        yield from session_folders.check_folder(examination, session_id)
         progress(number, len(session_ids))
-    patient.report.sessions = len(session_ids)
+    examination.report.sessions = len(session_ids)

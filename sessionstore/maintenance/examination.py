@@ -1,6 +1,6 @@
-"""The store under examination: opened so that nothing is written, with what several checks need read once.
+"""One store under examination: nothing is written, and what several checks need is read once.
 
-Not here: the checks (ground, folders, listing, leftovers), their order (doctor).
+Not here: the checks (maintenance.checks), their order (doctor).
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from sessionstore.model import names
 from sessionstore.model.records import SessionRow
 from sessionstore.session import Session
 
-#: So many sessions are worth threads, and so many questions a disk takes at once.
+#: From this number of sessions on, threads ask for their status; and the number of threads.
 _MANY, _AT_ONCE = 500, 8
 
 
 @dataclass
-class Patient:
+class Examination:
     """One store, as it is at this moment.
 
     Args:
-        index: None when format.json could not be read, so that nobody knows which engine.
+        index: None when format.json cannot be read: the engine is unknown.
         deep: read every document and stream; else only what changed since the index saw it, and open runs.
     """
 
@@ -72,7 +72,7 @@ class Patient:
     def _touch(self, session_ids: list[str]) -> None:
         folder = f"{self.root.path}/"
         for session_id in session_ids:
-            with contextlib.suppress(OSError):  # whoever checks the folder says what is wrong with it
+            with contextlib.suppress(OSError):  # the check of the folder reports it
                 os.lstat(f"{folder}{session_id}/{DOCUMENT}")
 
     def place(self, path: Path | str) -> str:
@@ -80,7 +80,7 @@ class Patient:
         return os.path.relpath(path, self.root.path)
 
     def session(self, session_id: str) -> Session:
-        """Return a handle whose updates tell no index (a listing finds them by itself)."""
+        """Return a handle whose updates do not reach the index (a listing finds them)."""
         return Session(self.root, session_id)
 
     def known_row(self, session_id: str) -> SessionRow | None:

@@ -1,8 +1,8 @@
-"""What an examination says: one finding for each thing that is wrong, and the catalogue of all that can be.
+"""What an examination reports: one finding for each fault, and the catalogue of all kinds of faults.
 
-A finding names the place, the fact, why it matters and the command that mends it. ``error`` means that data is lost or
-at risk, ``warning`` that something will surprise somebody, ``info`` that it is worth knowing.
-Not here: finding (ground, folders, listing, leftovers), mending (repairs).
+A finding names the place, the fact, why it matters and the command that repairs it. ``error`` means that data is lost
+or at risk, ``warning`` that something will cause trouble later, ``info`` that it is worth knowing.
+Not here: finding (maintenance.checks), repairing (maintenance.repairs).
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One entry of the catalogue: how bad, why it matters, what mends it.
+    """One entry of the catalogue: severity, why it matters, what repairs it.
 
-    In what mends it, {path} is the place, ready for a shell, and {dir} the options that name the store.
+    In ``repair``, {path} is the place, quoted for a shell, and {dir} the options that name the store.
     """
 
     severity: Severity
     why: str
-    mend: str
+    repair: str
     fixable: bool = False
 
 
@@ -38,14 +38,14 @@ _UPGRADE = "pip install -U sessionstore"
 CATALOGUE: dict[str, Kind] = {
     # ---- the ground
     "format-newer": Kind("error", "an older version would misread it, so it is left alone", _UPGRADE),
-    "format-unreadable": Kind("error", "without it nobody knows how to read the store; it is refused", _FIX, True),
+    "format-unreadable": Kind("error", "without it the store cannot be opened", _FIX, True),
     "filesystem-unsafe": Kind(
         "error",
         "locks may hold on one machine only: two writers would overwrite each other unnoticed",
         "move the store to a local disk (SESSIONSTORE_FORCE=1 if only one host ever writes)",
     ),
     "filesystem-unknown": Kind(
-        "info", "nobody has judged whether its locks can be trusted", "keep the store to one host"
+        "info", "it is not known whether its locks can be trusted", "keep the store to one host"
     ),
     "filesystem-read-only": Kind("info", "sessions can be read, not recorded", "mount it read-write"),
     "not-writable": Kind("warning", "sessions can be read, not recorded or changed", "chmod u+rwX {path}"),
@@ -53,13 +53,13 @@ CATALOGUE: dict[str, Kind] = {
     "space-out": Kind("error", "nothing can be stored", _EMPTY),
     "inodes-low": Kind("warning", "each session needs some files; without inodes none can be made", _EMPTY),
     "clock-behind": Kind(
-        "warning", "new sessions would sort before old ones, and beats look fresh", "set the clock (timedatectl)"
+        "warning", "new sessions would sort before old ones, and heartbeats look recent", "set the clock (timedatectl)"
     ),
     "time-ahead": Kind(
         "warning", "a run that crashed would look alive until that moment", "set the clock, then: touch {path}"
     ),
     # ---- the index
-    "index-damaged": Kind("error", "listings rebuild it from the folders each time until it is mended", _FIX, True),
+    "index-damaged": Kind("error", "listings rebuild it from the folders each time until it is repaired", _FIX, True),
     "index-away": Kind(
         "warning",
         "listings read the folders, which is slower; new rows are delivered later",
@@ -90,7 +90,7 @@ CATALOGUE: dict[str, Kind] = {
     "document-unreadable": Kind(
         "error",
         "the session is listed as unreadable; its streams can still be read",
-        "mend the line in an editor, or rebuild the record from index and streams: "
+        "repair the line in an editor, or rebuild the record from index and streams: "
         "sessionstore doctor --fix --salvage{dir}",
     ),
     "document-newer": Kind("error", "it was written by a newer version and is left alone", _UPGRADE),
@@ -100,56 +100,56 @@ CATALOGUE: dict[str, Kind] = {
         "put the plain file in its place",
     ),
     "unreadable-file": Kind("error", "what cannot be read cannot be checked or replayed", "chmod u+r {path}"),
-    "interrupted": Kind("warning", "it says it is running, and its process is gone", _FIX, True),
+    "interrupted": Kind("warning", "its status is running, and its process is gone", _FIX, True),
     "silent": Kind(
         "warning",
-        "its process cannot be seen from here and has not beaten for a while; it may be suspended",
+        "no heartbeat for a while; its process is not visible from here and may be suspended",
         "wait, or end that process; after an hour of silence: sessionstore doctor --fix{dir}",
     ),
     "stream-torn": Kind(
         "warning",
-        "a record was being written when its process died; readers stop before it",
+        "its process died while it wrote a record; readers stop before it",
         _FIX,
         True,
     ),
-    "stream-damaged": Kind("error", "reading stops there with an error; the lines behind it are whole", _FIX, True),
+    "stream-damaged": Kind("error", "reading stops there with an error; the lines after it are whole", _FIX, True),
     "stream-gap": Kind(
         "error",
         "records are missing: lines were cut out, or two files were mixed",
         "restore it from a backup",
     ),
     "stream-short": Kind(
-        "warning", "the run ended with more records than there are: they were cut off or removed", _BACK
+        "warning", "the run ended with more records than there are: some were cut off or removed", _BACK
     ),
     "stream-repaired": Kind("info", "lines that could not be read were moved to quarantine by a repair", "-"),
     "file-shared": Kind(
         "warning",
-        "appending to it is refused, since the other name would show what is appended",
+        "appending to it is refused, since the other name would show the same records",
         "cp -p {path} {path}.own && mv {path}.own {path}",
     ),
     "stream-unverified": Kind("info", "lines without checksum were written by hand or by another program", "-"),
     "artifact-missing": Kind("warning", "the record lists it, the folder does not hold it", _BACK),
     "artifact-changed": Kind("warning", "it is not the file that was stored", _BACK),
-    "folder-empty": Kind("info", "it looks like a session and holds nothing", _FIX, True),
-    "folder-foreign": Kind("info", "it is no session: neither a record nor a stream", "move it out of the store"),
+    "folder-empty": Kind("info", "an empty folder with the name of a session", _FIX, True),
+    "folder-foreign": Kind("info", "it is not a session: neither a record nor a stream", "move it out of the store"),
     "folder-legacy": Kind("info", "it has the layout of the old system", "sessionstore import-legacy {path}{dir}"),
     # ---- leftovers
     "temp-left": Kind(
         "info",
-        "a write that was never acknowledged ended half-way; the file beside it is whole",
+        "a write that was not acknowledged was interrupted; the file beside it is whole",
         _FIX,
         True,
     ),
-    "staging-left": Kind("info", "a creation that was never acknowledged ended half-way", _FIX, True),
-    "trash-hollow": Kind("info", "a deletion ended before the move; the session is in its place", _FIX, True),
+    "staging-left": Kind("info", "a creation that was not acknowledged was interrupted", _FIX, True),
+    "trash-hollow": Kind("info", "a deletion was interrupted before the move; the session is in its place", _FIX, True),
     "trash-size": Kind(
         "info",
-        "deleted sessions keep their space until the trash is emptied",
+        "deleted sessions use space until the trash is emptied",
         "sessionstore trash empty --older-than 30d{dir}",
     ),
     "quarantine-size": Kind(
         "info",
-        "bytes that repairs took away are kept until you remove them",
+        "bytes that repairs removed are kept until they are deleted",
         "sessionstore trash quarantine --empty --older-than 30d{dir}",
     ),
 }
@@ -175,20 +175,20 @@ class Finding:
         """error, warning or info."""
         return self.kind.severity
 
-    def mend(self, store: str, options: str = "") -> str:
-        """Return the command that can be pasted as it is, or what a person has to do.
+    def repair(self, store: str, options: str = "") -> str:
+        """Return the command that can be pasted, or the manual step.
 
         Args:
             store: its folder, which places are relative to.
-            options: what has to be said so that a command finds this store, with a blank in front.
+            options: those that name this store, with a leading blank.
         """
-        return self.kind.mend.format(path=shlex.quote(os.path.join(store, self.where)), dir=options)
+        return self.kind.repair.format(path=shlex.quote(os.path.join(store, self.where)), dir=options)
 
     def to_dict(self, store: str, options: str = "") -> dict[str, Any]:
-        """Return plain data for ``--json``. Args: as :meth:`mend`."""
-        facts, mend = asdict(self), self.mend(store, options)
-        told = {"severity": self.severity, "why": self.kind.why, "mend": mend, "fixable": self.kind.fixable}
-        return {"code": facts.pop("code"), **told, **facts}
+        """Return plain data for ``--json``. Args: as :meth:`repair`."""
+        facts, repair = asdict(self), self.repair(store, options)
+        more = {"severity": self.severity, "why": self.kind.why, "repair": repair, "fixable": self.kind.fixable}
+        return {"code": facts.pop("code"), **more, **facts}
 
 
 @dataclass(slots=True)

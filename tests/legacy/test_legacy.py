@@ -109,7 +109,7 @@ def test_a_folder_stuck_in_running_is_no_running_session(store: SessionStore) ->
     assert (session.session_id, session.status) == ("202512140903", "stopped")
     assert session.record.created_at == "2025-12-14T08:03:00.000000Z"
     assert session.record.metadata["legacy_summary"]["energy"] is None
-    assert any("'running' is no end" in problem for problem in report.problems)
+    assert any("'running' is not an end status" in problem for problem in report.problems)
 
 
 def test_importing_twice_does_nothing(store: SessionStore) -> None:

@@ -191,7 +191,7 @@ def test_the_next_engine_is_recommended_before_the_range_of_this_one_ends(
     monkeypatch.setitem(RANGES, "journal", 6)
     told = found(store)["journal-outgrown"]
     assert told.what == "5 sessions of 6 that it is for"
-    assert told.mend(str(store.root.path), " --dir here") == "sessionstore migrate --to sqlite: --dir here"
+    assert told.repair(str(store.root.path), " --dir here") == "sessionstore migrate --to sqlite: --dir here"
 
 
 def test_a_damaged_index_is_told_and_the_sessions_are_checked_all_the_same(store: SessionStore) -> None:
@@ -221,7 +221,7 @@ def test_folders_that_are_no_sessions_are_told_apart(store: SessionStore) -> Non
     seen = found(store)
     assert seen["folder-empty"].session_id == "202601011200-empty"
     assert seen["folder-foreign"].session_id == "foreign"
-    assert seen["folder-legacy"].mend("/s").startswith("sessionstore import-legacy /s/legacy")
+    assert seen["folder-legacy"].repair("/s").startswith("sessionstore import-legacy /s/legacy")
 
 
 def test_leftovers_of_crashes_are_told_once_they_are_old(store: SessionStore) -> None:
@@ -334,10 +334,10 @@ def test_looking_writes_nothing_whatever_it_finds(store: SessionStore, deep: boo
     assert operations == []
 
 
-def test_every_kind_says_why_it_matters_and_what_mends_it_and_reports_as_json() -> None:
+def test_every_kind_says_why_it_matters_and_what_repairs_it_and_reports_as_json() -> None:
     for code, kind in CATALOGUE.items():
         finding = Finding(code, "somewhere", "something", "an-id")
-        assert kind.why and finding.mend("/s") and finding.severity == kind.severity
+        assert kind.why and finding.repair("/s") and finding.severity == kind.severity
         assert json.loads(json.dumps(Report("here", True, findings=[finding]).to_dict()))["findings"][0]["code"] == code
 
 
@@ -378,5 +378,5 @@ def test_a_stream_that_another_folder_shares_by_a_hard_link_is_told_with_what_pa
     path = store.root.folder(recorded(store)) / "events.jsonl"
     os.link(path, store.root.path.parent / "copy.jsonl")
     finding = found(store)["file-shared"]
-    subprocess.run(["sh", "-c", finding.mend(str(store.root.path))], check=True)
+    subprocess.run(["sh", "-c", finding.repair(str(store.root.path))], check=True)
     assert path.stat().st_nlink == 1 and found(store) == {}

@@ -43,7 +43,7 @@ def run(
     return call
 
 
-def test_doctor_says_what_is_wrong_why_and_what_mends_it_and_fix_does_so(
+def test_doctor_says_what_is_wrong_why_and_what_repairs_it_and_fix_does_so(
     run: Callable[..., Result], store: SessionStore
 ) -> None:
     recorded(store)
@@ -52,11 +52,11 @@ def test_doctor_says_what_is_wrong_why_and_what_mends_it_and_fix_does_so(
     session_id = crashed(store)
     result = run("doctor")
     assert result.code == 12
-    for part in ("interrupted", session_id, "is gone", "why: ", "mend: sessionstore doctor --fix"):
+    for part in ("interrupted", session_id, "is gone", "why: ", "repair: sessionstore doctor --fix"):
         assert part in result.out
     assert "not healthy: 0 error, 1 warning" in result.err
     fixed = run("doctor", "--fix")
-    assert fixed.code == 0 and "mended" in fixed.out and "healthy" in fixed.err
+    assert fixed.code == 0 and "repaired" in fixed.out and "healthy" in fixed.err
     assert run("doctor", "--quick").code == 0
 
 
@@ -66,7 +66,7 @@ def test_doctor_with_json_prints_nothing_but_data(run: Callable[..., Result], st
     assert facts["healthy"] is False and facts["findings"][0]["data"]["last_events"]
     facts = json.loads(run("doctor", "--json", "--fix").out)
     assert facts["healthy"] and [
-        repair["mended"] for repair in facts["repairs"] if repair["code"] == "interrupted"
+        repair["repaired"] for repair in facts["repairs"] if repair["code"] == "interrupted"
     ] == [True]
     assert run("doctor", "--salvage").code == 2
 
@@ -181,10 +181,10 @@ def test_what_doctor_prints_can_be_pasted_though_the_store_was_named_by_an_optio
     named = ("--dir", str(elsewhere.root.path))
     told = run("doctor", *named)
     assert told.code == 12
-    assert run(*command_in(told.out.partition("mend: ")[2])).code == 0
+    assert run(*command_in(told.out.partition("repair: ")[2])).code == 0
     told = run("doctor", *named)
     assert (told.code, "quarantine-size" in told.out) == (0, True)
-    hint = command_in(told.out.partition("mend: ")[2])
+    hint = command_in(told.out.partition("repair: ")[2])
     assert hint[:4] == ["trash", "quarantine", "--empty", "--older-than"]
     assert "nothing to remove" in run(*hint).err
 
@@ -197,16 +197,16 @@ def test_what_doctor_says_of_a_place_names_it_from_the_root(
     old.mkdir()
     (old / "motion_history.json").write_text('{"a": [{"position": [1, 2, 3], "sim_time": 1}]}')
     (found,) = json.loads(run("doctor", "--json", "--dir", str(elsewhere.root.path)).out)["findings"]
-    arguments = shlex.split(found["mend"])[1:]
+    arguments = shlex.split(found["repair"])[1:]
     assert arguments[:2] == ["import-legacy", str(old)]
     assert run(*arguments).code == 0
 
 
 def test_a_password_in_an_index_url_is_in_no_hint() -> None:
-    from sessionstore.maintenance.doctor import naming
+    from sessionstore.maintenance.doctor import option_text
 
-    assert "hunter2" not in naming(None, "postgresql://me:hunter2@host/fleet")
-    assert naming(None, "sqlite:a b.db") == " --index 'sqlite:a b.db'"
+    assert "hunter2" not in option_text(None, "postgresql://me:hunter2@host/fleet")
+    assert option_text(None, "sqlite:a b.db") == " --index 'sqlite:a b.db'"
 
 
 def test_a_deletion_names_its_undo_and_a_name_brings_the_newest_back(

@@ -1,4 +1,4 @@
-"""Every repair mends its finding, keeps the original bytes, does nothing twice, and survives a kill at any step."""
+"""Every repair repairs its finding, keeps the original bytes, does nothing twice, and survives a kill at any step."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import sessionstore
 from sessionstore.disk import files
 from sessionstore.layout import StoreRoot
 from sessionstore.maintenance.doctor import examine
-from sessionstore.maintenance.repairs.plan import REPAIRABLE, Outcome, mend
+from sessionstore.maintenance.repairs.plan import REPAIRABLE, Outcome, repair
 from sessionstore.model import liveness
 from sessionstore.session import Session
 from sessionstore.store import SessionStore
@@ -139,8 +139,8 @@ def holds(folder: Path, needle: bytes) -> bool:
     return any(needle in path.read_bytes() for path in folder.rglob("*") if path.is_file())
 
 
-def mended(store: SessionStore, **options: bool) -> list[Outcome]:
-    return mend(examine(store.root.path).findings, store.root.path, **options)
+def repaired(store: SessionStore, **options: bool) -> list[Outcome]:
+    return repair(examine(store.root.path).findings, store.root.path, **options)
 
 
 def test_every_repair_has_its_case() -> None:
@@ -148,19 +148,19 @@ def test_every_repair_has_its_case() -> None:
 
 
 @pytest.mark.parametrize(("code", "damage"), CASES)
-def test_a_repair_mends_its_finding_keeps_the_bytes_and_does_nothing_twice(
+def test_a_repair_removes_its_finding_keeps_the_bytes_and_does_nothing_twice(
     store: SessionStore, code: str, damage: Damage
 ) -> None:
     needle = damage(store)
     findings = examine(store.root.path).findings
     assert code in {finding.code for finding in findings}
-    outcomes = mend(findings, store.root.path)
-    assert [outcome for outcome in outcomes if not outcome.mended] == []
+    outcomes = repair(findings, store.root.path)
+    assert [outcome for outcome in outcomes if not outcome.repaired] == []
     assert not codes(store) & REPAIRABLE
     assert examine(store.root.path).healthy
     assert needle is None or holds(store.root.path, needle)
-    again = mend(findings, store.root.path)  # of the findings as they were
-    assert [outcome for outcome in again if not outcome.mended] == []
+    again = repair(findings, store.root.path)  # of the findings as they were
+    assert [outcome for outcome in again if not outcome.repaired] == []
     assert not codes(store) & REPAIRABLE
     with sessionstore.open(store.root.path) as fresh:
         assert all(row.status in ("completed", "failed") for row in fresh.find())
@@ -180,7 +180,7 @@ def repair_and_die(folder: Path, step: int) -> bool:
 
             findings = examine(folder).findings
             files.observer = count
-            mend(findings, folder)
+            repair(findings, folder)
         finally:
             os._exit(0)
     return os.waitpid(child, 0)[1] == signal.SIGKILL
@@ -202,8 +202,8 @@ def test_a_repair_that_is_killed_before_any_step_can_be_done_again(tmp_path: Pat
         expected = before | {"quarantine-size", "trash-size", "stream-repaired", "index-behind", "row-absent"}
         assert seen <= expected, f"killed before step {step}"
         assert needle is None or holds(folder, needle), f"killed before step {step}"
-        outcomes = mend(examine(folder).findings, folder)
-        assert all(outcome.mended for outcome in outcomes), f"killed before step {step}"
+        outcomes = repair(examine(folder).findings, folder)
+        assert all(outcome.repaired for outcome in outcomes), f"killed before step {step}"
         assert examine(folder).healthy, f"killed before step {step}"
         assert records_of(folder) == kept, f"killed before step {step}"
         shutil.rmtree(folder)
@@ -226,7 +226,7 @@ def records_of(folder: Path) -> list[bytes]:
 
 def test_an_interrupted_run_is_closed_with_what_its_streams_tell(store: SessionStore) -> None:
     session_id = crashed(store)
-    (outcome,) = [each for each in mended(store) if each.finding.code == "interrupted"]
+    (outcome,) = [each for each in repaired(store) if each.finding.code == "interrupted"]
     assert "50 motion points" in outcome.what
     record = store.get(session_id).record
     assert (record.status, record.duration_sim_s) == ("failed", 4.9)
@@ -247,10 +247,10 @@ def test_a_run_that_may_only_be_silent_is_not_closed(store: SessionStore, monkey
     a_minute_ago = time.time() - 60
     os.utime(clock, (a_minute_ago, a_minute_ago))
     assert "silent" in codes(store)
-    assert mended(store) == []
+    assert repaired(store) == []
     assert store.get(session_id).record.status == "running"
     os.utime(clock, (LONG_AGO, LONG_AGO))
-    assert [outcome.mended for outcome in mended(store)] == [True]
+    assert [outcome.repaired for outcome in repaired(store)] == [True]
     assert store.get(session_id).record.status == "failed"
 
 
@@ -258,7 +258,7 @@ def test_a_copy_gets_an_identity_of_its_own_and_names_its_original(store: Sessio
     session_id = recorded(store)
     shutil.copytree(store.root.folder(session_id), store.root.folder("000-copy"))
     original = store.get(session_id).record
-    mended(store)
+    repaired(store)
     copy = store.get("000-copy").record
     assert copy.uuid != original.uuid and store.get(session_id).record == original
     assert copy.provenance["copied_from"] == {"uuid": original.uuid, "session_id": session_id}
@@ -269,7 +269,7 @@ def test_damaged_lines_leave_a_stream_that_reads_and_a_gap_that_is_known(store: 
     damage_stream(store)
     session = store.get("latest")
     before = [line.n for line in session.tape("motion_history").read(damaged="skip")]
-    mended(store)
+    repaired(store)
     assert [line.n for line in session.tape("motion_history").read()] == before
     assert [(row["expected"], row["found"]) for row in session.tables()["repairs"].values()] == [(7, 8), (12, 14)]
     findings = [finding for finding in examine(store.root.path).findings if finding.code == "stream-repaired"]
@@ -284,7 +284,7 @@ def test_a_record_is_made_anew_from_the_index_row_and_the_streams(store: Session
     session_id = recorded(store)
     old = store.get(session_id).record
     (store.root.folder(session_id) / "session.json").unlink()
-    mended(store)
+    repaired(store)
     new = store.get(session_id).record
     same = ("uuid", "session_name", "metadata", "created_at", "status", "started_at", "ended_at", "duration_sim_s")
     assert {name: getattr(new, name) for name in same} == {name: getattr(old, name) for name in same}
@@ -297,7 +297,7 @@ def test_a_record_without_an_index_row_is_honest_about_what_nobody_knows(store: 
     (store.root.folder(session_id) / "session.json").unlink()
     (store.root.path / "index.jsonl").unlink()
     store.find()  # what a listing knows now: it is unreadable
-    mended(store)
+    repaired(store)
     new = store.get(session_id).record
     assert (new.status, new.num_buildings, new.base_position) == ("failed", None, None)
     assert (new.duration_sim_s, new.performance_metrics["totals"]["points"]) == (2.0, 20)
@@ -309,10 +309,10 @@ def test_a_document_that_a_person_could_mend_is_left_alone_unless_asked(store: S
     path = store.root.folder(session_id) / "session.json"
     edited = path.read_bytes().replace(b'"status": ', b'"status" ')
     path.write_bytes(edited)
-    assert {outcome.finding.code for outcome in mended(store)} == {"index-behind"}
+    assert {outcome.finding.code for outcome in repaired(store)} == {"index-behind"}
     assert path.read_bytes() == edited
-    (outcome,) = mended(store, salvage_records=True)
-    assert outcome.mended and store.get(session_id).record.status == "completed"
+    (outcome,) = repaired(store, salvage_records=True)
+    assert outcome.repaired and store.get(session_id).record.status == "completed"
     assert any(kept.read_bytes() == edited for kept in store.root.quarantined())
 
 
@@ -326,6 +326,6 @@ def test_one_repair_that_fails_stops_nobody_else(store: SessionStore) -> None:
     path = store.root.path / torn.where
     path.unlink()
     path.mkdir()
-    outcomes = {outcome.finding.code: outcome for outcome in mend([torn, killed], store.root.path)}
-    assert not outcomes["stream-torn"].mended and "UnsafeFile" in outcomes["stream-torn"].what
-    assert outcomes["interrupted"].mended
+    outcomes = {outcome.finding.code: outcome for outcome in repair([torn, killed], store.root.path)}
+    assert not outcomes["stream-torn"].repaired and "UnsafeFile" in outcomes["stream-torn"].what
+    assert outcomes["interrupted"].repaired

@@ -1,4 +1,4 @@
-"""A power cut at any moment of a repair: the damage is still there to be mended, or mended; the bytes are kept.
+"""A power cut at any moment of a repair: the damage is still there to be repaired, or repaired; the bytes are kept.
 
 Every disk that the write module's operation log allows is laid out as files (see tests/proof/crash_states.py): what was
 not synced may be missing, half there or zeros. Not here: kills (test_repairs), the cuts of the store itself (proof).
@@ -21,7 +21,7 @@ from sessionstore.legacy import importer
 from sessionstore.legacy.importer import import_legacy
 from sessionstore.maintenance.checks.portability import describe
 from sessionstore.maintenance.doctor import examine
-from sessionstore.maintenance.repairs.plan import REPAIRABLE, mend
+from sessionstore.maintenance.repairs.plan import REPAIRABLE, repair
 from sessionstore.session import Session
 from tests.maintenance.test_repairs import CASES, Damage, holds, records_of, tear_stream
 from tests.old_folders import FIXTURES
@@ -47,7 +47,7 @@ def wrong_states(code: str, damage: Damage, place: Path, limit: int) -> tuple[in
     findings = examine(top / "store").findings
     files.observer = disk.hear
     try:
-        assert all(outcome.mended for outcome in mend(findings, top / "store"))
+        assert all(outcome.repaired for outcome in repair(findings, top / "store"))
     finally:
         files.observer = None
     wrong, known = [], set()
@@ -73,12 +73,12 @@ def judge(folder: Path, code: str, needle: bytes | None, kept: list[bytes], done
         return "the repair was acknowledged, and is gone"
     if needle is not None and not holds(folder, needle):
         return "the original bytes are gone"
-    unmended = [outcome.what for outcome in mend(examine(folder).findings, folder) if not outcome.mended]
-    if unmended:
-        return f"it cannot be mended again: {unmended}"
+    unrepaired = [outcome.what for outcome in repair(examine(folder).findings, folder) if not outcome.repaired]
+    if unrepaired:
+        return f"it cannot be repaired again: {unrepaired}"
     left = {finding.code for finding in examine(folder).findings}
     if left & REPAIRABLE or not examine(folder).healthy:
-        return f"mended again, and still not healthy: {left}"
+        return f"repaired again, and still not healthy: {left}"
     return None if records_of(folder) == kept else "records are missing"
 
 

@@ -1,4 +1,4 @@
-"""What the proof found in our own code, and in itself: the fault, what broke, and the test that keeps it mended."""
+"""What the proof found in our own code, and in itself: the fault, what broke, and the test that keeps it repaired."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ def _child(request: dict) -> None:
 
     try:
         if request["repair"]:
-            _mend(findings, path, tell)
+            _repair(findings, path, tell)
         store = _opened(path, tell, request["attempts"])
         for number, operation, _ in operations.possible(tuple(request["names"]), world):
             try:
@@ -106,11 +106,11 @@ def _go_on(path: Path, tell: Callable[..., None]) -> None:
         tell("untyped", "after Ctrl-C", f"{type(error).__name__}: {str(error)[:200]}")
 
 
-def _mend(findings: list[Finding], path: Path, tell: Callable[..., None]) -> None:
+def _repair(findings: list[Finding], path: Path, tell: Callable[..., None]) -> None:
     """Mend what was found; tell each repair that was done, and what was refused."""
     try:
-        for outcome in plan.mend(findings, path):
-            tell("mended" if outcome.mended else "unmended", outcome.finding.code, outcome.what)
+        for outcome in plan.repair(findings, path):
+            tell("repaired" if outcome.repaired else "unrepaired", outcome.finding.code, outcome.what)
         tell("done", 0)
     except SessionStoreError as error:
         tell("refused", 0, type(error).__name__)
@@ -196,7 +196,7 @@ class Server:
         Args:
             strace: its options; None runs without.
             attempts: how often an operation that was refused is tried again.
-            repair: in place of a sequence, mend what the doctor finds.
+            repair: in place of a sequence, repair what the doctor finds.
         """
         with self.started(names, store, world, attempts, repair) as (pid, go, report):
             log = self._scratch / "strace.log"

@@ -1,6 +1,6 @@
-"""T1 and T2 on every repair of the doctor: killed or refused at a system call, the damage can be mended again.
+"""T1 and T2 on every repair of the doctor: killed or refused at a system call, the damage can be repaired again.
 
-Each damage is made once; a child process examines a copy of it, is attached to by strace, and then mends. Whatever
+Each damage is made once; a child process examines a copy of it, is attached to by strace, and then repairs. Whatever
 became of it, the original bytes are still there, the next ``doctor --fix`` ends healthy, and no record is lost.
 Not here: power cuts within repairs (tests/maintenance/test_repairs_power.py).
 """
@@ -36,7 +36,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @dataclass
 class Ward:
-    """One damaged store to mend copies of, again and again, with something going wrong."""
+    """One damaged store to repair copies of, again and again, with something going wrong."""
 
     server: Server
     scratch: Path
@@ -48,12 +48,12 @@ class Ward:
             self.needle = self.damage(store)
         self.kept = records_of(self.scratch / "damaged")
 
-    def mend(self, options: list[str]) -> Trial:
+    def repair(self, options: list[str]) -> Trial:
         folder = oracle.copy_tree(self.scratch / "damaged", self.scratch / "store")
         return self.server.run((), folder, World(), options, repair=True)
 
     def calls(self, which: str) -> list[tuple[str, int]]:
-        trial = self.mend(["-e", f"trace={which}"])
+        trial = self.repair(["-e", f"trace={which}"])
         assert trial.said[-1][0] == "done", trial.said
         return [call for call in calls_of(trial, which) if call[0] not in HARNESS_CALLS]
 
@@ -62,14 +62,14 @@ class Ward:
         self.count.wrong += [f"{self.damage.__name__}: {fault}: {reason}"] if reason else []
 
     def kill(self, call: str, nth: int) -> None:
-        trial = self.mend(["-e", f"trace={call}", "-e", f"inject={call}:signal=KILL:when={nth}"])
+        trial = self.repair(["-e", f"trace={call}", "-e", f"inject={call}:signal=KILL:when={nth}"])
         if trial.killed:
             self.count(kills=1)
             self.judge(f"killed before {call} {nth}")
 
     def refuse(self, call: str, nth: int) -> None:
         error = ERRORS.get(call, "EIO")
-        trial = self.mend(["-e", f"trace={call}", "-e", f"inject={call}:error={error}:when={nth}"])
+        trial = self.repair(["-e", f"trace={call}", "-e", f"inject={call}:error={error}:when={nth}"])
         if any("INJECTED" in line for line in trial.calls):
             self.count(errors=1)
             fault = f"{call} {nth} failed with {error}"

@@ -1,6 +1,6 @@
-"""Checks of what a store stands on: its format, the file system, permission, space and the clock.
+"""Checks of the environment of a store: its format, the file system, permission, space and the clock.
 
-Not here: sessions (folders), the index (listing).
+Not here: sessions (session_folders), the index (index_rows).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from sessionstore.disk import filesystem
 from sessionstore.errors import Corrupt, NewerFormat, Unreadable
-from sessionstore.maintenance.examination import Patient
+from sessionstore.maintenance.examination import Examination
 from sessionstore.maintenance.findings import Finding
 from sessionstore.model import records
 
@@ -21,31 +21,31 @@ LOW_BYTES, OUT_BYTES, LOW_INODES = 1 << 30, 1 << 24, 1000
 SKEW_S = 120.0
 
 
-def check_format(patient: Patient) -> Iterator[Finding]:
+def check_format(examination: Examination) -> Iterator[Finding]:
     """Say whether this version may read the store at all."""
     try:
-        patient.root.settings()
+        examination.root.settings()
     except NewerFormat as error:
-        yield Finding("format-newer", patient.place(error.path), error.reason)
+        yield Finding("format-newer", examination.place(error.path), error.reason)
     except (Corrupt, Unreadable) as error:
-        yield Finding("format-unreadable", patient.place(error.path), str(error))
+        yield Finding("format-unreadable", examination.place(error.path), str(error))
 
 
-def check_file_system(patient: Patient) -> Iterator[Finding]:
+def check_file_system(examination: Examination) -> Iterator[Finding]:
     """Judge the file system by its type."""
-    found = filesystem.of(patient.root.path)
+    found = filesystem.of(examination.root.path)
     where = f"{found.mount or '.'} ({found.kind})"
     if found.safe is False:
-        yield Finding("filesystem-unsafe", where, f"the store lies on {found.kind}")
+        yield Finding("filesystem-unsafe", where, f"the store is on {found.kind}")
     elif found.safe is None:
-        yield Finding("filesystem-unknown", where, f"the store lies on {found.kind}")
+        yield Finding("filesystem-unknown", where, f"the store is on {found.kind}")
     if found.read_only:
         yield Finding("filesystem-read-only", where, "it is mounted read-only")
 
 
-def check_permission(patient: Patient) -> Iterator[Finding]:
-    """Say which of the store's own folders cannot be written, unless the whole disk cannot: that is told already."""
-    root = patient.root
+def check_permission(examination: Examination) -> Iterator[Finding]:
+    """Report the store's own folders that cannot be written; a read-only disk is a finding of its own."""
+    root = examination.root
     if filesystem.of(root.path).read_only:
         return
     for folder in (root.path, root.private, root.staging, root.trash, root.claims, root.quarantine_folder):
@@ -53,11 +53,11 @@ def check_permission(patient: Patient) -> Iterator[Finding]:
             yield Finding("not-writable", str(folder), "this user may not write here")
 
 
-def check_space(patient: Patient) -> Iterator[Finding]:
+def check_space(examination: Examination) -> Iterator[Finding]:
     """Say when bytes or inodes run out."""
-    if not patient.root.path.is_dir() or not hasattr(os, "statvfs"):
+    if not examination.root.path.is_dir() or not hasattr(os, "statvfs"):
         return
-    free = os.statvfs(patient.root.path)
+    free = os.statvfs(examination.root.path)
     left = free.f_bavail * free.f_frsize
     if left < LOW_BYTES:
         yield Finding("space-out" if left < OUT_BYTES else "space-low", ".", f"{left / 1e6:,.0f} MB are free")
@@ -65,10 +65,11 @@ def check_space(patient: Patient) -> Iterator[Finding]:
         yield Finding("inodes-low", ".", f"{free.f_favail} inodes are free")
 
 
-def check_clock(patient: Patient) -> Iterator[Finding]:
-    """Say when this machine's clock lies before what the store already holds."""
-    if not patient.newest:
+def check_clock(examination: Examination) -> Iterator[Finding]:
+    """Report a clock that is behind the newest record of the store."""
+    if not examination.newest:
         return
-    ahead_s = records.instant(patient.newest).timestamp() - time.time()
+    ahead_s = records.instant(examination.newest).timestamp() - time.time()
     if ahead_s > SKEW_S:
-        yield Finding("clock-behind", ".", f"the newest record is {ahead_s:,.0f} s in the future ({patient.newest})")
+        what = f"the newest record is {ahead_s:,.0f} s in the future ({examination.newest})"
+        yield Finding("clock-behind", ".", what)

@@ -1,7 +1,7 @@
 """Checks of the index against the folders, and of uuids over all sessions.
 
-What a listing mends by itself is told as one finding, however many sessions it is about.
-Not here: what is in a folder (folders), engines (index).
+What the next listing repairs is one finding for all its sessions.
+Not here: the content of a folder (session_folders), engines (index).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from sessionstore.errors import Corrupt, SessionStoreError
 from sessionstore.layout import StoreRoot
-from sessionstore.maintenance.examination import Patient
+from sessionstore.maintenance.examination import Examination
 from sessionstore.maintenance.findings import Finding
 from sessionstore.store import trash
 
@@ -19,44 +19,44 @@ _SHOWN = 5
 RANGES = {"journal": 50_000, "sqlite": 1_000_000}
 
 
-def check_index(patient: Patient) -> Iterator[Finding]:
+def check_index(examination: Examination) -> Iterator[Finding]:
     """Compare rows and folders, once the folders have been looked into."""
-    if patient.index is None:
+    if examination.index is None:
         return
-    url = patient.index.url
-    if patient.index_error is not None:
-        away = not isinstance(patient.index_error, Corrupt)
-        yield Finding("index-away" if away else "index-damaged", url, str(patient.index_error))
+    url = examination.index.url
+    if examination.index_error is not None:
+        away = not isinstance(examination.index_error, Corrupt)
+        yield Finding("index-away" if away else "index-damaged", url, str(examination.index_error))
         return
     engine = url.partition(":")[0]
-    if engine in RANGES and len(patient.stamps) > RANGES[engine] * 0.8:  # before it is reached
+    if engine in RANGES and len(examination.stamps) > RANGES[engine] * 0.8:  # before it is reached
         yield Finding(
-            f"{engine}-outgrown", url, f"{len(patient.stamps):,} sessions of {RANGES[engine]:,} that it is for"
+            f"{engine}-outgrown", url, f"{len(examination.stamps):,} sessions of {RANGES[engine]:,} that it is for"
         )
-    behind = {name for name in patient.stamps.keys() & patient.on_disk if not _mirrored(patient, name)}
-    trashed = {entry.session_id for entry in trash.entries(patient.root)}
-    lost = patient.stamps.keys() - patient.on_disk
-    explained = trashed | {name for name in lost if _is_elsewhere(patient, name)}
+    behind = {name for name in examination.stamps.keys() & examination.on_disk if not _mirrored(examination, name)}
+    trashed = {entry.session_id for entry in trash.entries(examination.root)}
+    lost = examination.stamps.keys() - examination.on_disk
+    explained = trashed | {name for name in lost if _is_elsewhere(examination, name)}
     yield from _several("index-behind", url, "differ from their folders", behind | (lost & explained))
-    absent = {name for name in patient.on_disk - patient.stamps.keys() if patient.is_session(name)}
+    absent = {name for name in examination.on_disk - examination.stamps.keys() if examination.is_session(name)}
     yield from _several("row-absent", url, "are not in the index yet", absent)
     for session_id in sorted(lost - explained):
-        row = patient.rows.get(session_id)
+        row = examination.rows.get(session_id)
         known = f" (last seen {row.updated_at}, {row.points or 0:,} points)" if row else ""
         yield Finding("folder-missing", session_id, f"the folder of this session is gone{known}", session_id)
 
 
-def _mirrored(patient: Patient, session_id: str) -> bool:
-    row = patient.rows.get(session_id)
+def _mirrored(examination: Examination, session_id: str) -> bool:
+    row = examination.rows.get(session_id)
     if row is None or row.rev:
-        return patient.known_row(session_id) is not None
-    return True  # a row that says unreadable: the folder's own check tells more
+        return examination.known_row(session_id) is not None
+    return True  # an unreadable row: the check of the folder reports it
 
 
-def _is_elsewhere(patient: Patient, session_id: str) -> bool:
+def _is_elsewhere(examination: Examination, session_id: str) -> bool:
     """Whether the folder was renamed: its uuid lives under another name."""
-    row = patient.rows.get(session_id)
-    return row is not None and row.uuid in patient.uuids
+    row = examination.rows.get(session_id)
+    return row is not None and row.uuid in examination.uuids
 
 
 def _several(code: str, where: str, what: str, session_ids: set[str]) -> Iterator[Finding]:
@@ -66,11 +66,11 @@ def _several(code: str, where: str, what: str, session_ids: set[str]) -> Iterato
         yield Finding(code, where, f"{len(names)} sessions {what}: {shown}", data={"sessions": names})
 
 
-def check_uuids(patient: Patient) -> Iterator[Finding]:
+def check_uuids(examination: Examination) -> Iterator[Finding]:
     """Name every copy of a session within the store; the original is the one whose record names its own folder."""
-    for uuid, session_ids in sorted(patient.uuids.items()):
+    for uuid, session_ids in sorted(examination.uuids.items()):
         if uuid and len(session_ids) > 1:
-            original = original_of(patient.root, session_ids)
+            original = original_of(examination.root, session_ids)
             for session_id in sorted(set(session_ids) - {original}):
                 what = f"it has the uuid of {original}, so one is a copy of the other"
                 yield Finding("uuid-twice", session_id, what, session_id, {"uuid": uuid, "original": original})

@@ -1,7 +1,7 @@
 """Checks of what crashes and deletions leave behind: staging, trash, temporary files, quarantine.
 
-None of it was ever acknowledged, or all of it is kept on purpose: these findings are worth knowing, no more.
-Not here: temporary files in a session's folder (folders).
+None of it was acknowledged, or it is kept on purpose.
+Not here: the folders of sessions (session_folders).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from sessionstore.maintenance.examination import Patient
+from sessionstore.maintenance.examination import Examination
 from sessionstore.maintenance.findings import Finding
 from sessionstore.store import trash
 
@@ -20,45 +20,45 @@ ABANDONED_S = 600.0
 TEMP_PREFIX = ".tmp-"
 
 
-def check_leftovers(patient: Patient) -> Iterator[Finding]:
+def check_leftovers(examination: Examination) -> Iterator[Finding]:
     """Look into the private folder and at the top of the store."""
-    root = patient.root
+    root = examination.root
     for folder in (root.path, root.private):
-        yield from temporary_files(patient, _entries(folder))
+        yield from temporary_files(examination, _entries(folder))
     for entry in _entries(root.staging):
         with contextlib.suppress(FileNotFoundError):
-            if patient.now - trash.last_touched(entry.path) <= ABANDONED_S:
+            if examination.now - trash.last_touched(entry.path) <= ABANDONED_S:
                 continue
-            yield Finding("staging-left", patient.place(entry.path), "a session that was never finished being made")
-    yield from _trash(patient)
-    yield from _quarantine(patient)
+            yield Finding("staging-left", examination.place(entry.path), "a session whose creation was interrupted")
+    yield from _trash(examination)
+    yield from _quarantine(examination)
 
 
-def temporary_files(patient: Patient, entries: list[os.DirEntry[str]]) -> Iterator[Finding]:
-    """Tell the temporary files of writers that died."""
+def temporary_files(examination: Examination, entries: list[os.DirEntry[str]]) -> Iterator[Finding]:
+    """Report temporary files of writers that died."""
     for entry in entries:
-        if entry.name.startswith(TEMP_PREFIX) and _age_s(patient, entry) > ABANDONED_S:
-            yield Finding("temp-left", patient.place(entry.path), "a temporary file of a writer that died")
+        if entry.name.startswith(TEMP_PREFIX) and _age_s(examination, entry) > ABANDONED_S:
+            yield Finding("temp-left", examination.place(entry.path), "a temporary file of a writer that died")
 
 
-def _trash(patient: Patient) -> Iterator[Finding]:
-    kept = list(trash.entries(patient.root))
+def _trash(examination: Examination) -> Iterator[Finding]:
+    kept = list(trash.entries(examination.root))
     if kept:
         total = sum(entry.size() for entry in kept) / 1e6
         oldest = min(entry.deleted_at for entry in kept)
         what = f"{len(kept)} deleted sessions, {total:,.1f} MB, the oldest of {oldest:%Y-%m-%d}"
-        yield Finding("trash-size", patient.place(patient.root.trash), what)
-    for entry in _entries(patient.root.trash):
+        yield Finding("trash-size", examination.place(examination.root.trash), what)
+    for entry in _entries(examination.root.trash):
         hollow = entry.is_dir(follow_symlinks=False) and not _entries(Path(entry.path))
-        if hollow and _age_s(patient, entry) > ABANDONED_S:
-            yield Finding("trash-hollow", patient.place(entry.path), "an entry without a session")
+        if hollow and _age_s(examination, entry) > ABANDONED_S:
+            yield Finding("trash-hollow", examination.place(entry.path), "an entry without a session")
 
 
-def _quarantine(patient: Patient) -> Iterator[Finding]:
-    kept = _entries(patient.root.quarantine_folder)
+def _quarantine(examination: Examination) -> Iterator[Finding]:
+    kept = _entries(examination.root.quarantine_folder)
     if kept:
         total = sum(entry.stat(follow_symlinks=False).st_size for entry in kept) / 1e6
-        where = patient.place(patient.root.quarantine_folder)
+        where = examination.place(examination.root.quarantine_folder)
         yield Finding("quarantine-size", where, f"{len(kept)} pieces, {total:,.1f} MB")
 
 
@@ -70,8 +70,8 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
         return []  # not there yet; permission is a check of its own
 
 
-def _age_s(patient: Patient, entry: os.DirEntry[str]) -> float:
+def _age_s(examination: Examination, entry: os.DirEntry[str]) -> float:
     try:
-        return patient.now - entry.stat(follow_symlinks=False).st_mtime
+        return examination.now - entry.stat(follow_symlinks=False).st_mtime
     except FileNotFoundError:
         return 0.0

@@ -1,9 +1,9 @@
 """The proof that sessions need no fixed place: a copy elsewhere is read as if on another machine, and says the same.
 
-The copy lies under another path; a process of its own reads it with another working directory, home, time zone and
-host name and no variable that names a store, and is stopped dead when it opens anything of the original. What it reads
+The copy has another path; a process of its own reads it with another working directory, home, time zone and
+host name and no variable that names a store, and ends when it opens anything of the original. What it reads
 is compared with the original, field by field and stream by stream; then the copy is changed and read back.
-Not here: checking checksums (folders).
+Not here: checking checksums (session_folders).
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def verify_moved(
 ) -> list[Moved]:
     """Copy sessions elsewhere, read them there, and say whether they are the same.
 
-    The copy lies in the system's temporary folder, and is removed again.
+    The copy is made in the system's temporary folder and removed again.
 
     Raises: StoreUnusable: there is no room for the copy.
     """

@@ -1,7 +1,7 @@
 """Checks of one session folder: its document, its streams, its artifacts, and whether its run is still alive.
 
-A session that is being recorded at this moment has a line that is not whole yet: that is no finding.
-Not here: comparing sessions with each other or with the index (listing), mending (repairs).
+A session that is being recorded may end with an incomplete line: this is not a finding.
+Not here: comparing sessions with each other or with the index (index_rows), repairs (maintenance.repairs).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from sessionstore.errors import Corrupt, NewerFormat, SessionGone, SessionStoreE
 from sessionstore.layout import DOCUMENT
 from sessionstore.maintenance.checks.environment import SKEW_S
 from sessionstore.maintenance.checks.leftovers import temporary_files
-from sessionstore.maintenance.examination import Patient
+from sessionstore.maintenance.examination import Examination
 from sessionstore.maintenance.findings import Finding
 from sessionstore.model import liveness as owners
 from sessionstore.model.records import SessionRecord, SessionRow
@@ -38,9 +38,9 @@ _OPEN = ("running", "paused")
 Entries = dict[str, os.DirEntry[str]]
 
 
-def check_folder(patient: Patient, session_id: str) -> Iterator[Finding]:
-    """Examine one folder; whatever is wrong in it stops nobody else."""
-    folder = patient.root.folder(session_id)
+def check_folder(examination: Examination, session_id: str) -> Iterator[Finding]:
+    """Examine one folder; no damage in it stops the examination of others."""
+    folder = examination.root.folder(session_id)
     try:
         with os.scandir(folder) as found:
             entries = {entry.name: entry for entry in found}
@@ -49,14 +49,14 @@ def check_folder(patient: Patient, session_id: str) -> Iterator[Finding]:
     except OSError as error:
         yield Finding("unreadable-file", session_id, f"the folder cannot be read: {error.strerror}", session_id)
         return
-    yield from temporary_files(patient, list(entries.values()))
+    yield from temporary_files(examination, list(entries.values()))
     if DOCUMENT not in entries:
-        yield from _without_document(patient, session_id, entries)
+        yield from _without_document(examination, session_id, entries)
     else:
-        yield from _with_document(patient, session_id, entries)
+        yield from _with_document(examination, session_id, entries)
 
 
-def _without_document(patient: Patient, session_id: str, entries: Entries) -> Iterator[Finding]:
+def _without_document(examination: Examination, session_id: str, entries: Entries) -> Iterator[Finding]:
     if any(name.endswith(".jsonl") for name in entries):
         what = "there are streams and no session.json"
         yield Finding("document-missing", f"{session_id}/{DOCUMENT}", what, session_id)
@@ -70,31 +70,31 @@ def _without_document(patient: Patient, session_id: str, entries: Entries) -> It
         yield Finding("folder-empty", session_id, "an empty folder", session_id)
 
 
-def _with_document(patient: Patient, session_id: str, entries: Entries) -> Iterator[Finding]:
-    session = patient.session(session_id)
-    row = None if patient.deep else patient.known_row(session_id)
+def _with_document(examination: Examination, session_id: str, entries: Entries) -> Iterator[Finding]:
+    session = examination.session(session_id)
+    row = None if examination.deep else examination.known_row(session_id)
     try:
-        record: SessionRecord | SessionRow = row or (session.record if patient.deep else session.row())
+        record: SessionRecord | SessionRow = row or (session.record if examination.deep else session.row())
     except SessionGone:
         return
     except SessionStoreError as error:
-        yield _unreadable(patient, session_id, error)
-        yield from _streams(patient, session, entries, live=False)
+        yield _unreadable(examination, session_id, error)
+        yield from _streams(examination, session, entries, live=False)
         return
-    patient.take_in(session_id, record.uuid, record.updated_at)
-    yield from _from_the_future(patient, session_id, entries[DOCUMENT])
-    dead = _liveness(patient, session, record) if record.status in _OPEN else None
+    examination.take_in(session_id, record.uuid, record.updated_at)
+    yield from _from_the_future(examination, session_id, entries[DOCUMENT])
+    dead = _liveness(examination, session, record) if record.status in _OPEN else None
     live = record.status in _OPEN and dead is None
     if dead is not None:
         yield dead
-    if patient.deep or record.status in _OPEN:
-        yield from _streams(patient, session, entries, live)
-    if patient.deep and isinstance(record, SessionRecord):
+    if examination.deep or record.status in _OPEN:
+        yield from _streams(examination, session, entries, live)
+    if examination.deep and isinstance(record, SessionRecord):
         yield from _short_streams(session, record)
-        yield from _artifacts(patient, session, record)
+        yield from _artifacts(examination, session, record)
 
 
-def _unreadable(patient: Patient, session_id: str, error: SessionStoreError) -> Finding:
+def _unreadable(examination: Examination, session_id: str, error: SessionStoreError) -> Finding:
     where = f"{session_id}/{DOCUMENT}"
     if isinstance(error, NewerFormat):
         return Finding("document-newer", where, error.reason, session_id)
@@ -108,26 +108,26 @@ def _unreadable(patient: Patient, session_id: str, error: SessionStoreError) -> 
     return Finding("unreadable-file", where, str(error), session_id)
 
 
-def _from_the_future(patient: Patient, session_id: str, entry: os.DirEntry[str]) -> Iterator[Finding]:
-    ahead_s = entry.stat(follow_symlinks=False).st_mtime - patient.now
+def _from_the_future(examination: Examination, session_id: str, entry: os.DirEntry[str]) -> Iterator[Finding]:
+    ahead_s = entry.stat(follow_symlinks=False).st_mtime - examination.now
     if ahead_s > SKEW_S:
-        what = f"its modification time lies {ahead_s:,.0f} s in the future"
+        what = f"its modification time is {ahead_s:,.0f} s in the future"
         yield Finding("time-ahead", f"{session_id}/{DOCUMENT}", what, session_id)
 
 
 # ---------------------------------------------------------------- alive, or not
 
 
-def _liveness(patient: Patient, session: Session, record: SessionRecord | SessionRow) -> Finding | None:
+def _liveness(examination: Examination, session: Session, record: SessionRecord | SessionRow) -> Finding | None:
     """Return what is wrong with a run that says it goes on, or None while it does."""
     who = record.owner if isinstance(record, SessionRecord) else msgspec.to_builtins(record.owner)
     beat = session.last_beat()
-    reason = owners.why_interrupted(who, beat, patient.now)
+    reason = owners.why_interrupted(who, beat, examination.now)
     if reason is None:
         return None
-    sure = not reason.startswith("no beat") or beat is None or patient.now - beat > DEAD_S
+    sure = not reason.startswith("no beat") or beat is None or examination.now - beat > DEAD_S
     events = last_events(session)
-    what = reason + (f"; its last words: {_sentence(events[-1])}" if events else "; it told no event")
+    what = reason + (f"; its last event: {_sentence(events[-1])}" if events else "; it has no events")
     facts = {"reason": reason, "last_beat": beat, "last_events": events}
     return Finding("interrupted" if sure else "silent", session.session_id, what, session.session_id, facts)
 
@@ -155,7 +155,7 @@ def _sentence(event: dict[str, Any]) -> str:
 # ---------------------------------------------------------------- streams
 
 
-def _streams(patient: Patient, session: Session, entries: Entries, live: bool) -> Iterator[Finding]:
+def _streams(examination: Examination, session: Session, entries: Entries, live: bool) -> Iterator[Finding]:
     for name in sorted(entries):
         if not name.endswith(".jsonl"):
             continue
@@ -171,19 +171,19 @@ def _streams(patient: Patient, session: Session, entries: Entries, live: bool) -
             continue
         if entries[name].stat(follow_symlinks=False).st_nlink > 1:
             yield Finding("file-shared", where, "it has a second name (a hard link)", session.session_id)
-        patient.report.streams += 1
-        patient.report.lines += result.lines
-        yield from _told(session, where, path.stem, result, live)
+        examination.report.streams += 1
+        examination.report.lines += result.lines
+        yield from _damage(session, where, path.stem, result, live)
 
 
-def _told(session: Session, where: str, stream: str, result: StreamCheck, live: bool) -> Iterator[Finding]:
+def _damage(session: Session, where: str, stream: str, result: StreamCheck, live: bool) -> Iterator[Finding]:
     """Turn what a full reading found into findings."""
     tail = [each for each in result.damaged if each.offset >= result.good_end]
     inner = [each for each in result.damaged if not each.whole and each.offset < result.good_end]
     places = [each for each in result.damaged if each.whole]
     torn = sum(each.end - each.offset for each in tail) + result.torn_bytes
     if torn and not live:
-        what = f"{torn} bytes behind the last whole record"
+        what = f"{torn} bytes after the last whole record"
         yield Finding("stream-torn", where, what, session.session_id, {"offset": result.good_end, "bytes": torn})
     if inner:
         what = f"{len(inner)} damaged lines, the first at byte {inner[0].offset}: {inner[0].reason}"
@@ -199,7 +199,7 @@ def _told(session: Session, where: str, stream: str, result: StreamCheck, live: 
 
 
 def _short_streams(session: Session, record: SessionRecord) -> Iterator[Finding]:
-    """Yield the streams that hold less than their run ended with; what a repair cut is known, and not told again."""
+    """Yield the streams that hold less than their run ended with, unless a repair cut them."""
     for name, wanted in record.streams.items():
         tape = Tape(session.folder / f"{name}.jsonl")
         try:
@@ -216,7 +216,7 @@ def _repaired(session: Session, stream: str) -> bool:
 
 
 def known_gaps(session: Session, stream: str) -> set[int]:
-    """Return the numbers at which repairs took lines out of a stream, as the document tells."""
+    """Return the numbers at which repairs took lines out of a stream, as the document says."""
     try:
         rows = session.tables().get(REPAIRS, {}).values()
     except SessionStoreError:
@@ -227,13 +227,13 @@ def known_gaps(session: Session, stream: str) -> set[int]:
 # ---------------------------------------------------------------- artifacts
 
 
-def _artifacts(patient: Patient, session: Session, record: SessionRecord) -> Iterator[Finding]:
+def _artifacts(examination: Examination, session: Session, record: SessionRecord) -> Iterator[Finding]:
     for artifact in record.artifacts:
         name = artifact.get("name")
         if not isinstance(name, str):
             continue
         path = session.folder / "artifacts" / name
-        where = patient.place(path)
+        where = examination.place(path)
         if not path.resolve().is_relative_to(session.folder.resolve()):
             yield Finding("unsafe-file", where, "the record names a file outside the folder", session.session_id)
             continue

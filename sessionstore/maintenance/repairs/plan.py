@@ -1,8 +1,8 @@
-"""The repairs: one function for each finding that can be mended, each looking again before it touches anything.
+"""The repairs: one function for each repairable finding, each of which checks again before it changes anything.
 
 Every repair keeps the original bytes in quarantine first, changes the store by one atomic step, and does nothing when
 it is run a second time; a crash between the two leaves the finding in place and a spare copy in quarantine.
-Not here: finding (doctor), rebuilding a lost record (salvage), mending streams (splice).
+Not here: finding (doctor), rebuilding a lost record (record_repair), cutting streams (stream_repair).
 """
 
 from __future__ import annotations
@@ -23,36 +23,36 @@ from sessionstore.model import json_text, records
 from sessionstore.session.documents import DocumentStorage, Tables
 from sessionstore.store import SessionStore, trash
 
-#: Told (done, of) while findings are being mended.
+#: Called with (done, total) while findings are repaired.
 Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How one repair ended: mended, or not and why; ``what`` is a sentence."""
+    """How one repair ended: ``what`` says what was done, or why it failed."""
 
     finding: Finding
-    mended: bool
+    repaired: bool
     what: str
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for ``--json``."""
-        return {"code": self.finding.code, "where": self.finding.where, "mended": self.mended, "what": self.what}
+        return {"code": self.finding.code, "where": self.finding.where, "repaired": self.repaired, "what": self.what}
 
 
-def mend(
+def repair(
     findings: Iterable[Finding],
     folder: str | Path | None = None,
     index: str | None = None,
     salvage_records: bool = False,
     progress: Progress | None = None,
 ) -> list[Outcome]:
-    """Mend what can be mended, one after the other; one that fails stops nobody else.
+    """Repair what can be repaired, one after the other; a failure does not stop the others.
 
     Args:
         findings: of an examination of this store.
         folder, index: as :func:`sessionstore.open`.
-        salvage_records: also rebuild records that a person could still mend by hand.
+        salvage_records: also rebuild records that a person could still repair by hand.
 
     Raises: NewerFormat, Corrupt, StoreUnusable: the store cannot be opened; nothing else was tried.
     """
@@ -66,16 +66,16 @@ def mend(
         todo.remove(finding)
     with SessionStore(folder, index) as store:
         for number, finding in enumerate(todo, 1):
-            repair = _REPAIRS.get(finding.code, _REPAIRS[_RECORD])
-            outcomes.append(_tried(finding, lambda finding, repair=repair: repair(store, finding)))  # type: ignore[misc]
+            step = _REPAIRS.get(finding.code, _REPAIRS[_RECORD])
+            outcomes.append(_tried(finding, lambda finding, step=step: step(store, finding)))  # type: ignore[misc]
             if progress is not None:
                 progress(number, len(todo))
     return outcomes
 
 
-def _tried(finding: Finding, repair: Callable[[Finding], str]) -> Outcome:
+def _tried(finding: Finding, step: Callable[[Finding], str]) -> Outcome:
     try:
-        return Outcome(finding, True, repair(finding))
+        return Outcome(finding, True, step(finding))
     except (SessionStoreError, OSError) as error:
         return Outcome(finding, False, f"{type(error).__name__}: {error}")
 
@@ -99,14 +99,14 @@ def _format(root: StoreRoot, finding: Finding) -> str:
 
 def _index(store: SessionStore, finding: Finding) -> str:
     """Make the index anew from the folders; the engine sets its damaged file aside first."""
-    return f"made anew from {store.rebuild()} folders"
+    return f"rebuilt from {store.rebuild()} folders"
 
 
 def _listing(store: SessionStore, finding: Finding) -> str:
     left, _ = store.catalog.reconcile()
     if left:
         raise NotApplied(f"the index did not take {len(left)} rows")
-    return "the index was told"
+    return "index updated"
 
 
 def _empty_folder(store: SessionStore, finding: Finding) -> str:
@@ -154,13 +154,13 @@ def _record(store: SessionStore, finding: Finding) -> str:
 
 
 def _close_interrupted(store: SessionStore, finding: Finding) -> str:
-    """End a run whose process is gone, with what its streams tell."""
+    """Close a run whose process is gone, with the figures of its streams."""
     session = store.catalog.session(_session_id(finding))
     record, reason = session.record, session.interrupted()
     if reason is None:
         return f"it is {record.status} by now"
-    told = recount.of_session(session)
-    beat, metrics, given = session.last_beat(), told.metrics(), record.performance_metrics
+    figures = recount.of_session(session)
+    beat, metrics, given = session.last_beat(), figures.metrics(), record.performance_metrics
     totals = {**record.progress, **given.get("totals", {}), **metrics["totals"]}
     drones = {**metrics["drones"], **given.get("drones", {})}
     changes: dict[str, Any] = {
@@ -168,15 +168,15 @@ def _close_interrupted(store: SessionStore, finding: Finding) -> str:
         "end_reason": f"interrupted: {reason}",
         "performance_metrics": {**given, "totals": totals, "drones": drones},
         "progress": {},
-        "drones": record.drones or told.drones(),
+        "drones": record.drones or figures.drones(),
     }
-    if told.duration_sim_s is not None:
-        changes["duration_sim_s"] = told.duration_sim_s
+    if figures.duration_sim_s is not None:
+        changes["duration_sim_s"] = figures.duration_sim_s
     if beat is not None:
         changes["ended_at"] = max(record.started_at or "", _instant(beat))
-    session.update(if_rev=record.rev, reason=changes["end_reason"], sim_time_s=told.duration_sim_s, **changes)
+    session.update(if_rev=record.rev, reason=changes["end_reason"], sim_time_s=figures.duration_sim_s, **changes)
     points = metrics["totals"].get("points", 0)
-    return f"closed as failed ({reason}), {told.duration_sim_s or 0:.1f} s simulated, {points:,} motion points"
+    return f"closed as failed ({reason}), {figures.duration_sim_s or 0:.1f} s simulated, {points:,} motion points"
 
 
 def _instant(epoch_s: float) -> str:

@@ -1,7 +1,7 @@
-"""What repairs and torn ends took away, kept byte for byte until somebody removes it.
+"""Bytes that repairs and torn ends took away, kept until they are removed.
 
-Each piece is a file in ``.sessionstore/quarantine``, named folder~file~offset~random: where its bytes had been.
-Not here: putting bytes in (root, splice), what was deleted by people (trash).
+Each piece is a file in ``.sessionstore/quarantine``, named folder~file~offset~random: the place of its bytes.
+Not here: putting bytes in (layout), sessions that people deleted (store.trash).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Piece:
 
 
 def pieces(root: StoreRoot) -> Iterator[Piece]:
-    """Yield what is kept, the oldest first; what is no plain file was not put there by us. Raises: StoreUnusable."""
+    """Yield what is kept, the oldest first; links and folders are skipped. Raises: StoreUnusable."""
     found = []
     for entry in files.entries(root.quarantine_folder):
         status = files.status(entry.path)
@@ -48,12 +48,12 @@ def pieces(root: StoreRoot) -> Iterator[Piece]:
 
 
 def older_than(root: StoreRoot, age_s: float, now: datetime) -> list[Piece]:
-    """Return what was taken away at least so many seconds ago; for no age everything. Raises: StoreUnusable."""
+    """Return the pieces of at least this age in seconds; for 0 all. Raises: StoreUnusable."""
     return [piece for piece in pieces(root) if age_s <= 0 or (now - piece.taken_at).total_seconds() >= age_s]
 
 
 def empty(root: StoreRoot, age_s: float, now: datetime) -> list[Piece]:
-    """Remove for good what was taken away at least so many seconds ago; return it.
+    """Remove the pieces of at least this age for good; return them.
 
     Raises: StoreUnusable: what is left is still kept.
     """
@@ -68,6 +68,6 @@ def empty(root: StoreRoot, age_s: float, now: datetime) -> list[Piece]:
 def _origin(label: str, root: StoreRoot) -> tuple[str, int | None]:
     parts = label.split("~")
     if len(parts) != 4 or not parts[2].isdecimal():
-        return label, None  # a name that holds our separator, or a file of somebody else
+        return label, None  # a name that holds our separator, or a foreign file
     folder = "" if parts[0] == root.path.name else f"{parts[0]}{os.sep}"
     return f"{folder}{parts[1]}", int(parts[2])

@@ -1,7 +1,7 @@
-"""A record made anew for a folder whose session.json is lost: from the index row, the streams, and nothing else.
+"""The record of a folder whose session.json is lost, rebuilt from the index row and the streams.
 
-What nobody knows any more stays unknown; what is known is told where it came from. The bytes that lay there are kept in
-quarantine. Not here: deciding that a document is lost (folders).
+Unknown values stay unknown, and the record names its sources. The old bytes are kept in quarantine.
+Not here: deciding that a document is lost (checks.session_folders).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from sessionstore.model import json_text, names, records
 from sessionstore.model.records import FINAL_STATUSES, SessionRecord, SessionRow
 from sessionstore.store import SessionStore
 
-_REASON = "its record was lost and made anew by the doctor"
+_REASON = "its record was lost and rebuilt by the doctor"
 _FROM_ROW = (
     "session_name", "tags", "workflow_state", "created_at", "started_at", "ended_at", "duration_planned_s",
     "duration_sim_s", "duration_wall_s", "end_reason", "num_buildings", "num_invisible_buildings",
@@ -50,7 +50,7 @@ def rebuild_record(store: SessionStore, session_id: str) -> str:
         tables = {"session": {"1": record.to_dict()}, "workflow": {}, REPAIRS: {"1": repair}}
         status = files.put(path, json_text.layout(tables))
     store.catalog.deliver([records.to_row(record, status)])
-    return f"made anew from the streams{' and the index row' if row else ''}"
+    return f"rebuilt from the streams{' and the index row' if row else ''}"
 
 
 def _row_of(store: SessionStore, session_id: str) -> SessionRow | None:
@@ -63,7 +63,7 @@ def _row_of(store: SessionStore, session_id: str) -> SessionRow | None:
 
 
 def _record(store: SessionStore, session_id: str, row: SessionRow | None) -> SessionRecord:
-    told = recount.of_session(store.catalog.session(session_id))
+    figures = recount.of_session(store.catalog.session(session_id))
     now = records.now_text()
     stamped = names.stamp_of(session_id)
     created = row.created_at if row else json_text.utc_text(stamped) if stamped else now
@@ -77,10 +77,10 @@ def _record(store: SessionStore, session_id: str, row: SessionRow | None) -> Ses
     ended = [each for each in (row.status, row.end_reason) if each in FINAL_STATUSES] if row else []
     record.status = str(ended[0]) if ended else "failed"
     record.end_reason = record.end_reason or _REASON
-    if told.duration_sim_s is not None:
-        record.duration_sim_s = told.duration_sim_s
-    record.drones, record.performance_metrics = told.drones(), told.metrics()
-    if row is None:  # nobody knows: that is not none
+    if figures.duration_sim_s is not None:
+        record.duration_sim_s = figures.duration_sim_s
+    record.drones, record.performance_metrics = figures.drones(), figures.metrics()
+    if row is None:  # unknown, which is not zero
         record.num_buildings = record.num_invisible_buildings = record.base_position = None
     record.created_by = f"sessionstore {__version__}"
     source = ["streams", "index row"] if row else ["streams"]

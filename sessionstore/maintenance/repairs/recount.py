@@ -1,6 +1,6 @@
-"""What the streams of a session tell about it: movement per drone, and how far sim_time went.
+"""Figures from the streams of a session: movement per drone, and the latest sim_time.
 
-For sessions whose recorder could not say it at the end. Not here: figures while a run goes on (recorder).
+For sessions whose recorder did not write them at the end. Not here: figures of a run in progress (session.recorder).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from sessionstore.session.motion import MOTION_STREAM, Movement, movement_totals
 
 @dataclass(slots=True)
 class Figures:
-    """Movement by drone, the latest sim_time in seconds (None when no stream tells one), and the last UTC told."""
+    """Movement by drone, and the latest sim_time in seconds (None when no stream has one)."""
 
     movements: dict[str, Movement] = field(default_factory=dict)
     duration_sim_s: float | None = None
@@ -40,7 +40,7 @@ def of_session(session: Session) -> Figures:
         try:
             last = tape.last() if name != CLOCK_STREAM else None
         except (SessionStoreError, OSError):
-            continue  # a link or a pipe in place of a stream tells nothing
+            continue  # a link or a pipe in place of a stream
         if last is not None:
             figures.duration_sim_s = max(figures.duration_sim_s or 0.0, last.t_s)
     return figures

@@ -1,8 +1,8 @@
 """Taking unreadable bytes out of a stream: the torn end of a crash, and damaged lines in the middle.
 
 The bytes go to quarantine first. A torn end is cut, as the next writer would; for damaged lines the file is written
-anew beside and renamed, and the document says which numbers are missing since (table ``repairs``): the gap is known.
-Not here: finding the damage (folders), reading past it (tape).
+anew and renamed, and the document says which numbers are missing (table ``repairs``): the gap is explained.
+Not here: finding the damage (checks.session_folders), reading past it (session.stream_reader).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _CHUNK = 1 << 20
 
 
 def cut_torn_end(root: StoreRoot, path: Path) -> int:
-    """Cut what lies behind the last whole record, under the lock of the stream; return how many bytes.
+    """Cut the bytes after the last whole record, under the lock of the stream; return how many.
 
     Raises: SessionGone, UnsafeFile, LockTimeout, StoreUnusable: nothing was cut. OutcomeUnknown.
     """
@@ -59,12 +59,12 @@ def cut_damaged_lines(root: StoreRoot, session: Session, path: Path) -> int:
     stream = AppendFile(path)
     for begin, end in ranges:
         root.quarantine(path, begin, _bytes_of(path, begin, end))
-    _remember(session, path.stem, gaps, ranges)  # first: a gap that nobody explains would stay an error for ever
+    _remember(session, path.stem, gaps, ranges)  # first: an unexplained gap would stay an error for ever
     stream.lock()
     try:
         if _survey(path)[0] != ranges:
-            raise Conflict(f"{path} changed while it was being mended")
-        files.put(path, _kept(path, ranges))  # whoever waits for the lock sees that another file has the name now
+            raise Conflict(f"{path} changed during its repair")
+        files.put(path, _kept(path, ranges))  # a writer that waits for the lock opens the new file
     finally:
         stream.unlock()
         stream.close()
@@ -72,7 +72,7 @@ def cut_damaged_lines(root: StoreRoot, session: Session, path: Path) -> int:
 
 
 def _survey(path: Path) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
-    """Return where the damaged lines in front of the last good one lie, and the numbers missing: (expected, found)."""
+    """Return the ranges of damaged lines before the last good one, and the missing numbers: (expected, found)."""
     ranges: list[tuple[int, int]] = []
     gaps: list[tuple[int, int]] = []
     behind: list[tuple[int, int]] = []
@@ -119,9 +119,9 @@ def _remember(session: Session, stream: str, gaps: list[tuple[int, int]], ranges
 
     def note(tables: Tables) -> None:
         table = tables.setdefault(REPAIRS, {})
-        told = {(row.get("stream"), row.get("expected"), row.get("found")) for row in table.values()}
+        known = {(row.get("stream"), row.get("expected"), row.get("found")) for row in table.values()}
         for row in rows:
-            if (row["stream"], row["expected"], row["found"]) not in told:
+            if (row["stream"], row["expected"], row["found"]) not in known:
                 number = str(max(map(int, table), default=0) + 1)
                 what = f"damaged lines moved to quarantine ({lost} bytes in all)"
                 table[number] = {**row, "what": what, "at": records.now_text()}
