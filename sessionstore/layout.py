@@ -1,16 +1,16 @@
-"""Where everything of a store lies: the root folder, and the private folder ``.sessionstore`` in it.
+"""The paths of a store: the root folder, and the private folder ``.sessionstore`` in it.
 
     training_sessions/
       index.jsonl                    the journal index
       .sessionstore/format.json      the version of this layout, and the index engine when it was chosen for good
       .sessionstore/locks/           lock files, never deleted
-      .sessionstore/claims/          which names were given away this minute
+      .sessionstore/claims/          the ids reserved in this minute
       .sessionstore/staging/         sessions being made
       .sessionstore/trash/           deleted sessions, each in a folder named by its time-ordered uuid
       .sessionstore/quarantine/      bytes that were cut or replaced by a repair
       202611231430-Butterfly/        one session
 
-Looking at a store makes nothing; the private folder appears with the first write.
+Reading a store creates nothing; the private folder appears with the first write.
 Not here: what is in a session folder (session), which index engine (index).
 """
 
@@ -148,11 +148,11 @@ class StoreRoot:
         A folder that has not changed since it was read is not read again (and the very same set is returned).
 
         Args:
-            known: names that need no second look, since they were sessions before. When these are all that there are,
-                they are what is returned: no second copy of 100,000 names is made.
+            known: names of sessions, which need no second check. When these are all, the same object is returned, so
+                that 100,000 names are not copied.
         """
         now, found = time.monotonic(), files.status(self.text, follow=True)
-        # The ctime too: rsync and tar put the other time back to what it was elsewhere, once all is in the folder.
+        # The ctime too: rsync and tar restore the mtime of the source once the folder is complete.
         state = None if found is None else (found.st_dev, found.st_ino, found.st_mtime_ns, found.st_ctime_ns)
         listing = self._listing
         if listing is None or listing.state != state:
@@ -165,15 +165,15 @@ class StoreRoot:
         return names
 
     def is_unchanged(self, names: Set[str]) -> bool:
-        """Whether no folder came or went since :meth:`session_ids` gave these names, beyond doubt: what changed within
-        the last seconds may have changed again within a tick of the clock."""
+        """Whether certainly no folder came or went since :meth:`session_ids` returned these names: a change within the
+        last seconds may have been followed by another in the same tick of the clock."""
         listing = self._listing
         return listing is not None and listing.names is names and self.session_ids() is names
 
     def _names(self, known: Set[str]) -> Set[str]:
         away, new = set(known), set[str]()
         names = files.folder_names(self.path)
-        while some := list(islice(names, _AT_ONCE)):  # many at a time, since each by itself costs twice as much
+        while some := list(islice(names, _AT_ONCE)):  # in batches: one by one costs twice as much
             left = len(away)
             away.difference_update(some)
             if left - len(away) < len(some):
@@ -181,14 +181,14 @@ class StoreRoot:
         return frozenset((known - away) | new) if away or new else known
 
     def quarantine(self, path: Path, offset: int, data: bytes) -> None:
-        """Keep bytes, durably, before a repair cuts or replaces them."""
+        """Keep bytes durably before a repair cuts or replaces them."""
         files.make_dirs(self.quarantine_folder)
         label = f"{path.parent.name[:100]}~{path.name[:60]}~{offset}~{os.urandom(4).hex()}"
         files.create(self.quarantine_folder / label, data)
         files.sync_dir(self.quarantine_folder)
 
     def quarantined(self) -> Iterator[Path]:
-        """Yield what lies in quarantine."""
+        """Yield the files in quarantine."""
         yield from sorted(Path(entry.path) for entry in files.entries(self.quarantine_folder))
 
 

@@ -168,7 +168,7 @@ def test_listing_takes_less_than_twice_the_memory_of_the_index(listed: dict[int,
 def test_rows_that_keep_the_bytes_they_came_from_are_noticed(
     listed: dict[int, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sessionstore.index.journal.block.settle", lambda rows: None)
+    monkeypatch.setattr("sessionstore.index.journal.block.intern_rows", lambda rows: None)
     assert most_memory(listed[1100]) > 2.5
 
 

@@ -1,9 +1,9 @@
 """One append-only file shared by many processes: opened, locked for one write, written whole, synced.
 
-Between :meth:`AppendFile.lock` and ``unlock`` nobody else writes; a write that fails is taken back, so that a full disk
-leaves no torn line. The path is looked at under the lock: a file that was deleted, moved to the trash or replaced by
-a compaction is noticed before a byte goes to the wrong place.
-Not here: what a line is (streams, index.journal), fsync in the background (streams).
+Between :meth:`AppendFile.lock` and ``unlock`` no other process writes; a failed write is truncated away, so that a full
+disk leaves no torn line. The path is checked under the lock: a file that was deleted, moved to the trash or replaced by
+a compaction is noticed before a byte is written to the wrong place.
+Not here: the lines (session.stream_writer, index.journal.file), fsync in the background (session.stream_writer).
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ class AppendFile:
             self.close()  # and with it the lock
 
     def close(self) -> None:
-        """Let go of the file; the next lock opens it again."""
+        """Close the file; the next lock opens it again."""
         if self.descriptor >= 0:
             # Forgotten first: closed twice, it could be somebody else's by then.
             descriptor, self.descriptor = self.descriptor, -1

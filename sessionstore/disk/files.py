@@ -2,10 +2,10 @@
 
 What returned is done as promised: :func:`put` and :func:`create` are durable on return (unless ``sync=False``),
 a reader sees the old bytes or the new ones, and an error before the replace leaves the old ones in place.
-Not here: reading (reading; its names can be had here too), who may write (locks), what is written (documents, streams,
-index).
+Not here: reading (disk.reading; re-exported here), locks (disk.locks), formats (session.documents,
+session.stream_writer, index).
 
-Operations, named as :data:`observer` hears of them: open, write, fsync, replace, fsync_dir, mkdir, rename, unlink,
+Operations, named as :data:`observer` receives them: open, write, fsync, replace, fsync_dir, mkdir, rename, unlink,
 rmdir, truncate, utime. The protocol and its reasons: docs/promises.md.
 """
 
@@ -42,7 +42,7 @@ from sessionstore.disk.reading import (
 from sessionstore.disk.rename import rename_noreplace
 from sessionstore.errors import OutcomeUnknown, UnsafeFile
 
-#: What reading gives, under the one name that the floors above know for files.
+#: The reading half is re-exported: modules above import one name for files.
 __all__ = [
     "entries", "folder_names", "is_folder", "is_plain", "open_to_read",
     "opened", "read", "refusals", "refused", "status",

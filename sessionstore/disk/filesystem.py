@@ -1,10 +1,10 @@
 """Which file system a path lies on, and whether locks, renames and fsync can be trusted there.
 
 A store belongs to the processes of one host: on a network or shared-folder file system a lock may hold on one machine
-only, and two writers would lose each other's work without a word. The type is read from the mount table (Linux); what
-cannot be told is ``unknown``, which is not refused. SESSIONSTORE_FORCE=1, or ``force=True``, uses such a place all the
+only, and two writers would silently lose each other's work. The type is read from the mount table (Linux); otherwise it
+is ``unknown``, which is not refused. SESSIONSTORE_FORCE=1, or ``force=True``, uses such a place all the
 same, at the user's own risk: one host, one user, and no promise.
-Not here: locks themselves (locks), what a doctor says about it (care).
+Not here: the locks (disk.locks), the finding of the doctor (maintenance.checks.environment).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _SAFE = re.compile(
     "ext[234]|xfs|btrfs|f2fs|zfs|bcachefs|jfs|reiserfs|nilfs2|tmpfs|ramfs|rootfs|overlay|aufs|apfs|ntfs3|fuseblk|"
     "squashfs|erofs|iso9660"
 )
-#: Served by another machine, or by a program of which nobody knows what its locks mean.
+#: Served by another machine, or by a program whose locks have no known meaning.
 _UNSAFE = re.compile(
     r"nfs4?|cifs|smb[23]?|smbfs|9p|afs|ceph|coda|lustre|gfs2|ocfs2|glusterfs|gpfs|beegfs|orangefs|panfs|ncpfs|davfs|"
     r"acfs|unc|vboxsf|vmhgfs|virtiofs|prl_fs|fuse(\..+)?"

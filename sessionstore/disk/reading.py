@@ -1,7 +1,7 @@
-"""Reading and looking, safe against what a copied folder may hold: no symlink is followed, no FIFO is waited for.
+"""Reading, safe against the content of a copied folder: no symlink is followed, no FIFO is waited for.
 
-What the file system refuses is StoreUnusable; that nothing is there is FileNotFoundError, or said in the answer.
-Not here: every write (files).
+A refused system call is StoreUnusable; a missing file is FileNotFoundError or None.
+Not here: writing (disk.files).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def refused(error: OSError, path: AnyPath) -> StoreUnusable:
 
 @contextlib.contextmanager
 def refusals(path: AnyPath) -> Iterator[None]:
-    """Turn what the file system refuses into StoreUnusable; that nothing is there stays what Python says."""
+    """Turn an OSError into StoreUnusable; a missing file stays FileNotFoundError."""
     try:
         yield
     except (SessionStoreError, FileNotFoundError, NotADirectoryError):

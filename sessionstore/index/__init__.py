@@ -148,9 +148,9 @@ def open_index(url: str | None, root: Path, quarantine: Quarantine | None = None
         path = Path(rest).expanduser().absolute() if rest else root / "index.jsonl"
         if path == root / "index.jsonl":
             return JournalIndex(path, quarantine)
-        from sessionstore.index.journal.outside import ElsewhereJournal
+        from sessionstore.index.journal.outside import OutsideJournal
 
-        return ElsewhereJournal(path, root, quarantine)
+        return OutsideJournal(path, root, quarantine)
     if scheme == "sqlite":
         from sessionstore.index.sql.sqlite import SqliteIndex
         from sessionstore.index.url import parse_url
@@ -168,9 +168,9 @@ def _open_postgres(url: str, root: Path) -> SessionIndex:
     try:
         from sessionstore.index.sql.postgres import PostgresIndex
     except ImportError as error:
-        from sessionstore.index.missing_driver import AbsentIndex
+        from sessionstore.index.missing_driver import MissingDriverIndex
 
-        return AbsentIndex(show_url(url), f"needs pip install sessionstore[postgresql] ({error})")
+        return MissingDriverIndex(show_url(url), f"needs pip install sessionstore[postgresql] ({error})")
     return PostgresIndex(settings, url, root)
 
 
@@ -185,9 +185,11 @@ def _open_foreign(scheme: str, url: str, root: Path) -> SessionIndex:
     try:
         factory = found[scheme].load()
     except Exception as error:  # noqa: BLE001 whatever a plug-in does when imported, the session is recorded
-        from sessionstore.index.missing_driver import AbsentIndex
+        from sessionstore.index.missing_driver import MissingDriverIndex
         from sessionstore.index.url import show_url
 
-        return AbsentIndex(show_url(url), f"the plug-in {found[scheme].value} failed: {type(error).__name__}: {error}")
+        return MissingDriverIndex(
+            show_url(url), f"the plug-in {found[scheme].value} failed: {type(error).__name__}: {error}"
+        )
     engine: SessionIndex = factory(url, root)
     return engine

@@ -1,4 +1,4 @@
-"""A circuit breaker: an engine that failed is left alone for a while, so that not every call waits for it again.
+"""A circuit breaker: after a failure, calls fail at once for a while instead of each waiting for the engine again.
 
 Not here: how long a single call may wait (the engines).
 """
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from sessionstore.errors import IndexUnavailable
 
 
-class Breaker:
+class CircuitBreaker:
     """Lets calls through until one raises IndexUnavailable; then none for ``rest_s`` seconds, and the next one tries.
 
     Args:
@@ -34,7 +34,7 @@ class Breaker:
             if age_s < self._rest_s:
                 left_s = self._rest_s - age_s
                 raise IndexUnavailable(f"{self._why} ({age_s:.1f} s ago; asked again in {left_s:.1f} s)")
-            self._failed_at = self._clock()  # one call tries, the others go on without it
+            self._failed_at = self._clock()  # this call tries; the others keep failing at once
         try:
             yield
         except IndexUnavailable as error:

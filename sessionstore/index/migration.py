@@ -1,7 +1,7 @@
 """Moving an index from one engine to another: verified by content, resumable, and back again byte for byte.
 
-Rows that the target holds already are left alone, so that a move that was interrupted goes on where it stopped. At the
-end both sides are read and their SHA-256 compared; a source that changed meanwhile is caught up with.
+Rows that the target already holds are skipped, so that an interrupted move resumes where it stopped. At the end both
+sides are read and their SHA-256 compared; changes of the source during the move are copied in a further round.
 Not here: switching the store over (cli.engines), filling an engine from the folders (catalog.rebuild).
 """
 
@@ -16,7 +16,7 @@ from sessionstore.index import SessionIndex
 from sessionstore.index.sql.rows import encoded
 from sessionstore.model.records import SessionRow
 
-#: Called with (rows that are there, rows in all).
+#: Called with (rows in the target, all rows).
 Progress = Callable[[int, int], None]
 _CHUNK = 500
 _ROUNDS = 5
@@ -62,7 +62,7 @@ def move(source: SessionIndex, target: SessionIndex, progress: Progress = lambda
 
 
 def own_rows(index: SessionIndex) -> list[SessionRow]:
-    """Return the rows of this store, oldest first; those of other hosts are theirs to move."""
+    """Return the rows of this store, oldest first; other hosts move their own."""
     return [row for row in index.find() if row.host is None]
 
 
@@ -75,7 +75,7 @@ def digest(rows: list[SessionRow]) -> str:
 
 
 def _tidy(index: SessionIndex) -> None:
-    """Drop what a journal keeps of earlier states: it is then what a rebuild would write, byte for byte."""
+    """Compact the target, if it can be: a journal is then equal to a rebuilt one, byte for byte."""
     compact = getattr(index, "compact", None)
     if compact is not None:
         compact()

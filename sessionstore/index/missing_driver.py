@@ -1,6 +1,6 @@
-"""The engine that stands in where one was named but its software is missing: it never answers, and costs no session.
+"""Placeholder for a missing driver: every call raises IndexUnavailable, and recording goes on.
 
-Not here: engines that fail for a while (index.breaker).
+Not here: engines that fail for a while (index.circuit_breaker).
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from sessionstore.model.records import SessionRow
 from sessionstore.query import Filter
 
 
-class AbsentIndex:
-    """Raises IndexUnavailable with the reason, whatever is asked."""
+class MissingDriverIndex:
+    """An index whose every call raises IndexUnavailable with the reason."""
 
     def __init__(self, url: str, reason: str) -> None:
         self.url, self._reason = url, reason

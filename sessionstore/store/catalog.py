@@ -18,7 +18,7 @@ from sessionstore.disk import files, filesystem
 from sessionstore.errors import Corrupt, NewerFormat, NotApplied, OutcomeUnknown, SessionGone, Unreadable, UnsafeFile
 from sessionstore.index import RowStamp, SessionIndex
 from sessionstore.index.filtering import select, sort_order
-from sessionstore.index.gc_pause import resting
+from sessionstore.index.gc_pause import gc_paused
 from sessionstore.layout import DOCUMENT, StoreRoot
 from sessionstore.model import json_text, liveness, names, records
 from sessionstore.model.records import FILTER_ALIASES, FILTER_FIELDS, SessionRow
@@ -30,9 +30,9 @@ from sessionstore.store import trash
 
 #: What a listing shows in place of a status when the record cannot be read, and when the folder is gone.
 UNREADABLE, MISSING_FOLDER = "unreadable", "missing"
-_PATIENCE = 100
-#: How long a listing waits for who deletes or restores, in seconds: they take a millisecond.
-_GLANCE_S = 0.2
+MAX_RETRIES = 100
+#: How long a listing waits for a deletion or restoration, which takes a millisecond.
+MOVE_LOCK_WAIT_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ class Catalog:
 
     def _put(self, rows: list[SessionRow], exact: bool = False) -> None:
         """Put rows, and look again: who put a newer row in the meantime must not be covered by our older one."""
-        for _ in range(_PATIENCE):
+        for _ in range(MAX_RETRIES):
             self.index.put(rows, exact)
             if not (moved_on := [row.session_id for row in rows if self._stamp_of(row.session_id) != _stamp(row)]):
                 return
@@ -187,7 +187,7 @@ class Catalog:
         if found[0] == away or self.root.is_unchanged(on_disk) or not files.is_folder(self.root.private):
             return found
         try:
-            with self.root.locks.store(_GLANCE_S):
+            with self.root.locks.store(MOVE_LOCK_WAIT_S):
                 return look()
         except NotApplied:
             return look()
@@ -345,7 +345,7 @@ class Catalog:
     def fill(self, index: SessionIndex) -> int:
         """Make any index hold what the folders hold; return how many there are. Raises: as :meth:`rebuild`."""
         self.root.prepare()
-        with resting():
+        with gc_paused():
             with self.root.locks.store():
                 rows = list(self.read_rows(self._folders()))
                 index.replace_all(rows)

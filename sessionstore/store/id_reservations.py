@@ -1,10 +1,10 @@
-"""Which ids were given away this minute: one line in a small file for each, so that no two creators get the same.
+"""The ids reserved in this minute, one line each in a small file, so that two creators never get the same id.
 
 The file is named by the minute, a line is a hash of what two ids share when some file system takes them for one (case,
 width, normal form), and the next number of a name is how often its line stands there. A creator reads on from where it
 stopped: choosing costs the same for the first and the ten-thousandth id, and makes no file.
-Claims are only a help in choosing: that a folder is new is made sure by the rename that names it.
-Not here: names and ids as such (names).
+A reservation only chooses a number; the exclusive rename of the new folder decides.
+Not here: the form of names and ids (model.names).
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ _LINE_BYTES = 2 * _DIGEST_BYTES + 1
 _NUMBERED = re.compile(r"(.+)-([2-9]|[1-9][0-9]+)")
 
 
-class Claims:
-    """The claims of one store; safe for threads and processes."""
+class IdReservations:
+    """The id reservations of one store; safe for threads and processes."""
 
     def __init__(self, root: StoreRoot) -> None:
         self._root = root
@@ -37,39 +37,38 @@ class Claims:
         self._file = AppendFile(root.claims, durable=False)
         self._counts: Counter[bytes] = Counter()
         self._read_to = (0, 0)  # which file of this minute (it may be deleted by hand), and up to which byte
-        self._mutex = threading.RLock()  # a signal may come within a claim, and its handler close the store
-        self._claiming = False
+        self._mutex = threading.RLock()  # a signal handler may close the store during a reservation
+        self._reserving = False
         renewed_after_fork(self)
 
     def renew_after_fork(self) -> None:
-        """Forget a lock that another thread of the parent held, and what it may have been counting.
-
-        Nor keep the parent's file open: it would stay locked when the parent was killed with it.
+        """Replace locks and counts that another thread of the parent may have held, and close the parent's file: open,
+        it would stay locked after the parent was killed.
         """
         self._file.close()
-        self._mutex, self._claiming, self._read_to = threading.RLock(), False, (0, 0)
+        self._mutex, self._reserving, self._read_to = threading.RLock(), False, (0, 0)
 
-    def claim(self, created: datetime, name: str | None) -> str:
-        """Return a session id that nobody else gets, its folder not there yet.
+    def reserve(self, created: datetime, name: str | None) -> str:
+        """Reserve and return a session id whose folder does not exist yet.
 
         Raises: LockTimeout, StoreUnusable.
         """
         first = names.make_id(created, name)
         while True:
             with self._mutex:
-                self._claiming = True
+                self._reserving = True
                 try:
                     number = self._next(f"{created:%Y%m%d%H%M}", created, first)
                 finally:
-                    self._claiming = False
+                    self._reserving = False
             session_id = names.numbered(first, number)
             if not os.path.lexists(f"{self._root.text}/{session_id}"):
                 return session_id
 
     def close(self) -> None:
-        """Let go of the file; the next claim opens it again."""
-        with self._mutex:  # a claim of another thread would go on with a descriptor that is somebody else's by then
-            if not self._claiming:  # by this very thread, which a signal took away from it
+        """Close the file; the next reservation opens it again."""
+        with self._mutex:  # a reservation of another thread would go on with a descriptor that another file has by then
+            if not self._reserving:  # by this very thread, interrupted by a signal
                 self._file.close()
 
     def _next(self, minute: str, now: datetime, first: str) -> int:
@@ -82,7 +81,7 @@ class Claims:
         try:
             self._read_on(size)
             number = self._free(first, line)
-            torn = -size % _LINE_BYTES  # a hand or a full disk: what is no line is nobody's claim
+            torn = -size % _LINE_BYTES  # an edited file or a full disk: an incomplete line reserves nothing
             end = self._file.write(b"\n" * torn + line * (number - self._counts[line]), size)
         finally:
             self._file.unlock()
@@ -102,12 +101,12 @@ class Claims:
     def _lock(self) -> int:
         try:
             return self._file.lock()
-        except SessionGone:  # only the claims were removed, by hand
+        except SessionGone:  # only this folder was removed, by hand
             files.make_dirs(self._root.claims)
             return self._file.lock()
 
     def _read_on(self, size: int) -> None:
-        """Count what others claimed since; a file that is another one by now is counted anew."""
+        """Count the lines that others added; a replaced file is counted anew."""
         opened, begin = self._read_to
         if opened != self._file.opened or size < begin:
             self._counts.clear()
@@ -121,10 +120,7 @@ class Claims:
         self._read_to = (self._file.opened, whole)  # also when writing fails: what is counted must not count twice
 
     def _sweep(self, kept: str) -> None:
-        """Remove the claims of minutes that are over; what cannot be removed is in nobody's way.
-
-        (It may be a folder that a hand put there; on Windows, a file that another process has open.)
-        """
+        """Remove the files of earlier minutes; leftovers are harmless (made by hand, or open on Windows)."""
         with contextlib.suppress(StoreUnusable):
             for entry in files.entries(self._root.claims):
                 if entry.name[:12] < kept:

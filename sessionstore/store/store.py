@@ -34,7 +34,7 @@ from sessionstore.session.recorder import Recorder
 from sessionstore.session.stream_writer import SyncMode
 from sessionstore.store import trash
 from sessionstore.store.catalog import MISSING_FOLDER, Catalog, Step
-from sessionstore.store.id_reservations import Claims
+from sessionstore.store.id_reservations import IdReservations
 from sessionstore.store.trash import TrashEntry
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class SessionStore:
             choose_url(index, os.environ, settings), self.root.path, self.root.quarantine
         )
         self.catalog = Catalog(self.root, self.index)
-        self._claims = Claims(self.root)
+        self._reservations = IdReservations(self.root)
         self._swept = False
 
     def __repr__(self) -> str:
@@ -96,7 +96,7 @@ class SessionStore:
     def close(self) -> None:
         """Close the index."""
         self.index.close()
-        self._claims.close()
+        self._reservations.close()
 
     # ------------------------------------------------------------ create
 
@@ -126,7 +126,7 @@ class SessionStore:
         self._sweep_once()
         created = datetime.now(UTC)
         record = SessionRecord(
-            session_id=self._claims.claim(created, name),
+            session_id=self._reservations.reserve(created, name),
             uuid=records.new_uuid(),
             created_at=json_text.utc_text(created),
             updated_at=json_text.utc_text(created),
@@ -156,7 +156,7 @@ class SessionStore:
                     files.rename_new(staged, f"{self.root.text}/{record.session_id}")
                     break
                 except FileExistsError:  # a folder that was copied here or restored has this name
-                    record.session_id = self._claims.claim(created, record.session_name)
+                    record.session_id = self._reservations.reserve(created, record.session_name)
         except OSError as error:
             with contextlib.suppress(StoreUnusable):  # what cannot be removed now is removed later
                 if files.is_folder(staged):

@@ -1,7 +1,7 @@
-"""Deleted sessions, until somebody empties the trash; and what creators that died left in staging.
+"""Deleted sessions, until the trash is emptied; and leftovers of interrupted creations in staging.
 
-Each deleted session lies in a folder of its own, named by a time-ordered uuid: the same id can be deleted many times.
-A crash leaves the session in its place or in the trash, never in both or in none.
+Each deleted session is in a folder of its own, named by a time-ordered uuid: the same id can be deleted many times.
+A crash leaves the session in its place or in the trash, never in both and never lost.
 Not here: locks and the index row (store).
 """
 
@@ -22,9 +22,9 @@ from sessionstore.layout import StoreRoot
 from sessionstore.model import records
 from sessionstore.session import Session
 
-#: A creator needs milliseconds; what is this old in staging belongs to one that died.
+#: Creating takes milliseconds; an older folder in staging belongs to an interrupted creation.
 _ABANDONED_S = 600.0
-#: What is called so in staging is being removed, and nobody's any more.
+#: Folders with this prefix in staging are being removed.
 _DEAD = "dead-"
 
 
@@ -47,7 +47,7 @@ class TrashEntry:
 
 
 def entries(root: StoreRoot) -> Iterator[TrashEntry]:
-    """Yield what is in the trash; entries without a session (a crash before the move) are passed over."""
+    """Yield what is in the trash; entries without a session (a crash before the move) are skipped."""
     for entry_id in sorted(entry.name for entry in files.entries(root.trash)):
         try:
             deleted_at = _deleted_at(entry_id)
@@ -78,7 +78,7 @@ def throw_away(root: StoreRoot, session_id: str) -> TrashEntry:
 
 
 def _deleted_at(entry_id: str) -> datetime:
-    """Return the moment that an id tells. Raises: ValueError, OverflowError, OSError: it is not one of ours."""
+    """Return the time in an id. Raises: ValueError, OverflowError, OSError: it is not one of ours."""
     return datetime.fromtimestamp((UUID(entry_id).int >> 80) / 1000, UTC)
 
 
@@ -88,7 +88,7 @@ def bring_back(root: StoreRoot, key: str) -> TrashEntry:
     Args:
         key: the id of the entry or of the session, else its name as typed, or its uuid.
 
-    Raises: SessionNotFound; Conflict: a session of this id is there again; StoreUnusable: nothing changed.
+    Raises: SessionNotFound; Conflict: a session of this id exists again; StoreUnusable: nothing changed.
     """
     there = list(entries(root))
     fitting = [entry for entry in there if key in (entry.session_id, entry.entry_id)]
@@ -101,14 +101,14 @@ def bring_back(root: StoreRoot, key: str) -> TrashEntry:
     except FileExistsError as error:
         raise Conflict(f"there is a session {entry.session_id} again; rename or delete it first") from error
     files.prove_renamed(root.path, entry.folder.parent)
-    with contextlib.suppress(StoreUnusable):  # an empty folder in the trash is nobody's session
-        if not files.entries(entry.folder.parent):  # what a hand put beside it is not ours to remove
+    with contextlib.suppress(StoreUnusable):  # an empty folder in the trash is harmless
+        if not files.entries(entry.folder.parent):  # keep files that were added by hand
             files.remove_tree(entry.folder.parent)
     return entry
 
 
 def _names_of(entry: TrashEntry) -> tuple[str | None, ...]:
-    """Return the name and the uuid that the record of a deleted session tells; nothing when it cannot be read."""
+    """Return the name and the uuid in the record of a deleted session; nothing when it cannot be read."""
     try:
         record = Session(StoreRoot(entry.folder.parent), entry.session_id).record
     except SessionStoreError:
@@ -117,13 +117,13 @@ def _names_of(entry: TrashEntry) -> tuple[str | None, ...]:
 
 
 def older_than(root: StoreRoot, age_s: float, now: float) -> list[TrashEntry]:
-    """Return what was deleted at least so many seconds before ``now`` (epoch seconds); for no age everything, also
-    what the clock of that day puts into the future."""
+    """Return what was deleted at least ``age_s`` before ``now`` (epoch seconds); for age 0 everything, also entries
+    with a time in the future."""
     return [entry for entry in entries(root) if age_s <= 0 or now - entry.deleted_at.timestamp() >= age_s]
 
 
 def sweep_staging(root: StoreRoot) -> None:
-    """Remove what creators that died left behind, and what a crash kept from being removed."""
+    """Remove leftovers of interrupted creations and removals."""
     with contextlib.suppress(FileNotFoundError, StoreUnusable):
         for entry in files.entries(root.staging):
             if entry.name.startswith(_DEAD):
@@ -139,9 +139,9 @@ def last_touched(folder: str | Path) -> float:
 
 
 def discard(root: StoreRoot, path: Path) -> None:
-    """Remove a folder for good: one rename takes it away whole, so that nobody ever finds, or is given, half of it.
+    """Remove a folder for good: first one rename takes it away whole, so that no reader sees half of it.
 
-    A creator that was stopped for long and goes on finds its staging folder gone, and acknowledges nothing.
+    A creator that was stopped for long finds its staging folder gone, and acknowledges nothing.
 
     Raises: StoreUnusable, OutcomeUnknown: it is where it was, or gone; the rest of it is swept later.
     """
@@ -149,8 +149,8 @@ def discard(root: StoreRoot, path: Path) -> None:
     try:
         files.rename_new(path, dead)
     except FileNotFoundError:
-        return  # somebody else was faster
+        return  # another process was faster
     except FileExistsError as error:
-        raise StoreUnusable(error.errno, "what is left of an earlier removal is in the way", str(dead)) from error
+        raise StoreUnusable(error.errno, "leftovers of an earlier removal are in the way", str(dead)) from error
     files.prove_renamed(path.parent, root.staging)
     files.remove_tree(dead)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from sessionstore.index import gc_pause
-from sessionstore.index.gc_pause import resting
+from sessionstore.index.gc_pause import gc_paused
 from sessionstore.store import SessionStore
 
 
@@ -32,7 +32,7 @@ def everything_was_looked_through() -> Iterator[None]:
 def is_young() -> bool:
     """Whether garbage that was made before a rest is found without going through all that is old."""
     found = weakref.ref(Loop())
-    with resting():
+    with gc_paused():
         pass
     gc.collect(1)
     return found() is None
@@ -49,26 +49,26 @@ def test_garbage_stays_young_over_a_listing_that_read_nothing(store: SessionStor
 
 
 def test_what_was_made_counts_as_old_once_between_two_looks_at_everything(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gc_pause, "_MANY", -1)
+    monkeypatch.setattr(gc_pause, "_FREEZE_FROM", -1)
     assert [is_young() for _ in range(3)] == [False, True, True]
     gc.collect()
     assert not is_young()
 
 
 def test_it_works_again_after_an_error_and_stays_at_rest_for_who_had_stopped_it() -> None:
-    with pytest.raises(ZeroDivisionError), resting():
+    with pytest.raises(ZeroDivisionError), gc_paused():
         assert not gc.isenabled()
         _ = 1 / 0
     assert gc.isenabled()
     gc.disable()
-    with resting():
+    with gc_paused():
         pass
     assert not gc.isenabled()
 
 
 def test_it_works_again_whichever_of_two_threads_leaves_last() -> None:
     for first_leaves_first in (True, False):
-        rests = [resting(), resting()]
+        rests = [gc_paused(), gc_paused()]
         for rest in rests:
             rest.__enter__()
         for rest in rests if first_leaves_first else reversed(rests):
@@ -82,7 +82,7 @@ def test_it_works_in_a_child_that_was_forked_while_another_thread_made_rows() ->
     inside, done = threading.Event(), threading.Event()
 
     def make_rows() -> None:
-        with resting():
+        with gc_paused():
             inside.set()
             done.wait()
 

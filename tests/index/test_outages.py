@@ -16,7 +16,7 @@ import pytest
 
 import sessionstore
 from sessionstore.errors import IndexUnavailable
-from sessionstore.index.circuit_breaker import Breaker
+from sessionstore.index.circuit_breaker import CircuitBreaker
 from tests.outage import Outage, at_most, eventually
 from tests.postgres_server import PASSWORD, PostgresServer, fill_up, running_server, small_disk, with_settings
 
@@ -272,7 +272,7 @@ def test_the_list_command_answers_from_the_folders_and_says_so(tmp_path: Path) -
 
 def test_a_breaker_asks_again_after_its_rest_and_one_call_at_a_time() -> None:
     now = [100.0]
-    breaker = Breaker(5.0, clock=lambda: now[0])
+    breaker = CircuitBreaker(5.0, clock=lambda: now[0])
 
     def call(error: Exception | None = None) -> None:
         with breaker.guard():

@@ -1,4 +1,4 @@
-"""Claims: which id a session gets, whatever hands, signals and full disks do to the file of the minute."""
+"""Id reservations: which id a session gets, whatever hands, signals and full disks do to the file of the minute."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sessionstore.errors import (
 )
 from sessionstore.model import names
 from sessionstore.store import SessionStore
-from sessionstore.store.id_reservations import Claims
+from sessionstore.store.id_reservations import IdReservations
 
 
 def test_an_id_is_not_given_again_after_its_session_was_deleted_and_several_handles_agree(
@@ -46,10 +46,10 @@ def test_claims_that_are_torn_or_gone_cost_no_session(
 
 
 def test_claims_of_minutes_that_are_over_are_removed(store: SessionStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    claims = Claims(store.root)
+    claims = IdReservations(store.root)
     store.root.prepare()
     for minute in (30, 31, 32, 33):
-        claims.claim(datetime(2026, 11, 23, 14, minute, tzinfo=UTC), "x")
+        claims.reserve(datetime(2026, 11, 23, 14, minute, tzinfo=UTC), "x")
     assert sorted(path.name for path in store.root.claims.iterdir()) == ["202611231432", "202611231433"]
     claims.close()
 

@@ -27,7 +27,7 @@ from sessionstore.layout import resolve
 from sessionstore.model import json_text, names, records
 from sessionstore.session.documents import DocumentStorage
 from sessionstore.store import SessionStore
-from sessionstore.store.id_reservations import Claims
+from sessionstore.store.id_reservations import IdReservations
 from tests.store.test_listing import ids
 
 
@@ -67,15 +67,15 @@ def test_a_folder_that_is_there_already_is_never_replaced(store: SessionStore, f
 def test_a_name_taken_between_choosing_and_naming_gives_the_next(
     store: SessionStore, frozen: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    claim = Claims.claim
+    claim = IdReservations.reserve
 
-    def claim_and_lose(self: Claims, created: datetime, name: str | None) -> str:
+    def claim_and_lose(self: IdReservations, created: datetime, name: str | None) -> str:
         chosen = claim(self, created, name)
         if chosen.endswith("-x"):
             store.root.folder(chosen).mkdir()
         return chosen
 
-    monkeypatch.setattr(Claims, "claim", claim_and_lose)
+    monkeypatch.setattr(IdReservations, "reserve", claim_and_lose)
     session = store.create("x")
     assert session.session_id == session.record.session_id == "202611231430-x-2"
     assert list(store.root.staging.iterdir()) == []

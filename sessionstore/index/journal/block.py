@@ -1,14 +1,13 @@
-"""The block of a journal: the rows of a file that was written anew, under one checksum in place of one a line.
+"""The block of a journal: the rows at the beginning of a compacted file, under one checksum for all.
 
     {"table":"sessions","id":-2,"doc":null,"bytes":1400,"crc":"...","c":"crc"}     first line: the 1,400 bytes behind it
     {"table":"sessions","id":4611686018427387904,"doc":{...},"c":"crc"}            are rows, and have this CRC-32
     ...                                                                            changes, line by line
 
-A block holds each session once, oldest first, its number the hash of its id; so a reader needs neither the numbers nor
-the checksums of the lines, nor to sort. Nothing of it is shown before all of it is proven; where the sum does not fit,
-or bytes are missing, the lines are read one by one, which tells the damage. To who does not know it, the first line is
-one that says nothing.
-Not here: the file (index.journalfile), what is read line by line (index.journal).
+A block holds each session once, oldest first, so a reader needs no line numbers, no checksums of lines and no sort.
+No row is returned before the checksum of the whole block is verified; if it does not match, or bytes are missing, the
+lines are read one by one, which locates the damage. Older readers take the first line for an empty entry.
+Not here: the file (index.journal.file), the lines behind the block (index.journal.engine).
 """
 
 from __future__ import annotations
@@ -25,15 +24,15 @@ import msgspec
 from sessionstore.index.journal.file import SESSIONS, TABLE_BLOCK, is_whole, line_of
 from sessionstore.model.records import SessionRow
 
-#: What decoding raises when bytes are no line of ours.
+#: What decoding raises when bytes are not a line of a journal.
 NOT_WHOLE = (msgspec.MsgspecError, ValueError, RecursionError)
 _HEAD = b'{"table":"sessions","id":-2,"doc":null,"bytes":'
 _LONGEST_HEAD = 200
 _LINES_AT_ONCE = 1000
-_PIECE = 1 << 16  # up to this size, memory is used again for the next one
+_CHUNK_BYTES = 1 << 16  # the allocator reuses memory up to this size
 
 
-class _Told(msgspec.Struct):
+class _Head(msgspec.Struct):
     bytes: int
     crc: str
 
@@ -42,7 +41,7 @@ class _Line(msgspec.Struct, gc=False):
     doc: SessionRow
 
 
-_decode_told = msgspec.json.Decoder(_Told).decode
+_decode_head = msgspec.json.Decoder(_Head).decode
 _decode_lines = msgspec.json.Decoder(_Line).decode_lines
 _session_id = attrgetter("session_id")
 _encode = msgspec.json.Encoder().encode
@@ -53,10 +52,10 @@ def doc_id_of(session_id: str) -> int:
     return (int.from_bytes(hashlib.blake2b(session_id.encode(), digest_size=8).digest(), "big") >> 1) or 1
 
 
-def settle(rows: Iterable[SessionRow]) -> None:
-    """Let go of the bytes that rows were decoded from, and keep texts once that many of them have."""
+def intern_rows(rows: Iterable[SessionRow]) -> None:
+    """Copy metadata out of the decode buffer, and intern repeated strings."""
     for row in rows:
-        row.metadata = row.metadata.copy()  # as it comes it keeps the whole piece in memory
+        row.metadata = row.metadata.copy()  # Raw is a view: without a copy it pins the whole buffer
         row.status, row.workflow_state = intern(row.status), intern(row.workflow_state)
         if row.updated_at == row.created_at:
             row.updated_at = row.created_at
@@ -93,18 +92,18 @@ def read_block(descriptor: int) -> tuple[dict[str, SessionRow], int] | None:
     if not raw.startswith(_HEAD) or not is_whole(raw):
         return None
     try:
-        told = _decode_told(raw)
+        sizes = _decode_head(raw)
         os.lseek(descriptor, len(raw) + 1, os.SEEK_SET)
-        rows = _read_rows(descriptor, told.bytes, told.crc)
+        rows = _read_rows(descriptor, sizes.bytes, sizes.crc)
     except NOT_WHOLE:
         return None
-    return None if rows is None else (rows, len(raw) + 1 + told.bytes)
+    return None if rows is None else (rows, len(raw) + 1 + sizes.bytes)
 
 
-def _read_rows(descriptor: int, left: int, told_crc: str) -> dict[str, SessionRow] | None:
+def _read_rows(descriptor: int, left: int, expected_crc: str) -> dict[str, SessionRow] | None:
     rows: dict[str, SessionRow] = {}
     crc, rest = 0, b""
-    while left and (part := os.read(descriptor, min(_PIECE, left))):
+    while left and (part := os.read(descriptor, min(_CHUNK_BYTES, left))):
         left -= len(part)
         crc = crc32(part, crc)
         cut = part.rfind(b"\n") + 1
@@ -112,7 +111,7 @@ def _read_rows(descriptor: int, left: int, told_crc: str) -> dict[str, SessionRo
             rest += part
             continue
         some = [line.doc for line in _decode_lines(b"".join((rest, memoryview(part)[:cut])))]
-        settle(some)
+        intern_rows(some)
         rows.update(zip(map(_session_id, some), some, strict=True))
         rest = part[cut:]
-    return rows if not left and not rest and b"%08x" % crc == told_crc.encode() else None
+    return rows if not left and not rest and b"%08x" % crc == expected_crc.encode() else None

@@ -26,8 +26,8 @@ from sessionstore.disk.append_file import renewed_after_fork
 from sessionstore.errors import Corrupt, IndexUnavailable, NotApplied, OutcomeUnknown, SessionGone
 from sessionstore.index import RowStamp
 from sessionstore.index.filtering import select
-from sessionstore.index.gc_pause import resting
-from sessionstore.index.journal.block import NOT_WHOLE, block_of, doc_id_of, read_block, settle
+from sessionstore.index.gc_pause import gc_paused
+from sessionstore.index.journal.block import NOT_WHOLE, block_of, doc_id_of, intern_rows, read_block
 from sessionstore.index.journal.file import SESSIONS, TABLE_BLOCK, TABLE_DROPPED, Change, Journal, is_whole
 from sessionstore.model.records import SessionRow, as_interrupted
 from sessionstore.query import Filter
@@ -37,8 +37,8 @@ from sessionstore.session.stream_writer import Quarantine
 _GARBAGE_LINES = 1000
 #: Or when this many lines stand behind the block, and more than within.
 _LINES_BEHIND = 10_000
-#: How long a listing waits for writers, in seconds, in order to compact: it can do without.
-_GLANCE_S = 0.2
+#: How long a listing waits for the lock in order to compact: compaction can wait for a later listing.
+COMPACT_LOCK_WAIT_S = 0.2
 _LINE_HEAD = b'{"table":"sessions","id":'
 
 
@@ -121,21 +121,21 @@ class RowJournal(Journal):
             self.rows = self.rows.copy()
         return super()._read_lines(descriptor, offset)
 
-    def _take_in(self, data: bytes, offset: int) -> None:
+    def _ingest(self, data: bytes, offset: int) -> None:
         try:
             entries = _decode_entries(data)
             for raw, entry in zip(data.splitlines(), entries, strict=True):
                 if crc32(raw[:-16]) != int(entry.c, 16):
                     raise ValueError
         except NOT_WHOLE:  # another table is among them, or a line is damaged
-            self._take_each(data, offset)
+            self._ingest_each(data, offset)
             return
         self.lines += len(entries)
-        settle([entry.doc for entry in entries if entry.doc is not None])
+        intern_rows([entry.doc for entry in entries if entry.doc is not None])
         for entry in entries:
-            self._take_row(entry)
+            self._ingest_row(entry)
 
-    def _take_each(self, data: bytes, offset: int) -> None:
+    def _ingest_each(self, data: bytes, offset: int) -> None:
         """Take in line by line, and say which one is damaged."""
         for raw in data.splitlines():
             if raw.startswith(_LINE_HEAD):
@@ -146,13 +146,13 @@ class RowJournal(Journal):
                 if not is_whole(raw):
                     raise Corrupt("its checksum does not match", self.path, offset)
                 self.lines += 1
-                settle(() if entry.doc is None else (entry.doc,))
-                self._take_row(entry)
+                intern_rows(() if entry.doc is None else (entry.doc,))
+                self._ingest_row(entry)
             else:
-                super()._take_in(raw, offset)
+                super()._ingest(raw, offset)
             offset += len(raw) + 1
 
-    def _take_row(self, entry: _Entry) -> None:
+    def _ingest_row(self, entry: _Entry) -> None:
         row = entry.doc
         if row is not None:
             self.rows[row.session_id] = row
@@ -293,7 +293,7 @@ class JournalIndex:
 
     def _current(self) -> list[SessionRow]:
         """Return all rows, oldest first, reading on first."""
-        with self._mutex, resting():
+        with self._mutex, gc_paused():
             self._journal.refresh()
             if self._rows is not self._journal.rows:
                 self._compact_when_due()
@@ -309,7 +309,7 @@ class JournalIndex:
             return
         try:
             filesystem.refuse_unsafe(self._journal.path)  # what others write meanwhile would be lost
-            with self._journal.exclusive(_GLANCE_S):
+            with self._journal.exclusive(COMPACT_LOCK_WAIT_S):
                 self._journal.refresh()
                 if self._journal.is_worth_compacting():  # nobody else has done it meanwhile
                     self._journal.compact()

@@ -33,7 +33,7 @@ NO_DOCUMENT = b"null"
 TABLE_EXISTS, TABLE_DROPPED, TABLE_BLOCK = 0, -1, -2
 
 _END = 16  # bytes of a line that hold its checksum
-_PIECE = 1 << 18  # the whole file at once would stand in memory beside all that is made of it
+_CHUNK_BYTES = 1 << 18  # the whole file at once would stand in memory beside all that is made of it
 
 
 class _Entry(msgspec.Struct, gc=False):
@@ -155,12 +155,12 @@ class Journal:
         """Take in every whole line from an offset on; return where the last of them ends."""
         os.lseek(descriptor, offset, os.SEEK_SET)
         parts: list[bytes] = []
-        while part := os.read(descriptor, _PIECE):
+        while part := os.read(descriptor, _CHUNK_BYTES):
             cut = part.rfind(b"\n") + 1
             parts.append(part[:cut] if cut else part)
             if cut:
                 data = b"".join(parts)
-                self._take_in(data, offset)
+                self._ingest(data, offset)
                 offset, parts = offset + len(data), [part[cut:]]
         return offset
 
@@ -176,7 +176,7 @@ class Journal:
             kept, self._kept = self._kept, -1  # first: closed twice, it could be somebody else's by then
             os.close(kept)
 
-    def _take_in(self, data: bytes, offset: int) -> None:
+    def _ingest(self, data: bytes, offset: int) -> None:
         tables, last_ids = self.tables, self.last_ids
         for raw in data.splitlines():
             try:

@@ -1,10 +1,10 @@
 """A journal outside the store: it belongs to one store, which a small file beside it names (``index.jsonl.store``).
 
-A journal holds the rows of one store only. A second store that was given the same file would take the rows of the first
-for sessions that are missing, and say so to everybody; so it is refused, when it is opened and, where two begin at the
-same time, at its first write (the session is recorded all the same, its row is pending). A store that was moved, so
-that the folder that is named is none any more, takes its journal with it.
-Not here: the journal itself (index.journal), engines that several stores share (sqlite, postgresql).
+A journal holds the rows of one store only. A second store with the same file would list the rows of the first as
+missing sessions, so it is refused: when it is opened and, if two begin at the same time, at its first write (the
+session is recorded all the same, its row is pending). If the recorded store folder no longer exists, the moved store
+takes the journal over.
+Not here: the journal itself (index.journal.engine), engines that several stores share (index.sql).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from sessionstore.query import Filter
 from sessionstore.session.stream_writer import Quarantine
 
 
-class ElsewhereJournal(JournalIndex):
+class OutsideJournal(JournalIndex):
     """A journal at a path that a URL names; see the module and :class:`~sessionstore.index.SessionIndex`.
 
     Raises: InvalidQuery: it belongs to another store.
@@ -34,8 +34,8 @@ class ElsewhereJournal(JournalIndex):
         self._path, self._claim = path, Path(f"{path}.store")
         self._home = os.path.realpath(root)
         self._ours = False
-        if (told := self._whose()) is not None:
-            raise InvalidQuery(told)
+        if (problem := self._other_owner()) is not None:
+            raise InvalidQuery(problem)
 
     def put(self, rows: Iterable[SessionRow], exact: bool = False) -> None:
         """Insert or replace rows; the first time the journal becomes ours."""
@@ -71,8 +71,8 @@ class ElsewhereJournal(JournalIndex):
         """Make sure that no other store has it. Raises: IndexUnavailable."""
         if self._ours:
             return
-        if (told := self._whose()) is not None:
-            raise IndexUnavailable(told)
+        if (problem := self._other_owner()) is not None:
+            raise IndexUnavailable(problem)
         if to_write:
             self._take()
             self._ours = True
@@ -83,11 +83,11 @@ class ElsewhereJournal(JournalIndex):
         try:
             files.create(self._claim, named)
         except FileExistsError:
-            if (told := self._whose()) is not None:  # another one was faster
-                raise IndexUnavailable(told) from None
+            if (problem := self._other_owner()) is not None:  # another one was faster
+                raise IndexUnavailable(problem) from None
             files.put(self._claim, named)
 
-    def _whose(self) -> str | None:
+    def _other_owner(self) -> str | None:
         """Return a sentence about the other store that has this journal, or None."""
         other = str(self._path.parent) if self._path.name == "index.jsonl" else ""  # some store's own, by its place
         with contextlib.suppress(FileNotFoundError):

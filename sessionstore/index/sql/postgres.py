@@ -3,9 +3,9 @@
     postgresql://user@host:5432/fleet?timeout_s=2&keys=metadata.num_drones
 
 A row belongs to a store (host and folder) and is keyed by its folder there; the same uuid in two stores is shown as one
-session with two copies. The schema makes and migrates itself (index.pgschema). No call waits longer than ``timeout_s``
-without a sign of life, and after a failure none asks again for ``retry_s``. The password is in no message.
-Not here: connections (index.pool), narrowing (index.narrowing), who listens to changes (index.watch).
+session with two copies. The schema makes and migrates itself (index.sql.postgres_schema). No call waits longer than
+``timeout_s`` without a sign of life, and after a failure none asks again for ``retry_s``. No message has the password.
+Not here: connections (index.sql.postgres_pool), filters in SQL (index.sql.prefilter), waiting (index.changes).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from psycopg import errors, sql
 
 from sessionstore.errors import IndexUnavailable
 from sessionstore.index import FileStamp, RowStamp
-from sessionstore.index.circuit_breaker import Breaker
+from sessionstore.index.circuit_breaker import CircuitBreaker
 from sessionstore.index.sql.postgres_pool import Connection, Pool, Silence
 from sessionstore.index.sql.postgres_schema import ensure, number_of, text_of, version_of
 from sessionstore.index.sql.prefilter import Condition, Narrowing
@@ -76,7 +76,7 @@ class PostgresIndex(SqlIndex):
         super().__init__(root)
         self._url, self._text = url, show_url(text)
         self._narrowing = _PostgresNarrowing()
-        self._breaker = Breaker(url.retry_s)
+        self._breaker = CircuitBreaker(url.retry_s)
         self._pool = Pool(self._connect, url.pool, url.timeout_s)
         self._statements: dict[tuple[str, str, str], bytes] = {}
         self._number: int | None = None
@@ -102,7 +102,7 @@ class PostgresIndex(SqlIndex):
         """Remove rows with one statement."""
         gone = list(session_ids)
         if gone:
-            self._write(lambda connection, store: self._told(connection, self._sql(_REMOVE), [store, gone]))
+            self._write(lambda connection, store: self._changed(connection, self._sql(_REMOVE), [store, gone]))
 
     def replace_all(self, rows: Iterable[SessionRow]) -> None:
         """Hold exactly these rows of this store, in one transaction."""
@@ -113,7 +113,7 @@ class PostgresIndex(SqlIndex):
                 connection.execute(self._sql("DELETE FROM {schema}.sessions WHERE store = %s"), [store])
                 for start in range(0, len(wanted), _CHUNK):
                     self._insert(connection, store, wanted[start : start + _CHUNK], True)
-                return self._told(
+                return self._changed(
                     connection, self._sql("UPDATE {schema}.watch SET removed = removed + 1 RETURNING until > now()"), []
                 )
 
@@ -122,13 +122,13 @@ class PostgresIndex(SqlIndex):
     def _insert(self, connection: Connection, store: int, rows: list[SessionRow], exact: bool) -> bool:
         guard = "" if exact else _UNLESS_OLDER
         if len(rows) == 1:  # lists cost the driver five times what single values do
-            return self._told(connection, self._sql(_PUT, _ONE, guard), [store, *columns_of(rows[0])])
+            return self._changed(connection, self._sql(_PUT, _ONE, guard), [store, *columns_of(rows[0])])
         columns = [list(column) for column in zip(*map(columns_of, rows), strict=True)]
-        return self._told(connection, self._sql(_PUT, _MANY, guard), [store, *columns])
+        return self._changed(connection, self._sql(_PUT, _MANY, guard), [store, *columns])
 
     @staticmethod
-    def _told(connection: Connection, text: bytes, parameters: list[Any]) -> bool:
-        """Run a change; return whether somebody watches."""
+    def _changed(connection: Connection, text: bytes, parameters: list[Any]) -> bool:
+        """Run a change; return whether a watcher listens."""
         found = connection.execute(text, parameters).fetchone()
         return found is not None and bool(found[0])
 
@@ -148,7 +148,7 @@ class PostgresIndex(SqlIndex):
 
         try:
             self._run(change)
-        except _Changed:  # somebody dropped the schema, or took this store out of the list
+        except _Changed:  # the schema was dropped, or this store unregistered
             self._number, self._ensured = None, False
             try:
                 self._run(change)
@@ -200,17 +200,17 @@ class PostgresIndex(SqlIndex):
         }
 
     def stores(self) -> list[dict[str, Any]]:
-        """Return the stores that are registered: host, path, when one wrote first or was opened to write, rows."""
+        """Return the stores that are registered: host, path, when it first wrote in a process, rows."""
         rows = self._rows(self._sql(_STORES))
         return [{"host": host, "path": path, "seen_at": seen, "rows": count} for host, path, seen, count in rows]
 
     def forget(self, host: str, path: str) -> int:
-        """Take a store that is no more out of the list, with its rows; return how many stores that were."""
+        """Unregister a store that no longer exists, with its rows; return the number of stores removed."""
         text = self._sql("DELETE FROM {schema}.stores WHERE host = %s AND path = %s")
         return self._run(lambda connection: connection.execute(text, [host, path]).rowcount)
 
     def version(self) -> object:
-        """Return what differs once a change is committed: the last one, removals, and who is about to commit."""
+        """Return what differs once a change is committed: the last change, the removals, and the open transactions."""
         rows = self._rows(self._sql(_VERSION))
         return rows[0] if rows else None
 
@@ -225,11 +225,11 @@ class PostgresIndex(SqlIndex):
 
     @property
     def channel(self) -> str:
-        """The channel on which changes are told while somebody listens."""
+        """The channel of change notifications."""
         return f"sessionstore_{self._url.schema}"[:63]
 
     def listen(self) -> Connection:
-        """Return a connection of its own that hears of changes. Raises: IndexUnavailable."""
+        """Return a connection of its own that receives change notifications. Raises: IndexUnavailable."""
         with self._translated():
             connection = self._connect()
             try:
@@ -241,8 +241,8 @@ class PostgresIndex(SqlIndex):
             return connection
 
     def keep_telling(self, connection: Connection) -> None:
-        """Ask writers to tell of changes for the next minute. Raises: psycopg.Error."""
-        with contextlib.suppress(errors.UndefinedTable, errors.InvalidSchemaName):  # there is nothing to tell yet
+        """Ask writers to notify of changes for the next minute. Raises: psycopg.Error."""
+        with contextlib.suppress(errors.UndefinedTable, errors.InvalidSchemaName):  # there is no schema yet
             connection.execute(
                 self._sql("UPDATE {schema}.watch SET until = now() + make_interval(secs => %s)"), [_WATCHED_S]
             )

@@ -1,12 +1,12 @@
-"""Connections to PostgreSQL that never keep a caller waiting longer than told, however the server or the network fails.
+"""Connections to PostgreSQL with a bounded wait, however the server or the network fails.
 
 A session's report has to say why the index is pending (wrong password, refused, no route), and at once where the server
 answers at once. So this pool connects when asked, in the thread that asks, and every wait is bounded on this side:
 a name that does not resolve, a stopped server, a cut cable. psycopg_pool 3.3 was tried in its place: it replaces what
-broke in the background and counts that as there, so who comes next waits until time is up although the server refuses
-at once (tests/index/test_outages.py, "a refusal is told at once"); and a connection that it made by itself and that
-died unused is taken for a failure, unless each call is preceded by a check ("restarted between two calls").
-Not here: SQL (index.postgres), leaving a failed server alone (index.breaker).
+broken connections in the background and counts them as present, so the next caller waits until the timeout although
+the server refuses at once (tests/index/test_outages.py); and a connection of its own that died unused counts as a
+failure, unless each call is preceded by a check.
+Not here: SQL (index.sql.postgres), the pause after a failure (index.circuit_breaker).
 """
 
 from __future__ import annotations
@@ -104,14 +104,14 @@ class Pool:
 
     @contextlib.contextmanager
     def connection(self, fresh: bool = False) -> Generator[Connection, None, None]:
-        """Lend a connection; one that broke is thrown away.
+        """Lend a connection; a broken one is discarded.
 
         Args:
             fresh: a new one, since those that were kept may all be dead.
 
         Raises: IndexUnavailable: all are in use; psycopg.Error: as connecting does.
         """
-        if self._pid != os.getpid():  # they belong to the parent, who still speaks through them
+        if self._pid != os.getpid():  # the parent still uses these connections
             self._begin()
         free = self._free
         if not free.acquire(timeout=self._timeout_s):
@@ -139,7 +139,7 @@ class Pool:
         return None
 
     def close(self) -> None:
-        """Close what nobody uses at the moment."""
+        """Close the idle connections."""
         while self._pid == os.getpid() and self._idle:
             with contextlib.suppress(IndexError):  # another thread took the last one
                 self._idle.pop().close()

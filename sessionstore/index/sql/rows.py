@@ -1,9 +1,9 @@
 """What the SQL engines share: rows as they are stored, and listings out of what a condition found.
 
-A row is stored as the JSON text that the journal writes, byte for byte, so that moving an index from engine to engine
-changes nothing; what the database searches stands beside it. A find asks for what the filter implies (narrowing), puts
-the copies of several stores together (copies), and lets the filter itself decide on each row.
-Not here: SQL (index.sqlite, index.postgres), how long anything may wait (they, and breaker).
+A row is stored as the JSON text that the journal writes, byte for byte, so that a migration changes nothing; searched
+columns stand beside it. A find fetches what the filter implies (prefilter), merges the copies of several stores
+(store_copies), and applies the filter itself to each row.
+Not here: SQL (index.sql.sqlite, index.sql.postgres), timeouts (there, and index.circuit_breaker).
 """
 
 from __future__ import annotations

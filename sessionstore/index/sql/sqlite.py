@@ -3,9 +3,9 @@
     sqlite:                                    index.sqlite in the store
     sqlite:/var/lib/fleet/index.db?keys=metadata.site,metadata.num_drones
 
-Several stores of this host may share a file; each knows its own rows. Readers wait for nobody; a writer waits for
-another at most ``timeout_s``. Looking at a file that is not there makes nothing.
-Not here: tables and expressions (index.sqlite_tables), the merging of stores (index.copies).
+Several stores of this host may share a file; each has its own rows. Readers do not wait; a writer waits for another
+one at most ``timeout_s``. Reading a file that does not exist creates nothing.
+Not here: tables and expressions (index.sql.sqlite_schema), rows of several stores (index.sql.store_copies).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import msgspec
 from sessionstore.disk import files
 from sessionstore.errors import Corrupt, IndexUnavailable, NotApplied, SessionStoreError
 from sessionstore.index import FileStamp, RowStamp
-from sessionstore.index.circuit_breaker import Breaker
+from sessionstore.index.circuit_breaker import CircuitBreaker
 from sessionstore.index.sql.prefilter import Condition
 from sessionstore.index.sql.rows import Found, SqlIndex, encoded, newest, revision
 from sessionstore.index.sql.sqlite_schema import SqliteNarrowing, analyse, ensure
@@ -51,7 +51,7 @@ class SqliteIndex(SqlIndex):
         self.path = Path(url.path).expanduser().absolute() if url.path else root / "index.sqlite"
         self._keys, self._timeout_s = url.keys, url.timeout_s
         self._narrowing = SqliteNarrowing()
-        self._breaker = Breaker(url.retry_s)
+        self._breaker = CircuitBreaker(url.retry_s)
         self._idle: list[_Connection] = []
         self._writing = threading.Lock()
         self._pid = os.getpid()
@@ -112,7 +112,7 @@ class SqliteIndex(SqlIndex):
                 connection.execute("COMMIT")
             finally:
                 if connection.in_transaction:
-                    with contextlib.suppress(sqlite3.Error):  # what went wrong is on its way up already
+                    with contextlib.suppress(sqlite3.Error):  # the first error is being raised already
                         connection.execute("ROLLBACK")
                 self._writing.release()
 
@@ -183,7 +183,7 @@ class SqliteIndex(SqlIndex):
         return {"engine": "sqlite", "url": self.url, "rows": counts[0], "stores": counts[1], "bytes": size}
 
     def version(self) -> object:
-        """Return what differs once any connection has committed a change: SQLite counts them for an onlooker."""
+        """Return SQLite's data_version, which an observing connection sees change with every commit of another."""
         if not self.path.exists():
             return None
         with self._breaker.guard(), self._translated():
@@ -229,7 +229,7 @@ class SqliteIndex(SqlIndex):
         return self._connect(to_write)
 
     def _same_file(self, connection: _Connection) -> bool:
-        """Whether the file was not removed or replaced since: SQLite would go on with what has no name any more."""
+        """Whether the file was not removed or replaced since: SQLite would go on using the unlinked file."""
         try:
             status = os.stat(self.path)
         except OSError:
@@ -271,7 +271,7 @@ class SqliteIndex(SqlIndex):
             raise IndexUnavailable(f"{self.path}: {error.strerror}") from error
 
     def _set_aside(self) -> None:
-        """Keep a damaged file under another name; its log is of no use to anybody else."""
+        """Rename a damaged file; its log is removed, since it belongs to that file only."""
         self.close()
         with self._translated():
             files.rename_new(self.path, self.path.with_name(f"{self.path.name}.damaged-{os.urandom(4).hex()}"))

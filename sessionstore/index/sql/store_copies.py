@@ -1,8 +1,8 @@
 """Rows of several stores in one listing: a session that lies in two of them is one session with two copies.
 
-Copies are told by the session's uuid. Here goes before elsewhere; elsewhere the highest revision is shown. Two folders
-of one uuid within this store stay two rows, since that is a mistake to be seen (a folder copied beside itself).
-Not here: which rows there are (index.sqlite, index.postgres).
+Copies share the session's uuid. This store's row goes first; of the others the highest revision is shown. Two folders
+with one uuid within this store stay two rows, so that a folder copied beside itself is noticed.
+Not here: which rows there are (index.sql.sqlite, index.sql.postgres).
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def merge(found: Iterable[tuple[int, SessionRow]], places: Mapping[int, Place], 
     for store, row in found:
         if store == here:
             local.append(row)
-        else:  # a record that cannot be read has no uuid, and is nobody's copy
+        else:  # an unreadable record has no uuid, so it is not a copy
             key = (row.uuid, 0, "") if row.uuid else ("", store, row.session_id)
             elsewhere.setdefault(key, []).append((store, row))
     if not elsewhere:
@@ -67,7 +67,7 @@ def _with_copies(
 ) -> list[SessionRow]:
     if not others or here is None:
         return rows
-    copies = _told([*others, *((here, row) for row in rows)], places)
+    copies = _folders_of([*others, *((here, row) for row in rows)], places)
     return [msgspec.structs.replace(row, copies=copies) for row in rows]
 
 
@@ -79,7 +79,7 @@ def _remote(group: list[tuple[int, SessionRow]], places: Mapping[int, Place], he
         host=place.host,
         store=place.path,
         openable=_openable(place, row, places, here),
-        copies=_told(group, places),
+        copies=_folders_of(group, places),
     )
 
 
@@ -88,7 +88,7 @@ def _openable(place: Place, row: SessionRow, places: Mapping[int, Place], here: 
     return place.host == ours and os.path.isfile(f"{place.path}/{row.session_id}/session.json")
 
 
-def _told(group: Iterable[tuple[int, SessionRow]], places: Mapping[int, Place]) -> tuple[str, ...]:
+def _folders_of(group: Iterable[tuple[int, SessionRow]], places: Mapping[int, Place]) -> tuple[str, ...]:
     return tuple(sorted(places[store].folder_of(row.session_id) for store, row in group))
 
 
