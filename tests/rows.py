@@ -8,7 +8,7 @@ import msgspec
 from hypothesis import strategies as st
 
 from sessionstore.model.records import Owner, SessionRow
-from sessionstore.query import And, Compare, Filter, Has, Not, Or, Search
+from sessionstore.query import And, Between, Compare, Filter, Has, Match, Not, Or, Search
 
 IDS = [f"20261123143{number}-{name}" for number, name in enumerate(("A", "b", "Ö", "b-2", "Z", "東京"))]
 #: Aimed at the limits: where databases and Python round, fold, order or end text in different ways.
@@ -75,8 +75,21 @@ compares = st.one_of(
     st.builds(Compare, paths, st.just("~"), st.sampled_from(TEXTS) | st.text(max_size=2)),
     st.builds(Compare, st.just(("status",)), st.just("="), st.sampled_from(["interrupted", "failed", "running"])),
 )
+INSTANTS = ["", "2026-11-23T14:30:00.000000Z", "2026-11-23T14:30:00.000001Z", "2026-11-30T23:59:59.999999Z"]
+numbers = st.sampled_from(NUMBERS) | st.integers()
+betweens = st.one_of(
+    st.builds(Between, paths, numbers, numbers),
+    st.builds(Between, paths, st.sampled_from(TEXTS + IDS), st.sampled_from(TEXTS + IDS)),
+    st.builds(Between, st.just(("created_at",)), st.sampled_from(INSTANTS), st.sampled_from(INSTANTS)),
+)
+PATTERNS = ["", "a", "^a$", "[A-Z]", "^$", ".", "\\d+", "a|b", "ä", "e\u0301?", "x{250}"]
+matches = st.builds(Match, paths, st.sampled_from(PATTERNS), st.booleans())
 leaves = st.one_of(
-    compares, st.builds(Has, paths), st.builds(Search, st.sampled_from(TEXTS + KEYS) | st.text(max_size=2))
+    compares,
+    betweens,
+    matches,
+    st.builds(Has, paths),
+    st.builds(Search, st.sampled_from(TEXTS + KEYS) | st.text(max_size=2)),
 )
 
 

@@ -24,7 +24,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 from sessionstore.index import SessionIndex, open_index
 from sessionstore.index.sql.rows import encoded
 from sessionstore.index.sql.sqlite_schema import SqliteNarrowing
-from sessionstore.model.records import FILTER_FIELDS, SessionRow, as_interrupted
+from sessionstore.model.records import FILTER_ALIASES, FILTER_FIELDS, SessionRow, as_interrupted
 from sessionstore.query import Filter, matcher, parse
 from tests.postgres_server import drop_schema, new_schema, with_settings
 from tests.rows import IDS, a_row, filters, rows
@@ -172,6 +172,41 @@ def test_an_index_that_was_emptied_is_empty_at_once(engine: SessionIndex) -> Non
     assert [row.session_id for row in engine.find()] == ["a"]
     engine.replace_all([])
     assert engine.find() == [] and dict(engine.stamps()) == {}
+
+
+NOTATIONS = [
+    "status in (created,failed)", "status not in (failed)", "num_drones between 2 and 7", "points between 5 and 1e30",
+    "points not between 5 and 6", 'name between A and b', "created_at=2026-11", "created_at=2026-11-24",
+    "created_at>2026-11-23", "created_at!=2026-11-23", "started_at is null", "started_at is not null",
+    "started_at between 2026 and 2027", "metadata.a between 2 and 6", "metadata.a between ab and b",
+    "metadata.a in (1, x, null)", "metadata.a is null", "metadata.a is not null", 'metadata."a.b"=1',
+    'metadata."a.b" is null', "name~/^[A-Z]/", "name~/^b/i", "tags~/^n.*t$/", "tags in (night, 5)",
+    "metadata.a~/5|x/", "not metadata.a~/x/", "windows between 0 and 3", "num_buildings between 0 and 3",
+    "num_buildings not between 0 and 3", "status=failed or created_at<2026-11-24 night",
+]  # fmt: skip
+
+
+def test_every_notation_finds_the_same_rows_on_every_engine(engine: SessionIndex) -> None:
+    values: list[Any] = [1, 5, "x", "aba", None, [1, 10], ["b", 4], {"b": 1}, 5.5, True]
+    given = [
+        a_row(
+            f"s{number:02}", status=("created", "failed", "completed")[number % 3], num_drones=number, points=number * 3,
+            session_name=(None, "Butterfly", "bee", "Zoo")[number % 4],
+            tags=[["night"], ["5", "day"], []][number % 3],
+            started_at=None if number % 2 else f"2026-11-{10 + number}T00:00:00.000000Z",
+            num_buildings=(0, 2, 9)[number % 3], windows_cleaned=None if number % 2 else number,
+            created_at=f"2026-11-2{number % 6}T14:30:00.000000Z",
+            metadata={} if number == 11 else {"a": values[number % 10], "a.b": number % 2},
+        )
+        for number in range(12)
+    ]  # fmt: skip
+    engine.put(given)
+    for text in NOTATIONS:
+        tree = parse(text, FILTER_FIELDS, FILTER_ALIASES)
+        fits = matcher(tree, SessionRow.get)
+        expected = sorted(row.session_id for row in given if fits(row))
+        assert sorted(row.session_id for row in engine.find(tree)) == expected, text
+        assert 0 < len(expected) < 12, f"{text} tests nothing"
 
 
 def test_a_tag_that_stands_twice_is_found_and_replaced(engine: SessionIndex) -> None:

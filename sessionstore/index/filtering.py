@@ -19,7 +19,7 @@ from msgspec import UNSET
 
 from sessionstore.errors import InvalidQuery
 from sessionstore.model.records import FILTER_ALIASES, FILTER_FIELDS, SessionRow
-from sessionstore.query import MISSING, And, Compare, Filter, Path, matcher
+from sessionstore.query import MISSING, And, Between, Compare, Filter, Has, Match, Path, matcher, parse_path
 
 _KINDS = get_type_hints(SessionRow)
 _TEXTS = {name for name, kind in _KINDS.items() if kind in (str, str | None)}
@@ -37,15 +37,25 @@ def select(rows: Sequence[SessionRow], tree: Filter | None) -> list[SessionRow]:
         return list(rows)
     if isinstance(tree, Compare) and len(tree.path) == 1 and _is_direct(tree):
         return _compare(rows, attrgetter(tree.path[0]), tree.operator, tree.value)
+    if isinstance(tree, Between) and len(tree.path) == 1 and _holds_only(tree.path[0], tree.low, tree.high):
+        return _between(rows, attrgetter(tree.path[0]), tree.low, tree.high)
     return list(rows) if tree is None else _each(rows, tree)
 
 
 def _is_direct(clause: Compare) -> bool:
     """Whether the field holds only null or values of the kind of the operand."""
-    field, value = clause.path[0], clause.value
-    if isinstance(value, str):
+    return _holds_only(clause.path[0], clause.value) and (clause.operator != "~" or isinstance(clause.value, str))
+
+
+def _holds_only(field: str, *operands: Any) -> bool:
+    """Whether the field holds only null or values of the type of these operands, which is the same for all."""
+    if all(isinstance(value, str) for value in operands):
         return field in _TEXTS
-    return field in _NUMBERS and type(value) in (int, float) and clause.operator != "~"
+    return field in _NUMBERS and all(type(value) in (int, float) for value in operands)
+
+
+def _between(rows: Sequence[SessionRow], get: Callable[[Any], Any], low: Any, high: Any) -> list[SessionRow]:
+    return [row for row in rows if (found := get(row)) is not None and low <= found <= high]
 
 
 def _compare(rows: Sequence[SessionRow], get: Callable[[Any], Any], sign: str, value: Any) -> list[SessionRow]:
@@ -62,7 +72,7 @@ def _compare(rows: Sequence[SessionRow], get: Callable[[Any], Any], sign: str, v
 
 def _each(rows: Sequence[SessionRow], tree: Filter) -> list[SessionRow]:
     get: Callable[[SessionRow, Path], Any] = SessionRow.get
-    if isinstance(tree, Compare) and tree.path[0] == "metadata" and len(tree.path) > 1:
+    if isinstance(tree, Compare | Between | Match | Has) and tree.path[0] == "metadata" and len(tree.path) > 1:
         get = _metadata_getter(tree.path[1:])
     fits = matcher(tree, get)
     return [row for row in rows if fits(row)]
@@ -102,10 +112,10 @@ def sort_order(sort: str) -> Callable[[list[SessionRow]], list[SessionRow]] | No
     Raises: InvalidQuery.
     """
     descending, text = sort.startswith("-"), sort.removeprefix("-")
-    path = tuple(text.split("."))
-    path = (FILTER_ALIASES.get(path[0], path[0]), *path[1:])
-    if path[0] not in FILTER_FIELDS:
-        raise InvalidQuery(f"cannot sort by {text!r} (there are {', '.join(sorted(FILTER_FIELDS))})")
+    try:
+        path = parse_path(text, FILTER_FIELDS, FILTER_ALIASES)
+    except InvalidQuery as error:
+        raise InvalidQuery(f"cannot sort by {text!r}: {error}") from error
     if path == ("created_at",):
         return (lambda rows: rows[::-1]) if descending else None
 

@@ -24,7 +24,7 @@ import msgspec
 
 from sessionstore.errors import Corrupt, IllegalTransition, InvalidRecord, NewerFormat
 from sessionstore.model import json_text
-from sessionstore.query import MISSING
+from sessionstore.query import MISSING, Field
 
 FORMAT = 1
 STATUSES = ("created", "running", "paused", "completed", "stopped", "failed")
@@ -296,7 +296,33 @@ def as_interrupted(row: SessionRow, reason: str) -> SessionRow:
     return msgspec.structs.replace(row, status=INTERRUPTED, problem=reason)
 
 
-FILTER_FIELDS = tuple(name for name in SessionRow.__struct_fields__ if name not in ("size", "mtime_ns", "owner"))
+#: What a reader may see in place of a status: the process is gone, the record is broken, the folder is gone.
+SHOWN_STATUSES = (*STATUSES, INTERRUPTED, "unreadable", "missing")
+
+
+def _filter_field(name: str) -> Field:
+    """Return the type of a field for the filter language."""
+    if name == "status":
+        return Field("text", SHOWN_STATUSES)
+    if name.endswith("_at"):
+        return Field("instant")
+    if name in ("metadata", "drones"):
+        return Field("object" if name == "metadata" else "numbers")
+    if name in ("tags", "copies"):
+        return Field("list")
+    if name == "openable":
+        return Field("boolean")
+    return Field("number" if name in _NUMBER_FIELDS else "text")
+
+
+_NUMBER_FIELDS = {
+    "rev", "duration_planned_s", "duration_sim_s", "duration_wall_s", "num_buildings", "num_invisible_buildings",
+    "num_drones", "points", "distance_m", "windows_cleaned",
+}  # fmt: skip
+#: The fields that filters, sorting and columns may name, with their types.
+FILTER_FIELDS = {
+    name: _filter_field(name) for name in SessionRow.__struct_fields__ if name not in ("size", "mtime_ns", "owner")
+}
 FILTER_ALIASES = {
     "id": "session_id",
     "name": "session_name",

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from sessionstore.index.filtering import select
 from sessionstore.model.records import SessionRow
 from sessionstore.query import Filter, matcher
-from tests.rows import compares, filters, rows
+from tests.rows import betweens, compares, filters, matches, rows
 
 
 @settings(max_examples=300)
-@given(given=st.lists(rows(), min_size=1, max_size=4), tree=compares | filters)
+@given(given=st.lists(rows(), min_size=1, max_size=4), tree=compares | betweens | matches | filters)
 def test_many_rows_at_once_are_judged_as_one_by_one(given: list[SessionRow], tree: Filter | None) -> None:
     fits = matcher(tree, SessionRow.get)
     assert select(given, tree) == [row for row in given if fits(row)]

@@ -35,9 +35,9 @@ def fly(site: Running, steps: int = 400) -> Session:
     [
         ("status=failed", "status is failed"),
         ("metadata.num_drones>5 and not x", "metadata.num_drones > 5 and not (“x” in id, name, tags or metadata)"),
-        ("(a=1)".replace("a", "num_drones") + " or name~b", "num drones is 1 or session name holds b"),
+        ("(a=1)".replace("a", "num_drones") + " or name~b", "num drones is 1 or session name contains b"),
         ("status=failed and (phase=SCAN or phase=PLAN)",
-         "status is failed and (workflow state is SCAN or workflow state is PLAN)"),
+         "status is failed and (workflow state is one of SCAN, PLAN)"),
         ("has drones.scout", "has drones.scout"),
         ("", "every session"),
     ],

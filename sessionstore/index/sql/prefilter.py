@@ -15,7 +15,7 @@ from decimal import Decimal
 from typing import Any
 
 from sessionstore.model.records import SessionRow
-from sessionstore.query import And, Compare, Filter, Has, Not, Operator, Or, Path, matcher
+from sessionstore.query import And, Between, Compare, Filter, Has, Match, Not, Operator, Or, Path, matcher
 
 #: SQL text with one placeholder per parameter, and the parameters.
 Condition = tuple[str, list[Any]]
@@ -74,10 +74,14 @@ class Narrowing(ABC):
             return _joined(known, " OR ") if len(known) == len(parts) else None
         if isinstance(tree, Compare):
             return self._compare(tree, negated)
-        if tree is None or negated:
-            return None
         if isinstance(tree, Has):
-            return self.present(tree.path) if len(tree.path) > 1 and self._known(tree.path) else None
+            if len(tree.path) == 1 or not self._known(tree.path):
+                return None
+            return self.empty(tree.path) if negated else self.present(tree.path)
+        if isinstance(tree, Between) and not negated and self._known(tree.path):
+            return self._between(tree)
+        if tree is None or negated or isinstance(tree, Between | Match):
+            return None
         word = tree.text.casefold()
         # a word made of digits and "e" may be the text of a number, which each database formats differently
         return self.holds(None, word) if _SIMPLE.fullmatch(word) and re.search("[a-df-z]", word) else None
@@ -89,14 +93,25 @@ class Narrowing(ABC):
         if (clause.operator == "!=") != negated or not self._known(clause.path):
             return None
         operator: Operator = "=" if negated else clause.operator
-        found = self._value(clause.path, operator, clause.value)
-        if found is None or len(clause.path) > 1 or clause.path[0] in _REQUIRED:
+        return self._or_default(
+            Compare(clause.path, operator, clause.value), self._value(clause.path, operator, clause.value)
+        )
+
+    def _between(self, clause: Between) -> Condition | None:
+        path, low, high = clause.path, clause.low, clause.high
+        if isinstance(low, str) and isinstance(high, str):
+            storable = _storable(low) and _storable(high)
+            return self._or_default(clause, self.text(path, low, high) if storable else None)
+        assert not isinstance(low, str) and not isinstance(high, str)
+        return self._or_default(clause, self.number(path, _widened(low)[0], _widened(high)[1]))
+
+    def _or_default(self, clause: Compare | Between, found: Condition | None) -> Condition | None:
+        """Also admit rows without the value if the default matches: a stored row omits default values."""
+        path = clause.path
+        if found is None or len(path) > 1 or path[0] in _REQUIRED or not matcher(clause, SessionRow.get)(_DEFAULT):
             return found
-        # A stored row omits default values.
-        if matcher(Compare(clause.path, operator, clause.value), SessionRow.get)(_DEFAULT):
-            missing = self.empty(clause.path)
-            return None if missing is None else _joined([found, missing], " OR ")
-        return found
+        missing = self.empty(path)
+        return None if missing is None else _joined([found, missing], " OR ")
 
     def _value(self, path: Path, operator: Operator, value: Any) -> Condition | None:
         if isinstance(value, str) and not _storable(value):
