@@ -1,1 +1,1 @@
-"""The doors that existing programs use."""
+"""The entry points that existing programs use."""

@@ -14,7 +14,7 @@ from sessionstore.boxes.session_db_box import SessionDBBox
 from sessionstore.errors import NotApplied, OutcomeUnknown
 from sessionstore.model.names import sanitise
 
-#: Where the record says it: ``metadata.fallback_used=true`` finds these sessions.
+#: Metadata keys of a fallback: ``metadata.fallback_used=true`` finds these sessions.
 MARK, REASON = "fallback_used", "fallback_reason"
 
 
@@ -31,13 +31,13 @@ def create_with_fallback(
         says why, and the metadata hold both.
 
     Raises:
-        NotApplied, OutcomeUnknown: the store itself refused or could not: the other box would fare no better.
+        NotApplied, OutcomeUnknown: the store refused or failed: the other box would fail in the same way.
     """
     try:
         return create(session_name=session_name, metadata=metadata, **fields)
     except (NotApplied, OutcomeUnknown):
-        raise  # a bad name, a full disk: said by the store, true for both boxes
-    except Exception as error:  # noqa: BLE001 whatever a broken box raises, the run is recorded
+        raise  # a bad name, a full disk: errors of the store, the same for both boxes
+    except Exception as error:  # noqa: BLE001 the run is recorded, whatever error a broken box raises
         reason = f"{type(error).__name__}: {error}".encode("utf-8", "replace").decode()
     return _create_directly(database, session_name, {**(metadata or {}), MARK: True, REASON: reason}, fields)
 

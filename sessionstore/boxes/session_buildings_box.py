@@ -1,6 +1,6 @@
 """The buildings box: the scene of a session, stored in its ``scene`` table.
 
-In: buildings and a base as plain dicts. Out: the same. Duty: replay finds in the folder what was flown around.
+In: buildings and a base as plain dicts. Out: the same. Duty: replay finds the buildings in the folder.
 Not here: reading city models (simulation.world), drawing.
 """
 

@@ -98,7 +98,7 @@ def as_dict(session: Session) -> dict[str, Any]:
 
 
 def row_as_dict(store: SessionStore, row: SessionRow) -> dict[str, Any]:
-    """Return a listed row with its folder; that of a session on another host is None, since it is no path here."""
+    """Return a listed row with its folder; None for a session on another host."""
     root = store.root.path if row.host is None else Path(row.store or "")
     return {**row.to_dict(), "session_dir_path": str(root / row.session_id) if row.openable else None}
 

@@ -31,8 +31,8 @@ def main(session_name: str | None, buildings: int, url: str | None, token: str |
         report.check(made.get("success") is True, f"the API made session {session_id}")
         for step in ("directory", "record", "index"):
             if step in made:
-                told = made[step]
-                report.check(told["status"] == "done", f"step {step} is {told['status']}", str(told["reason"]))
+                outcome = made[step]
+                report.check(outcome["status"] == "done", f"step {step} is {outcome['status']}", str(outcome["reason"]))
         verify(api, report, session_id, session_name)
         if session_name is None:
             stopped = api.post("/api/stop")

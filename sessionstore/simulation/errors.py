@@ -3,7 +3,7 @@
     SimulationError
       CityFileError      a city file cannot be read: path, where in it, why; nothing was loaded
       ScenarioError      a scenario file or option does not hold: path, field, why; nothing was started
-      NoPath             there is no way within the margins; the drone stays where it is
+      NoPath             no way exists within the margins; the drone stays where it is
       IllegalTransition  a phase change that the mission forbids; the phase is unchanged
       CommandRefused     a command that cannot be carried out; recorded as failed with this reason
       NotRunning         the run is over or was never started; nothing was changed
@@ -44,7 +44,7 @@ class ScenarioError(SimulationError, errors.InvalidRecord):
 
 
 class NoPath(SimulationError, errors.InvalidRecord):
-    """There is no way from start to goal that keeps the margin; nothing moved."""
+    """No way from start to goal keeps the margin; nothing moved."""
 
     def __init__(self, start_m: tuple[float, float, float], goal_m: tuple[float, float, float], reason: str) -> None:
         super().__init__(start_m, goal_m, reason)

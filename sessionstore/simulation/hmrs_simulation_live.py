@@ -120,7 +120,7 @@ class HMRSSimulationLive:
         self._record_tick()
 
     def _update_workflow_state(self, state: str, reason: str) -> None:
-        """Tell the record, durably, that the workflow has moved on."""
+        """Store the workflow's new state in the record, durably."""
         self.phase = state
         self._open_recorder().workflow(state, reason=reason, t_s=self.fleet.t_s)
 
@@ -330,7 +330,7 @@ class HMRSSimulationLive:
                 answer.set_exception(error)
 
         self._put(look)
-        if self.run_state not in ("running", "paused"):  # it ended meanwhile: nobody else empties the inbox
+        if self.run_state not in ("running", "paused"):  # it ended meanwhile: the loop no longer empties the inbox
             self._empty_inbox()
         return answer.result(ASK_TIMEOUT_S)
 

@@ -61,7 +61,7 @@ def main(
 
 
 def fly_all(api: Api, batch: Batch, count: int, parallel: int, seed: int) -> list[dict[str, Any]]:
-    """Start the sessions, so many at once, and return the outcome of each in order."""
+    """Start the sessions, the given number at once, and return the outcome of each in order."""
     outcomes: dict[int, dict[str, Any]] = {}
     flying: dict[int, str] = {}
     left = list(range(count))

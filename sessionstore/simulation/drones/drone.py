@@ -115,7 +115,7 @@ class Drone:
         return hypot(self.x - point[0], self.y - point[1], self.z - point[2])
 
     def advance(self, steps: int = STEPS_PER_TICK) -> None:
-        """Move by so many physics steps; position, velocity and mean acceleration are new afterwards."""
+        """Move by the given number of physics steps; position, velocity and mean acceleration are new afterwards."""
         if self.mode == "lost":
             self._fall(steps)
             return
@@ -191,7 +191,7 @@ class Drone:
             day.max_speed_mps = speed
 
     def _fall(self, steps: int) -> None:
-        """A lost drone falls until it lies on the ground (`path` holds that point)."""
+        """A lost drone falls until it reaches the ground (`path` holds that point)."""
         floor = self.path[0][2] if self.path else self.z
         for _ in range(steps):
             if self.z <= floor:

@@ -96,7 +96,7 @@ def _hop(world: World, start_m: Vec3, goal_m: Vec3) -> list[Vec3]:
 
 
 def _without_repeats(start_m: Vec3, points: Sequence[Vec3]) -> list[Vec3]:
-    """Leave out what is no step from the point before; the last point stays what it is, to the last digit."""
+    """Drop points equal to the one before; the last point is kept exactly."""
     out: list[Vec3] = []
     last = start_m
     for point in points:

@@ -20,11 +20,11 @@ OVERSEER_PATIENCE_S = 90.0  # chosen: then the climbers' own reports count
 
 
 class Conductor:
-    """Holds what the phases need to remember: since when, and what has been said."""
+    """State of the phases: when the current one began, and which events were reported."""
 
     def __init__(self) -> None:
         self.since_tick = 0
-        self.told: set[str] = set()
+        self.reported: set[str] = set()
 
     def conduct(self, fleet: Fleet) -> None:
         getattr(self, f"_{fleet.mission.phase.lower()}")(fleet)
@@ -46,8 +46,8 @@ class Conductor:
         elif not crew.all_mapped and not fleet.count_role("scout"):
             entered = crew.enter_from_model(crew.batch_per_climber * max(1, climbers))
             fleet.event("no_scout", f"{entered} windows taken from the city model", level="warning", windows=entered)
-        elif crew.all_mapped and "over" not in self.told:
-            self.told.add("over")
+        elif crew.all_mapped and "over" not in self.reported:
+            self.reported.add("over")
             fleet.event(
                 "job_done", f"nothing left to clean: {crew.counts['cleaned']} windows", windows=dict(crew.counts)
             )
@@ -65,8 +65,8 @@ class Conductor:
         crew = fleet.crew
         if not crew.batch:
             self._next(fleet, "VERIFY", f"{len(crew.cleaned)} windows to inspect")
-        elif not fleet.count_role("climber") and "climbers" not in self.told:
-            self.told.add("climbers")
+        elif not fleet.count_role("climber") and "climbers" not in self.reported:
+            self.reported.add("climbers")
             fleet.event("no_climber", f"nobody is left to clean {len(crew.batch)} windows", level="warning")
 
     def _verify(self, fleet: Fleet) -> None:

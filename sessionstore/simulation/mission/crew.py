@@ -58,7 +58,7 @@ class Crew:
         return not self._to_map
 
     def next_to_map(self, drone: Drone) -> Facade | None:
-        """Claim the nearest facade that nobody maps yet, near ones to the base first."""
+        """Claim the nearest facade that no scout maps yet, near ones to the base first."""
         free = list(islice((f for f in self._to_map if f.id not in self._scouting), 4))
         if not free:
             return None
@@ -182,7 +182,7 @@ class Crew:
         return window.dirt
 
     def give_up(self, window: Window) -> None:
-        """Nobody reaches it: take it off the board and count it."""
+        """No drone reaches it: take it off the board and count it."""
         window.given_up = True
         self.counts["given_up"] += 1
         for board in (self.batch, self.open, self.bad):

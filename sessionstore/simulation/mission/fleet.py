@@ -1,7 +1,7 @@
 """The pure simulation: one tick after the other, the same bytes for the same seed, scenario and commands.
 
 A tick is 1/20 s: weather, commands and faults that are due, phases, decisions, separation, twelve physics
-steps, energy. What is to be recorded lies in `out` (stream name -> lines) until `drain` takes it. No wall
+steps, energy. What is to be recorded is in `out` (stream name -> lines) until `drain` takes it. No wall
 clock, no threads, no files. Not here: running it and recording it (hmrs_simulation_live).
 """
 
@@ -107,7 +107,7 @@ class Fleet:
         self._collect()
 
     def open_tape(self) -> None:
-        """Record where everybody is before the first tick."""
+        """Record the positions before the first tick."""
         self.out["motion_history"] = motion_lines(self)
 
     def later(self, delay_s: float, action: Callable[[], None]) -> None:
@@ -124,13 +124,13 @@ class Fleet:
         self.later(command.at_s - self.t_s, lambda: orders.apply(self, command))
 
     def end(self, status: str, reason: str) -> None:
-        """Say that the run is over; the first reason counts."""
+        """End the run; the first reason counts."""
         if self.ended is None:
             self.ended = (status, reason)
 
     def close(self) -> None:
-        """Tell of everything that the end leaves open: decisions without outcome, commands that were not
-        carried out.
+        """Report what the end leaves open: decisions without outcome, commands that were not carried
+        out.
         """
         self.ledger.close_all("the run ended")
         for command in self.open_commands:
@@ -287,7 +287,7 @@ class Fleet:
             self.back_to_role(drone)
 
     def _stands_still(self, drone: Drone) -> bool:
-        """Whether a drone has just been found not to move, with a way to go and nobody in it."""
+        """Whether a drone has just been found not to move although its way is free."""
         waits = not drone.path or drone.brake or drone.speed_mps == 0.0 or drone.speed > 0.01
         drone.still_ticks = 0 if waits else drone.still_ticks + 1
         return drone.still_ticks == MOTIONLESS_TICKS and drone.duty != "motionless"

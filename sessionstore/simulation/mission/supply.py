@@ -1,4 +1,4 @@
-"""Who brings what to whom: cartridge calls for the mules, and the tethers between lifelines and climbers.
+"""Supply: cartridge calls for the mules, and the tethers between lifelines and climbers.
 
 Not here: how they fly there (roles.mule, roles.lifeline), the tether's physics (tether).
 """
@@ -75,7 +75,7 @@ class Supply:
         self.fleet.event("tether", f"{lifeline.id} feeds {client.id}", drone=lifeline.id, client=client.id)
 
     def drop_tether(self, drone: Drone) -> None:
-        """Let go from either end; nothing happens without a tether."""
+        """Release the tether from either end; nothing happens without one."""
         other = drone.tether
         if other is None:
             return

@@ -59,7 +59,7 @@ class Api:
         return self.get(f"/api/sessions/db/{quote(session_id, safe='')}")
 
     def answers(self) -> bool:
-        """Whether something listens there; whether it is one of ours, the first call tells."""
+        """Whether something listens there; the first call shows whether it is a sessionstore server."""
         try:
             self.get("/api/health")
         except CallFailed as error:
@@ -149,7 +149,7 @@ class Report:
         return holds
 
     def note(self, text: str) -> None:
-        """Say something that is no check."""
+        """Print a remark that is not a check."""
         click.echo(f"        {text}")
 
     def end(self, what: str) -> None:

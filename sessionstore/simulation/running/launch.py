@@ -30,7 +30,7 @@ def load_city(scenario: Scenario) -> City:
 
 
 def build_fleet(scenario: Scenario, city: City | None = None) -> Fleet:
-    """World, weather and work board, with nobody in it yet.
+    """World, weather and work board, without drones.
 
     Raises:
         CityFileError, ScenarioError: nothing was built.
@@ -56,7 +56,7 @@ def man_fleet(fleet: Fleet, scenario: Scenario, command_ids: Iterator[int] | Non
     """Spawn the scenario's drones and enter its faults and commands.
 
     Raises:
-        ScenarioError: there is no room for a drone, or a command is malformed.
+        ScenarioError: no berth is left for a drone, or a command is malformed.
     """
     ids = command_ids or count(1)
     try:

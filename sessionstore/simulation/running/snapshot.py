@@ -1,4 +1,4 @@
-"""Pictures of a fleet for those who look on: the record before the flight, the state between two ticks, the
+"""Views of a fleet for readers outside the run: the record before the flight, the state between two ticks, the
 windows.
 
 Not here: motion lines (samples), figures of the end (figures).
@@ -54,7 +54,7 @@ def scene_record(fleet: Fleet) -> dict[str, Any]:
 
 
 def base_record(fleet: Fleet) -> dict[str, Any]:
-    """The base station and where the local frame lies in the world."""
+    """The base station and the origin of the local frame in the file's coordinates."""
     world = fleet.world
     east, north, up = world.base_m
     return_point: Vec3 = (east, north, up + BERTH_HEIGHT_M)

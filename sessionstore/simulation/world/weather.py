@@ -1,6 +1,6 @@
 """Weather: six conditions from calm to storm; a mean wind that wanders and gusts on top of it.
 
-Deterministic for a seed; one sample per recording tick. Known: storm is 15-25 m/s, nobody flies above 10 m/s,
+Deterministic for a seed; one sample per recording tick. Known: storm is 15-25 m/s, no drone flies above 10 m/s,
 scouts not above 6.9 m/s (25 km/h). Chosen: all other figures of the table and the time constants.
 Not here: who stays at home (pilot), the drag (battery).
 """

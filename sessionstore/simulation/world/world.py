@@ -115,7 +115,7 @@ class Gps:
 
 @dataclass(frozen=True)
 class Origin:
-    """Where local (0, 0, 0) lies in the coordinates of the city file."""
+    """Local (0, 0, 0) in the coordinates of the city file."""
 
     easting_m: float = 0.0
     northing_m: float = 0.0
@@ -228,7 +228,7 @@ class World:
         return close.ground_m if close else 0.0
 
     def highest_ground_m(self, a: Vec2, b: Vec2) -> float:
-        """The highest terrain along a straight way, as far as buildings tell of it."""
+        """The highest terrain along a straight way, as far as the buildings show it."""
         heights = [building.ground_m for building in self._along(a, b)]
         return max(self.base_m[2], *heights) if heights else self.base_m[2]
 
@@ -242,7 +242,7 @@ class World:
         """The given number of places for berths around the base on a square lattice, fewer when there is no
         room.
 
-        Far from walls first, so that nobody who works on one meets a parked drone; within 60 m of the base
+        Far from walls first, so that a drone at work on a wall does not meet a parked one; within 60 m of the base
         first.
         """
         east, north, up = self.base_m

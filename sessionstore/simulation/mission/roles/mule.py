@@ -19,7 +19,7 @@ CLEARANCE_M = 0.35  # chosen: of the arm that hands over the cartridge
 
 
 def mule(fleet: Fleet, drone: Drone) -> Behaviour:
-    """Answer calls in the order they came; restock when empty; rest on the berth when nobody calls."""
+    """Answer calls in the order they came; restock when empty; rest on the berth without a call."""
     while True:
         client = fleet.supply.next_call(drone) if drone.cartridges else None
         if client is None:
