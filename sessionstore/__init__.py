@@ -16,14 +16,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    from sessionstore.errors import *  # noqa: F403
     from sessionstore.index.journal.tinydb_storage import JournalDatabase
+    from sessionstore.model.values import register as register_type
     from sessionstore.session import Session
     from sessionstore.session.documents import Database
     from sessionstore.session.recorder import Recorder
     from sessionstore.store import SessionStore
 
 __version__ = "0.1.0"
-__all__ = ["Database", "JournalDatabase", "Recorder", "Session", "SessionStore", "__version__", "open"]
+from sessionstore import errors as _errors  # light: it imports nothing
+
+_ERRORS = [name for name, value in vars(_errors).items() if isinstance(value, type) and issubclass(value, Exception)]
 
 _HOMES = {
     "Database": "sessionstore.session.documents",
@@ -31,7 +35,12 @@ _HOMES = {
     "Recorder": "sessionstore.session.recorder",
     "Session": "sessionstore.session.handle",
     "SessionStore": "sessionstore.store.store",
+    "register_type": "sessionstore.model.values",
+    **dict.fromkeys(_ERRORS, "sessionstore.errors"),
 }
+_NAMED_THERE = {"register_type": "register"}
+__all__ = ["Database", "JournalDatabase", "Recorder", "Session", "SessionStore", "__version__", "open", "register_type"]
+__all__ += _ERRORS
 
 
 def open(
@@ -59,4 +68,8 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'sessionstore' has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(_HOMES[name]), name)
+    return getattr(import_module(_HOMES[name]), _NAMED_THERE.get(name, name))
+
+
+def __dir__() -> list[str]:
+    return sorted({*__all__, *globals()} - {"Any", "Literal", "Path", "TYPE_CHECKING", "annotations"})

@@ -13,7 +13,7 @@
     │   ├── StoreUnusable          OSError        the store cannot be written (permission, disk full, file system)
     │   │   └── UnsafeFilesystem                  a file system whose locks cannot be trusted
     │   ├── IndexUnavailable       ConnectionError  the index engine does not answer; the folders are whole
-    │   └── SessionNotFound        LookupError    no such session
+    │   └── SessionNotFound        KeyError       no such session
     │       ├── SessionGone                       it was deleted while you held it
     │       └── AmbiguousSession                  more than one session fits
     ├── OutcomeUnknown             OSError        the new value may be visible, its durability is not proven
@@ -83,8 +83,11 @@ class IndexUnavailable(NotApplied, ConnectionError):
     """The index engine does not answer; the session folders are untouched."""
 
 
-class SessionNotFound(NotApplied, LookupError):
+class SessionNotFound(NotApplied, KeyError):
     """No session has this id, prefix or name."""
+
+    def __str__(self) -> str:
+        return Exception.__str__(self)  # a KeyError would show its sentence in quotes
 
 
 class SessionGone(SessionNotFound):

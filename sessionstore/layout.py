@@ -83,9 +83,13 @@ class StoreRoot:
         self.trash = self.private / "trash"
         self.claims = self.private / "claims"
         self.quarantine_folder = self.private / "quarantine"
+        self._lock_timeout_s = lock_timeout_s
         self.locks = Locks(self.private / "locks", lock_timeout_s, force)
         self._listing: _Listing | None = None
         self._prepared = False
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return StoreRoot, (self.path, self._lock_timeout_s, self.force, self.durable)
 
     def __repr__(self) -> str:
         return f"StoreRoot({str(self.path)!r})"

@@ -57,7 +57,7 @@ def rows(draw: st.DrawFn) -> SessionRow:
         tags=draw(st.lists(st.sampled_from(["a", "A", "storm", "ä", "[", "5", 'q"t']), max_size=2)),
         points=draw(counts),
         owner=Owner(host="h", pid=1) if status in ("running", "paused") else None,
-        metadata=msgspec.Raw(msgspec.json.encode(draw(metadata))),
+        raw_metadata=msgspec.Raw(msgspec.json.encode(draw(metadata))),
     )
 
 
@@ -111,4 +111,4 @@ def a_row(session_id: str, **fields: Any) -> SessionRow:
         "created_at": "2026-11-23T14:30:00.000000Z", "updated_at": "2026-11-23T14:30:00.000000Z",
     }  # fmt: skip
     raw = msgspec.Raw(msgspec.json.encode(fields.pop("metadata", {})))
-    return SessionRow(session_id=session_id, metadata=raw, **{**known, **fields})
+    return SessionRow(session_id=session_id, raw_metadata=raw, **{**known, **fields})

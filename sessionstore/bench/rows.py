@@ -58,5 +58,5 @@ def a_row(number: int, rev: int = 1) -> SessionRow:
         tags=["rare"] if spread % 2000 == 0 else ["night"],
         points=spread * 10,
         distance_m=float(spread),
-        metadata=msgspec.Raw(msgspec.json.encode(metadata)),
+        raw_metadata=msgspec.Raw(msgspec.json.encode(metadata)),
     )

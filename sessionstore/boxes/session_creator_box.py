@@ -30,7 +30,9 @@ class SessionCreatorBox:
     def __init__(
         self, session_db_box: SessionDBBox | None = None, training_sessions_dir: str | Path = "training_sessions"
     ) -> None:
-        self.session_db_box = session_db_box or SessionDBBox(training_sessions_dir=training_sessions_dir)
+        if session_db_box is None:
+            session_db_box = SessionDBBox(training_sessions_dir=training_sessions_dir)
+        self.session_db_box = session_db_box
         self.store = self.session_db_box.store
 
     def __repr__(self) -> str:
@@ -79,7 +81,10 @@ class SessionCreatorBox:
         }
 
     def update_session(self, session_id: str, **changes: Any) -> dict[str, Any]:
-        """Change fields of a session's record; return it. Raises: as ``Session.update``."""
+        """Change fields of a session's record; return it. ``merge=True`` keeps keys of metadata that are not given.
+
+        Raises: as ``Session.update``.
+        """
         return self.session_db_box.update_session(session_id, **changes)
 
 

@@ -33,7 +33,7 @@ class SessionDBBox:
         training_sessions_dir: str | Path | None = None,
         store: SessionStore | None = None,
     ) -> None:
-        self.store = store or SessionStore(training_sessions_dir, url)
+        self.store = SessionStore(training_sessions_dir, url) if store is None else store
 
     def __repr__(self) -> str:
         return f"SessionDBBox({self.store.index.url!r}, {str(self.store.root.path)!r})"
@@ -49,10 +49,20 @@ class SessionDBBox:
         """
         return as_dict(self.store.get(session_id))
 
-    def update_session(self, session_id: str, **changes: Any) -> dict[str, Any]:
-        """Change fields of a record; return it. Raises: as ``Session.update``."""
+    def update_session(self, session_id: str, *, merge: bool = False, **changes: Any) -> dict[str, Any]:
+        """Change fields of a record; return it.
+
+        Args:
+            merge: merge what is given into the stored objects (metadata, progress ...) as JSON Merge Patch (RFC 7396)
+                does: further keys stay, a key that is given as None is removed. By default each field is replaced.
+
+        Raises: as ``Session.update``.
+        """
         session = self.store.get(session_id)
-        session.update(**changes)
+        if merge:
+            session.merge(changes)
+        else:
+            session.update(**changes)
         return as_dict(session)
 
     def list_sessions(

@@ -91,7 +91,7 @@ def _metadata_getter(keys: tuple[str, ...]) -> Callable[[SessionRow, Path], Any]
 
     def get(row: SessionRow, path: Path) -> Any:
         try:
-            found = decode(row.metadata)
+            found = decode(row.raw_metadata)
         except msgspec.ValidationError:  # a value on the path is not an object
             return row.get(path)
         for _ in keys:

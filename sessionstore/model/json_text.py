@@ -2,8 +2,8 @@
 
 Parsing refuses what other readers would take differently: duplicate keys, NaN and Infinity, lone surrogates, integers
 beyond 4,300 digits, nesting beyond 200. Integers are exact at any size. Formatting is canonical: equal values give
-equal bytes. numpy arrays and scalars are taken by duck typing (``tolist``), aware datetimes become UTC with Z.
-Not here: files (documents), meaning (records), the lines of streams (streams).
+equal bytes.
+Not here: values of other types (values), files (documents), meaning (records), the lines of streams (stream_writer).
 """
 
 from __future__ import annotations
@@ -11,19 +11,17 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence, Set
-from datetime import UTC, datetime
-from pathlib import PurePath
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
 
-from sessionstore.errors import Corrupt, InvalidRecord
+from sessionstore.errors import Corrupt
+from sessionstore.model.values import foreign as foreign
+from sessionstore.model.values import plain as plain
+from sessionstore.model.values import utc_text as utc_text
 
 _WIDTH = 110  # what still fits one line of an editor
-_MAX_DEPTH = 200
-_MAX_BITS = 14_000
-_SMALL = 1 << 62
 _LONE_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:,]|[^\s{}\[\]:,"]+')
 
@@ -148,109 +146,6 @@ def locate(data: bytes, keys: Sequence[str | int]) -> tuple[int | None, int | No
             if word in "{[":
                 stack.append([word == "{", None if word == "{" else 0, word == "{"])
     return None, None
-
-
-# ---------------------------------------------------------------- plain values
-
-
-def plain(value: Any, where: str = "value", _depth: int = 0) -> Any:
-    """Return ``value`` as dicts with text keys, lists, text, numbers, booleans and None; nothing shared with it.
-
-    Raises:
-        InvalidRecord: naming the place: NaN or an infinity, a naive datetime, a key that is not text, a lone surrogate,
-            nesting beyond 200 (or a cycle), or a type without a JSON form.
-    """
-    if value is None or value is True or value is False:
-        return value
-    if type(value) is int:
-        if value.bit_length() > _MAX_BITS:  # 4,300 digits, beyond which Python reads none
-            raise InvalidRecord(f"{where}: an integer of more than 4,200 digits")
-        return value
-    if isinstance(value, str):
-        return _text(value, where)
-    if type(value) is float:
-        if not math.isfinite(value):
-            raise InvalidRecord(f"{where}: {value} is not a number that JSON knows; use null")
-        return value
-    if _depth >= _MAX_DEPTH:
-        raise InvalidRecord(f"{where}: nested beyond {_MAX_DEPTH} levels")
-    if isinstance(value, Mapping):
-        return {
-            _key(key, where): item if _is_plain(item) else plain(item, f"{where}.{key}", _depth + 1)
-            for key, item in value.items()
-        }
-    if isinstance(value, list | tuple | set | frozenset):
-        items = _ordered(value, where) if isinstance(value, set | frozenset) else value
-        return [
-            item if _is_plain(item) else plain(item, f"{where}[{number}]", _depth + 1)
-            for number, item in enumerate(items)
-        ]
-    return plain(foreign(value, where), where, _depth + 1)
-
-
-def _ordered(values: Set[Any], where: str) -> list[Any]:
-    try:
-        return sorted(values)
-    except TypeError as error:
-        raise InvalidRecord(f"{where}: a set whose members have no order, and so no JSON form") from error
-
-
-def _is_plain(value: Any) -> bool:
-    """Whether a value is surely plain as it is; most are, and naming each one's place would be half of the work."""
-    kind = type(value)
-    if kind is str:
-        return bool(value.isascii())
-    return value is None or kind is bool or (kind is int and -_SMALL < value < _SMALL)
-
-
-def foreign(value: Any, where: str = "value") -> Any:
-    """Return the JSON form of a value of another library or class, one level deep.
-
-    Raises: InvalidRecord: the type has no JSON form.
-    """
-    if isinstance(value, int):  # IntEnum and the like
-        return int(value)
-    if isinstance(value, float):  # numpy.float64
-        return float(value)
-    if isinstance(value, datetime):
-        return utc_text(value, where)
-    if isinstance(value, PurePath):
-        return str(value)
-    to_list = getattr(value, "tolist", None)  # numpy arrays and scalars, array.array, pandas
-    if callable(to_list):
-        return to_list()
-    if hasattr(value, "hex") and hasattr(value, "bytes_le"):  # uuid.UUID, without importing it
-        return str(value)
-    raise InvalidRecord(f"{where}: {type(value).__module__}.{type(value).__qualname__} has no JSON form")
-
-
-def _key(key: Any, where: str) -> str:
-    if not isinstance(key, str):
-        raise InvalidRecord(f"{where}: the key {key!r} is not text")
-    return _text(key, where)
-
-
-def _text(value: str, where: str) -> str:
-    if not value.isascii():
-        try:
-            value.encode()
-        except UnicodeEncodeError as error:
-            raise InvalidRecord(f"{where}: a lone surrogate, which is not text") from error
-    return str.__str__(value)  # of an enumeration's member the text that it is, not its name
-
-
-def utc_text(instant: datetime, where: str = "value") -> str:
-    """Return an aware instant as ISO 8601 in UTC with Z and microseconds, so that text order is time order.
-
-    Raises: InvalidRecord: the instant has no zone, or does not exist in UTC (beyond the year 9999).
-    """
-    if instant.tzinfo is None:
-        raise InvalidRecord(f"{where}: {instant} has no time zone; a guess would be wrong somewhere")
-    try:
-        utc = instant if instant.tzinfo is UTC else instant.astimezone(UTC)
-    except OverflowError as error:
-        raise InvalidRecord(f"{where}: {instant} is beyond the years that UTC has") from error
-    return utc.isoformat(timespec="microseconds")[:26] + "Z"
 
 
 # ---------------------------------------------------------------- layout

@@ -145,3 +145,28 @@ def stamp_of(session_id: str) -> datetime | None:
         return datetime.fromisoformat(f"{found[0][:8]}T{found[0][8:]}Z")  # a tenth of what strptime takes
     except ValueError:
         return None
+
+
+def check_file_name(name: str) -> str:
+    """Return the name of an artifact unchanged when it is one and the same file on Linux, macOS and Windows.
+
+    Letters, digits and marks of any script, blanks, ``. _ - + ( ) @ ,`` are kept; the rules of session ids hold for
+    reserved names, the normal form and the length.
+
+    Raises: InvalidName: with a name that can be stored.
+    """
+    if not isinstance(name, str):
+        raise InvalidName(f"the name of a file is text, not {type(name).__name__}")
+    stem, _, _ = name.partition(".")
+    kept = "".join(char for char in unicodedata.normalize("NFC", name) if _fits_a_file(char)).strip(" .")
+    kept = kept if not _RESERVED.fullmatch(stem.rstrip()) else f"{stem.rstrip()}_{kept[len(stem) :]}"
+    if not kept or kept != name or len(name.encode()) > MAX_NAME_BYTES or name.startswith(".tmp-"):
+        shown = kept.encode()[:MAX_NAME_BYTES].decode("utf-8", "ignore") or DEFAULT_NAME
+        raise InvalidName(f"{name!r} is not a portable file name; {shown!r} is")
+    return name
+
+
+def _fits_a_file(char: str) -> bool:
+    if _INVISIBLE.match(char):
+        return False
+    return unicodedata.category(char)[0] in "LNM" or char in " ._-+()@,"

@@ -10,10 +10,12 @@ On the edge, where people and programs hand data in, marshmallow checks it; insi
 
 from __future__ import annotations
 
+import copy
+import logging
 import os
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, KeysView, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -25,6 +27,8 @@ import msgspec
 from sessionstore.errors import Corrupt, IllegalTransition, InvalidRecord, NewerFormat
 from sessionstore.model import json_text
 from sessionstore.query import MISSING, Field
+
+_logger = logging.getLogger("sessionstore")
 
 FORMAT = 1
 STATUSES = ("created", "running", "paused", "completed", "stopped", "failed")
@@ -41,7 +45,11 @@ _MOVES = {
 }
 #: Counts stay below 2**53, where every JSON reader is exact.
 MAX_COUNT = 1 << 53
-_INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?!24)[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z")  # 24:00 is tomorrow
+_CANONICAL = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?!24)[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z")  # 24:00 is tomorrow
+_INSTANT = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ](?!24)[0-9]{2}:[0-9]{2}:[0-9]{2})"
+    r"(?:[.,]([0-9]{0,9}))?([Zz]|[+-][0-9]{2}:?[0-9]{2})"
+)
 
 
 @dataclass(slots=True)
@@ -89,6 +97,11 @@ class SessionRecord:
 
 RECORD_FIELDS = tuple(each.name for each in fields(SessionRecord) if each.name != "extra")
 _KNOWN = frozenset(RECORD_FIELDS)
+#: Fields of free form, in which a NaN or an infinity becomes null; the record then has a key ``not_finite`` with the
+#: JSON Pointer (RFC 6901) and the name of each.
+OPEN_FIELDS = frozenset(("metadata", "progress", "performance_metrics", "drones"))
+NOT_FINITE = "not_finite"
+_INSTANT_FIELDS = ("created_at", "updated_at", "started_at", "ended_at")
 #: What the store alone writes; an update that names one of them is refused.
 STORE_FIELDS = ("session_id", "uuid", "format", "rev", "created_at", "updated_at", "time_zone", "created_by")
 
@@ -102,16 +115,31 @@ def now_text() -> str:
 
 
 def instant(text: str) -> datetime:
-    """Return the aware datetime of a record's instant.
+    """Return the aware datetime of an instant in ISO 8601: Z or an offset, 0 to 9 decimals (microseconds are kept).
 
-    Raises: InvalidRecord: anything but ISO 8601 with microseconds and Z.
+    Raises: InvalidRecord: anything else, an instant without a zone too.
     """
-    if not _INSTANT.fullmatch(text):
-        raise InvalidRecord(f"{text!r} is not an instant like 2026-11-23T14:30:00.000000Z")
+    found = _INSTANT.fullmatch(text)
+    if found is None:
+        raise InvalidRecord(f"{text!r} is not an instant like 2026-11-23T14:30:00.000000Z or 2026-11-23T15:30:00+01:00")
+    seconds, decimals, zone = found.groups()
     try:
-        return datetime.fromisoformat(text)
-    except ValueError as error:
+        return datetime.fromisoformat(f"{seconds}.{(decimals or '')[:6]:0<6}{zone.upper()}").astimezone(UTC)
+    except (ValueError, OverflowError) as error:
         raise InvalidRecord(f"{text!r} is not an instant: {error}") from error
+
+
+def canonical(text: str) -> str:
+    """Return an instant as records hold it: UTC, microseconds, Z, so that text order is time order.
+
+    Raises: InvalidRecord.
+    """
+    return text if is_canonical(text) else json_text.utc_text(instant(text))
+
+
+def is_canonical(text: str) -> bool:
+    """Whether an instant already has the form of :func:`canonical` (its digits may still be no date)."""
+    return _CANONICAL.fullmatch(text) is not None
 
 
 def new_uuid(now_ns: int | None = None) -> str:
@@ -156,17 +184,50 @@ def _problems(values: Mapping[str, Any], partial: bool = False) -> Any:
 def check_changes(changes: Mapping[str, Any]) -> dict[str, Any]:
     """Return the changes of an update as plain data that the record may hold.
 
+    NaN and infinities in the fields of :data:`OPEN_FIELDS` become null; ``not_finite`` then names each of them.
+
     Raises: InvalidRecord: naming each field that is unknown, not for hand, or wrong.
     """
     kept = [name for name in changes if name in STORE_FIELDS]
     if kept:
         raise InvalidRecord(f"{', '.join(kept)}: kept by the store, cannot be set")
-    plain = json_text.plain(dict(changes), "record")
-    assert isinstance(plain, dict)
+    not_finite: dict[str, str] = {}
+    plain = {name: _plain_field(name, value, not_finite) for name, value in changes.items()}
     problems = _problems(plain, partial=True)
     if problems:
         raise InvalidRecord("; ".join(f"{'.'.join(map(str, path))}: {reason}" for path, reason in _flat(problems)))
+    for name in _INSTANT_FIELDS:
+        if plain.get(name) is not None:
+            plain[name] = canonical(plain[name])
+    return {**plain, NOT_FINITE: not_finite} if not_finite else plain
+
+
+def _plain_field(name: str, value: Any, not_finite: dict[str, str]) -> Any:
+    if name not in OPEN_FIELDS:
+        return json_text.plain(value, f"record.{name}")
+    found: dict[str, str] = {}
+    plain = json_text.plain(value, f"record.{name}", found)
+    for pointer, word in found.items():
+        not_finite[f"/{name}{pointer}"] = word
+        _logger.warning("%s%s is %s, and is stored as null", name, pointer.replace("/", "."), word)
     return plain
+
+
+def still_null(not_finite: Mapping[str, str], record: Mapping[str, Any]) -> dict[str, str]:
+    """Return the entries of ``not_finite`` whose value in the record is still the null that replaced it."""
+    return {pointer: word for pointer, word in not_finite.items() if _is_null(record, pointer)}
+
+
+def _is_null(value: Any, pointer: str) -> bool:
+    for step in pointer.split("/")[1:]:
+        name = step.replace("~1", "/").replace("~0", "~")
+        if isinstance(value, Mapping) and name in value:
+            value = value[name]
+        elif isinstance(value, list) and name.isdigit() and int(name) < len(value):
+            value = value[int(name)]
+        else:
+            return False
+    return value is None
 
 
 def check_move(old: str, new: str) -> None:
@@ -206,7 +267,8 @@ def read_record(tables: Mapping[str, Any], data: bytes, path: str, session_id: s
         if place == (None, None):
             place = json_text.locate(data, ["session", doc_id])
         raise Corrupt(f"{'.'.join(map(str, keys))}: {reason}", path, None, *place)
-    return SessionRecord(**{**known, "session_id": session_id}, extra=extra)
+    instants = {name: canonical(known[name]) for name in _INSTANT_FIELDS if known.get(name) is not None}
+    return SessionRecord(**{**known, **instants, "session_id": session_id}, extra=extra)
 
 
 def _flat(problems: Any, path: tuple[str | int, ...] = ()) -> list[tuple[tuple[str | int, ...], str]]:
@@ -231,10 +293,11 @@ class Owner(msgspec.Struct, frozen=True, gc=False):
     pid_started: int | None = None
 
 
-class SessionRow(msgspec.Struct, omit_defaults=True, gc=False):
+class SessionRow(msgspec.Struct, omit_defaults=True, frozen=True, gc=False, rename={"raw_metadata": "metadata"}):
     """The part of a record that lists and filters see, and which file state (size, mtime_ns) it mirrors.
 
-    ``metadata`` stays undecoded JSON until somebody asks for it: that makes a cold list three times as fast.
+    It cannot be changed, and reads as a mapping too: ``dict(row)``, ``row["status"]``, ``DataFrame(store.find())``.
+    The metadata stays undecoded JSON until it is asked for: that makes a cold list three times as fast.
     """
 
     session_id: str
@@ -263,7 +326,7 @@ class SessionRow(msgspec.Struct, omit_defaults=True, gc=False):
     windows_cleaned: int | None = None
     problem: str | None = None  # why the record cannot be read, for the rows that stand for a broken session
     owner: Owner | None = None
-    metadata: msgspec.Raw = msgspec.Raw(b"{}")
+    raw_metadata: msgspec.Raw = msgspec.Raw(b"{}")
     # Answered when an index that several hosts share is read, never stored:
     host: str | None = None  # None: in this store
     store: str | None = None  # the folder of the store on that host
@@ -272,23 +335,45 @@ class SessionRow(msgspec.Struct, omit_defaults=True, gc=False):
 
     def get(self, path: tuple[str, ...]) -> Any:
         """Return the value under a path of the filter language, or :data:`~sessionstore.query.MISSING`."""
-        value: Any = self.decoded_metadata() if path[0] == "metadata" else getattr(self, path[0])
+        value: Any = getattr(self, path[0])
         for key in path[1:]:
             if not isinstance(value, Mapping) or key not in value:
                 return MISSING
             value = value[key]
         return value
 
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """The metadata as a dict of its own, decoded by each look."""
+        return self.decoded_metadata()
+
     def decoded_metadata(self) -> dict[str, Any]:
-        """Return the metadata as dicts."""
-        value: dict[str, Any] = msgspec.json.decode(self.metadata)
+        """Return the metadata as a dict of its own."""
+        value: dict[str, Any] = msgspec.json.decode(self.raw_metadata)
         return value
+
+    def keys(self) -> KeysView[str]:
+        """Return the names of the fields, as filters and columns name them."""
+        return FILTER_FIELDS.keys()
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in FILTER_FIELDS:
+            raise KeyError(name)
+        value = getattr(self, name)
+        return copy.copy(value) if isinstance(value, dict | list) else value
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(FILTER_FIELDS)
+
+    def __len__(self) -> int:
+        return len(FILTER_FIELDS)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the row as plain data, without the state of the file and the process."""
-        hidden = ("size", "mtime_ns", "owner")
-        row = {name: getattr(self, name) for name in self.__struct_fields__ if name not in hidden}
-        return {**row, "metadata": self.decoded_metadata()}
+        return {name: self[name] for name in FILTER_FIELDS}
+
+
+Mapping.register(SessionRow)
 
 
 def as_interrupted(row: SessionRow, reason: str) -> SessionRow:
@@ -321,7 +406,9 @@ _NUMBER_FIELDS = {
 }  # fmt: skip
 #: The fields that filters, sorting and columns may name, with their types.
 FILTER_FIELDS = {
-    name: _filter_field(name) for name in SessionRow.__struct_fields__ if name not in ("size", "mtime_ns", "owner")
+    name: _filter_field(name)
+    for name in SessionRow.__struct_encode_fields__
+    if name not in ("size", "mtime_ns", "owner")
 }
 FILTER_ALIASES = {
     "id": "session_id",

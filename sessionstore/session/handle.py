@@ -7,23 +7,25 @@ Not here: making, finding and deleting sessions (store), recording a run (record
 
 from __future__ import annotations
 
-import copy
 import html
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from sessionstore.disk import files
-from sessionstore.errors import Conflict, Corrupt, IllegalTransition, InvalidName, InvalidRecord, SessionGone
+from sessionstore.errors import Conflict, Corrupt, InvalidName, InvalidRecord, SessionGone
 from sessionstore.layout import DOCUMENT, StoreRoot
 from sessionstore.model import json_text, records, row_from_bytes
 from sessionstore.model import liveness as owners
-from sessionstore.model.records import FINAL_STATUSES, INTERRUPTED, SessionRecord, SessionRow
+from sessionstore.model.records import INTERRUPTED, SessionRecord, SessionRow
 from sessionstore.session import documents
+from sessionstore.session.artifacts import Artifacts
 from sessionstore.session.documents import Database, DocumentStorage, SharedTable, Tables, check_tables
+from sessionstore.session.mappings import Data, Metadata, Tags
 from sessionstore.session.motion import MOTION_STREAM
+from sessionstore.session.state import apply_changes, edited_fields, merged
 from sessionstore.session.stream_reader import Tape
 from sessionstore.session.stream_writer import StreamWriter, SyncMode
 
@@ -45,7 +47,9 @@ class Session:
         self._text_folder = f"{root.text}/{session_id}"
         self._root = root
         self._uuid: str | None = None  # of the only session that may be changed through this handle; None: any
-        self._changed = changed or (lambda row: None)
+        self._known_uuid: str | None = None
+        self._data: Data | None = None
+        self._told, self._changed = changed, changed or (lambda row: None)
         self._text_path = f"{self._text_folder}/{DOCUMENT}"
         self._storage = DocumentStorage(
             self._text_path, lambda: root.locks.session(session_id), sync=root.durable, must_exist=True
@@ -58,6 +62,32 @@ class Session:
     def folder(self) -> Path:
         """The folder of the session."""
         return Path(self._text_folder)
+
+    def __eq__(self, other: object) -> bool:
+        """Whether the other is a handle to the same session: the one with this uuid, wherever its folder is."""
+        return isinstance(other, Session) and self.uuid == other.uuid
+
+    def __hash__(self) -> int:
+        return hash(self.uuid)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A handle pickles as store and id; a recorder arrives as the handle of its session, for reading it."""
+        return Session, (self._root, self.session_id, self._told)
+
+    def __getitem__(self, key: str) -> Any:
+        return self.data[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.data[key] = value
+
+    def __delitem__(self, key: str) -> None:
+        del self.data[key]
+
+    def __contains__(self, key: object) -> bool:
+        return key in self.data
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.data)
 
     def _repr_html_(self) -> str:
         """Return a table for notebooks."""
@@ -75,6 +105,60 @@ class Session:
         return f"<table>{rows}</table>"
 
     # ------------------------------------------------------------ reading
+
+    path = folder
+
+    @property
+    def uuid(self) -> str:
+        """What identifies the session for good, also when its folder is renamed or copied. Raises: as record."""
+        if self._known_uuid is None:
+            self._known_uuid = self.record.uuid
+        return self._known_uuid
+
+    @property
+    def name(self) -> str | None:
+        """The name as it was typed, or None."""
+        return self.record.session_name
+
+    @property
+    def duration_s(self) -> float | None:
+        """The simulated seconds so far, or None before any."""
+        return self.record.duration_sim_s
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """The figures of the run: ``totals``, ``drones`` and what the program gave."""
+        return self.record.performance_metrics
+
+    @property
+    def metadata(self) -> Metadata:
+        """The metadata as a mapping: what is set, updated or removed here is stored at once, and loses no other key."""
+        return Metadata(self)
+
+    @metadata.setter
+    def metadata(self, value: Mapping[str, Any]) -> None:
+        self.update(metadata=dict(value))
+
+    @property
+    def tags(self) -> Tags:
+        """The tags as a set that is stored at once (``add``, ``discard``)."""
+        return Tags(self)
+
+    @tags.setter
+    def tags(self, value: Iterable[str]) -> None:
+        self.update(tags=list(value))
+
+    @property
+    def data(self) -> Data:
+        """A durable mapping of the program's own, beside the record: any JSON value under a text key."""
+        if self._data is None:
+            self._data = Data(self)  # kept: a batch of it is open between two calls
+        return self._data
+
+    @property
+    def artifacts(self) -> Artifacts:
+        """Files of the session by name, with size and SHA-256."""
+        return Artifacts(self)
 
     @property
     def record(self) -> SessionRecord:
@@ -216,14 +300,33 @@ class Session:
                 raise SessionGone(f"{self.folder} is another session by now; nothing was changed")
             if if_rev is not None and record.rev != if_rev:
                 raise Conflict(f"{self.session_id} is at revision {record.rev}, not {if_rev}")
-            wanted = {**given, **(_edited(record, change) if change else {})}
+            wanted = {**given, **(edited_fields(record, change) if change else {})}
             if edit_tables is not None:
                 _edit_further(tables, edit_tables)
-            return self._apply(tables, record, wanted, reason, sim_time_s)
+            return apply_changes(tables, record, wanted, reason, sim_time_s)
 
         record, status = self._storage.update(apply)
         self._changed(records.to_row(record, status))
         return record
+
+    def merge(self, changes: Mapping[str, Any], *, if_rev: int | None = None, reason: str = "") -> SessionRecord:
+        """Merge into the record as JSON Merge Patch (RFC 7396) does, and return the record as it is now.
+
+        Objects (metadata, progress ...) keep the keys that are not given; a key given as None is removed from them.
+
+        Raises: as :meth:`update`.
+        """
+        fields = {name: value for name, value in changes.items() if not isinstance(value, Mapping)}
+        objects = {name: value for name, value in changes.items() if isinstance(value, Mapping)}
+        kept = [name for name in objects if name not in records.RECORD_FIELDS]
+        if kept:
+            raise InvalidRecord(f"{', '.join(kept)}: not a field of the record")
+
+        def apply(record: dict[str, Any]) -> None:
+            for name, value in objects.items():
+                record[name] = merged(record[name], value)
+
+        return self.update(apply, if_rev=if_rev, reason=reason, **fields)
 
     def replace(self, record: Mapping[str, Any] | SessionRecord, if_rev: int) -> SessionRecord:
         """Put a whole record in place of revision ``if_rev`` (what the store keeps by itself is left out of it).
@@ -231,53 +334,10 @@ class Session:
         Raises: as :meth:`update`.
         """
         data = record.to_dict() if isinstance(record, SessionRecord) else dict(record)
-        fields = {name: value for name, value in data.items() if name not in records.STORE_FIELDS}
+        fields = {
+            name: value for name, value in data.items() if name not in (*records.STORE_FIELDS, records.NOT_FINITE)
+        }
         return self.update(if_rev=if_rev, **fields)
-
-    def _apply(
-        self,
-        tables: Tables,
-        record: SessionRecord,
-        wanted: dict[str, Any],
-        reason: str,
-        sim_time_s: float | None,
-    ) -> SessionRecord:
-        """Edit the tables in place, and return the record that they now hold."""
-        now = records.now_text()
-        status = wanted.get("status", record.status)
-        try:
-            records.check_move(record.status, status)
-        except IllegalTransition as error:
-            raise IllegalTransition(f"{self.session_id}: {error}") from error
-        if status == "running" and record.status != "running":
-            wanted.setdefault("owner", owners.here())  # who says that it runs is who can be asked whether it still does
-            if record.started_at is None:
-                wanted.setdefault("started_at", now)
-        if status in FINAL_STATUSES and record.status not in FINAL_STATUSES:
-            wanted.setdefault("ended_at", now)
-            if record.started_at is not None and "duration_wall_s" not in wanted:
-                wall = records.instant(wanted["ended_at"]) - records.instant(record.started_at)
-                wanted["duration_wall_s"] = max(0.0, round(wall.total_seconds(), 6))
-        for field in ("status", "workflow_state"):
-            old, new = getattr(record, field), wanted.get(field)
-            if new is not None and new != old:
-                _remember(
-                    tables,
-                    {
-                        "field": field,
-                        "old": old,
-                        "new": new,
-                        "reason": reason,
-                        "sim_time": sim_time_s,
-                        "at": now,
-                    },
-                )
-        (document,) = tables["session"].values()
-        changes = {**wanted, "session_id": self.session_id, "rev": record.rev + 1, "updated_at": now}
-        document.update(changes)
-        for name, value in changes.items():
-            setattr(record, name, value)
-        return record
 
 
 def read_row(folder: str, session_id: str) -> SessionRow:
@@ -290,19 +350,6 @@ def read_row(folder: str, session_id: str) -> SessionRow:
 
 def _record_of(data: bytes, path: str, session_id: str) -> SessionRecord:
     return records.read_record(documents.tables_of(data, path), data, path, session_id)
-
-
-def _edited(record: SessionRecord, change: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
-    """Return the fields that a function changed."""
-    before = record.to_dict()
-    after = copy.deepcopy(before)
-    change(after)
-    gone = [name for name in records.RECORD_FIELDS if name not in after]
-    if gone:
-        raise InvalidRecord(f"{', '.join(gone)}: a field of the record cannot be removed")
-    return records.check_changes(
-        {name: value for name, value in after.items() if before.get(name) != value or name not in before}
-    )
 
 
 def _edit_further(tables: Tables, edit: Callable[[Tables], None]) -> None:
@@ -318,8 +365,3 @@ def _edit_further(tables: Tables, edit: Callable[[Tables], None]) -> None:
     own = {name: table for name, table in tables.items() if name in _OWN_TABLES}
     tables.clear()
     tables.update({**own, **checked})
-
-
-def _remember(tables: Tables, transition: dict[str, Any]) -> None:
-    history = tables.setdefault("workflow", {})
-    history[str(max(map(int, history), default=0) + 1)] = transition

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -68,9 +68,45 @@ class SessionStore:
         self.index: SessionIndex = open_index(
             choose_url(index, os.environ, settings), self.root.path, self.root.quarantine
         )
-        self.catalog = Catalog(self.root, self.index)
+        self.catalog = Catalog(self.root, self.index, (str(self.root.path), index, force, sync))
         self._reservations = IdReservations(self.root)
         self._swept = False
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A store pickles as its folder and the URL of its index, and opens anew where it arrives."""
+        return SessionStore, self.catalog.opened_by
+
+    def __bool__(self) -> bool:
+        return True  # also when it is empty: a store is a place
+
+    def __len__(self) -> int:
+        return len(self.keys())
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.keys())
+
+    def __contains__(self, key: object) -> bool:
+        try:
+            return isinstance(key, str) and self.get(key) is not None
+        except AmbiguousSession:
+            return True
+        except SessionNotFound:
+            return False
+
+    def __getitem__(self, key: str) -> Session:
+        return self.get(key)
+
+    def keys(self) -> list[str]:
+        """Return the ids of all sessions of this store, newest first."""
+        return [row.session_id for row in self.find() if row.host is None and row.status != MISSING_FOLDER]
+
+    def values(self) -> Iterator[Session]:
+        """Yield a handle to each session, newest first."""
+        return map(self.catalog.session, self.keys())
+
+    def items(self) -> Iterator[tuple[str, Session]]:
+        """Yield the id of each session with a handle to it, newest first."""
+        return ((key, self.catalog.session(key)) for key in self.keys())
 
     def __repr__(self) -> str:
         return f"SessionStore({str(self.root.path)!r}, index={self.index.url!r})"
@@ -106,7 +142,8 @@ class SessionStore:
         Args:
             name: as typed by a person; its sanitised form goes into the id.
             fields: of the record (metadata, base_position, drones, duration_planned_s ...); ``seed`` and
-                ``scenario_hash`` go into its provenance; ``tables`` are further tables of session.json.
+                ``scenario_hash`` go into its provenance; ``tables`` are further tables of session.json; ``created_at``
+                is the instant of a flight that is imported, which the id then begins with.
 
         Raises:
             InvalidName, InvalidRecord, LockTimeout, StoreUnusable: nothing was made.
@@ -121,20 +158,26 @@ class SessionStore:
         tables = {key: _numbered(rows) for key, rows in (fields.pop("tables", None) or {}).items()}
         origin = [fields.pop("seed", None), fields.pop("scenario_hash", None)]
         seed, scenario_hash = json_text.plain(origin, "provenance")
+        created_at = fields.pop("created_at", None)
         given = records.check_changes({**fields, "session_name": name})
+        not_finite = given.pop(records.NOT_FINITE, None)
+        created = (
+            datetime.now(UTC) if created_at is None else records.instant(json_text.plain(created_at, "created_at"))
+        )
         self.root.prepare()
         self._sweep_once()
-        created = datetime.now(UTC)
         record = SessionRecord(
             session_id=self._reservations.reserve(created, name),
             uuid=records.new_uuid(),
             created_at=json_text.utc_text(created),
-            updated_at=json_text.utc_text(created),
+            updated_at=records.now_text(),
             created_by=f"sessionstore {__version__}",
             provenance=provenance.gather(seed, scenario_hash),
         )
         for field, value in given.items():
             setattr(record, field, value)
+        if not_finite:
+            record.extra[records.NOT_FINITE] = not_finite
         status = self._build(record, created, tables)
         step = self.catalog.deliver([records.to_row(record, status)])
         return self.catalog.session(record.session_id), {

@@ -54,13 +54,15 @@ def doc_id_of(session_id: str) -> int:
 
 def intern_rows(rows: Iterable[SessionRow]) -> None:
     """Copy metadata out of the decode buffer, and intern repeated strings."""
+    change = msgspec.structs.force_setattr  # nobody else has these rows yet
     for row in rows:
-        row.metadata = row.metadata.copy()  # Raw is a view: without a copy it pins the whole buffer
-        row.status, row.workflow_state = intern(row.status), intern(row.workflow_state)
+        change(row, "raw_metadata", row.raw_metadata.copy())  # Raw is a view: without a copy it pins the buffer
+        change(row, "status", intern(row.status))
+        change(row, "workflow_state", intern(row.workflow_state))
         if row.updated_at == row.created_at:
-            row.updated_at = row.created_at
+            change(row, "updated_at", row.created_at)
         elif row.updated_at == row.ended_at:
-            row.updated_at = row.ended_at
+            change(row, "updated_at", row.ended_at)
 
 
 def block_of(rows: Sequence[SessionRow]) -> list[bytes]:

@@ -9,8 +9,6 @@ from __future__ import annotations
 import os
 from typing import Any
 
-import msgspec
-
 from sessionstore import __version__
 from sessionstore.disk import files
 from sessionstore.errors import IndexUnavailable, NewerFormat, Unreadable
@@ -69,7 +67,7 @@ def _record(store: SessionStore, session_id: str, row: SessionRow | None) -> Ses
     created = row.created_at if row else json_text.utc_text(stamped) if stamped else now
     known: dict[str, Any] = {} if row is None else {name: getattr(row, name) for name in _FROM_ROW}
     if row is not None:
-        known["metadata"] = msgspec.json.decode(row.metadata)
+        known["metadata"] = row.metadata
     record = SessionRecord(**{"session_id": session_id, "uuid": row.uuid if row else records.new_uuid(), **known})
     record.rev = row.rev + 1 if row else 1
     record.created_at, record.updated_at = created, now

@@ -1,0 +1,104 @@
+"""What an update does to a record: its revision, status history, instants and durations. Pure: no file is opened.
+
+Not here: reading and replacing the file (documents), which fields exist (records), the handle (handle).
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from sessionstore.errors import IllegalTransition, InvalidRecord
+from sessionstore.model import liveness, records
+from sessionstore.model.records import FINAL_STATUSES, SessionRecord
+from sessionstore.session.documents import Tables
+
+
+def apply_changes(
+    tables: Tables, record: SessionRecord, wanted: dict[str, Any], reason: str, sim_time_s: float | None
+) -> SessionRecord:
+    """Edit the tables in place, and return the record that they now hold.
+
+    Args:
+        record: what the tables hold before; it is changed too.
+        wanted: checked changes (:func:`sessionstore.model.records.check_changes`).
+
+    Raises: IllegalTransition: nothing changed.
+    """
+    now = records.now_text()
+    try:
+        records.check_move(record.status, wanted.get("status", record.status))
+    except IllegalTransition as error:
+        raise IllegalTransition(f"{record.session_id}: {error}") from error
+    _set_instants(record, wanted, now)
+    for field in ("status", "workflow_state"):
+        old, new = getattr(record, field), wanted.get(field)
+        if new is not None and new != old:
+            move = {"field": field, "old": old, "new": new, "reason": reason, "sim_time": sim_time_s, "at": now}
+            _remember(tables, move)
+    (document,) = tables["session"].values()
+    not_finite = wanted.pop(records.NOT_FINITE, {})
+    changes = {**wanted, "session_id": record.session_id, "rev": record.rev + 1, "updated_at": now}
+    document.update(changes)
+    for name, value in changes.items():
+        setattr(record, name, value)
+    _note_not_finite(document, record, not_finite)
+    return record
+
+
+def _set_instants(record: SessionRecord, wanted: dict[str, Any], now: str) -> None:
+    """Add what a change of status implies: who runs it, when it began and ended, how long that took."""
+    status = wanted.get("status", record.status)
+    if status == "running" and record.status != "running":
+        wanted.setdefault("owner", liveness.here())  # who says that it runs can be asked whether it still does
+        if record.started_at is None:
+            wanted.setdefault("started_at", now)
+    if status in FINAL_STATUSES and record.status not in FINAL_STATUSES:
+        wanted.setdefault("ended_at", now)
+    started_at, ended_at = wanted.get("started_at", record.started_at), wanted.get("ended_at")
+    if started_at is not None and ended_at is not None and "duration_wall_s" not in wanted:
+        wall = records.instant(ended_at) - records.instant(started_at)
+        wanted["duration_wall_s"] = max(0.0, round(wall.total_seconds(), 6))
+
+
+def _note_not_finite(document: dict[str, Any], record: SessionRecord, found: dict[str, str]) -> None:
+    """Keep in the record which of its nulls stand for a NaN or an infinity, and drop what is no longer null."""
+    before = document.get(records.NOT_FINITE)
+    known = records.still_null({**(before if isinstance(before, dict) else {}), **found}, document)
+    for target in (document, record.extra):
+        if known:
+            target[records.NOT_FINITE] = known
+        else:
+            target.pop(records.NOT_FINITE, None)
+
+
+def edited_fields(record: SessionRecord, change: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+    """Return the fields that a function changed."""
+    before = record.to_dict()
+    after = copy.deepcopy(before)
+    change(after)
+    gone = [name for name in records.RECORD_FIELDS if name not in after]
+    if gone:
+        raise InvalidRecord(f"{', '.join(gone)}: a field of the record cannot be removed")
+    return records.check_changes(
+        {name: value for name, value in after.items() if before.get(name) != value or name not in before}
+    )
+
+
+def merged(target: Any, patch: Any) -> Any:
+    """Return ``target`` changed by a JSON Merge Patch; neither is changed. Source: RFC 7396, section 2."""
+    if not isinstance(patch, Mapping):
+        return patch
+    found = dict(target) if isinstance(target, Mapping) else {}
+    for key, value in patch.items():
+        if value is None:
+            found.pop(key, None)
+        else:
+            found[key] = merged(found.get(key), value)
+    return found
+
+
+def _remember(tables: Tables, transition: dict[str, Any]) -> None:
+    history = tables.setdefault("workflow", {})
+    history[str(max(map(int, history), default=0) + 1)] = transition

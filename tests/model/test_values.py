@@ -1,0 +1,174 @@
+"""Values of real programs: each row of the table, what is refused, and the hook."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal
+from enum import Enum, IntEnum
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+import pytest
+
+import sessionstore
+from sessionstore.errors import InvalidRecord
+from sessionstore.model import values
+from sessionstore.store import SessionStore
+
+
+class Colour(Enum):
+    RED = "red"
+
+
+class Level(IntEnum):
+    HIGH = 3
+
+
+@dataclass
+class Wing:
+    span_m: float
+    colour: Colour
+
+
+NAIVE = datetime(2026, 3, 1, 12, 30)  # noqa: DTZ001  # the point of the test
+
+
+@pytest.mark.parametrize(
+    ("value", "stored"),
+    [
+        (datetime(2026, 3, 1, 12, tzinfo=timezone(timedelta(hours=2))), "2026-03-01T10:00:00.000000Z"),
+        (NAIVE, NAIVE.astimezone().isoformat()),
+        (date(2026, 3, 1), "2026-03-01"),
+        (timedelta(minutes=2), 120.0),
+        (Decimal("0.1"), 0.1), (Decimal(7), 7), (Decimal("1.00000000000000000001"), "1.00000000000000000001"),
+        (Fraction(1, 3), "1/3"),
+        (Colour.RED, "red"), (Level.HIGH, 3),
+        (Wing(1.5, Colour.RED), {"span_m": 1.5, "colour": "red"}),
+        (b"\x00\xff", {"base64": "AP8="}), (bytearray(b"a"), {"base64": "YQ=="}),
+        (Path("a/b"), "a/b"), (UUID(int=1), "00000000-0000-0000-0000-000000000001"),
+        ((1, 2), [1, 2]), ({2, 1}, [1, 2]),
+        (np.float32(0.5), 0.5), (np.int64(3), 3), (np.bool_(True), True), (np.zeros((1, 2)), [[0.0, 0.0]]),
+        (np.datetime64("2026-03-01T10:00:00.000000000"), "2026-03-01T10:00:00.000000Z"),
+        (np.timedelta64(1500, "ms"), 1.5), (np.datetime64("NaT"), None),
+        (np.array(["2026-03-01"], dtype="datetime64[D]"), ["2026-03-01T00:00:00.000000Z"]),
+        ({1: "a", 2.5: "b", Colour.RED: "c", False: "d", None: "e"},
+         {"1": "a", "2.5": "b", "red": "c", "false": "d", "null": "e"}),
+        (10**400, 10**400),
+    ],
+)  # fmt: skip
+def test_each_row_of_the_table(value: Any, stored: Any) -> None:
+    found = values.plain(value)
+    assert found == stored and type(found) is type(stored)
+
+
+def test_values_of_pandas_attrs_and_pydantic(store: SessionStore) -> None:
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
+    frame = pandas.DataFrame({"a": [1, 2], "t": pandas.to_datetime(["2026-03-01", "2026-03-02"], utc=True)})
+    given = {
+        "stamp": pandas.Timestamp("2026-03-01T10:00", tz="UTC"), "nat": pandas.NaT, "na": pandas.NA,
+        "series": pandas.Series([1.5]), "frame": frame, "delta": pandas.Timedelta("2s"),
+    }  # fmt: skip
+    assert values.plain(given) == {
+        "stamp": "2026-03-01T10:00:00.000000Z", "nat": None, "na": None, "series": [1.5], "delta": 2.0,
+        "frame": {"a": [1, 2], "t": ["2026-03-01T00:00:00.000000Z", "2026-03-02T00:00:00.000000Z"]},
+    }  # fmt: skip
+
+
+def test_values_of_attrs_and_pydantic() -> None:
+    attrs = pytest.importorskip("attrs", reason="attrs is not installed")
+    made = attrs.make_class("Made", ["x", "when"])
+    assert values.plain(made(x=1, when=date(2026, 1, 1))) == {"x": 1, "when": "2026-01-01"}
+    pydantic = pytest.importorskip("pydantic", reason="pydantic is not installed")
+    model = pydantic.create_model("Model", x=(int, 1), when=(date, date(2026, 1, 1)))
+    assert values.plain(model()) == {"x": 1, "when": "2026-01-01"}
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ({1: "a", "1": "b"}, "two keys become the text '1'"),
+        ({(1, 2): "a"}, "has no text form"),
+        ({"a": [object()]}, r"x\.a\[0\]: builtins.object has no JSON form"),
+        ({"a": 1 + 2j}, "builtins.complex has no JSON form"),
+        ({"a": "\ud800"}, "lone surrogate"),
+        ({"a": float("nan")}, "nan is not a number that JSON knows"),
+        (Colour, "has no JSON form"),
+    ],
+)
+def test_what_is_refused_is_named_with_its_place(value: Any, reason: str) -> None:
+    with pytest.raises(InvalidRecord, match=reason):
+        values.plain(value, "x")
+
+
+def test_a_value_that_holds_itself_is_refused() -> None:
+    endless: list[Any] = []
+    endless.append(endless)
+    with pytest.raises(InvalidRecord, match="nested beyond 200"):
+        values.plain(endless)
+
+
+def test_a_type_that_was_registered_is_stored_as_its_function_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(values, "_registered", {})
+
+    class Celsius:
+        def __init__(self, degrees: float) -> None:
+            self.degrees = degrees
+
+    class Kelvin(Celsius): ...
+
+    sessionstore.register_type(Celsius, lambda value: {"celsius": value.degrees, "on": date(2026, 1, 1)})
+    assert values.plain([Kelvin(1.5)]) == [{"celsius": 1.5, "on": "2026-01-01"}]
+
+
+def test_not_finite_numbers_of_metadata_are_null_named_and_reported(
+    store: SessionStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    session = store.create("x", metadata={"loss": float("nan"), "a/b": [1.0, float("-inf")]})
+    assert session.record.metadata == {"loss": None, "a/b": [1.0, None]}
+    assert session.record.extra["not_finite"] == {"/metadata/loss": "NaN", "/metadata/a~1b/1": "-Infinity"}
+    assert "metadata.loss is NaN, and is stored as null" in caplog.text
+    assert {record.levelno for record in caplog.records} == {logging.WARNING}
+    session.metadata["loss"] = 0.5
+    assert session.record.extra["not_finite"] == {"/metadata/a~1b/1": "-Infinity"}
+    session.metadata["gain"] = np.float32("inf")
+    assert session.record.extra["not_finite"] == {"/metadata/a~1b/1": "-Infinity", "/metadata/gain": "Infinity"}
+    session.replace(session.record, if_rev=session.record.rev)
+    session.metadata.clear()
+    assert "not_finite" not in session.record.to_dict()
+    (row,) = store.find("x")
+    assert row.metadata == {}
+
+
+def test_what_can_be_stored_of_a_value_is_salvaged() -> None:
+    refused: dict[str, str] = {}
+    value = {"a": 1, "b": {"c": object(), "d": 2}, "e": [1, object()], (1, 2): 3}
+    assert values.salvaged(value, "x", {}, refused) == {"a": 1, "b": {"d": 2}, "e": [1, None]}
+    assert set(refused) == {"/b/c", "/e/1", "/(1, 2)"}
+    assert "has no JSON form" in refused["/b/c"]
+    assert values.salvaged(object(), "x", {}, refused) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "canonical"),
+    [
+        ("2026-11-23T14:30:00Z", "2026-11-23T14:30:00.000000Z"),
+        ("2026-11-23T15:30:00.5+01:00", "2026-11-23T14:30:00.500000Z"),
+        ("2026-11-23T14:30:00.123456789Z", "2026-11-23T14:30:00.123456Z"),
+        ("2026-11-23 14:30:00+0000", "2026-11-23T14:30:00.000000Z"),
+    ],
+)
+def test_instants_of_any_iso_form_are_stored_in_one(store: SessionStore, text: str, canonical: str) -> None:
+    session = store.create("x", created_at=text, started_at=text, ended_at=text)
+    record = session.record
+    assert record.created_at == record.started_at == record.ended_at == canonical
+    assert session.session_id == "202611231430-x"
+    session.update(ended_at=datetime(2027, 1, 1, tzinfo=UTC))
+    assert session.record.ended_at == "2027-01-01T00:00:00.000000Z"
+    path = session.folder / "session.json"
+    path.write_text(path.read_text().replace(f'"started_at": "{canonical}"', f'"started_at": "{text}"'))
+    assert session.record.started_at == canonical and store.find()[0].started_at == canonical
