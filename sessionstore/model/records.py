@@ -13,19 +13,21 @@ from __future__ import annotations
 import copy
 import logging
 import os
-import re
-import time
 from collections.abc import Iterator, KeysView, Mapping
 from dataclasses import dataclass, field, fields
-from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
-from uuid import UUID
 
 import msgspec
 
 from sessionstore.errors import Corrupt, IllegalTransition, InvalidRecord, NewerFormat
 from sessionstore.model import json_text
+from sessionstore.model.instants import canonical as canonical
+from sessionstore.model.instants import instant as instant
+from sessionstore.model.instants import is_canonical as is_canonical
+from sessionstore.model.instants import new_uuid as new_uuid
+from sessionstore.model.instants import now_text as now_text
+from sessionstore.model.instants import uuid_after as uuid_after
 from sessionstore.query import MISSING, Field
 
 _logger = logging.getLogger("sessionstore")
@@ -45,11 +47,6 @@ _MOVES = {
 }
 #: Counts stay below 2**53, where every JSON reader is exact.
 MAX_COUNT = 1 << 53
-_CANONICAL = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?!24)[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z")  # 24:00 is tomorrow
-_INSTANT = re.compile(
-    r"([0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ](?!24)[0-9]{2}:[0-9]{2}:[0-9]{2})"
-    r"(?:[.,]([0-9]{0,9}))?([Zz]|[+-][0-9]{2}:?[0-9]{2})"
-)
 
 
 @dataclass(slots=True)
@@ -106,63 +103,6 @@ _INSTANT_FIELDS = ("created_at", "updated_at", "started_at", "ended_at")
 STORE_FIELDS = ("session_id", "uuid", "format", "rev", "created_at", "updated_at", "time_zone", "created_by")
 
 
-# ---------------------------------------------------------------- instants and ids
-
-
-def now_text() -> str:
-    """Return this instant, as records hold instants."""
-    return json_text.utc_text(datetime.now(UTC))
-
-
-def instant(text: str) -> datetime:
-    """Return the aware datetime of an instant in ISO 8601: Z or an offset, 0 to 9 decimals (microseconds are kept).
-
-    Raises: InvalidRecord: anything else, an instant without a zone too.
-    """
-    found = _INSTANT.fullmatch(text)
-    if found is None:
-        raise InvalidRecord(f"{text!r} is not an instant like 2026-11-23T14:30:00.000000Z or 2026-11-23T15:30:00+01:00")
-    seconds, decimals, zone = found.groups()
-    try:
-        return datetime.fromisoformat(f"{seconds}.{(decimals or '')[:6]:0<6}{zone.upper()}").astimezone(UTC)
-    except (ValueError, OverflowError) as error:
-        raise InvalidRecord(f"{text!r} is not an instant: {error}") from error
-
-
-def canonical(text: str) -> str:
-    """Return an instant as records hold it: UTC, microseconds, Z, so that text order is time order.
-
-    Raises: InvalidRecord.
-    """
-    return text if is_canonical(text) else json_text.utc_text(instant(text))
-
-
-def is_canonical(text: str) -> bool:
-    """Whether an instant already has the form of :func:`canonical` (its digits may still be no date)."""
-    return _CANONICAL.fullmatch(text) is not None
-
-
-def new_uuid(now_ns: int | None = None) -> str:
-    """Return a time-ordered UUID (version 7 of RFC 9562: 48 bits of milliseconds, then 12 of their fraction)."""
-    now = time.time_ns() if now_ns is None else now_ns
-    milliseconds, rest = divmod(now, 1_000_000)
-    fraction = rest * 4096 // 1_000_000  # method 3 of section 6.2: order within the millisecond too
-    random = int.from_bytes(os.urandom(8), "big") >> 2
-    value = (milliseconds & (1 << 48) - 1) << 80 | 7 << 76 | fraction << 64 | 0b10 << 62 | random
-    return str(UUID(int=value))
-
-
-def uuid_after(last: str) -> str:
-    """Return a new time-ordered UUID that sorts behind another, also when the clock was set back in between."""
-    new = new_uuid()
-    if new > last:
-        return new
-    try:
-        return new_uuid(((UUID(last).int >> 80) + 1) * 1_000_000)
-    except ValueError:  # not one of ours
-        return new
-
-
 # ---------------------------------------------------------------- rules
 
 
@@ -211,23 +151,6 @@ def _plain_field(name: str, value: Any, not_finite: dict[str, str]) -> Any:
         not_finite[f"/{name}{pointer}"] = word
         _logger.warning("%s%s is %s, and is stored as null", name, pointer.replace("/", "."), word)
     return plain
-
-
-def still_null(not_finite: Mapping[str, str], record: Mapping[str, Any]) -> dict[str, str]:
-    """Return the entries of ``not_finite`` whose value in the record is still the null that replaced it."""
-    return {pointer: word for pointer, word in not_finite.items() if _is_null(record, pointer)}
-
-
-def _is_null(value: Any, pointer: str) -> bool:
-    for step in pointer.split("/")[1:]:
-        name = step.replace("~1", "/").replace("~0", "~")
-        if isinstance(value, Mapping) and name in value:
-            value = value[name]
-        elif isinstance(value, list) and name.isdigit() and int(name) < len(value):
-            value = value[int(name)]
-        else:
-            return False
-    return value is None
 
 
 def check_move(old: str, new: str) -> None:

@@ -81,6 +81,23 @@ def salvaged(value: Any, where: str, not_finite: dict[str, str], refused: dict[s
         return None
 
 
+def still_null(not_finite: Mapping[str, str], record: Mapping[str, Any]) -> dict[str, str]:
+    """Return the entries of ``not_finite`` whose value in the record is still the null that replaced it."""
+    return {pointer: word for pointer, word in not_finite.items() if _is_null(record, pointer)}
+
+
+def _is_null(value: Any, pointer: str) -> bool:
+    for step in pointer.split("/")[1:]:
+        name = step.replace("~1", "/").replace("~0", "~")
+        if isinstance(value, Mapping) and name in value:
+            value = value[name]
+        elif isinstance(value, list) and name.isdigit() and int(name) < len(value):
+            value = value[int(name)]
+        else:
+            return False
+    return value is None
+
+
 class _Copy:
     """One run of :func:`plain` over a value."""
 

@@ -67,6 +67,9 @@ class Artifacts(Mapping[str, Artifact]):
 
     def open(self, name: str) -> BinaryIO:
         """Open the bytes of an artifact for reading. Raises: KeyError, UnsafeFile, StoreUnusable."""
+        return self._opened(name)
+
+    def _opened(self, name: str) -> BinaryIO:
         try:
             return os.fdopen(files.open_to_read(self[name].path), "rb")
         except FileNotFoundError as error:
@@ -74,7 +77,7 @@ class Artifacts(Mapping[str, Artifact]):
 
     def read(self, name: str) -> bytes:
         """Return the bytes of an artifact. Raises: as :meth:`open`."""
-        with self.open(name) as stream:
+        with self._opened(name) as stream:
             return stream.read()
 
     def put(self, name: str, source: Any) -> Artifact:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from sessionstore.errors import IllegalTransition, InvalidRecord
-from sessionstore.model import liveness, records
+from sessionstore.model import liveness, records, values
 from sessionstore.model.records import FINAL_STATUSES, SessionRecord
 from sessionstore.session.documents import Tables
 
@@ -65,7 +65,7 @@ def _set_instants(record: SessionRecord, wanted: dict[str, Any], now: str) -> No
 def _note_not_finite(document: dict[str, Any], record: SessionRecord, found: dict[str, str]) -> None:
     """Keep in the record which of its nulls stand for a NaN or an infinity, and drop what is no longer null."""
     before = document.get(records.NOT_FINITE)
-    known = records.still_null({**(before if isinstance(before, dict) else {}), **found}, document)
+    known = values.still_null({**(before if isinstance(before, dict) else {}), **found}, document)
     for target in (document, record.extra):
         if known:
             target[records.NOT_FINITE] = known

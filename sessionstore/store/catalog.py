@@ -45,23 +45,19 @@ class Step:
 
 
 class Catalog:
-    """All sessions of one store as rows, found through the index and true to the folders.
+    """All sessions of one store as rows, found through the index and true to the folders."""
 
-    Args:
-        opened_by: the arguments that open this store again in another process (pickling).
-    """
-
-    def __init__(self, root: StoreRoot, index: SessionIndex, opened_by: tuple[Any, ...]) -> None:
+    def __init__(self, root: StoreRoot, index: SessionIndex, pickled: tuple[Any, ...]) -> None:
         self.root = root
         self.index = index
-        self.opened_by = opened_by
+        self._pickled = pickled  # a function and its arguments that return this catalog in another process
         #: What a person should know of the last listing: the index did not answer, or could not be told.
         self.notice: str | None = None
         self._pending: set[str] = set()
         self._at_rest: tuple[object, Set[str]] | None = None  # a state of index and folders in which the two agreed
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _reopened, self.opened_by
+        return self._pickled
 
     def session(self, session_id: str) -> Session:
         """Return a handle whose updates reach the index."""
@@ -370,12 +366,6 @@ class Catalog:
         """
         _, stale, away = self._compare({row.session_id: row for row in rows}, verify=True)
         return bool(stale or away)
-
-
-def _reopened(*opened_by: Any) -> Catalog:
-    from sessionstore.store.store import SessionStore  # it stands above; a handle that was pickled needs its store
-
-    return SessionStore(*opened_by).catalog
 
 
 #: In place of a file's size and time: there is none; it could not be looked at, so that the next listing tries again.

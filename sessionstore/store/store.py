@@ -68,13 +68,14 @@ class SessionStore:
         self.index: SessionIndex = open_index(
             choose_url(index, os.environ, settings), self.root.path, self.root.quarantine
         )
-        self.catalog = Catalog(self.root, self.index, (str(self.root.path), index, force, sync))
+        self._opened_by = (str(self.root.path), index, force, sync)
+        self.catalog = Catalog(self.root, self.index, (_catalog_of, self._opened_by))
         self._reservations = IdReservations(self.root)
         self._swept = False
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A store pickles as its folder and the URL of its index, and opens anew where it arrives."""
-        return SessionStore, self.catalog.opened_by
+        return SessionStore, self._opened_by
 
     def __bool__(self) -> bool:
         return True  # also when it is empty: a store is a place
@@ -382,6 +383,10 @@ class SessionStore:
             for entry in due:
                 trash.discard(self.root, entry.folder.parent)
         return due
+
+
+def _catalog_of(*opened_by: Any) -> Catalog:
+    return SessionStore(*opened_by).catalog
 
 
 def _numbered(rows: Iterable[dict[str, Any]]) -> dict[str, Any]:

@@ -27,7 +27,8 @@ def test_bytes_text_files_and_arrays_are_put_and_read_back(session: Session, tmp
     session.artifacts.put("a.npy", np.arange(3))
     session.artifacts.put("b.bin", io.BytesIO(b"abc"))
     assert list(session.artifacts) == ["big.bin", "note.txt", "a.npy", "b.bin"] and "a.npy" in session.artifacts
-    assert np.load(session.artifacts.open("a.npy")).tolist() == [0, 1, 2]
+    with session.artifacts.open("a.npy") as stream:
+        assert np.load(stream).tolist() == [0, 1, 2]
     assert session.artifacts.read("note.txt").decode() == "grüße"
     assert session.artifacts["note.txt"].media_type == "text/plain" and len(session.artifacts) == 4
     assert [each.name for each in session.artifacts.list()][-1] == "b.bin"
