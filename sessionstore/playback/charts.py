@@ -114,7 +114,8 @@ def _traces(
     value = _VALUES[name]
     found = []
     for drone, history in window.history.items():
-        pairs = [(point["sim_time"], value(point, base)) for point in history]
+        values = _speeds(history) if name == "speed" else [value(point, base) for point in history]
+        pairs = [(point["sim_time"], each) for point, each in zip(history, values, strict=True)]
         kept = [(t, round(y, 3)) for t, y in pairs if y is not None]
         if kept:
             found.append(_trace(drone, extremes(kept, points)))
@@ -141,6 +142,19 @@ def _speed(point: Point, base: list[float]) -> float | None:
     if isinstance(velocity, list) and len(velocity) == 3:
         return math.hypot(*velocity)
     return point.get("speed")  # as summaries keep it
+
+
+def _speeds(history: list[Point]) -> list[float | None]:
+    """Return the speed at each point: recorded, or the way from the point before where no velocity was recorded."""
+    found: list[float | None] = []
+    before: Point | None = None
+    for point in history:
+        speed = _speed(point, [])
+        if speed is None and before is not None and point["sim_time"] > before["sim_time"]:
+            speed = math.dist(point["position"], before["position"]) / (point["sim_time"] - before["sim_time"])
+        found.append(speed)
+        before = point
+    return found
 
 
 def _battery(point: Point, base: list[float]) -> float | None:

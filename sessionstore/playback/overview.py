@@ -239,9 +239,16 @@ def _coarser(values: array[float], order: Order) -> array[float]:
 def _rows(order: Order, modes: dict[str, int]) -> Iterator[tuple[Values, str]]:
     """Yield the points of a stretch of bytes and whose they are; what is no point is passed over."""
     bx, by, bz = order.base
+    before: dict[str, _Row] = {}
     for row in _decoded(order):
         x, y, z = row.position
-        speed = math.hypot(*row.velocity) if row.velocity is not None else _UNKNOWN
+        last = before.get(row.drone)
+        speed = _UNKNOWN
+        if row.velocity is not None:
+            speed = math.hypot(*row.velocity)
+        elif last is not None and row.t > last.t:  # the way between two points, where no velocity was recorded
+            speed = math.dist(row.position, last.position) / (row.t - last.t)
+        before[row.drone] = row
         yaw = row.orientation[2] if row.orientation is not None else 0.0
         mode = modes.setdefault(row.mode, len(modes))
         battery = row.battery if row.battery is not None else _UNKNOWN

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import subprocess
 import sys
 import threading
@@ -30,6 +31,7 @@ ANSWER_TIMEOUT_S = 15.0
 END_TIMEOUT_S = 60.0
 #: How long a picture of the state is shown again: pollers cost one question each so often.
 STATE_AGE_S = 0.05
+_log = logging.getLogger("sessionstore.server")
 
 
 class SimulationProcess:
@@ -138,9 +140,16 @@ class SimulationProcess:
 
     def _listen(self) -> None:
         assert self._process.stdout is not None
-        for line in self._process.stdout:
-            self._hear(json.loads(line))
-        self._silent = True
+        try:
+            for line in self._process.stdout:
+                self._hear(_message(line))
+        finally:  # a line that nobody can read must not leave callers waiting
+            self._silent = True
+            self._closed()
+
+    def _closed(self) -> None:
+        """Record how the process ended, once its output has."""
+        assert self._process.stdout is not None
         self._process.wait()
         self._process.stdout.close()
         with self._mutex, contextlib.suppress(BrokenPipeError):  # what was still buffered has no reader
@@ -151,9 +160,11 @@ class SimulationProcess:
     def _hear(self, message: dict[str, Any]) -> None:
         event = message.get("event")
         if event == "ready":
-            self._ready.set_result(message["session_id"])
+            if not self._ready.done():
+                self._ready.set_result(message["session_id"])
         elif event == "refused":
-            self._ready.set_exception(error_of(message))
+            if not self._ready.done():
+                self._ready.set_exception(error_of(message))
         elif event == "ended":
             self._end(message["status"], "")
         elif event == "broken":
@@ -162,7 +173,7 @@ class SimulationProcess:
             self._end("failed", message["detail"])
         else:
             with self._mutex:
-                answer = self._waiting.get(message["id"])
+                answer = self._waiting.get(message.get("id", 0))
             if answer is not None and not answer.done():
                 if "error" in message:
                     answer.set_exception(error_of(message))
@@ -178,6 +189,16 @@ class SimulationProcess:
             if not answer.done():
                 answer.set_exception(NotRunning("answer", f"{how} {detail}".strip()))
         self._over.set()
+
+
+def _message(line: bytes) -> dict[str, Any]:
+    """Return what a line says; nothing for one that was torn when the process was killed while it wrote."""
+    try:
+        found = json.loads(line)
+    except ValueError:
+        _log.warning("a simulation process wrote a line that is not JSON (%d bytes); it is ignored", len(line))
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def error_of(message: Mapping[str, Any]) -> Exception:

@@ -143,6 +143,8 @@ def _query(schema: Schema | None, raw: bytes) -> Mapping[str, Any]:
 async def _body(operation: Operation, request: Request) -> Any:
     if request.method in ("GET", "HEAD"):
         return None
+    if not operation.merge_patch and "merge-patch" in request.headers.get("content-type", ""):
+        raise ApiProblem(415, "not-json", "a merge patch is for PATCH of a session; send application/json here")
     data = await _read(request, operation.max_body)
     if operation.body is None and not operation.raw_body:
         if data and await anyio.to_thread.run_sync(parse_json, data) != {}:
@@ -214,6 +216,8 @@ async def _page_or_problem(request: Request, error: Exception) -> Response:
         found = web_files().find(path)
         if found is not None:
             return _respond(found, request)
+        if "text/html" in request.headers.get("accept", "") and (page := web_files().find("/")) is not None:
+            return Response(page.body, 404, media_type="text/html")  # the page says that there is nothing here
         if path == "/":
             return Response(status_code=307, headers={"location": "/docs"})  # installed without the page
     status = error.status_code if isinstance(error, HTTPException) else 500

@@ -14,6 +14,7 @@ from typing import Any
 
 from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
+from marshmallow import Schema
 
 from sessionstore import __version__
 from sessionstore.server.http.operations import Call, Operation, Reply, content_etag, encode
@@ -46,7 +47,7 @@ def describe(operations: Iterable[Operation]) -> dict[str, Any]:
     spec.components.schema("Problem", schema=api_schemas.PROBLEM_REPLY)
     paths: dict[str, dict[str, Any]] = {}
     for operation in operations:
-        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation)
+        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation, plugin)
     for path, methods in paths.items():
         spec.path(path=path, operations=methods)
     found: dict[str, Any] = spec.to_dict()
@@ -59,7 +60,7 @@ def _schema_name(schema: Any) -> str:
     return str(kind.__name__).removesuffix("Reply")
 
 
-def _operation(operation: Operation) -> dict[str, Any]:
+def _operation(operation: Operation, plugin: MarshmallowPlugin) -> dict[str, Any]:
     described: dict[str, Any] = {
         "operationId": operation.name,
         "summary": operation.summary,
@@ -74,7 +75,7 @@ def _operation(operation: Operation) -> dict[str, Any]:
             }
             for name in _PARAMETER.findall(operation.path)
         ],
-        "responses": _responses(operation),
+        "responses": _responses(operation, plugin),
     }
     if operation.description:
         described["description"] = operation.description
@@ -82,16 +83,25 @@ def _operation(operation: Operation) -> dict[str, Any]:
         described["parameters"].append({"in": "query", "schema": operation.query})
     if operation.body is not None or operation.raw_body:
         body: Any = operation.body if operation.body is not None else {"type": "object"}
+        kinds = ["application/json", *(["application/merge-patch+json"] if operation.merge_patch else [])]
         required = not operation.body_optional or operation.raw_body
-        described["requestBody"] = {"required": required, "content": {"application/json": {"schema": body}}}
+        described["requestBody"] = {"required": required, "content": {kind: {"schema": body} for kind in kinds}}
     return described
 
 
-def _responses(operation: Operation) -> dict[str, Any]:
+def _event(plugin: MarshmallowPlugin, schema: Schema) -> Any:
+    """Return the schema of what an event carries: an object, or an array of them."""
+    assert plugin.converter is not None
+    return plugin.converter.resolve_nested_schema(schema)  # type: ignore[no-untyped-call]
+
+
+def _responses(operation: Operation, plugin: MarshmallowPlugin) -> dict[str, Any]:
     if operation.content_type == "application/json":
         content: dict[str, Any] = {"schema": operation.reply if operation.reply is not None else {"type": "object"}}
     else:
         content = {"schema": {"type": "string"}}
+    if operation.event_schemas:
+        content["x-events"] = {name: _event(plugin, schema) for name, schema in operation.event_schemas.items()}
     found: dict[str, Any] = {
         str(operation.status): {"description": operation.summary, "content": {operation.content_type: content}}
     }
@@ -101,6 +111,10 @@ def _responses(operation: Operation) -> dict[str, Any]:
         found["204"] = {"description": "All was read, and the session has ended: do not come back."}
     if operation.path.endswith("/streams/{name}"):
         found["200"]["content"]["application/x-ndjson"] = {"schema": {"type": "string"}}
+    if operation.path.endswith("/streams/{name}") or operation.reply is api_schemas.LIST_REPLY:
+        found["200"]["content"]["text/csv"] = {"schema": {"type": "string"}}
+    if operation.path.endswith(("/export", "/artifacts/{name}")):
+        found["206"] = {"description": "The range that was asked for", "content": {operation.content_type: content}}
     for status in sorted({*_EVERYWHERE, *operation.problems}):
         content = {PROBLEM: {"schema": "Problem"}}
         if status == 503 and operation.path.endswith("/health"):

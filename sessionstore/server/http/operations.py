@@ -82,18 +82,21 @@ class Operation:
     query: Schema | None = None
     body: Schema | None = None
     body_optional: bool = True
+    merge_patch: bool = False  # application/merge-patch+json is taken too; the handler sees it in the content type
     raw_body: bool = False  # the body is any JSON document, checked by the handler
     max_body: int = MAX_BODY_BYTES
     reply: Schema | None = None
     status: int = 200
     content_type: str = JSON
+    event_schemas: Mapping[str, Any] = field(default_factory=dict)  # of server-sent events: what each carries
     problems: tuple[int, ...] = ()
     description: str = ""
+    operation_id: str = ""  # by default the name of the handler
 
     @property
     def name(self) -> str:
         """The operationId."""
-        return self.handler.__name__
+        return self.operation_id or self.handler.__name__
 
 
 def json_reply(value: Any, status: int = 200, etag: str | None = None, **headers: str) -> Reply:
@@ -114,10 +117,25 @@ def split_names(text: str | None) -> list[str] | None:
 
 
 def pick(rows: list[dict[str, Any]], wanted: list[str] | None, allowed: tuple[str, ...]) -> list[dict[str, Any]]:
-    """Return only the wanted fields of each row. Raises: InvalidQuery: a field that there is not."""
+    """Return only the wanted fields of each row; ``metadata.site`` is one key of a field, under that name.
+
+    Raises: InvalidQuery: an unknown field.
+    """
     if wanted is None:
         return rows
-    unknown = [name for name in wanted if name not in allowed]
+    unknown = [name for name in wanted if name.partition(".")[0] not in allowed]
     if unknown:
-        raise InvalidQuery(f"there is no field {unknown[0]!r} (there are {', '.join(sorted(allowed))})")
-    return [{name: row[name] for name in wanted if name in row} for row in rows]
+        raise InvalidQuery(f"unknown field {unknown[0]!r} (known: {', '.join(sorted(allowed))})")
+    return [{name: value for name in wanted if (value := _under(row, name)) is not _ABSENT} for row in rows]
+
+
+_ABSENT: Any = object()
+
+
+def _under(row: Mapping[str, Any], name: str) -> Any:
+    """Return the value under a name such as ``metadata.site``; a key that itself holds dots comes first."""
+    if name in row:
+        return row[name]
+    first, _, rest = name.partition(".")
+    inner = row.get(first)
+    return _under(inner, rest) if rest and isinstance(inner, Mapping) else _ABSENT

@@ -43,8 +43,9 @@ SECURITY_HEADERS: Headers = [
     (b"cross-origin-opener-policy", b"same-origin"),
 ]
 POLICY = (
-    b"default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
-    b"worker-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    b"default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; media-src 'self'; "
+    b"connect-src 'self'; worker-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; "
+    b"frame-ancestors 'none'"
 )
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -244,13 +245,17 @@ def _same(one: str, other: str) -> bool:
     return hmac.compare_digest(one.encode("utf-8", "surrogateescape"), other.encode())
 
 
+#: A merge patch (RFC 7396) is JSON with a meaning of its own; operations that do not take it refuse it.
+BODY_TYPES = ("application/json", "application/merge-patch+json")
+
+
 def _check_content_type(headers: _Headers) -> None:
     """Refuse bodies that are not JSON; a request without a body needs no type."""
     types = headers.all("content-type")
     if not types and headers.one("transfer-encoding") is None and (headers.one("content-length") or "0") == "0":
         return
     kind, _, parameter = (types[0] if len(types) == 1 else "").partition(";")
-    if kind.strip().lower() != "application/json" or parameter.strip().lower() not in ("", "charset=utf-8"):
+    if kind.strip().lower() not in BODY_TYPES or parameter.strip().lower() not in ("", "charset=utf-8"):
         raise ApiProblem(415, "not-json", "a body is sent as Content-Type: application/json")
 
 

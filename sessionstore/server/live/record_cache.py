@@ -8,6 +8,7 @@ Not here: changing a record (sessions), lists (sessions).
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 import re
 import threading
@@ -21,11 +22,14 @@ from sessionstore.model import liveness
 from sessionstore.model.records import FINAL_STATUSES, INTERRUPTED
 from sessionstore.server.http.operations import Reply, encode
 from sessionstore.session import Session
+from sessionstore.session.handle import CLOCK_STREAM
 from sessionstore.session.motion import MOTION_STREAM
+from sessionstore.session.stream_reader import Tape
 
 _RESTED_S = 0.1  # coarse clocks tick every 10 ms at most; ten times that is safe
 _MOST_ENTRIES = 1000
-_TAG = re.compile(r'(?:W/)?"([0-9]+)-([0-9a-f]{16})[a-z]*"')
+_MOST_LINES = 2000  # of the motion that are searched for drones that the record does not name
+_TAG = re.compile(r'(?:W/)?"([0-9]+)-([0-9a-f]{16})[a-z]*(?:-gzip)?"')
 
 Stamp = tuple[int, int, int, int]
 
@@ -65,6 +69,7 @@ class DocumentCache:
 
     def __init__(self) -> None:
         self._known: OrderedDict[str, _Known] = OrderedDict()
+        self._shown: OrderedDict[str, tuple[int, set[str]]] = OrderedDict()
         self._mutex = threading.Lock()
 
     def render(self, session: Session) -> Reply:
@@ -76,6 +81,7 @@ class DocumentCache:
         if known is not None and known.files == files and known.stamps == stamps:
             return known.reply
         record, status = session.read()
+        self._note_shown(session.session_id, record.rev, digest_of(status))
         described = describe(session, record.to_dict())
         flags = ("r" if described["replay_available"] else "") + ("i" if described["status"] == INTERRUPTED else "")
         reply = Reply(encode(described), etag=f'"{record.rev}-{digest_of(status)}{flags}"')
@@ -92,6 +98,27 @@ class DocumentCache:
             return None
         return None if os.path.islink(known.folder) else known.reply
 
+    def _note_shown(self, session_id: str, rev: int, digest: str) -> None:
+        with self._mutex:
+            known_rev, digests = self._shown.get(session_id, (rev, set()))
+            self._shown[session_id] = (rev, {*(digests if known_rev == rev else ()), digest})
+            self._shown.move_to_end(session_id)
+            while len(self._shown) > _MOST_ENTRIES:
+                self._shown.popitem(last=False)
+
+    def only_state_of(self, session_id: str, rev: int, status: os.stat_result) -> bool:
+        """Whether this is the only state of session.json that revision ``rev`` was shown with.
+
+        A hand edit leaves the revision as it is: the same number then stands for two contents, and a client that
+        names only the number may mean either. The answer False is given once; the client reads again.
+        """
+        with self._mutex:
+            known_rev, digests = self._shown.get(session_id, (rev, set()))
+            if known_rev != rev or not digests or digests == {digest_of(status)}:
+                return True
+            del self._shown[session_id]
+            return False
+
     def _remember(self, session_id: str, entry: _Known) -> None:
         with self._mutex:
             self._known[session_id] = entry
@@ -106,12 +133,44 @@ def describe(session: Session, record: dict[str, Any]) -> dict[str, Any]:
     reason = liveness.why_interrupted(record["owner"], session.last_beat()) if runs else None
     return {
         **record,
+        **observed(session, record),
         "session_id": session.session_id,
         "status": INTERRUPTED if reason else record["status"],
         "problem": reason,
         "session_dir_path": str(session.folder),
         "replay_available": session.replay_available,
     }
+
+
+def observed(session: Session, record: dict[str, Any]) -> dict[str, Any]:
+    """Return what the streams say where the record says nothing yet: ``observed`` with sim time, points and drones.
+
+    A program that only appends writes its record at the end; until then, and after a kill, the streams are the source.
+    """
+    if record["status"] in FINAL_STATUSES and (record["drones"] or record["duration_sim_s"]):
+        return {}
+    tapes = session.tapes()
+    lasts = {name: last for name, tape in tapes.items() if name != CLOCK_STREAM and (last := tape.last()) is not None}
+    if not lasts:
+        return {}
+    motion = lasts.get(MOTION_STREAM)
+    found: dict[str, Any] = {
+        "duration_sim_s": max(last.t_s for last in lasts.values()),
+        "points": 0 if motion is None else motion.n + 1,
+    }
+    if not record["drones"] and motion is not None:
+        found["drones"] = [{"id": name} for name in _drones_of(tapes[MOTION_STREAM])]
+    return {"observed": found}
+
+
+def _drones_of(tape: Tape) -> list[str]:
+    """Return the drones in the first and the last lines of the motion, in order of appearance."""
+    names: dict[str, None] = {}
+    for offset in (0, tape.last_lines(_MOST_LINES)):
+        for line in itertools.islice(tape.read(offset, damaged="skip"), _MOST_LINES):
+            if isinstance(name := line.data.get("drone"), str):
+                names[name] = None
+    return list(names)
 
 
 def _stamp(path: str) -> Stamp | None:

@@ -73,6 +73,8 @@ def seconds(**more: Any) -> Number:
 
 # ---------------------------------------------------------------- queries
 
+_FIELDS = "Only these fields, comma-separated; `metadata.site` is one key of the metadata."
+
 
 class ListQuery(Strict):
     """Of lists of sessions."""
@@ -81,13 +83,14 @@ class ListQuery(Strict):
     sort = text(200, load_default="-created_at", metadata={"description": "A field, with - for descending."})
     limit = fields.Integer(load_default=DEFAULT_PAGE, validate=validate.Range(min=1, max=MAX_PAGE))
     cursor = text(2000, metadata={"description": "`next_cursor` of the page before."})
-    fields_ = text(2000, data_key="fields", metadata={"description": "Only these fields, comma-separated."})
+    fields_ = text(2000, data_key="fields", metadata={"description": _FIELDS})
+    format = fields.String(load_default="json", validate=validate.OneOf(("json", "csv")))
 
 
 class FieldsQuery(Strict):
     """Of one session."""
 
-    fields_ = text(2000, data_key="fields", metadata={"description": "Only these fields, comma-separated."})
+    fields_ = text(2000, data_key="fields", metadata={"description": _FIELDS})
 
 
 class ReplayQuery(Strict):
@@ -118,7 +121,7 @@ class StreamQuery(Strict):
     tail = fields.Integer(
         validate=validate.Range(min=1, max=MAX_RECORDS), metadata={"description": "Only the last N records."}
     )
-    format = fields.String(load_default="json", validate=validate.OneOf(("json", "ndjson")))
+    format = fields.String(load_default="json", validate=validate.OneOf(("json", "ndjson", "csv")))
 
 
 class LiveQuery(Strict):
@@ -161,7 +164,11 @@ class DemoSession(Strict):
 
 
 class SessionChange(Strict):
-    """Fields to change; ``metadata`` is replaced as a whole, ``rev`` makes it a compare-and-set."""
+    """Fields to change; ``rev`` makes it a compare-and-set.
+
+    Sent as application/json, ``metadata`` is replaced as a whole; as application/merge-patch+json (RFC 7396) its keys
+    are merged, and a key with null is removed.
+    """
 
     rev = whole(2**53, 1)
     session_name = typed_name(allow_none=True)
@@ -277,6 +284,42 @@ class ProblemReply(Open):
     error = fields.String()
 
 
+class HelloEvent(Open):
+    """The first event of the list: ``reset`` says that changes were missed, and the list is to be read again."""
+
+    generation = fields.Integer(required=True)
+    reset = fields.Boolean(required=True)
+
+
+class SessionsEvent(Open):
+    """What changed in the list since the event before."""
+
+    generation = fields.Integer(required=True)
+    total = fields.Integer()
+    changed = fields.List(fields.Dict(), metadata={"description": "Rows, as the list has them."})
+    removed = fields.List(fields.String(), metadata={"description": "Ids of sessions that went."})
+    reset = fields.Boolean()
+
+
+class StreamEvent(Open):
+    """One record of a stream; an event of a stream's name carries an array of them."""
+
+    n = fields.Integer(required=True)
+    t = fields.Float(required=True, metadata={"description": "sim_time in seconds."})
+
+
+class EndEvent(Open):
+    """The last event: the record as it ended, or only the id with status ``gone`` when the session was deleted."""
+
+    session_id = fields.String(required=True)
+    status = fields.String(required=True)
+
+
+#: What server-sent events carry, by the name of the event; ``*`` stands for the names of streams (an array of records).
+LIST_EVENTS: dict[str, Schema] = {"hello": HelloEvent(), "sessions": SessionsEvent()}
+LIVE_EVENTS: dict[str, Schema] = {
+    "*": StreamEvent(many=True), "session": RecordReply(), "end": EndEvent(), "error": ProblemReply(),
+}  # fmt: skip
 LIST_QUERY, FIELDS_QUERY, REPLAY_QUERY = ListQuery(), FieldsQuery(), ReplayQuery()
 STREAM_QUERY, LIVE_QUERY = StreamQuery(), LiveQuery()
 NEW_SESSION, DEMO_SESSION, SESSION_CHANGE = NewSession(), DemoSession(), SessionChange()

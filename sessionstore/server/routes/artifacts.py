@@ -1,26 +1,48 @@
 """Files of a session over HTTP: its artifacts one by one, and the whole folder as a zip.
 
 Only plain files inside the folder are ever opened: no link is followed, no FIFO waited for, and what a file is called
-is data. Artifacts are sent as attachments, so that a hostile one is saved and never shown.
+is data. Artifacts are sent as attachments; only pictures and videos, which hold no code, can be shown in place. Ranges
+are answered, so that a broken download goes on and a video can be sought.
 Not here: the zip itself (bundle), single streams (streams).
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 from pathlib import Path
 from urllib.parse import quote
 
+from marshmallow import fields
+
 from sessionstore.disk import files
 from sessionstore.model import names
 from sessionstore.server.http.operations import Call, Operation, Reply, Stream, json_reply
 from sessionstore.server.http.problems import ApiProblem
+from sessionstore.server.http.ranges import asked_range, cut, range_headers
+from sessionstore.server.live.record_cache import digest_of
 from sessionstore.server.routes import api_schemas
+from sessionstore.session import Session
 from sessionstore.session.bundle import chunks, plain_files, zip_parts
 
 TAG = "files"
 _OCTETS = "application/octet-stream"
+#: Shown in place: pictures and videos that hold no code (SVG and HTML do).
+INLINE = {
+    ".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".gif": "image/gif", ".webp": "image/webp",
+    ".avif": "image/avif", ".webm": "video/webm", ".mp4": "video/mp4", ".ogv": "video/ogg",
+}  # fmt: skip
+_ZIP_SIZES: dict[str, int] = {}
+_MOST_SIZES = 64
+
+
+class ArtifactQuery(api_schemas.Strict):
+    """Of one artifact."""
+
+    inline = fields.Boolean(
+        load_default=False, metadata={"description": "Show pictures and videos in place; all else is an attachment."}
+    )
 
 
 def list_artifacts(call: Call) -> Reply:
@@ -36,7 +58,7 @@ def list_artifacts(call: Call) -> Reply:
 
 
 def get_artifact(call: Call) -> Stream:
-    """Return one artifact as an attachment."""
+    """Return one artifact, whole or a range of it: as an attachment, or in place for pictures and videos."""
     session = call.context.find(call.path["session_id"])
     name = call.path["name"]
     folder = session.folder / "artifacts"
@@ -47,20 +69,61 @@ def get_artifact(call: Call) -> Stream:
         descriptor = files.open_to_read(folder / name)
     except FileNotFoundError as error:
         raise missing from error
+    status = os.fstat(descriptor)
+    etag = f'"{digest_of(status)}"'
+    kind = INLINE.get(Path(name).suffix.lower()) if call.query["inline"] else None
     headers = {
-        "content-length": str(os.fstat(descriptor).st_size),
-        "content-disposition": _attachment(name),
+        "accept-ranges": "bytes",
+        "content-length": str(status.st_size),
+        "content-disposition": "inline" if kind else _attachment(name),
         "content-security-policy": "sandbox; default-src 'none'",
+        "etag": etag,
     }
-    return Stream(chunks(descriptor), _OCTETS, headers)
+    try:
+        wanted = asked_range(call.headers.get("range"), call.headers.get("if-range"), etag, status.st_size)
+    except ApiProblem:
+        os.close(descriptor)
+        raise
+    if wanted is None:
+        return Stream(chunks(descriptor), kind or _OCTETS, headers)
+    partial = {**headers, **range_headers(*wanted, status.st_size)}
+    os.lseek(descriptor, wanted[0], os.SEEK_SET)
+    return Stream(cut(chunks(descriptor), 0, wanted[1] - wanted[0]), kind or _OCTETS, partial, status=206)
 
 
 def export_session(call: Call) -> Stream:
     """Return the folder of a session as a zip."""
     session = call.context.find(call.path["session_id"])
     listed = list(plain_files(session))
-    headers = {"content-disposition": _attachment(f"{session.session_id}.zip")}
-    return Stream(zip_parts(session, listed), "application/zip", headers)
+    etag = _folder_etag(session, listed)
+    headers = {
+        "accept-ranges": "bytes", "etag": etag, "content-disposition": _attachment(f"{session.session_id}.zip"),
+    }  # fmt: skip
+    if (asked := call.headers.get("range")) is None:
+        return Stream(zip_parts(session, listed), "application/zip", headers)
+    total = _zip_size(session, listed, etag)
+    wanted = asked_range(asked, call.headers.get("if-range"), etag, total)
+    if wanted is None:
+        return Stream(zip_parts(session, listed), "application/zip", headers)
+    parts = cut(zip_parts(session, listed), *wanted)
+    return Stream(parts, "application/zip", {**headers, **range_headers(*wanted, total)}, status=206)
+
+
+def _folder_etag(session: Session, listed: list[str]) -> str:
+    """Return the entity tag of a folder: the zip of the same files is the same, byte for byte."""
+    state = [(name, digest_of(os.lstat(session.folder / name))) for name in listed]
+    return f'"{hashlib.blake2b(repr(state).encode(), digest_size=12).hexdigest()}"'
+
+
+def _zip_size(session: Session, listed: list[str], etag: str) -> int:
+    """Return the size of the zip: compressed once to be counted, remembered for the ranges that follow."""
+    known = _ZIP_SIZES.get(etag)
+    if known is None:
+        known = sum(map(len, zip_parts(session, listed)))
+        _ZIP_SIZES[etag] = known
+        while len(_ZIP_SIZES) > _MOST_SIZES:
+            _ZIP_SIZES.pop(next(iter(_ZIP_SIZES)))
+    return known
 
 
 def _is_folder(path: Path) -> bool:
@@ -85,10 +148,10 @@ def operations() -> list[Operation]:
         ),
         Operation(
             "GET", one + "/artifacts/{name}", get_artifact, "Get an artifact", TAG, content_type=_OCTETS,
-            problems=(404, 409),
+            query=ArtifactQuery(), problems=(400, 404, 409, 416),
         ),
         Operation(
             "GET", one + "/export", export_session, "Get the folder as a zip", TAG, content_type="application/zip",
-            problems=(404, 409),
+            problems=(404, 409, 416),
         ),
     ]  # fmt: skip

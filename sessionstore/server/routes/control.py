@@ -19,6 +19,7 @@ from sessionstore.server.flights.simulation_process import SimulationProcess
 from sessionstore.server.http.operations import Call, Operation, Reply, encode, json_reply
 from sessionstore.server.http.problems import ApiProblem
 from sessionstore.server.routes import api_schemas, control_schemas, control_state
+from sessionstore.server.routes.known_addresses import find_drone, unknown_drone
 from sessionstore.server.routes.sessions import create
 from sessionstore.simulation.drones.kinds import KINDS
 
@@ -251,10 +252,28 @@ def command(call: Call) -> Reply:
         raise ApiProblem(400, "bad-body", "drone_name: is missing")
     run = call.context.simulations.need("take a command", given.get("session_id"))
     args = {name: given[name] for name in ("leader", "duration_s", "kind") if name in given}
+    target = given.get("target")
+    if kind == "follow" and isinstance(target, str):  # whom to follow, under the name that the users' programs give it
+        args["leader"], target = target, None
+    elif isinstance(target, str):
+        raise ApiProblem(400, "bad-body", "target: a place [x, y, z]; only follow takes the name of a drone")
+    if kind != "spawn":
+        known = run.state()["drones"]
+        drone = known_drone(known, drone)
+        if "leader" in args:
+            args["leader"] = known_drone(known, args["leader"])
     if "kind" in args:
         args["kind"] = kind_of(args["kind"])
-    number = run.ask("command", type=kind, drone=drone, target=given.get("target"), args=args)
+    number = run.ask("command", type=kind, drone=drone, target=target, args=args)
     return json_reply(_queued(run, number, {"drone_name": drone, "command_type": kind}))
+
+
+def known_drone(drones: list[dict[str, Any]], name: str) -> str:
+    """Return the name of a drone as the flight has it. Raises: ApiProblem: 404, it has no such drone."""
+    found = find_drone(drones, name)
+    if found is None:
+        raise ApiProblem(404, "no-drone", unknown_drone(name, drones))
+    return str(found.get("id") or found.get("name"))
 
 
 def _queued(run: SimulationProcess, number: int, more: dict[str, Any]) -> dict[str, Any]:
@@ -348,7 +367,7 @@ def operations() -> list[Operation]:
         Operation("POST", "/api/spawn", spawn, "Have a drone join", body=shapes.SPAWN, problems=(400, 409), **common),
         Operation(
             "POST", "/api/command", command, "Order a drone", body=shapes.COMMAND, body_optional=False,
-            problems=(400, 409), **common,
+            problems=(400, 404, 409, 503), **common,
         ),
         Operation(
             "GET", "/api/commands/{command_id}", get_command, "Get the outcome of a command", query=shapes.WHICH_QUERY,
@@ -356,11 +375,11 @@ def operations() -> list[Operation]:
         ),
         Operation(
             "POST", "/api/buildings/spawn-random", spawn_random_buildings, "Plan random buildings",
-            body=shapes.RANDOM_BUILDINGS, problems=(400, 409), **common,
+            body=shapes.RANDOM_BUILDINGS, problems=(400, 404, 409, 503, 507), **common,
         ),
         Operation(
             "POST", "/api/buildings/load", load_buildings, "Plan the buildings of a city", query=shapes.LOAD_QUERY,
-            raw_body=True, max_body=MAX_CITY_BYTES, problems=(400, 409, 413), **common,
+            raw_body=True, max_body=MAX_CITY_BYTES, problems=(400, 404, 409, 413, 503, 507), **common,
         ),
         Operation("GET", "/api/drone-configurations", drone_configurations, "List the kinds of drones", **common),
         Operation(

@@ -5,6 +5,8 @@ Not here: sessions (schemas), what the simulation itself refuses (simulation).
 
 from __future__ import annotations
 
+from typing import Any
+
 from marshmallow import fields, validate
 
 from sessionstore.server.routes.api_schemas import (
@@ -78,6 +80,17 @@ class Spawn(Strict):
     session_id = _session()
 
 
+class Target(fields.Field[Any]):
+    """A place, or the name of a drone."""
+
+    _place = vector()
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **more: Any) -> Any:
+        if isinstance(value, str) and len(value) <= 64:
+            return value
+        return self._place.deserialize(value, attr, data, **more)
+
+
 class Command(Strict):
     """An order to a drone."""
 
@@ -85,7 +98,9 @@ class Command(Strict):
     drone = text(64)
     command_type = fields.String(validate=validate.OneOf(COMMAND_TYPES))
     type = fields.String(validate=validate.OneOf(COMMAND_TYPES))
-    target = vector(allow_none=True)
+    target = Target(
+        allow_none=True, metadata={"description": "A place [x, y, z]; for follow also the name of a drone."}
+    )
     leader = text(64, metadata={"description": "Whom to follow."})
     duration_s = seconds()
     kind = text(100, metadata={"description": "Which kind of drone, for spawn."})

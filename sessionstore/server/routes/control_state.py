@@ -40,7 +40,7 @@ def state_of(context: Context, session_id: str | None) -> dict[str, Any]:
             pass  # it ended just now: what was stored is the answer
     draft = context.simulations.draft
     planned = [{"name": each.name, "id": each.name, "kind": each.kind} for each in draft.drones]
-    session = _subject(context, session_id)
+    session = subject_of(context, session_id)
     if session is not None:
         found = {**_stored(context, session), **_trouble(context.simulations.find(session.session_id), context.hidden)}
         return {**found, "drones": planned} if session.session_id == draft.session_id else found
@@ -51,7 +51,7 @@ def state_of(context: Context, session_id: str | None) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _subject(context: Context, session_id: str | None) -> Session | None:
+def subject_of(context: Context, session_id: str | None) -> Session | None:
     """Return the session that a question is about: the named one, else what flies, waits or flew last, in this order.
 
     Raises: SessionNotFound: of a named one; an unnamed one that was deleted since is as none.
@@ -108,7 +108,7 @@ def _stored(context: Context, session: Session) -> dict[str, Any]:
 
 
 def _session_of(call: Call) -> Session | None:
-    return _subject(call.context, call.query.get("session_id"))
+    return subject_of(call.context, call.query.get("session_id"))
 
 
 def state(call: Call) -> Reply:

@@ -26,6 +26,9 @@ from sessionstore.session import Session
 #: Of each drone and of each chart: a flight of five minutes keeps about ten points a second.
 POINTS = 3000
 _MOST_RECORDS = 5000
+_TABLES = ("events", "commands", "communication", "log")
+#: Shown in the player and the charts, not as tables.
+_DRAWN = ("motion_history", "clock", "windows", "metrics", "weather")
 _STYLES = ("tokens.css", "page.css", "list.css", "session.css")
 _IMPORT = re.compile(r"""(from\s+|import\()(['"])(\.{1,2}/[^'"]+)\2""")
 _POLICY = (
@@ -83,8 +86,13 @@ def _data(session: Session, look: Find) -> dict[str, Any]:
             "drones": {name: columns_of(points) for name, points in window.history.items()},
         },
         "figures": figures(session, points=1000, find=find),
-        "streams": {name: _records(session, name) for name in ("events", "commands", "communication")},
+        "streams": {name: _records(session, name) for name in (*_TABLES, *own_streams(session))},
     }
+
+
+def own_streams(session: Session) -> list[str]:
+    """Return the streams that the recording program named itself."""
+    return [name for name in session.tapes() if name not in (*_TABLES, *_DRAWN)]
 
 
 def _records(session: Session, name: str) -> list[dict[str, Any]]:

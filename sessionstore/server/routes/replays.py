@@ -13,12 +13,15 @@ from sessionstore.errors import InvalidQuery
 from sessionstore.playback.replay import Clock, Replay, Window
 from sessionstore.server.context import Context
 from sessionstore.server.http.operations import Call, Operation, Reply, json_reply, split_names
+from sessionstore.server.http.problems import ApiProblem
 from sessionstore.server.live.event_stream import DEFAULT_STREAMS, EVENT_STREAM, cursor_text, follow_session
 from sessionstore.server.routes import api_schemas
 from sessionstore.server.routes.stream_records import piece_of
 from sessionstore.session import Session
 
 TAG = "replay"
+#: Streams that the format names: empty until they are begun. Any other name must exist.
+KNOWN_STREAMS = (*DEFAULT_STREAMS, "detections", "clock", "figures")
 #: What ``select`` returns for each drone at most: enough for a trail, small enough for a phone.
 _SELECT_POINTS = 4000
 
@@ -114,6 +117,9 @@ def read_stream(call: Call) -> Reply:
     """Return a piece of a stream."""
     session = call.context.find(call.path["session_id"])
     tape = session.tape(call.path["name"])
+    if call.path["name"] not in KNOWN_STREAMS and not tape.path.exists():
+        names = ", ".join(session.tapes()) or "none"
+        raise ApiProblem(404, "no-stream", f"the session has no stream {call.path['name']!r} (it has: {names})")
     if "tail" in call.query and ({"start", "end"} & call.query.keys() or call.query["offset"]):
         raise InvalidQuery("tail goes alone, without offset, start and end")
     return piece_of(call.path["name"], tape, call.query)
@@ -142,7 +148,8 @@ def operations() -> list[Operation]:
         ),
         Operation(
             "GET", one + "/live", follow_session, "Follow a session (server-sent events)", TAG,
-            query=api_schemas.LIVE_QUERY, content_type=EVENT_STREAM, problems=(400, 404, 409),
+            query=api_schemas.LIVE_QUERY, content_type=EVENT_STREAM, event_schemas=api_schemas.LIVE_EVENTS,
+            problems=(400, 404, 409),
             description=f"By default the streams {', '.join(DEFAULT_STREAMS)} from their beginning.",
         ),
     ]  # fmt: skip

@@ -20,10 +20,12 @@ from sessionstore.errors import SessionStoreError
 from sessionstore.layout import DOCUMENT
 from sessionstore.model.records import FILTER_FIELDS, RECORD_FIELDS, SessionRow
 from sessionstore.server.context import Context
+from sessionstore.server.http.csv_text import CSV, csv_text
 from sessionstore.server.http.operations import (
     Call,
     Operation,
     Reply,
+    Stream,
     content_etag,
     encode,
     json_reply,
@@ -37,11 +39,14 @@ from sessionstore.server.live.record_cache import digest_of, parse_etag
 from sessionstore.server.live.store_changes import follow_list
 from sessionstore.server.routes import api_schemas
 from sessionstore.session import Session
+from sessionstore.session.bundle import chunks
 from sessionstore.store.history import History
 
 _ROW_FIELDS = (*FILTER_FIELDS, "session_dir_path")
 _DOCUMENT_FIELDS = (*RECORD_FIELDS, "problem", "session_dir_path", "replay_available")
 TAG = "sessions"
+MERGE_PATCH = "application/merge-patch+json"
+MAX_DOCUMENT_BYTES = 8 << 20
 _VERIFY_EVERY_S = 1.0
 
 
@@ -59,6 +64,10 @@ def list_sessions(call: Call) -> Reply:
         rows = store.find(where, sort)
         found, cursor = page(rows, sort, where, query.get("cursor"), query["limit"])
     shown = pick([row_as_dict(store, row) for row in found], split_names(query.get("fields_")), _ROW_FIELDS)
+    if query["format"] == "csv":
+        body = csv_text(shown, split_names(query.get("fields_")) or _ROW_FIELDS)
+        headers = {"x-total": str(len(rows)), **({"x-next-cursor": cursor} if cursor else {})}
+        return Reply(body, content_type=CSV, etag=content_etag(body), headers=headers)
     body = encode({"sessions": shown, "total": len(rows), "count": len(shown), "next_cursor": cursor})
     return Reply(body, etag=content_etag(body))
 
@@ -127,9 +136,18 @@ def change_session(call: Call) -> Reply:
     if not changes:
         raise ApiProblem(400, "bad-body", "name at least one field to change")
     session = call.context.exact(call.path["session_id"])
+    check = _precondition(call.context, session, call.headers.get("if-match"), rev)
+    merged = changes.pop("metadata", None) if MERGE_PATCH in call.headers.get("content-type", "") else None
+
+    def change(record: dict[str, Any]) -> None:
+        if check is not None:
+            check(record)
+        if merged is not None:
+            record["metadata"] = merge_patch(record["metadata"], merged)
+
     History(call.context.store).edit(  # so that `undo` can take it back
         session.session_id,
-        _precondition(session, call.headers.get("if-match")),
+        change,
         if_rev=rev,
         reason=reason,
         **changes,
@@ -137,10 +155,27 @@ def change_session(call: Call) -> Reply:
     return call.context.documents.render(session)
 
 
-def _precondition(session: Session, if_match: str | None) -> Any:
-    """Return a check that runs under the session's lock: the file is still what the client saw."""
+def merge_patch(target: Any, patch: Any) -> Any:
+    """Return a value with a JSON Merge Patch applied (RFC 7396): keys are merged, null removes one."""
+    if not isinstance(patch, Mapping):
+        return patch
+    merged = dict(target) if isinstance(target, Mapping) else {}
+    for name, value in patch.items():
+        if value is None:
+            merged.pop(name, None)
+        else:
+            merged[name] = merge_patch(merged.get(name), value)
+    return merged
+
+
+def _precondition(context: Context, session: Session, if_match: str | None, rev: int | None = None) -> Any:
+    """Return a check that runs under the session's lock: the file is still what the client saw.
+
+    ``If-Match`` names the exact state of the file. A revision alone cannot see an edit by hand, which leaves it as it
+    is: it is refused when this server has shown that revision with another content.
+    """
     if if_match is None or if_match.strip() == "*":
-        return None
+        return None if rev is None else _same_by_revision(context, session)
     wanted = parse_etag(if_match)
 
     def check(record: dict[str, Any]) -> None:
@@ -153,12 +188,23 @@ def _precondition(session: Session, if_match: str | None) -> Any:
     return check
 
 
+def _same_by_revision(context: Context, session: Session) -> Any:
+    def check(record: dict[str, Any]) -> None:
+        if not context.documents.only_state_of(session.session_id, record["rev"], (session.folder / DOCUMENT).lstat()):
+            raise ApiProblem(
+                409, "conflict", f"session.json was edited by hand at revision {record['rev']}: read it again, and "
+                "send If-Match", rev=record["rev"],
+            )  # fmt: skip
+
+    return check
+
+
 def delete_session(call: Call) -> Reply:
     """Move a session to the trash."""
     session = call.context.exact(call.path["session_id"])
     if_match = call.headers.get("if-match")
     if if_match is not None and if_match.strip() != "*":
-        check = _precondition(session, if_match)
+        check = _precondition(call.context, session, if_match)
         check(session.record.to_dict())
     return json_reply({"success": True, **call.context.database.delete_session(session.session_id)})
 
@@ -178,10 +224,13 @@ def list_trash(call: Call) -> Reply:
     return json_reply({"entries": entries, "total": len(entries)})
 
 
-def get_document(call: Call) -> Reply:
+def get_document(call: Call) -> Reply | Stream:
     """Return session.json as it is on disk, damaged or not."""
     session = call.context.find(call.path["session_id"])
     try:
+        if (size := (session.folder / DOCUMENT).lstat().st_size) > MAX_DOCUMENT_BYTES:  # in pieces, never as a whole
+            parts = chunks(files.open_to_read(session.folder / DOCUMENT))
+            return Stream(parts, "text/plain; charset=utf-8", {"content-length": str(size)})
         data, status = files.read(session.folder / DOCUMENT)
     except FileNotFoundError as error:
         raise ApiProblem(404, "no-document", "the folder has no session.json") from error
@@ -222,7 +271,7 @@ def operations() -> list[Operation]:
         ),
         Operation(
             "GET", "/api/sessions/events", follow_list, "Follow the list of sessions (server-sent events)", TAG,
-            content_type=EVENT_STREAM,
+            content_type=EVENT_STREAM, event_schemas=api_schemas.LIST_EVENTS,
         ),
         Operation("GET", "/api/trash", list_trash, "List the trash", TAG, reply=api_schemas.ANY_REPLY),
         Operation(
@@ -231,6 +280,7 @@ def operations() -> list[Operation]:
         ),
         Operation(
             "PATCH", one, change_session, "Change a record", body=api_schemas.SESSION_CHANGE, body_optional=False,
+            merge_patch=True,
             problems=(400, 404, 409, 410, 412, 503, 507), **record,
         ),
         Operation(

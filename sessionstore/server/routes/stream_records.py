@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from sessionstore.server.http.csv_text import CSV, csv_text
 from sessionstore.server.http.operations import NDJSON, Reply, encode, json_reply
 from sessionstore.session.stream_reader import Damage, Line, Tape
 
@@ -23,8 +24,10 @@ def piece_of(name: str, tape: Tape, query: Mapping[str, Any]) -> Reply:
     records = [{"n": line.n, "t": line.t_s, **line.data} for line in lines]
     last = tape.last()
     at_end = last is None or offset >= last.end
+    headers = {"x-next-offset": str(offset), "x-at-end": str(at_end).lower(), "x-damaged": str(len(damaged))}
+    if query["format"] == "csv":
+        return Reply(csv_text(records), content_type=CSV, headers=headers)
     if query["format"] == "ndjson":
-        headers = {"x-next-offset": str(offset), "x-at-end": str(at_end).lower(), "x-damaged": str(len(damaged))}
         return Reply(b"".join(encode(record) + b"\n" for record in records), content_type=NDJSON, headers=headers)
     return json_reply(
         {

@@ -9,10 +9,13 @@ from sessionstore.server.http import openapi
 from sessionstore.server.http.operations import Operation
 from sessionstore.server.routes import (
     artifacts,
+    bulk,
     chart_figures,
     control,
     filters,
     health,
+    known_addresses,
+    moments,
     pages,
     replays,
     sessions,
@@ -25,13 +28,16 @@ def all_operations() -> list[Operation]:
     found = [
         *control.session_operations(),
         *sessions.operations(),
+        *bulk.operations(),
         *filters.operations(),
         *replays.operations(),
         *tracks.operations(),
+        *moments.operations(),
         *chart_figures.operations(),
         *pages.operations(),
         *artifacts.operations(),
         *control.operations(),
+        *known_addresses.operations(),
         *health.operations(),
         *openapi.operations(),
     ]

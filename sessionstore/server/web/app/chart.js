@@ -12,13 +12,15 @@ const BOTTOM = 18;
 const DASHES = { dot: [2, 3], dash: [7, 3], dashdot: [7, 3, 2, 3], longdash: [12, 4], longdashdot: [12, 4, 2, 4] };
 
 export class Chart {
-  constructor(title, { tintOf, same, onSeek, onZoom }) {
-    Object.assign(this, { title, tintOf, same, onSeek, onZoom });
+  constructor(title, { tintOf, same, onSeek, onZoom, onHover = () => {}, exact = () => undefined }) {
+    Object.assign(this, { title, tintOf, same, onSeek, onZoom, onHover, exact, thinned: false, hovered: null });
     this.value = el('span.value');
     this.canvas = el('canvas', { role: 'img', 'aria-label': `${title} over time` });
     this.node = el('div.chart', {}, el('h3', {}, el('span', {}, title), this.value), this.canvas);
     this.canvas.addEventListener('pointerdown', (event) => this.grab(event));
     this.canvas.addEventListener('dblclick', () => onZoom(null));
+    this.canvas.addEventListener('pointermove', (event) => { if (!event.buttons && this.figure) this.onHover(this.time(event)); });
+    this.canvas.addEventListener('pointerleave', () => this.onHover(null));
   }
 
   set(figure) {
@@ -46,7 +48,7 @@ export class Chart {
     if (!this.figure || event.button !== 0) return;
     const from = this.time(event);
     this.canvas.setPointerCapture(event.pointerId);
-    const move = (each) => { this.mark = [from, this.time(each)]; this.show(this.t, this.chosen); };
+    const move = (each) => { this.mark = [from, this.time(each)]; this.show(this.t, this.chosen, null); };
     this.canvas.addEventListener('pointermove', move);
     this.canvas.addEventListener('pointerup', (each) => {
       this.canvas.removeEventListener('pointermove', move);
@@ -59,16 +61,16 @@ export class Chart {
   }
 
   /** Draw the cursor; the lines are drawn once and kept as a picture. */
-  show(t, chosen) {
+  show(t, chosen, hovered = null) {
     if (!this.figure) return;
     const ratio = devicePixelRatio || 1;
     const width = this.canvas.clientWidth;
     const height = this.canvas.clientHeight;
     if (!width) return;
     const key = `${width}:${height}:${ratio}:${chosen}`;
-    const place = `${Math.round(this.x(t, width) * ratio)}:${this.mark}`;
-    this.t = t;
-    this.tell(t, chosen);
+    const place = `${Math.round(this.x(t, width) * ratio)}:${this.mark}:${hovered}`;
+    Object.assign(this, { t, hovered });
+    this.tell(chosen);
     if (this.picture && this.key === key && this.place === place) return; // the cursor has not moved by a pixel
     if (!this.picture || this.key !== key) this.paint(width, height, ratio, chosen);
     Object.assign(this, { key, place, chosen });
@@ -84,6 +86,10 @@ export class Chart {
     if (t >= this.range[0] && t <= this.range[1]) {
       pen.fillStyle = css('ink');
       pen.fillRect(Math.round(this.x(t, width)), TOP, 1, height - TOP - BOTTOM);
+    }
+    if (hovered !== null && hovered >= this.range[0] && hovered <= this.range[1]) {
+      pen.fillStyle = css('accent');
+      for (let y = TOP; y < height - BOTTOM; y += 4) pen.fillRect(Math.round(this.x(hovered, width)), y, 1, 2);
     }
   }
 
@@ -119,7 +125,7 @@ export class Chart {
       pen.fillText(`${Number(value.toFixed(6))}`, LEFT - 5, y);
     }
     pen.textAlign = 'center';
-    for (const value of ticks(...this.range, Math.max(2, Math.floor(width / 90)))) {
+    for (const value of timeTicks(...this.range, Math.max(2, Math.floor(width / 90)))) {
       const x = this.x(value, width);
       if (x > width - 20) continue;
       pen.fillStyle = css('line-strong');
@@ -156,23 +162,41 @@ export class Chart {
     pen.globalAlpha = 1;
   }
 
-  /** Write the values under the cursor, ten times a second at most while it runs. */
-  tell(t, chosen) {
+  /** Write the values under the cursor (or under the pointer), ten times a second at most while it runs. */
+  tell(chosen) {
     const now = performance.now();
+    this.chosen = chosen;
     clearTimeout(this.later);
-    if (now - (this.toldAt || 0) < 100) { this.later = setTimeout(() => this.tell(this.t, chosen), 110); return; }
+    if (now - (this.toldAt || 0) < 100) { this.later = setTimeout(() => this.write(), 110); return; }
     this.toldAt = now;
-    const values = this.figure.data.map((trace) => [trace.name, at(trace, t)]).filter(([, value]) => value !== null);
+    this.write();
+  }
+
+  /** Values are those of the stream; one that is read off the thinned line instead is marked with ≈. */
+  write() {
+    if (!this.figure) return;
+    const { chosen } = this;
+    const t = this.hovered ?? this.t;
+    let about = '';
+    const value = (trace) => {
+      const exact = this.exact(t, trace.name);
+      if (exact !== undefined) return exact;
+      if (this.thinned) about = '≈ ';
+      return at(trace, t);
+    };
+    const values = this.figure.data.map((trace) => [trace.name, value(trace)]).filter(([, each]) => each !== null);
     const mine = values.filter(([name]) => this.same(name, chosen)).reverse();
     let text = '';
-    if (mine.length) text = `${mine.map(([name, value]) => `${name} ${round(value)}`).join(' · ')} ${this.unit}`;
-    else if (values.length && values.length <= 2) text = values.map(([name, value]) => `${name} ${round(value)}`).join(' · ');
+    if (mine.length) text = `${mine.map(([name, each]) => `${name} ${round(each)}`).join(' · ')} ${this.unit}`;
+    else if (values.length && values.length <= 2) text = values.map(([name, each]) => `${name} ${round(each)}`).join(' · ');
     else if (values.length) text = `${round(Math.min(...values.map((each) => each[1])))} – ${round(Math.max(...values.map((each) => each[1])))} ${this.unit}`;
+    const when = this.hovered === null ? '' : `${moment(this.hovered)}: `;
+    if (text) text = `${when}${about}${text}`;
     if (this.value.textContent !== text) this.value.textContent = text;
   }
 }
 
-const round = (value) => Number(value.toFixed(Math.abs(value) < 10 ? 1 : 0));
+const round = (value) => value.toFixed(Math.abs(value) < 10 ? 2 : Math.abs(value) < 100 ? 1 : 0);
 
 function at(trace, t) {
   const { x, y } = trace;
@@ -184,6 +208,16 @@ function at(trace, t) {
   const b = Math.min(x.length - 1, low);
   if (trace.line?.shape === 'hv' || x[b] === x[a]) return y[a];
   return y[a] + (y[b] - y[a]) * Math.min(1, Math.max(0, (t - x[a]) / (x[b] - x[a])));
+}
+
+const TIME_STEPS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200];
+
+/** Ticks of a time axis: at whole seconds, quarters of a minute, minutes, not at 03:20. */
+export function timeTicks(low, high, most) {
+  const step = TIME_STEPS.find((each) => (high - low) / each <= most) || 86400;
+  const found = [];
+  for (let index = Math.ceil(low / step - 1e-9); index * step <= high + 1e-9; index += 1) found.push(index * step);
+  return found;
 }
 
 export function ticks(low, high, most) {

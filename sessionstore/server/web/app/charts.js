@@ -7,19 +7,22 @@ import { moment } from './format.js';
 
 const TITLES = { altitude: 'Altitude (m)', speed: 'Speed (m/s)', battery: 'Battery (%)', distance: 'Distance to base (m)', windows: 'Windows found and cleaned', link: 'Signal strength (dBm)' };
 
+const MOST_NAMES = 30;
+
 export class Charts {
-  constructor(source, { drones, onSeek, cursor, tintOf, same = (name, chosen) => name === chosen }) {
-    this.source = source;
+  constructor(source, { drones, onSeek, cursor, tintOf, same = (name, chosen) => name === chosen, values = null, playing = () => false, onPick = () => {} }) {
+    Object.assign(this, { source, values, playing, onPick, hovered: null });
     this.onSeek = onSeek;
     this.cursorNow = cursor;
     this.range = null;
     const order = new Map(drones.map((each, index) => [each.id, index]));
     this.tintOf = tintOf || ((name) => (name === 'cleaned' ? css('good') : name === 'found' ? css('ink-2') : tint(order.get(name) ?? order.set(name, order.size).size - 1)));
     this.charts = new Map();
-    for (const [name, title] of Object.entries(TITLES)) this.charts.set(name, new Chart(title, { tintOf: (trace) => this.tintOf(trace), same, onSeek, onZoom: (range) => this.zoom(range) }));
+    for (const [name, title] of Object.entries(TITLES)) this.charts.set(name, new Chart(title, { tintOf: (trace) => this.tintOf(trace), same, onSeek, onZoom: (range) => this.zoom(range), onHover: (t) => this.hover(t), exact: (t, trace) => this.exact(name, t, trace) }));
     this.told = el('span.quiet.small', { role: 'status' });
     this.whole = el('button.plain.small', { type: 'button', hidden: true, on: { click: () => this.zoom(null) } }, 'Show the whole flight');
-    this.node = el('section.charts', { 'aria-label': 'Charts' }, el('div.row', {}, el('h2', {}, 'Charts'), el('span.quiet.small', {}, 'drag to zoom, double click for all, click to go there'), this.whole, el('span.grow'), this.told),
+    this.legend = el('div.chart-legend', { role: 'group', 'aria-label': 'Lines' });
+    this.node = el('section.charts', { 'aria-label': 'Charts' }, el('div.row', {}, el('h2', {}, 'Charts'), el('span.quiet.small', {}, 'drag to zoom, double click for all, click to go there'), this.whole, el('span.grow'), this.told), this.legend,
       el('div.chart-grid', {}, [...this.charts.values()].map((each) => each.node)));
     this.watch = new ResizeObserver(() => this.redraw());
     this.watch.observe(this.node);
@@ -42,7 +45,9 @@ export class Charts {
       const figures = await this.source.figures({ ...query, points: 500 });
       if (turn !== this.turn) return;
       for (const [name, figure] of Object.entries(figures)) this.charts.get(name)?.set(figure);
+      this.writeLegend(figures);
       const { thinned } = figures.altitude.layout.meta;
+      for (const each of this.charts.values()) each.thinned = thinned !== 'no';
       this.told.textContent = { extremes: 'thinned, minima and maxima kept', sampled: 'sampled; every extreme as soon as the flight has been read' }[thinned] || '';
       clearTimeout(this.later);
       if (thinned === 'sampled') this.later = setTimeout(() => this.load(), AGAIN_MS);
@@ -72,12 +77,46 @@ export class Charts {
     requestAnimationFrame(() => { this.waiting = false; this.redraw(); });
   }
 
-  choose(id) { this.chosen = id; this.redraw(); }
+  choose(id) {
+    this.chosen = id;
+    for (const each of this.legend.children) each.setAttribute('aria-pressed', each.dataset.name === id);
+    this.redraw();
+  }
+
+  /** One legend for all charts: the lines by name and colour; a click chooses the drone. */
+  writeLegend(figures) {
+    const names = [...new Set(['altitude', 'speed', 'battery', 'distance', 'link'].flatMap((each) => (figures[each]?.data || []).map((trace) => trace.name)))];
+    const shown = names.slice(0, MOST_NAMES);
+    fill(this.legend, shown.map((name) => {
+      const swatch = el('i', { 'aria-hidden': 'true' });
+      swatch.style.background = this.tintOf(name);
+      return el('button.plain.small', { type: 'button', 'data-name': name, 'aria-pressed': String(name === this.chosen), on: { click: () => this.onPick(name === this.chosen ? null : name) } }, swatch, name);
+    }), names.length > shown.length ? el('span.quiet.small', {}, `and ${names.length - shown.length} more`) : null);
+  }
+
+  /** The pointer rests on a moment in one chart: all charts write their values there. */
+  hover(t) {
+    this.hovered = t;
+    this.redraw();
+  }
+
+  /** Return the recorded value of a line at a moment, null where none was recorded, undefined while it is not known. */
+  exact(name, t, trace) {
+    const found = this.values?.at(t, this.playing() && this.hovered === null);
+    if (!found) return undefined;
+    if (name === 'windows') return found.windows[trace] ?? null;
+    const drone = found.drones[trace];
+    if (!drone) return null;
+    const value = name === 'link' ? drone.link?.rssi_dbm : name === 'battery' ? drone.battery : drone[name];
+    return typeof value !== 'number' ? null : name === 'battery' ? value * 100 : value;
+  }
+
+  told_values() { for (const each of this.charts.values()) each.write(); }
 
   redraw() {
     const box = this.node.getBoundingClientRect();
     if (box.top > innerHeight || box.bottom < 0) return; // out of sight: drawn when it is scrolled to
-    for (const each of this.charts.values()) each.show(this.t ?? this.cursorNow(), this.chosen);
+    for (const each of this.charts.values()) each.show(this.t ?? this.cursorNow(), this.chosen, this.hovered);
   }
 
   close() {

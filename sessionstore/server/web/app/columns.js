@@ -31,7 +31,8 @@ export function cells(row) {
 const CELLS = {
   state: status,
   name: (row) => [
-    el('a', { href: address(['session', row.session_id]), title: row.session_name || row.session_id, tabindex: -1 }, row.session_id),
+    el('a', { href: address(['session', row.session_id]), title: row.session_id, tabindex: -1 }, row.session_name || row.session_id),
+    row.session_name && row.session_name !== row.session_id ? el('span.quiet.small.id', {}, row.session_id) : null,
     (row.tags || []).slice(0, 3).map((tag) => el('span.tag', {}, tag)),
   ],
   when: (row) => el('time', { datetime: row.created_at, title: `${row.created_at} (UTC)` }, instant(row.created_at)),

@@ -1,14 +1,23 @@
-/* The drones at the moment of the player, and what each did in the whole flight. */
+/* The drones at the moment of the player, and what each did in the whole flight.
+
+   Values come from the stream itself (`values`) while the player rests; between two answers while it plays, places,
+   battery and mode come from the track that is drawn. */
 import { sign } from '../player/shapes.js';
 import { el, fill } from './dom.js';
-import { metres, number, percent } from './format.js';
+import { metres, moment, number, percent } from './format.js';
+
+const NOW = ['Mode', 'Battery', 'Height', 'Speed', 'Link'];
+const WHOLE = ['Flown', 'Cleaned'];
 
 export class DroneTable {
-  constructor(player) {
-    this.player = player;
+  constructor(player, values = null) {
+    Object.assign(this, { player, values });
     this.body = el('tbody');
-    const heads = ['Drone', 'Mode', 'Battery', 'Height', 'Speed', 'Link', 'Flown', 'Cleaned'];
-    this.node = el('table.plain.drone-table', {}, el('thead', {}, el('tr', {}, heads.map((each, i) => el(i > 1 ? 'th.number' : 'th', { scope: 'col' }, each)))), this.body);
+    this.when = el('th.group', { scope: 'colgroup', colspan: NOW.length }, 'at the moment');
+    const heads = ['Drone', ...NOW, ...WHOLE];
+    this.node = el('table.plain.drone-table', {}, el('thead', {},
+      el('tr', {}, el('td'), this.when, el('th.group', { scope: 'colgroup', colspan: WHOLE.length }, 'whole flight')),
+      el('tr', {}, heads.map((each, i) => el(i > 1 ? 'th.number' : 'th', { scope: 'col' }, each)))), this.body);
     this.rows = new Map();
   }
 
@@ -23,15 +32,16 @@ export class DroneTable {
   build() {
     this.rows.clear();
     fill(this.body, this.player.drones.map(({ id, kind }) => this.make(id, kind)));
+    this.built = this.player.drones.length;
     this.moment(true);
   }
 
   make(id, kind) {
-    const cells = Object.fromEntries(['mode', 'battery', 'height', 'speed', 'link'].map((name) => [name, el(name === 'mode' ? 'td' : 'td.number')]));
+    const cells = Object.fromEntries(NOW.map((name) => [name.toLowerCase(), el(name === 'Mode' ? 'td' : 'td.number')]));
     const done = this.metrics[id] || {};
     const name = el('button.plain.drone-name', { type: 'button', title: `${kind}; click: choose, double click: follow`, on: { click: () => this.player.pick(id), dblclick: () => this.player.pick(id, true) } }, sign(kind, this.player.tints.get(id)?.css), el('span', {}, id));
-    const row = el('tr', {}, el('td', {}, name), Object.values(cells), el('td.number', {}, metres(done.distance_m)), el('td.number', {}, done.windows_cleaned || '–'));
-    if (done.moved === false) row.append(el('td.warn-text', {}, 'never moved'));
+    const still = done.moved === false ? el('span.badge.warn-text', { title: 'This drone never moved by more than a centimetre' }, 'never moved') : null;
+    const row = el('tr', {}, el('td', {}, name, still), Object.values(cells), el('td.number', {}, metres(done.distance_m)), el('td.number', {}, done.windows_cleaned ?? '–'));
     this.rows.set(id, { row, cells });
     return row;
   }
@@ -44,29 +54,28 @@ export class DroneTable {
   moment(at_once = false) {
     const now = performance.now();
     clearTimeout(this.later);
-    if (!at_once && now - (this.told || 0) < 100) { this.later = setTimeout(() => this.moment(true), 110); return; }
+    if (at_once !== true && now - (this.told || 0) < 100) { this.later = setTimeout(() => this.moment(true), 110); return; }
     this.told = now;
+    if (this.built !== this.player.drones.length) { this.build(); return; }
+    const { t, playing, rate } = this.player;
+    const exact = playing ? (this.values?.at(t, true), this.values?.near(t, 0.4 * Math.max(1, rate))) : this.values?.at(t);
+    set(this.when, `at ${moment(t)}`);
     const states = new Map((this.player.state || []).map((each) => [each.id, each]));
-    for (const [id, { cells, row }] of this.rows) {
-      const state = states.get(id);
-      row.classList.toggle('absent', !state);
-      set(cells.mode, state ? state.mode || 'flying' : 'not there');
-      set(cells.battery, state && state.battery !== null && state.battery !== undefined ? percent(state.battery) : '–');
-      cells.battery.classList.toggle('warn-text', Boolean(state && state.battery !== null && state.battery < 0.25));
-      set(cells.height, state ? `${state.z.toFixed(1)} m` : '–');
-      set(cells.speed, state ? this.speed(id) : '–');
-      set(cells.link, state?.rssi ? `${state.rssi[2] ? '' : 'lost '}${number(state.rssi[1], 0)} dBm` : '–');
-      cells.link.classList.toggle('warn-text', Boolean(state?.rssi && (!state.rssi[2] || state.rssi[1] < -85)));
-    }
+    for (const [id, { cells, row }] of this.rows) this.write(cells, row, states.get(id), exact?.drones[id], playing);
   }
 
-  speed(id) {
-    const { tape, t } = this.player;
-    const a = tape.at(id, t - 0.25);
-    const b = tape.at(id, t + 0.25);
-    if (!a || !b) return '–';
-    const span = Math.min(t + 0.25, tape.end) - Math.max(0, t - 0.25);
-    return `${(Math.hypot(b.x - a.x, b.y - a.y, b.z - a.z) / Math.max(0.1, span)).toFixed(1)} m/s`;
+  write(cells, row, drawn, exact, playing) {
+    const state = playing || !exact ? drawn : { ...drawn, ...exact, z: exact.position[2], mode: exact.mode ?? drawn?.mode, battery: exact.battery ?? drawn?.battery };
+    row.classList.toggle('absent', !state);
+    set(cells.mode, state ? state.mode || 'flying' : 'not there');
+    const charge = typeof state?.battery === 'number' ? state.battery : null;
+    set(cells.battery, charge === null ? '–' : percent(charge));
+    cells.battery.classList.toggle('warn-text', charge !== null && charge < 0.25);
+    set(cells.height, state ? `${state.z.toFixed(1)} m` : '–');
+    set(cells.speed, typeof exact?.speed === 'number' ? `${exact.speed.toFixed(2)} m/s` : '–');
+    const link = exact?.link ? [0, exact.link.rssi_dbm, exact.link.delivered] : this.values?.source.moment ? null : drawn?.rssi;
+    set(cells.link, link ? `${link[2] ? '' : 'lost '}${number(link[1], 0)} dBm` : '–');
+    cells.link.classList.toggle('warn-text', Boolean(link && (!link[2] || link[1] < -85)));
   }
 }
 

@@ -1,7 +1,8 @@
-/* Editing name, tags, notes and metadata: a change is stored only when nobody was faster; else both are shown. */
-import { ask, json } from './api.js';
+/* Editing name, tags, notes and metadata: a change is stored only if session.json is still the file that the form shows
+   (If-Match, so that edits by hand count too); otherwise both versions are shown. */
+import { ask } from './api.js';
 import { el, fill } from './dom.js';
-import { notice } from './notices.js';
+import { failed, notice } from './notices.js';
 
 const FIELDS = ['session_name', 'tags', 'notes', 'metadata'];
 
@@ -11,8 +12,10 @@ export class Editor {
     this.changed = changed;
   }
 
-  async open(record, etag) {
-    const fresh = etag ? { record, etag } : await this.source.record();
+  /** Open the form with what is stored now: the file may have been edited by hand since the page was shown. */
+  async open() {
+    let fresh;
+    try { fresh = await this.source.record(); } catch (error) { failed('The record could not be read', error); return; }
     this.base = fresh.record;
     this.etag = fresh.etag;
     this.inputs = {
@@ -45,7 +48,7 @@ export class Editor {
     const changes = Object.fromEntries(Object.entries(values).filter(([name, value]) => !same(value, this.base[name])));
     if (!Object.keys(changes).length) { this.dialog.close(); return; }
     try {
-      const reply = await ask(this.source.base, { method: 'PATCH', body: { ...changes, rev: this.base.rev } });
+      const reply = await ask(this.source.base, { method: 'PATCH', body: changes, headers: { 'if-match': this.etag } });
       this.changed(await reply.json(), reply.headers.get('etag'));
       this.dialog.close();
       notice('Saved');
@@ -57,7 +60,8 @@ export class Editor {
 
   /** Somebody was faster: say what is there now, and let the user decide. */
   async overtaken(mine) {
-    const now = await json(this.source.base);
+    const { record: now, etag } = await this.source.record();
+    this.etag = etag;
     const theirs = FIELDS.filter((name) => JSON.stringify(now[name]) !== JSON.stringify(this.base[name]));
     const clash = theirs.filter((name) => name in mine);
     const lines = clash.map((name) => el('li', {}, el('strong', {}, name), ': now ', el('code', {}, JSON.stringify(now[name])), ', yours ', el('code', {}, JSON.stringify(mine[name]))));

@@ -32,7 +32,8 @@ const drones = new DroneTable(player);
 drones.setRecord(record);
 charts = new Charts(source, { drones: record.drones, onSeek: (t) => player.seek(t), cursor: () => player.t });
 
-const tables = { Drones: drones, Events: new RecordTable('events', source, (t) => player.seek(t)), Commands: new RecordTable('commands', source, (t) => player.seek(t)), Log: new RecordTable('communication', source, (t) => player.seek(t)) };
+const own = Object.keys(data.streams).filter((name) => !['events', 'commands', 'communication', 'log'].includes(name));
+const tables = { Drones: drones, Events: new RecordTable('events', source, (t) => player.seek(t)), Commands: new RecordTable('commands', source, (t) => player.seek(t)), Log: new RecordTable(['communication', 'log'], source, (t) => player.seek(t), 'log'), ...Object.fromEntries(own.map((name) => [name, new RecordTable(name, source, (t) => player.seek(t))])) };
 const body = el('div.panel', { role: 'tabpanel', tabindex: 0 });
 const buttons = [...Object.keys(tables), 'Record'].map((name) => el('button.tab', { type: 'button', role: 'tab', on: { click: () => open(name) } }, name));
 

@@ -20,14 +20,22 @@ export function help() {
 
 const label = (key) => ({ Space: 'space', ArrowLeft: '←', ArrowRight: '→', ArrowUp: '↑', ArrowDown: '↓' })[key] || key;
 
+let tabbed = false; // whether the focus was moved by the Tab key
+document.addEventListener('pointerdown', () => { tabbed = false; }, true);
+document.addEventListener('keydown', (event) => { if (event.key === 'Tab') tabbed = true; }, true);
+// A button acts on the release of Space: what the key has done already must not press the last clicked button too.
+document.addEventListener('keyup', (event) => { if (event.key === ' ' && !tabbed && event.target.closest?.('button, summary')) event.preventDefault(); });
+
 document.addEventListener('keydown', (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector('dialog[open]')) return;
   const typing = event.target.closest?.('input:not([type=checkbox]), textarea, select, [contenteditable]');
   if (typing) return;
   const pressed = event.key === ' ' ? 'Space' : event.key;
-  if ((pressed === 'Space' || pressed === 'Enter') && event.target.closest?.('button, a, summary')) return;
+  const control = event.target.closest?.('button, a, summary, input');
   const found = known.find(([names, , action]) => action && names.split(' ').includes(pressed));
   if (!found) return;
+  // Enter presses the control that has the focus; Space plays where a player is, unless the focus came by Tab.
+  if (control && (pressed === 'Enter' || (pressed === 'Space' && control.matches(':focus-visible') && tabbed))) return;
   event.preventDefault();
   found[2](event);
 });

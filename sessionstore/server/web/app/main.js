@@ -44,12 +44,16 @@ function bar() {
   );
 }
 
+function missing() {
+  return el('div.message', { role: 'alert' }, el('h2', {}, 'There is no page at this address'), el('p.quiet', {}, location.pathname), el('p', {}, el('a', { href: '/sessions' }, 'All sessions'), ' · ', el('a', { href: '/docs' }, 'The API')));
+}
+
 let turn = 0;
 
 async function show() {
   const mine = ++turn;
   const name = path()[0] || 'sessions';
-  const [title, load, tag] = PLACES[name] || PLACES.sessions;
+  const [title, load, tag] = (path().length ? PLACES[name] : PLACES.sessions) || ['Not found', async () => {}, null];
   for (const link of document.querySelectorAll('nav a')) {
     if (link.dataset.place === name) link.setAttribute('aria-current', 'page');
     else link.removeAttribute('aria-current');
@@ -63,7 +67,7 @@ async function show() {
     fill(document.getElementById('place'), el('div.message.error', { role: 'alert' }, el('h2', {}, 'The page could not be loaded'), el('p', {}, error.message), retry));
     return;
   }
-  if (mine === turn) document.getElementById('place').replaceChildren(document.createElement(tag));
+  if (mine === turn) document.getElementById('place').replaceChildren(tag ? document.createElement(tag) : missing());
 }
 
 bar();

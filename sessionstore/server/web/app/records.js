@@ -1,23 +1,42 @@
-/* A stream as a table: search, level, follow. Thousands of lines in a window of some thirty elements. */
+/* Streams as a table: search, level, follow. Thousands of lines in a window of some thirty elements.
+
+   A record of any shape is shown: what the known columns do not say is written as key and value, so that the events of
+   anybody's program are never empty rows. */
 import { el, fill } from './dom.js';
 import { moment } from './format.js';
 
 const ROW = 24;
 const MOST = 50000;
+const place = (value) => value.map((each) => Number(each).toFixed(1)).join(', ');
 const TEXTS = {
-  events: (r) => [r.kind, r.message || '', r.drone || ''],
-  commands: (r) => [`${r.command || r.kind || ''} ${r.status || ''}`, [r.target && `to ${r.target.map((each) => Number(each).toFixed(1)).join(', ')}`, r.reason].filter(Boolean).join(' · '), r.drone || ''],
-  communication: (r) => [r.type || '', `${r.from || ''} → ${r.to || ''}: ${r.message || ''}${r.delivered === false ? ` (dropped: ${r.dropped_because || 'lost'})` : ''}`, typeof r.rssi_dbm === 'number' ? `${r.rssi_dbm} dBm` : ''],
+  events: (r) => [r.kind, r.message, r.drone],
+  commands: (r) => [`${r.command || r.kind || ''} ${r.status || ''}`.trim(), [Array.isArray(r.target) && `to ${place(r.target)}`, r.reason].filter(Boolean).join(' · '), r.drone],
+  communication: (r) => [r.type, r.from || r.to ? `${r.from || ''} → ${r.to || ''}: ${r.message || ''}${r.delivered === false ? ` (dropped: ${r.dropped_because || 'lost'})` : ''}` : r.message, typeof r.rssi_dbm === 'number' ? `${r.rssi_dbm} dBm` : ''],
+  log: (r) => [r.level, r.message, r.drone],
+};
+const USED = {
+  events: ['kind', 'message', 'drone'], commands: ['command', 'kind', 'status', 'target', 'reason', 'drone', 'id'],
+  communication: ['type', 'from', 'to', 'message', 'delivered', 'dropped_because', 'rssi_dbm', 'id'], log: ['level', 'message', 'drone'],
 };
 
+/** Return kind, text and who of a record of any stream. */
+export function textsOf(stream, record) {
+  const [kind, text, who] = TEXTS[stream] ? TEXTS[stream](record) : ['', '', record.drone];
+  const shown = [text, text && TEXTS[stream] ? '' : rest(record, USED[stream] || ['drone'])].filter(Boolean).join(' · ');
+  return [plainText(kind), shown, plainText(who)];
+}
+
+const plainText = (value) => (value === undefined || value === null ? '' : typeof value === 'object' ? JSON.stringify(value) : String(value));
+const rest = (record, used) => Object.entries(record).filter(([name]) => !['n', 't', 'level', 'stream', ...used].includes(name)).map(([name, value]) => `${name} ${plainText(value)}`).join(' · ');
+
 export class RecordTable {
-  constructor(stream, source, onSeek) {
-    Object.assign(this, { stream, source, onSeek, records: [], found: [], seen: new Set(), follow: true, t: 0 });
-    this.search = el('input', { type: 'search', placeholder: 'Search', 'aria-label': `Search ${stream}`, on: { input: () => this.filter() } });
+  constructor(streams, source, onSeek, label = streams) {
+    Object.assign(this, { streams: [streams].flat(), source, onSeek, records: [], found: [], seen: new Set(), follow: true, t: 0 });
+    this.search = el('input', { type: 'search', placeholder: 'Search, or /expression/', 'aria-label': `Search ${label}`, on: { input: () => this.filter() } });
     this.level = el('select', { 'aria-label': 'Level', on: { change: () => this.filter() } }, [['', 'All levels'], ['warning', 'Warnings and errors'], ['error', 'Errors']].map(([value, text]) => el('option', { value }, text)));
     this.following = el('button', { type: 'button', 'aria-pressed': 'true', title: 'Keep the present moment in view', on: { click: () => { this.follow = !this.follow; this.following.setAttribute('aria-pressed', this.follow); this.moment(this.t, true); } } }, 'Follow');
     this.told = el('span.quiet.small', { role: 'status' });
-    this.list = el('div.lines', { tabindex: 0, role: 'log', 'aria-label': stream, 'aria-live': 'off' });
+    this.list = el('div.lines', { tabindex: 0, role: 'log', 'aria-label': label, 'aria-live': 'off' });
     this.spacer = el('div.spacer');
     this.list.append(this.spacer);
     this.list.addEventListener('scroll', () => this.draw(), { passive: true });
@@ -26,13 +45,15 @@ export class RecordTable {
     new ResizeObserver(() => this.draw()).observe(this.list);
   }
 
-  async open() {
-    if (this.opened || (this.stream === 'events' && this.records.length)) { this.filter(); return; } // what came while it was hidden
+  async open(t) {
+    if (t !== undefined) this.t = t;
+    if (this.opened || (this.streams[0] === 'events' && this.records.length)) { this.filter(); return; } // what came while it was hidden
     this.opened = true;
     this.told.textContent = 'loading …';
     try {
-      const { whole, damaged } = await this.source.all(this.stream, MOST, (records) => this.take(records));
-      this.note = [whole ? '' : `first ${MOST.toLocaleString('en')}`, damaged.length ? `${damaged.length} damaged lines skipped` : ''].filter(Boolean).join(', ');
+      const found = await Promise.all(this.streams.map((name) => this.source.all(name, MOST, (records) => this.take(records, name))));
+      const damaged = found.reduce((sum, each) => sum + each.damaged.length, 0);
+      this.note = [found.every((each) => each.whole) ? '' : `first ${MOST.toLocaleString('en')}`, damaged ? `${damaged} damaged lines skipped` : ''].filter(Boolean).join(', ');
       this.filter();
     } catch (error) {
       this.opened = false;
@@ -40,24 +61,34 @@ export class RecordTable {
     }
   }
 
-  take(records) {
+  take(records, stream = this.streams[0]) {
     for (const each of records) {
-      if (this.seen.has(each.n)) continue;
-      this.seen.add(each.n);
-      this.records.push(each);
+      const key = `${stream}:${each.n}`;
+      if (this.seen.has(key)) continue;
+      this.seen.add(key);
+      this.records.push(this.streams.length > 1 ? { ...each, stream } : each);
     }
-    this.records.sort((a, b) => a.n - b.n);
+    this.records.sort((a, b) => a.t - b.t || a.n - b.n);
     if (this.node.isConnected || !this.found.length) this.filter();
   }
 
+  /** Return whether a record matches the search field: a text, or a regular expression between slashes. */
+  matcher() {
+    const text = this.search.value.trim();
+    const expression = /^\/(.+)\/(i?)$/.exec(text);
+    this.search.removeAttribute('aria-invalid');
+    if (!expression) { const wanted = text.toLowerCase(); return (each) => !wanted || JSON.stringify(each).toLowerCase().includes(wanted); }
+    try { const pattern = new RegExp(expression[1], expression[2]); return (each) => pattern.test(JSON.stringify(each)); } catch { this.search.setAttribute('aria-invalid', 'true'); return () => false; }
+  }
+
   filter() {
-    const text = this.search.value.trim().toLowerCase();
+    const fits = this.matcher();
     const levels = { warning: ['warning', 'error', 'critical'], error: ['error', 'critical'] }[this.level.value];
-    this.found = this.records.filter((each) => (!levels || levels.includes(each.level)) && (!text || JSON.stringify(each).toLowerCase().includes(text)));
+    this.found = this.records.filter((each) => (!levels || levels.includes(each.level)) && fits(each));
     const some = this.found.length === this.records.length ? '' : `${this.found.length.toLocaleString('en')} of `;
     this.told.textContent = `${some}${this.records.length.toLocaleString('en')}${this.note ? `, ${this.note}` : ''}`;
     this.drawn = null;
-    this.draw();
+    this.moment(this.t, true);
   }
 
   /** Follow the player: the last record before the moment is marked and kept in view. */
@@ -69,8 +100,9 @@ export class RecordTable {
     this.last = now;
     let low = 0;
     let high = this.found.length;
-    while (low < high) { const middle = (low + high) >> 1; if (this.found[middle].t <= t) low = middle + 1; else high = middle; }
+    while (low < high) { const middle = (low + high) >> 1; if (this.found[middle].t <= t + 1e-9) low = middle + 1; else high = middle; }
     this.at = low - 1;
+    this.spacer.style.height = `${this.found.length * ROW}px`;
     if (this.follow) this.list.scrollTop = Math.max(0, this.at * ROW - this.list.clientHeight * 0.6);
     this.drawn = null;
     this.draw();
@@ -89,9 +121,9 @@ export class RecordTable {
   }
 
   line(record, index) {
-    const [kind, text, drone] = TEXTS[this.stream](record);
+    const [kind, text, who] = textsOf(record.stream || this.streams[0], record);
     const node = el('div.record', { class: `${record.level || ''}${record.delivered === false ? ' warning' : ''}${index === this.at ? ' now' : ''}`, title: JSON.stringify(record) },
-      el('button.plain.t', { type: 'button', tabindex: -1, on: { click: () => this.onSeek(record.t) } }, moment(record.t)), el('span.kind', {}, kind), el('span.text', {}, text), el('span.who.quiet', {}, drone));
+      el('button.plain.t', { type: 'button', tabindex: -1, on: { click: () => this.onSeek(record.t) } }, moment(record.t)), el('span.kind', {}, kind), el('span.text', {}, text), el('span.who.quiet', {}, who));
     node.style.transform = `translateY(${index * ROW}px)`;
     return node;
   }

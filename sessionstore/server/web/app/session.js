@@ -11,6 +11,7 @@ import { failed, notice } from './notices.js';
 import { address, go, keep, path, query } from './router.js';
 import { ApiSource } from './source.js';
 import { Tabs } from './tabs.js';
+import { Values } from './values.js';
 
 class SessionView extends HTMLElement {
   async connectedCallback() {
@@ -28,6 +29,8 @@ class SessionView extends HTMLElement {
     this.stop?.();
     this.player?.close();
     this.charts?.close();
+    this.values?.close();
+    clearInterval(this.growing);
   }
 
   trouble(error) {
@@ -47,8 +50,9 @@ class SessionView extends HTMLElement {
       onTime: (t, why) => this.moved(t, why), onPick: (id) => this.picked(id),
     });
     if (runs && !asked.t) this.player.goLive();
-    this.tabs = new Tabs(this.source, record, { start: asked.tab, player: this.player, onSeek: (t) => this.player.seek(t), onChange: () => this.put() });
-    this.charts = new Charts(this.source, { drones: record.drones, onSeek: (t) => this.player.seek(t), cursor: () => this.player.t });
+    this.values = new Values(this.source, (values) => this.valued(values));
+    this.tabs = new Tabs(this.source, record, { start: asked.tab, player: this.player, values: this.values, onSeek: (t) => this.player.seek(t), onChange: () => this.put() });
+    this.charts = new Charts(this.source, { drones: record.drones, onSeek: (t) => this.player.seek(t), cursor: () => this.player.t, values: this.values, playing: () => this.player.playing, onPick: (id) => this.player.pick(id) });
     this.editor = new Editor(this.source, (changed, tag) => this.show(changed, tag));
     this.head = el('header.session-head');
     fill(this, this.head, el('div.upper', {}, this.player.node, this.tabs.node), this.charts.node);
@@ -65,24 +69,70 @@ class SessionView extends HTMLElement {
       this.charts.open(this.player.tape.end);
       const events = await this.source.all('events', 20000, (records) => this.player.addEvents(records));
       this.tabs.take('events', events.records);
+      this.tabs.findStreams();
     } catch (error) { failed('The flight could not be loaded', error); }
+    if (this.gone) return;
     if (runs) this.listen();
+    else this.watch();
     this.dataset.ready = 'true';
   }
 
   /** Follow the session: each stream from where it was read to. */
   listen() {
     const { player, tabs } = this;
-    const streams = 'motion_history,events,commands,communication';
+    const streams = 'motion_history,events,commands,communication,log';
     this.stop = follow(`${this.source.base}/live?streams=${streams}&offset=end`, {
       motion_history: (records) => player.push(records),
       events: (records) => { player.addEvents(records); tabs.take('events', records); if (records.some((each) => each.kind === 'phase')) this.phases(); },
       commands: (records) => tabs.take('commands', records),
       communication: (records) => tabs.take('communication', records),
+      log: (records) => tabs.take('log', records),
       session: (record) => this.show(record),
-      end: (record) => { this.stop(); this.show(record); player.ended(); this.phases(); this.charts.open(player.tape.end); },
+      end: (record) => { this.stop(); if (record.status === 'gone') { this.deleted(); return; } this.show(record); player.ended(); this.phases(); this.charts.open(player.tape.end); this.watch(); },
     }, (state) => { player.connection = state === 'lost' ? 'connection lost – resuming where it was' : ''; player.status(); });
     this.growing = setInterval(() => (live(this.record.status) && !this.gone ? this.charts.grow(player.tape.end) : clearInterval(this.growing)), 4000);
+  }
+
+  /** A session that has ended can still be edited by hand, resumed or deleted: follow its row in the list. */
+  watch() {
+    const id = this.source.id;
+    this.stop = follow('/api/sessions/events', {
+      hello: (news) => news.reset && this.reread(),
+      sessions: (news) => {
+        if (news.removed?.includes(id)) this.deleted();
+        else if (news.reset || news.changed?.some((each) => each.session_id === id)) this.reread();
+      },
+    });
+  }
+
+  async reread() {
+    try {
+      const { record, etag } = await this.source.record();
+      if (this.gone) return;
+      const runs = live(record.status) && !live(this.record.status);
+      this.show(record, etag);
+      if (runs) { this.stop?.(); this.player.live = true; this.player.showLive(); this.listen(); }
+    } catch (error) {
+      if (error.status === 404 || error.status === 410) this.deleted();
+      else if (error.status === 409) this.warn(`session.json cannot be read: ${error.message}`);
+    }
+  }
+
+  warn(text) {
+    this.querySelector('.banner')?.remove();
+    this.head.after(el('div.banner', { role: 'alert' }, text));
+  }
+
+  /** The session was moved to the trash or its folder removed: say so, keep what is loaded, ask for nothing more. */
+  deleted() {
+    this.stop?.();
+    clearInterval(this.growing);
+    this.player.deleted();
+    this.values.close();
+    this.record = { ...this.record, status: 'deleted', problem: 'moved to the trash, or its folder was removed' };
+    this.show(this.record);
+    for (const button of this.head.querySelectorAll('button')) button.disabled = true;
+    this.warn(el('span', {}, 'This session was deleted; the page shows what was loaded before. ', el('a', { href: '/trash' }, 'Open the trash'), ' · ', el('a', { href: '/sessions' }, 'All sessions')));
   }
 
   async phases() {
@@ -94,6 +144,13 @@ class SessionView extends HTMLElement {
     if (why === 'draw') this.tabs.moment(t);
     else this.charts.cursor(t);
     if (why !== 'play' && why !== 'draw') this.put();
+  }
+
+  /** The stream has answered: write its values where the moment is shown. */
+  valued() {
+    if (this.gone || !this.charts) return;
+    this.tabs.moment(this.player.t, true);
+    this.charts.told_values();
   }
 
   address() {
@@ -111,21 +168,32 @@ class SessionView extends HTMLElement {
   show(record, etag) {
     if (!record.session_id) return;
     this.record = record;
+    if (record.status !== 'deleted') this.querySelector('.banner')?.remove();
     if (etag !== undefined) this.etag = etag;
-    this.tabs.setRecord(record);
+    this.tabs.setRecord(record.drones.length || !record.observed?.drones ? record : { ...record, drones: record.observed.drones });
     const totals = { ...record.progress, ...(record.performance_metrics?.totals || {}) };
     const fact = (label, value) => (value === undefined || value === null || value === '' ? null : el('span.fact', {}, el('span.quiet', {}, label, ' '), value));
     const planned = record.duration_planned_s;
+    // A program that only appends writes its record at the end: until then the streams say how far it is.
+    const seen = record.observed || {};
+    const simulated = Math.max(record.duration_sim_s ?? 0, seen.duration_sim_s ?? 0);
+    const known = record.duration_sim_s !== null || seen.duration_sim_s !== undefined;
+    const drones = record.drones.length ? record.drones : seen.drones || [];
     fill(
       this.head,
-      el('div.row.title', {}, el('h1', {}, record.session_id), status(record), live(record.status) ? el('strong', {}, record.workflow_state) : null,
+      el('div.row.title', {}, el('h1', {}, this.titleOf(record)), status(record), live(record.status) ? el('strong', {}, record.workflow_state) : null,
         record.problem ? el('span.warn-text', {}, record.problem) : record.end_reason && record.end_reason !== 'completed' ? el('span.quiet', {}, record.end_reason) : null,
         (record.tags || []).map((tag) => el('span.tag', {}, tag)), el('span.grow'),
-        el('button', { type: 'button', on: { click: () => this.editor.open(this.record, this.etag) } }, 'Edit'), this.exports(), el('button.danger', { type: 'button', on: { click: () => this.remove() } }, 'Delete')),
-      el('div.facts', {}, fact('simulated', planned ? `${seconds(record.duration_sim_s ?? 0)} of ${seconds(planned)}` : seconds(record.duration_sim_s)), fact('started', el('time', { title: `${record.started_at || record.created_at} (UTC)` }, instant(record.started_at || record.created_at))),
-        fact('drones', record.drones.length), fact('buildings', record.num_buildings), fact('windows cleaned', totals.windows_cleaned), fact('distance', totals.distance_m === undefined ? null : metres(totals.distance_m)), fact('points', totals.points?.toLocaleString('en')),
-        record.session_name && record.session_name !== record.session_id ? fact('name', record.session_name) : null, record.notes ? fact('notes', record.notes) : null),
+        el('button', { type: 'button', on: { click: () => this.editor.open() } }, 'Edit'), this.exports(), el('button.danger', { type: 'button', on: { click: () => this.remove() } }, 'Delete')),
+      el('div.facts', {}, fact('simulated', planned ? `${seconds(simulated)} of ${seconds(planned)}` : seconds(known ? simulated : null)), fact('started', el('time', { title: `${record.started_at || record.created_at} (UTC)` }, instant(record.started_at || record.created_at))),
+        fact('drones', drones.length), fact('buildings', record.num_buildings), fact('windows cleaned', totals.windows_cleaned), fact('distance', totals.distance_m === undefined ? null : metres(totals.distance_m)), fact('points', (totals.points ?? seen.points)?.toLocaleString('en')),
+        record.notes ? fact('notes', record.notes) : null),
     );
+  }
+
+  /** The name as it was typed first, the id second. */
+  titleOf({ session_name: name, session_id: id }) {
+    return name ? [name, el('span.quiet.id', {}, ` ${id}`)] : id;
   }
 
   exports() {
@@ -133,6 +201,7 @@ class SessionView extends HTMLElement {
     const items = el('div.items', { hidden: true }, el('a', { href: `${base}/export`, download: `${id}.zip` }, 'Whole folder (zip)'), el('a', { href: `${base}/export.html`, download: `${id}.html` }, 'One page that works offline (HTML)'), el('a', { href: `${base}/document`, download: `${id}.json` }, 'The record (JSON)'), el('a', { href: address(['compare'], { ids: id }) }, 'Compare with …'));
     const button = el('button', { type: 'button', 'aria-expanded': 'false', 'aria-haspopup': 'true', on: { click: () => { items.hidden = !items.hidden; button.setAttribute('aria-expanded', !items.hidden); } } }, 'Export ▾');
     const menu = el('div.menu', {}, button, items);
+    menu.addEventListener('keydown', (event) => { if (event.key === 'Escape' && !items.hidden) { event.stopPropagation(); items.hidden = true; button.setAttribute('aria-expanded', 'false'); button.focus(); } });
     menu.addEventListener('focusout', (event) => { if (!menu.contains(event.relatedTarget)) items.hidden = true; });
     return menu;
   }

@@ -19,6 +19,7 @@ export class ApiSource {
   streams() { return json(`${this.base}/streams`).then((found) => found.streams); }
   stream(name, query) { return json(`${this.base}/streams/${encodeURIComponent(name)}`, { query }); }
   figures(query) { return json(`${this.base}/figures`, { query }); }
+  moment(t) { return json(`${this.base}/moment`, { query: { t } }); }
   artifacts() { return json(`${this.base}/artifacts`); }
 
   async document() {

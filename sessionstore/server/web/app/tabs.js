@@ -6,25 +6,46 @@ import { RecordTable } from './records.js';
 import { one } from './api.js';
 
 const NAMES = { drones: 'Drones', events: 'Events', commands: 'Commands', communication: 'Log', json: 'JSON', provenance: 'Provenance' };
+/* Streams that the page shows elsewhere: in the player, in the charts, or in a tab of their own. */
+const SHOWN = ['motion_history', 'clock', 'events', 'commands', 'communication', 'log', 'windows', 'metrics', 'weather'];
+const MOST_OWN = 12;
 
 export class Tabs {
-  constructor(source, record, { start, player, onSeek, onChange }) {
+  constructor(source, record, { start, player, values, onSeek, onChange }) {
     Object.assign(this, { source, record, player, onSeek, onChange });
     this.buttons = Object.entries(NAMES).map(([name, label]) => el('button.tab', { type: 'button', role: 'tab', id: `tab-${name}`, 'aria-controls': 'tab-panel', on: { click: () => this.open(name) } }, label));
     this.panel = el('div.panel', { role: 'tabpanel', id: 'tab-panel', tabindex: 0 });
-    const strip = el('div.tab-strip', { role: 'tablist', 'aria-label': 'About this session' }, this.buttons);
-    strip.addEventListener('keydown', (event) => this.arrow(event));
-    this.node = el('section.tabs', {}, strip, this.panel);
-    this.drones = new DroneTable(player);
-    this.tables = { events: new RecordTable('events', source, onSeek), commands: new RecordTable('commands', source, onSeek), communication: new RecordTable('communication', source, onSeek) };
+    this.names = { ...NAMES };
+    this.strip = el('div.tab-strip', { role: 'tablist', 'aria-label': 'About this session' }, this.buttons);
+    this.strip.addEventListener('keydown', (event) => this.arrow(event));
+    this.node = el('section.tabs', {}, this.strip, this.panel);
+    this.wanted = start;
+    this.drones = new DroneTable(player, values);
+    this.tables = { events: new RecordTable('events', source, onSeek), commands: new RecordTable('commands', source, onSeek), communication: new RecordTable(['communication', 'log'], source, onSeek, 'log') };
     this.open(NAMES[start] ? start : 'drones');
+  }
+
+  /** Give each stream that the program made itself a tab, before JSON and provenance. */
+  async findStreams() {
+    const known = await this.source.streams().catch(() => []);
+    for (const { stream } of known.filter((each) => !SHOWN.includes(each.stream)).slice(0, MOST_OWN)) {
+      const name = `stream-${stream}`;
+      if (this.tables[name]) continue;
+      this.tables[name] = new RecordTable(stream, this.source, this.onSeek);
+      this.names = Object.fromEntries(Object.entries(this.names).flatMap(([key, label]) => (key === 'json' ? [[name, stream], [key, label]] : [[key, label]])));
+      const button = el('button.tab', { type: 'button', role: 'tab', id: `tab-${name}`, 'aria-controls': 'tab-panel', 'aria-selected': 'false', tabindex: -1, on: { click: () => this.open(name) } }, stream);
+      const before = this.buttons.findIndex((each) => each.id === 'tab-json');
+      this.buttons[before].before(button);
+      this.buttons.splice(before, 0, button);
+      if (this.wanted === name) this.open(name);
+    }
   }
 
   arrow(event) {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     if (!step) return;
     event.stopPropagation();
-    const names = Object.keys(NAMES);
+    const names = Object.keys(this.names);
     const next = (names.indexOf(this.name) + step + names.length) % names.length;
     this.open(names[next]);
     this.buttons[next].focus();
@@ -39,12 +60,12 @@ export class Tabs {
     }
     this.panel.setAttribute('aria-labelledby', `tab-${name}`);
     if (name === 'drones') fill(this.panel, this.drones.node);
-    else if (this.tables[name]) { fill(this.panel, this.tables[name].node); this.tables[name].open(); } else if (name === 'json') this.json();
+    else if (this.tables[name]) { fill(this.panel, this.tables[name].node); this.tables[name].open(this.player.t); } else if (name === 'json') this.json();
     else this.provenance();
     this.onChange();
   }
 
-  take(name, records) { this.tables[name].take(records); }
+  take(name, records) { this.tables[name === 'log' ? 'communication' : name].take(records, name); }
   choose(id) { this.drones.choose(id); }
 
   setRecord(record) {
@@ -52,8 +73,8 @@ export class Tabs {
     this.drones.setRecord(record);
   }
 
-  moment(t) {
-    if (this.name === 'drones') this.drones.moment();
+  moment(t, at_once = false) {
+    if (this.name === 'drones') this.drones.moment(at_once);
     else this.tables[this.name]?.moment(t);
   }
 
@@ -81,9 +102,19 @@ export class Tabs {
       el('h2', {}, 'Streams'),
       el('table.plain', {}, el('thead', {}, el('tr', {}, ['stream', 'records', 'size'].map((each, i) => el(i ? 'th.number' : 'th', {}, each)))), el('tbody', {}, streams.map((each) => el('tr', {}, el('td', {}, each.stream), cell(each.records.toLocaleString('en')), cell(bytes(each.bytes)))))),
       el('h2', {}, 'Artifacts'),
-      files.artifacts.length ? el('ul', {}, files.artifacts.map((each) => el('li', {}, el('a', { href: `${one(this.source.id)}/artifacts/${encodeURIComponent(each.name)}`, download: each.name }, each.name), ` ${bytes(each.bytes)}`))) : el('p.quiet', {}, 'none'),
+      files.artifacts.length ? el('ul.artifacts', {}, files.artifacts.map((each) => artifact(`${one(this.source.id)}/artifacts/${encodeURIComponent(each.name)}`, each))) : el('p.quiet', {}, 'none'),
       el('h2', {}, 'Packages'),
       el('p.small.quiet', {}, Object.entries(from.packages || {}).map(([name, version]) => `${name} ${version}`).join(', ') || 'not recorded'),
     );
   }
+}
+
+const IMAGES = /\.(png|jpe?g|gif|webp|avif)$/i;
+const VIDEOS = /\.(webm|mp4|ogv)$/i;
+
+/** An artifact with its size; pictures and videos are shown in place. */
+function artifact(address, { name, bytes: size }) {
+  const inline = `${address}?inline=true`;
+  const shown = IMAGES.test(name) ? el('img', { src: inline, alt: name, loading: 'lazy' }) : VIDEOS.test(name) ? el('video', { src: inline, controls: true, preload: 'metadata', 'aria-label': name }) : null;
+  return el('li', {}, el('a', { href: address, download: name }, name), ` ${bytes(size)}`, shown);
 }

@@ -211,11 +211,15 @@ export class Player {
     this.stale = true;
   }
 
+  /** The session was deleted: what is loaded can still be watched, nothing more is asked for. */
+  deleted() { this.live = false; this.atEdge = false; this.tape.close(); this.showLive(); this.scale(); }
+
   ended() { this.live = false; this.atEdge = false; this.showLive(); this.scale(); this.tape.open().catch((error) => this.status(error)); }
 
   status(error) {
     const far = this.tape.waiting.size && !this.tape.windows.size;
-    this.told.textContent = error ? `${error.message} – trying again` : far ? 'loading …' : this.connection || '';
+    const final = error && (error.status === 404 || error.status === 410);
+    this.told.textContent = final ? error.message : error ? `${error.message} – trying again` : far ? 'loading …' : this.connection || '';
   }
 
   // ------------------------------------------------------------ drawing

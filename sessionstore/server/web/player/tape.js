@@ -32,7 +32,7 @@ export class Tape {
     if (this.overview.thinned === 'sampled') this.later = setTimeout(() => this.open().catch((error) => this.onError(error)), AGAIN_MS);
   }
 
-  close() { clearTimeout(this.later); }
+  close() { clearTimeout(this.later); this.closed = true; }
 
   /** Fetch what is missing around a moment; the longer the windows, the faster it plays. */
   need(t, rate = 1) {
@@ -44,7 +44,7 @@ export class Tape {
   }
 
   async fetch(index, length) {
-    if (index < 0) return;
+    if (index < 0 || this.closed) return;
     const key = `${length}:${index}`;
     const held = this.windows.get(key);
     const grown = held && ((held.whole === false && this.end > held.until + 5) || (held.thinned === 'sampled' && performance.now() - held.fetched > AGAIN_MS));
@@ -60,6 +60,7 @@ export class Tape {
       this.onData();
     } catch (error) {
       this.onError(error);
+      if (error.status === 404 || error.status === 410) this.closed = true; // deleted: asking again cannot help
       await new Promise((done) => { setTimeout(done, 1500); });
     } finally {
       this.waiting.delete(key);

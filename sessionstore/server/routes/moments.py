@@ -1,0 +1,130 @@
+"""The recorded values at a moment: what each drone, its link and the window counts said at or just before it.
+
+Nothing here is interpolated or thinned: each value is that of the last record at or before the moment, so that a number
+on the page is a number in the stream. A speed without a recorded velocity is the way between the last two points.
+Not here: tracks for drawing (tracks), charts (sessionstore.playback.charts).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from marshmallow import Schema, fields, validate
+
+from sessionstore.server.http.operations import Call, Operation, Reply, json_reply
+from sessionstore.server.routes import api_schemas
+from sessionstore.session import Session
+from sessionstore.session.motion import MOTION_STREAM
+from sessionstore.session.stream_reader import Line
+
+#: How far back the last record of a drone is searched, in seconds; the second look is for drones that rest.
+LOOK_BACK_S = (10.0, 120.0)
+LINK_BACK_S = 60.0
+_MOST_LINES = 50_000
+
+
+class MomentQuery(api_schemas.Strict):
+    """Of the values at a moment."""
+
+    t = api_schemas.QueryNumber(
+        required=True, validate=validate.Range(min=0), metadata={"description": "sim_time in seconds."}
+    )
+
+
+class MomentReply(Schema):
+    """The values of the last records at or before a moment."""
+
+    sim_time = fields.Float(required=True)
+    drones = fields.Dict(required=True, metadata={"description": "By drone: sim_time, position, speed, battery, ..."})
+    windows = fields.Dict(required=True, metadata={"description": "found and cleaned, where they were recorded."})
+
+
+def get_moment(call: Call) -> Reply:
+    """Return the recorded values at a moment."""
+    return json_reply(moment_of(call.context.find(call.path["session_id"]), call.query["t"]))
+
+
+def moment_of(session: Session, t_s: float) -> dict[str, Any]:
+    """Return the values of the last records at or before a moment."""
+    wanted = {str(drone.get("id")) for drone in session.record.drones}
+    points = _last_points(session, t_s, LOOK_BACK_S[0])
+    if wanted - points.keys():
+        points = {**_last_points(session, t_s, LOOK_BACK_S[1]), **points}
+    links = _last_links(session, t_s)
+    drones = {name: _values(lines, session, links.get(name)) for name, lines in points.items()}
+    return {"sim_time": t_s, "drones": drones, "windows": _windows(session, t_s)}
+
+
+def _last_points(session: Session, t_s: float, back_s: float) -> dict[str, list[Line]]:
+    """Return the last two points of each drone in the seconds before a moment."""
+    tape = session.tape(MOTION_STREAM)
+    found: dict[str, list[Line]] = {}
+    for number, line in enumerate(tape.read(tape.seek(max(0.0, t_s - back_s)), to_s=t_s, damaged="skip")):
+        name, position = line.data.get("drone"), line.data.get("position")
+        if isinstance(name, str) and isinstance(position, list) and len(position) == 3:
+            found[name] = [*found.get(name, [])[-1:], line]
+        if number > _MOST_LINES:
+            break
+    return found
+
+
+def _values(lines: list[Line], session: Session, link: Line | None) -> dict[str, Any]:
+    last = lines[-1]
+    position = last.data["position"]
+    base = session.record.base_position or [0.0, 0.0, 0.0]
+    found = {
+        "sim_time": last.t_s,
+        "position": position,
+        "altitude": position[2] - base[2],
+        "distance": math.dist(position, base),
+        "speed": speed_of(lines),
+        "battery": last.data.get("battery"),
+        "mode": last.data.get("mode"),
+    }
+    if link is not None:
+        found["link"] = {
+            "sim_time": link.t_s, "rssi_dbm": link.data["rssi_dbm"],
+            "delivered": bool(link.data.get("delivered", True)),
+        }  # fmt: skip
+    return found
+
+
+def speed_of(lines: list[Line]) -> float | None:
+    """Return the speed at the last of two points: recorded, or the way between them; None for a single point."""
+    last = lines[-1]
+    velocity = last.data.get("velocity")
+    if isinstance(velocity, list) and len(velocity) == 3:
+        return math.hypot(*velocity)
+    if len(lines) < 2 or last.t_s <= lines[0].t_s:
+        return None
+    return math.dist(last.data["position"], lines[0].data["position"]) / (last.t_s - lines[0].t_s)
+
+
+def _last_links(session: Session, t_s: float) -> dict[str, Line]:
+    tape = session.tape("communication")
+    found: dict[str, Line] = {}
+    for line in tape.read(tape.seek(max(0.0, t_s - LINK_BACK_S)), to_s=t_s, damaged="skip"):
+        if isinstance(line.data.get("rssi_dbm"), int | float):
+            for end in (line.data.get("from"), line.data.get("to")):
+                if isinstance(end, str) and end != "base":
+                    found[end] = line
+    return found
+
+
+def _windows(session: Session, t_s: float) -> dict[str, Any]:
+    tape = session.tape("metrics")
+    found: dict[str, Any] = {}
+    for line in tape.read(tape.seek(max(0.0, t_s - LINK_BACK_S)), to_s=t_s, damaged="skip"):
+        found |= {name: line.data[f"windows_{name}"] for name in ("found", "cleaned") if f"windows_{name}" in line.data}
+    return found
+
+
+def operations() -> list[Operation]:
+    """Return the routes of this module."""
+    return [
+        Operation(
+            "GET", "/api/sessions/{session_id}/moment", get_moment, "Get the recorded values at a moment", "replay",
+            query=MomentQuery(), reply=MomentReply(), problems=(400, 404, 409),
+        ),
+    ]  # fmt: skip

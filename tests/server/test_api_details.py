@@ -1,0 +1,168 @@
+"""Details of the API that programs rely on: fields, CSV, ranges, entity tags, bulk changes, merge patches, streams."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import zipfile
+
+import pytest
+
+from tests.server.conftest import Running
+
+JSON_PATCH = {"content-type": "application/merge-patch+json"}
+
+
+@pytest.fixture
+def made(served: Running) -> str:
+    with served.store.record("Own", metadata={"site": "north", "a": {"b": 1, "c": 2}, "big": ["x"] * 2000}) as session:
+        session.motion.append("d", t_s=0.0, position_m=(0, 0, 0))
+        session.motion.append("d", t_s=0.5, position_m=(3, 0, 0))
+        session.stream("mine").append({"value": 1, "deep": {"k": [1]}}, 0.1)
+    return session.session_id
+
+
+def edit_by_hand(site: Running, session_id: str, **changes: object) -> None:
+    path = site.store.get(session_id).folder / "session.json"
+    text = json.loads(path.read_text("utf-8"))
+    next(iter(text["session"].values())).update(changes)
+    path.with_suffix(".new").write_text(json.dumps(text), "utf-8")
+    os.replace(path.with_suffix(".new"), path)
+
+
+def test_one_key_of_the_metadata_can_be_asked_for(served: Running, made: str) -> None:
+    found = served.client.get("/api/sessions", params={"fields": "session_id,metadata.site,metadata.a.b"}).json()
+    assert found["sessions"] == [{"session_id": made, "metadata.site": "north", "metadata.a.b": 1}]
+    assert served.client.get(f"/api/sessions/{made}", params={"fields": "metadata.site"}).json() == {
+        "metadata.site": "north"
+    }
+
+
+def test_lists_and_streams_come_as_csv(served: Running, made: str) -> None:
+    reply = served.client.get("/api/sessions", params={"format": "csv", "fields": "session_id,points,metadata.site"})
+    assert reply.headers["content-type"] == "text/csv; charset=utf-8"
+    assert list(csv.reader(io.StringIO(reply.text))) == [
+        ["session_id", "points", "metadata.site"],
+        [made, "2", "north"],
+    ]
+    stream = served.client.get(f"/api/sessions/{made}/streams/mine", params={"format": "csv"}).text
+    assert list(csv.DictReader(io.StringIO(stream))) == [{"n": "0", "t": "0.1", "value": "1", "deep": '{"k": [1]}'}]
+
+
+def test_a_stream_that_nobody_began_is_not_found(served: Running, made: str) -> None:
+    assert served.client.get(f"/api/sessions/{made}/streams/nope").status_code == 404
+    assert served.client.get(f"/api/sessions/{made}/streams/log").json()["records"] == []
+
+
+def test_a_broken_download_of_the_zip_goes_on_where_it_was(served: Running, made: str) -> None:
+    address = f"/api/sessions/{made}/export"
+    whole = served.client.get(address)
+    middle = len(whole.content) // 2
+    rest = served.client.get(address, headers={"range": f"bytes={middle}-", "if-range": whole.headers["etag"]})
+    assert rest.status_code == 206
+    assert rest.headers["content-range"] == f"bytes {middle}-{len(whole.content) - 1}/{len(whole.content)}"
+    assert zipfile.ZipFile(io.BytesIO(whole.content[:middle] + rest.content)).testzip() is None
+    assert served.client.get(address, headers={"range": "bytes=-10"}).content == whole.content[-10:]
+    assert served.client.get(address, headers={"range": "bytes=999999999-"}).status_code == 416
+    served.client.patch(f"/api/sessions/{made}", json={"notes": "changed"})
+    changed = served.client.get(address, headers={"range": f"bytes={middle}-", "if-range": whole.headers["etag"]})
+    assert changed.status_code == 200, "another state is sent from its beginning"
+
+
+def test_each_coding_has_a_strong_entity_tag_and_both_are_preconditions(served: Running, made: str) -> None:
+    address = f"/api/sessions/{made}"
+    packed = served.client.get(address)
+    plain = served.client.get(address, headers={"accept-encoding": "identity"})
+    assert packed.headers["content-encoding"] == "gzip"
+    assert not packed.headers["etag"].startswith("W/") and packed.headers["etag"] != plain.headers["etag"]
+    for tag in (packed.headers["etag"], plain.headers["etag"]):
+        assert served.client.get(address, headers={"if-none-match": tag}).status_code == 304
+    reply = served.client.patch(address, json={"notes": "one"}, headers={"if-match": packed.headers["etag"]})
+    assert reply.status_code == 200
+    stale = served.client.patch(address, json={"notes": "two"}, headers={"if-match": packed.headers["etag"]})
+    assert stale.status_code == 412
+
+
+def test_a_revision_alone_notices_an_edit_by_hand(served: Running, made: str) -> None:
+    address = f"/api/sessions/{made}"
+    rev = served.client.get(address).json()["rev"]
+    edit_by_hand(served, made, notes="by hand")
+    assert served.client.get("/api/sessions").json()["sessions"][0]["rev"] == rev
+    refused = served.client.patch(address, json={"notes": "from a program", "rev": rev})
+    assert refused.status_code == 409 and "by hand" in refused.json()["detail"]
+    assert served.client.get(address).json()["notes"] == "by hand"
+    assert served.client.patch(address, json={"notes": "after reading again", "rev": rev}).status_code == 200
+
+
+def test_a_merge_patch_changes_only_the_keys_it_names(served: Running, made: str) -> None:
+    address = f"/api/sessions/{made}"
+    body = json.dumps({"metadata": {"site": None, "a": {"b": 9}, "new": True, "big": None}})
+    reply = served.client.patch(address, content=body, headers=JSON_PATCH)
+    assert reply.json()["metadata"] == {"a": {"b": 9, "c": 2}, "new": True}
+    assert served.client.patch(address, json={"metadata": {"z": 1}}).json()["metadata"] == {"z": 1}
+    assert served.client.post("/api/sessions", content=b"{}", headers=JSON_PATCH).status_code == 415
+
+
+def test_many_sessions_are_tagged_deleted_and_restored_in_one_request(served: Running) -> None:
+    ids = [served.store.create(f"s{number}").session_id for number in range(3)]
+    body = {"ids": [*ids, "202601010000-none"], "add": ["x", "y"], "remove": ["z"]}
+    tagged = served.client.post("/api/sessions/tags", json=body).json()
+    assert [each["session_id"] for each in tagged["done"]] == ids and not tagged["success"]
+    assert tagged["failed"][0]["problem"]["status"] == 404
+    assert served.store.get(ids[0]).record.tags == ["x", "y"]
+    gone = served.client.post("/api/sessions/delete", json={"ids": ids}).json()
+    assert gone["success"] and not served.store.find()
+    entries = [each["entry_id"] for each in gone["done"]]
+    assert served.client.post("/api/sessions/restore", json={"ids": entries}).json()["success"]
+    assert {row.session_id for row in served.store.find()} == set(ids)
+
+
+def test_the_values_at_a_moment_are_those_of_the_stream(served: Running, made: str) -> None:
+    found = served.client.get(f"/api/sessions/{made}/moment", params={"t": 0.5}).json()
+    assert found["drones"]["d"]["position"] == [3.0, 0.0, 0.0] and found["drones"]["d"]["speed"] == 6.0
+    figure = served.client.get(f"/api/sessions/{made}/figures", params={"names": "speed"}).json()["speed"]
+    assert figure["data"][0]["y"] == [6.0], "the chart has the speed too"
+
+
+def test_a_run_that_only_appends_says_what_its_streams_say(served: Running) -> None:
+    recorder = served.store.record("Flying")
+    for step in range(10):
+        recorder.motion.append(f"d{step % 2}", t_s=float(step), position_m=(step, 0, 0))
+    seen = served.client.get(f"/api/sessions/{recorder.session_id}").json()["observed"]
+    assert seen == {"duration_sim_s": 9.0, "points": 10, "drones": [{"id": "d0"}, {"id": "d1"}]}
+    recorder.finish()
+
+
+def test_what_server_sent_events_carry_is_described(served: Running) -> None:
+    described = served.client.get("/openapi.json").json()
+    live = described["paths"]["/api/sessions/{session_id}/live"]["get"]["responses"]["200"]["content"]
+    events = live["text/event-stream"]["x-events"]
+    assert {"*", "session", "end"} <= events.keys()
+    name = events["end"]["$ref"].rpartition("/")[2]
+    assert "status" in described["components"]["schemas"][name]["properties"]
+
+
+def test_the_addresses_of_the_users_notes_answer(served: Running, made: str) -> None:
+    for path in ("commands", "master/commands", "master/controls", "training/buildings", "training-buildings",
+                 "weather/current", "ml-learning", "scenarios"):  # fmt: skip
+        reply = served.client.get(f"/api/{path}")
+        assert reply.status_code == 200 and reply.json()["success"], path
+    sensors = served.client.get(f"/api/sensors/D?session_id={made}").json()
+    assert sensors["sensors"]["position"] == [3.0, 0.0, 0.0]
+    assert served.client.get(f"/api/drones/none/sensors?session_id={made}").status_code == 404
+
+
+def test_artifacts_come_in_ranges_and_only_pictures_in_place(served: Running, made: str) -> None:
+    folder = served.store.get(made).folder / "artifacts"
+    folder.mkdir()
+    (folder / "film.webm").write_bytes(bytes(range(200)))
+    (folder / "page.html").write_text("<script>alert(1)</script>")
+    film = served.client.get(
+        f"/api/sessions/{made}/artifacts/film.webm", params={"inline": "true"}, headers={"range": "bytes=10-19"}
+    )
+    assert film.status_code == 206 and film.content == bytes(range(10, 20))
+    assert film.headers["content-type"] == "video/webm" and film.headers["content-disposition"] == "inline"
+    page = served.client.get(f"/api/sessions/{made}/artifacts/page.html", params={"inline": "true"})
+    assert page.headers["content-disposition"].startswith("attachment")
