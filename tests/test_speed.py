@@ -144,7 +144,7 @@ def test_listing_makes_no_more_calls_a_session_than_it_did(listed: dict[int, Pat
 def test_an_index_that_is_read_line_by_line_is_noticed(
     listed: dict[int, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sessionstore.index.journal.engine.read_block", lambda descriptor: None)
+    monkeypatch.setattr("sessionstore.index.journal.row_journal.read_block", lambda descriptor: None)
     assert calls_a_row(listed, verify=False) > A_ROW[False]
 
 

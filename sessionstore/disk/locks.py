@@ -90,7 +90,7 @@ class Locks:
         try:
             lock.acquire(timeout=timeout_s, poll_interval=_POLL_S)
         except Timeout as error:
-            raise LockTimeout(f"{lock.lock_file} was not free within {timeout_s:g} s") from error
+            raise LockTimeout(f"{lock.lock_file} was not free within {timeout_s:.3g} s") from error
         except OSError as error:
             raise files.refused(error, lock.lock_file) from error
         try:
@@ -133,7 +133,7 @@ def lock_descriptor(descriptor: int, path: str, timeout_s: float = DEFAULT_TIMEO
         while not _try_lock(descriptor):
             waited = time.monotonic() - begin
             if waited > timeout_s:
-                raise LockTimeout(f"{path} was not free within {timeout_s:g} s")
+                raise LockTimeout(f"{path} was not free within {timeout_s:.3g} s")
             time.sleep(min(_LONGEST_S, _SHORTEST_S + waited / 4))
     except LockTimeout:
         raise

@@ -26,8 +26,13 @@ class CircuitBreaker:
         self._why = ""
 
     @contextlib.contextmanager
-    def guard(self) -> Iterator[None]:
-        """Run a call. Raises: IndexUnavailable: what the call raised, or at once what the last one did."""
+    def guard(self) -> Iterator[Callable[[], None]]:
+        """Run a call; yield a check that raises as soon as another call has failed since this one began.
+
+        A call that queued behind the one that failed checks before it waits for the engine itself.
+
+        Raises: IndexUnavailable: what the call raised, or at once what the last one did.
+        """
         failed_at = self._failed_at
         if failed_at is not None:
             age_s = self._clock() - failed_at
@@ -35,8 +40,14 @@ class CircuitBreaker:
                 left_s = self._rest_s - age_s
                 raise IndexUnavailable(f"{self._why} ({age_s:.1f} s ago; asked again in {left_s:.1f} s)")
             self._failed_at = self._clock()  # this call tries; the others keep failing at once
+        begun_with = self._failed_at
+
+        def check() -> None:
+            if self._failed_at is not None and self._failed_at != begun_with:
+                raise IndexUnavailable(self._why)
+
         try:
-            yield
+            yield check
         except IndexUnavailable as error:
             self._failed_at, self._why = self._clock(), str(error)
             raise

@@ -11,12 +11,14 @@ from typing import Any
 import pytest
 
 from sessionstore.bench.rows import a_row
-from sessionstore.index.journal import engine
+from sessionstore.index.journal import row_journal
 from sessionstore.index.journal.engine import JournalIndex, by_creation
 from sessionstore.index.journal.file import Journal
 from sessionstore.index.journal.tinydb_storage import JournalDatabase
 
-INTERRUPTED = ("journal/engine.py", "journal/file.py", "journal/block.py", "disk/append_file.py")
+INTERRUPTED = (
+    "journal/engine.py", "journal/row_journal.py", "journal/file.py", "journal/block.py", "disk/append_file.py",
+)  # fmt: skip
 BEFORE = [a_row(number) for number in range(5)]
 AFTER = by_creation([a_row(1, rev=2), *BEFORE[2:], a_row(7)])
 
@@ -85,7 +87,7 @@ def cases(happens: Callable[[JournalIndex], None], folder: Path) -> Iterator[tup
 def test_who_is_interrupted_at_any_line_lists_the_same_afterwards(
     happens: Callable[[JournalIndex], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "_LINES_BEHIND", 6)
+    monkeypatch.setattr(row_journal, "_LINES_BEHIND", 6)
     seen = 0
     for at, reader, path in cases(happens, tmp_path):
         seen += 1

@@ -88,18 +88,34 @@ def read_block(descriptor: int) -> tuple[dict[str, SessionRow], int] | None:
 
     None when there is no block, or not the whole one that was written.
     """
+    try:
+        if (found := _read_head(descriptor)) is None:
+            return None
+        sizes, begin = found
+        os.lseek(descriptor, begin, os.SEEK_SET)
+        rows = _read_rows(descriptor, sizes.bytes, sizes.crc)
+    except NOT_WHOLE:
+        return None
+    return None if rows is None else (rows, begin + sizes.bytes)
+
+
+def end_of_block(descriptor: int) -> int:
+    """Return where the block at the beginning of a file ends by its first line, without reading it; 0 without one."""
+    try:
+        found = _read_head(descriptor)
+    except NOT_WHOLE:
+        return 0
+    return 0 if found is None else found[1] + found[0].bytes
+
+
+def _read_head(descriptor: int) -> tuple[_Head, int] | None:
+    """Return the first line of a block, and where it ends. Raises: NOT_WHOLE."""
     os.lseek(descriptor, 0, os.SEEK_SET)
     head = os.read(descriptor, _LONGEST_HEAD)
     raw = head[: head.find(b"\n")]
     if not raw.startswith(_HEAD) or not is_whole(raw):
         return None
-    try:
-        sizes = _decode_head(raw)
-        os.lseek(descriptor, len(raw) + 1, os.SEEK_SET)
-        rows = _read_rows(descriptor, sizes.bytes, sizes.crc)
-    except NOT_WHOLE:
-        return None
-    return None if rows is None else (rows, len(raw) + 1 + sizes.bytes)
+    return _decode_head(raw), len(raw) + 1
 
 
 def _read_rows(descriptor: int, left: int, expected_crc: str) -> dict[str, SessionRow] | None:

@@ -1,10 +1,10 @@
 """The journal index: ``index.jsonl``, one line a change, one line a session once compacted.
 
-A damaged file is made anew from the folders by the store; the damaged bytes are kept in quarantine. The id of a
-session's line is a hash of the session id, so that writing needs no reading and a rebuilt file is the same. A file that
-was written anew begins with a block, which is read twice as fast as lines; when more lines stand behind than in it,
-whoever lists writes the file anew, where that can be done at once.
-Not here: the block (index.block), the file and its lines (index.journalfile), TinyDB's face of it (index.tables).
+A damaged file is rebuilt from the folders by the store; the damaged bytes are kept in quarantine. A write waits 0.2 s
+for a stopped holder of the lock and at most 3 s for busy ones, then it raises IndexUnavailable, as do all writes for
+the next 2 s: the row comes later, the session is not delayed. Readers wait for no lock.
+Not here: rows and compaction (index.journal.row_journal), the file and its lines (index.journal.file), TinyDB's view of
+it (index.journal.tinydb_storage).
 """
 
 from __future__ import annotations
@@ -13,163 +13,36 @@ import contextlib
 import math
 import os
 import threading
+import time
 from collections.abc import Iterable, Iterator, Mapping
-from operator import attrgetter
 from pathlib import Path
 from typing import Any
-from zlib import crc32
 
 import msgspec
 
 from sessionstore.disk import files, filesystem
 from sessionstore.disk.append_file import renewed_after_fork
-from sessionstore.errors import Corrupt, IndexUnavailable, NotApplied, OutcomeUnknown, SessionGone
+from sessionstore.errors import Corrupt, IndexUnavailable, LockTimeout, NotApplied, OutcomeUnknown, SessionGone
 from sessionstore.index import RowStamp
+from sessionstore.index.circuit_breaker import CircuitBreaker
 from sessionstore.index.filtering import select
 from sessionstore.index.gc_pause import gc_paused
-from sessionstore.index.journal.block import NOT_WHOLE, block_of, doc_id_of, intern_rows, read_block
-from sessionstore.index.journal.file import SESSIONS, TABLE_BLOCK, TABLE_DROPPED, Change, Journal, is_whole
+from sessionstore.index.journal.block import doc_id_of
+from sessionstore.index.journal.file import SESSIONS, Change
+from sessionstore.index.journal.row_journal import RowJournal, by_creation
 from sessionstore.model.records import SessionRow, as_interrupted
 from sessionstore.query import Filter
 from sessionstore.session.stream_writer import Quarantine
 
-#: Compaction is worth it when this many lines are superseded, and more than there are rows.
-_GARBAGE_LINES = 1000
-#: Or when this many lines stand behind the block, and more than within.
-_LINES_BEHIND = 10_000
 #: How long a listing waits for the lock in order to compact: compaction can wait for a later listing.
 COMPACT_LOCK_WAIT_S = 0.2
-_LINE_HEAD = b'{"table":"sessions","id":'
-
-
-class _Entry(msgspec.Struct, tag_field="table", tag=SESSIONS, gc=False):
-    id: int
-    doc: SessionRow | None
-    c: str
-    session_id: str | None = None  # of a row that is removed
-
-
-_decoder = msgspec.json.Decoder(_Entry)
-_decode_entry, _decode_entries = _decoder.decode, _decoder.decode_lines
+#: How long a write waits for a holder of the lock that writes nothing (it is stopped): the row can come later.
+LOCK_WAIT_S = 0.2
+#: How long a write waits at most for other writers that make progress, and a rewrite for the lock.
+BUSY_WAIT_S = 3.0
+#: After such a wait, calls fail at once for this time.
+RETRY_S = 2.0
 _encode = msgspec.json.Encoder().encode
-
-
-def by_creation(rows: Iterable[SessionRow]) -> list[SessionRow]:
-    """Return rows by created_at, then by session_id: two sorts by texts take less than one by pairs."""
-    return sorted(sorted(rows, key=attrgetter("session_id")), key=attrgetter("created_at"))
-
-
-class RowJournal(Journal):
-    """A journal that makes rows of the lines of sessions as it reads them, in one pass; other tables stay raw.
-
-    ``rows`` (by session id) is another dict after every reading that brought something: who was given it keeps it.
-    """
-
-    def __init__(self, path: Path, quarantine: Quarantine | None) -> None:
-        super().__init__(path, sync=False, quarantine=quarantine)
-        self._forget()
-
-    def _forget(self) -> None:
-        self.rows: dict[str, SessionRow] = {}
-        self._block = 0  # how many of the lines were a block
-        self._numbers: dict[int, str] = {}  # which session a number means; of a block, once that is asked
-        self._all_numbered = False
-
-    def garbage(self) -> int:
-        """Return how many lines are superseded."""
-        return super().garbage() - len(self.rows)
-
-    def is_block(self) -> bool:
-        """Whether the rows are those of a block and nothing else, and thereby ordered."""
-        return self._block == self.lines
-
-    def is_worth_compacting(self) -> bool:
-        """Whether reading would gain more than writing the file anew costs, over all the writes since the last time."""
-        return (
-            self.garbage() > _GARBAGE_LINES + len(self.rows) or self.lines - self._block > _LINES_BEHIND + self._block
-        )
-
-    def rewrite_rows(self, rows: Iterable[SessionRow]) -> None:
-        """Replace the file by these rows as a block, and the other tables. Raises: as ``Journal.rewrite``."""
-        self._rewrite_ordered(by_creation({row.session_id: row for row in rows}.values()))
-
-    def _rewrite_ordered(self, rows: list[SessionRow]) -> os.stat_result:
-        return self.rewrite({name: self.tables[name] for name in self.tables if name != SESSIONS}, block_of(rows))
-
-    def compact(self) -> None:
-        """Write all of it anew, the rows as a block, and go on from its end. Raises: as ``Journal.compact``."""
-        with self.exclusive():
-            self.refresh()
-            rows = by_creation(self.rows.values())
-            written = self._rewrite_ordered(rows)
-            # The same rows as before, and true of either file: an interrupt in here leaves nothing half done.
-            self.rows = {row.session_id: row for row in rows}
-            self._numbers, self._all_numbered = {}, False
-            self.lines = len(rows) + sum(len(table) + 1 for name, table in self.tables.items() if name != SESSIONS)
-            self._block = len(rows)
-            self._read_already(written)
-
-    def _start_over(self, identity: tuple[int, int]) -> None:
-        self._forget()  # first: once the file counts as begun anew, nobody forgets any more
-        super()._start_over(identity)
-
-    def _read_lines(self, descriptor: int, offset: int) -> int:
-        if offset == 0 and (found := read_block(descriptor)) is not None:
-            self.rows, offset = found
-            self.lines = self._block = len(self.rows)
-        else:
-            self.rows = self.rows.copy()
-        return super()._read_lines(descriptor, offset)
-
-    def _ingest(self, data: bytes, offset: int) -> None:
-        try:
-            entries = _decode_entries(data)
-            for raw, entry in zip(data.splitlines(), entries, strict=True):
-                if crc32(raw[:-16]) != int(entry.c, 16):
-                    raise ValueError
-        except NOT_WHOLE:  # another table is among them, or a line is damaged
-            self._ingest_each(data, offset)
-            return
-        self.lines += len(entries)
-        intern_rows([entry.doc for entry in entries if entry.doc is not None])
-        for entry in entries:
-            self._ingest_row(entry)
-
-    def _ingest_each(self, data: bytes, offset: int) -> None:
-        """Take in line by line, and say which one is damaged."""
-        for raw in data.splitlines():
-            if raw.startswith(_LINE_HEAD):
-                try:
-                    entry = _decode_entry(raw)
-                except NOT_WHOLE as error:
-                    raise Corrupt(f"does not parse: {error}", self.path, offset) from error
-                if not is_whole(raw):
-                    raise Corrupt("its checksum does not match", self.path, offset)
-                self.lines += 1
-                intern_rows(() if entry.doc is None else (entry.doc,))
-                self._ingest_row(entry)
-            else:
-                super()._ingest(raw, offset)
-            offset += len(raw) + 1
-
-    def _ingest_row(self, entry: _Entry) -> None:
-        row = entry.doc
-        if row is not None:
-            self.rows[row.session_id] = row
-            self._numbers[entry.id] = row.session_id
-        elif entry.id > 0:
-            self.rows.pop(entry.session_id or self._named(entry.id), None)
-        elif entry.id == TABLE_DROPPED:
-            self.rows = {}
-        elif entry.id == TABLE_BLOCK:  # of one that is not whole: no change that could be superseded
-            self.lines -= 1
-
-    def _named(self, number: int) -> str:
-        """Return which session a number means; lines that remove a row did not say so in earlier versions."""
-        if number not in self._numbers and not self._all_numbered:
-            self._numbers = {**{doc_id_of(name): name for name in self.rows}, **self._numbers}
-            self._all_numbered = True
-        return self._numbers.get(number, "")
 
 
 class JournalIndex:
@@ -181,6 +54,7 @@ class JournalIndex:
         self._sorted: list[SessionRow] = []
         self._active: list[SessionRow] = []
         self._compact_at = 0.0  # lines: since compacting failed
+        self._breaker = CircuitBreaker(RETRY_S)
         self._mutex = threading.RLock()
         renewed_after_fork(self)
 
@@ -203,20 +77,55 @@ class JournalIndex:
             return True
         if (found := files.status(self._journal.path)) is not None and found.st_size:
             return False  # as nearly always, and no listing waits for it
-        with self._mutex, self._translated(), self._journal.exclusive():  # who lists must not see it being read
+        with self._rewriting(LOCK_WAIT_S):
             if self._journal.holds_something():
                 return False
             self._journal.refresh()
             self._journal.rewrite_rows(rows)
             return True
 
+    @contextlib.contextmanager
+    def _rewriting(self, timeout_s: float) -> Iterator[None]:
+        """Hold the lock of the file, and keep listings of other threads from reading a part of it."""
+        with self._translated(), self._breaker.guard():
+            self._mutex.acquire()
+            try:
+                with self._unavailable_when_locked(), self._journal.exclusive(timeout_s):
+                    yield
+            finally:
+                self._mutex.release()
+
     def remove(self, session_ids: Iterable[str]) -> None:
         """Append one line an id, durably: a row that came back would outlive the folder and the trash."""
         self._append((_removal(session_id) for session_id in session_ids), durable=True)
 
     def _append(self, changes: Iterable[Change], durable: bool = False) -> None:
-        with self._translated():
-            self._journal.append(changes, durable)
+        given = list(changes)
+        with self._translated(), self._breaker.guard(), self._unavailable_when_locked():
+            try:
+                self._journal.append(given, durable, LOCK_WAIT_S / 2)
+            except LockTimeout:
+                self._append_when_free(given, durable)
+
+    def _append_when_free(self, changes: list[Change], durable: bool) -> None:
+        """Wait on as long as other writers make progress; a stopped one makes none. Raises: LockTimeout."""
+        deadline = time.monotonic() + BUSY_WAIT_S - LOCK_WAIT_S
+        while True:
+            seen = self.version()
+            try:
+                self._journal.append(changes, durable, LOCK_WAIT_S / 2)
+                return
+            except LockTimeout:
+                if self.version() == seen or time.monotonic() > deadline:
+                    raise
+
+    @staticmethod
+    @contextlib.contextmanager
+    def _unavailable_when_locked() -> Iterator[None]:
+        try:
+            yield
+        except LockTimeout as error:
+            raise IndexUnavailable(str(error)) from error
 
     @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:
@@ -227,7 +136,7 @@ class JournalIndex:
 
     def replace_all(self, rows: Iterable[SessionRow]) -> None:
         """Write the file anew, ordered by creation: the same rows give the same bytes."""
-        with self._mutex, self._journal.exclusive():  # who lists must not see it being read
+        with self._rewriting(BUSY_WAIT_S):
             try:
                 self._journal.refresh()
             except Corrupt:
@@ -280,7 +189,7 @@ class JournalIndex:
 
     def compact(self) -> None:
         """Drop what is superseded, ordered by creation as after a rebuild. Raises: as :meth:`put`."""
-        with self._mutex, self._journal.exclusive():
+        with self._rewriting(BUSY_WAIT_S):
             self._journal.compact()
 
     def leave_as_it_is(self) -> None:
@@ -320,9 +229,7 @@ class JournalIndex:
     def _may_write(self) -> bool:
         """Whether the file is whole and our own: else, once root has listed, its owner could write to it no more."""
         found = files.status(self._journal.path)
-        if found is None or found.st_size != self._journal.read_to:
-            return False
-        return found.st_uid == getattr(os, "geteuid", lambda: found.st_uid)()
+        return found is not None and found.st_size == self._journal.read_to and self._journal.may_be_replaced(found)
 
 
 def _removal(session_id: str) -> Change:

@@ -13,8 +13,10 @@ file (index.tables).
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import threading
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from zlib import crc32
@@ -83,6 +85,7 @@ class Journal:
         self._depth = 0
         self._size = 0  # of the locked file
         self._compaction_due = False
+        self._check_from_bytes = math.inf  # from this size on, every append calls _check_size
         self._replaced = False  # by this process, within the present exclusive block
         renewed_after_fork(self)
         self._kept = -1  # holds the file that was read last
@@ -207,10 +210,17 @@ class Journal:
 
     @contextlib.contextmanager
     def exclusive(self, timeout_s: float | None = None) -> Iterator[None]:
-        """Keep every other writer out, threads and processes; may be nested. Raises: LockTimeout, StoreUnusable."""
-        # Two locks between threads: who waits for another process, which may be stopped, keeps no reader waiting.
+        """Keep every other writer out, threads and processes; may be nested.
+
+        Args:
+            timeout_s: the limit for both together, the other threads and the other processes.
+
+        Raises: LockTimeout, StoreUnusable.
+        """
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        # Two locks between threads, so that a writer that waits for a stopped process blocks no reader.
         if not self._writing.acquire(timeout=-1 if timeout_s is None else timeout_s):
-            raise LockTimeout(f"{self.path} was being written by another thread for {timeout_s:g} s")
+            raise LockTimeout(f"{self.path} was being written by another thread for {timeout_s:.3g} s")
         try:
             if self._depth:
                 self._depth += 1
@@ -219,7 +229,7 @@ class Journal:
                 finally:
                     self._depth -= 1
                 return
-            size = self._lock(timeout_s)
+            size = self._lock(None if deadline is None else max(0.0, deadline - time.monotonic()))
             try:
                 with self._mutex:
                     with files.refusals(self.path):
@@ -228,13 +238,16 @@ class Journal:
                     yield
                     if self._compaction_due:  # last of all: what is written after it would go into the old file
                         self._compaction_due = False
-                        with contextlib.suppress(NotApplied, OutcomeUnknown):  # the next writer tries again
-                            self.compact()
+                        self._compact_after_write()
             finally:
                 self._depth, self._replaced = 0, False
                 self._file.unlock()
         finally:
             self._writing.release()
+
+    def _compact_after_write(self) -> None:
+        with contextlib.suppress(NotApplied, OutcomeUnknown):  # a later writer tries again
+            self.compact()
 
     def _lock(self, timeout_s: float | None) -> int:
         try:
@@ -243,23 +256,29 @@ class Journal:
             files.make_dirs(self.path.parent)
             return self._file.lock(timeout_s)
 
-    def append(self, changes: Iterable[Change], durable: bool = False) -> None:
+    def append(self, changes: Iterable[Change], durable: bool = False, timeout_s: float | None = None) -> None:
         """Write changes as (table, id, raw document or ``null``), all with one write.
 
         Args:
             durable: wait for the disk, even in a journal that does not.
+            timeout_s: the longest wait for other writers, if not the usual one.
 
         Raises: LockTimeout, StoreUnusable: nothing was written; OutcomeUnknown: on a failed fsync.
         """
         data = b"".join(line_of(*change) for change in changes)
         if not data:
             return
-        with self.exclusive():
+        with self.exclusive(timeout_s):
             if self._replaced:  # by ourselves, in this very block
                 self._size, self._replaced = self._file.lock(), False
             self._size = self._file.write(data, self._size)
             if self._sync or durable:
                 self._file.sync()
+            if self._size > self._check_from_bytes:
+                self._check_size()
+
+    def _check_size(self) -> None:
+        """Decide what to do about a file of this size; a plain journal is compacted by its owner."""
 
     def holds_something(self) -> bool:
         """Whether there is a line in the file, for who keeps the others out."""

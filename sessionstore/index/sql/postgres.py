@@ -259,10 +259,10 @@ class PostgresIndex(SqlIndex):
             return []  # no schema yet: nothing was written
 
     def _run(self, work: Callable[[Connection], Result]) -> Result:
-        with self._breaker.guard(), self._translated():
+        with self._breaker.guard() as check, self._translated():
             borrowed: list[Connection] = []
             try:
-                with self._pool.connection() as connection:
+                with self._pool.connection(check=check) as connection:
                     borrowed.append(connection)
                     return work(connection)
             except psycopg.OperationalError as error:

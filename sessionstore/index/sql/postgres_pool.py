@@ -103,11 +103,14 @@ class Pool:
         self._free = threading.BoundedSemaphore(self._size)
 
     @contextlib.contextmanager
-    def connection(self, fresh: bool = False) -> Generator[Connection, None, None]:
+    def connection(
+        self, fresh: bool = False, check: Callable[[], None] = lambda: None
+    ) -> Generator[Connection, None, None]:
         """Lend a connection; a broken one is discarded.
 
         Args:
             fresh: a new one, since those that were kept may all be dead.
+            check: called when it is this caller's turn; what it raises is raised.
 
         Raises: IndexUnavailable: all are in use; psycopg.Error: as connecting does.
         """
@@ -117,6 +120,7 @@ class Pool:
         if not free.acquire(timeout=self._timeout_s):
             raise IndexUnavailable(f"all {self._size} connections were in use for {self._timeout_s:g} s")
         try:
+            check()
             if fresh:
                 self.close()
             connection = self._kept() or self._connect()

@@ -14,6 +14,7 @@ import contextlib
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import partial
 from itertools import islice
@@ -23,6 +24,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from sessionstore.disk import files
+from sessionstore.disk.append_file import renewed_after_fork
 from sessionstore.errors import Corrupt, IndexUnavailable, NotApplied, SessionStoreError
 from sessionstore.index import FileStamp, RowStamp
 from sessionstore.index.circuit_breaker import CircuitBreaker
@@ -54,8 +56,15 @@ class SqliteIndex(SqlIndex):
         self._breaker = CircuitBreaker(url.retry_s)
         self._idle: list[_Connection] = []
         self._writing = threading.Lock()
-        self._pid = os.getpid()
         self._observer: _Connection | None = None
+        self._of_parents: list[object] = []
+        renewed_after_fork(self)
+
+    def renew_after_fork(self) -> None:
+        """Replace the lock, which another thread of the parent may hold, and keep the parent's connections unused: a
+        connection must not cross a fork, not even to be closed."""
+        self._of_parents.append((self._idle, self._observer))
+        self._writing, self._idle, self._observer = threading.Lock(), [], None
 
     def __repr__(self) -> str:
         return f"SqliteIndex({str(self.path)!r})"
@@ -103,11 +112,13 @@ class SqliteIndex(SqlIndex):
         connection.executemany(_PUT if exact else UPSERT, [columns_of(store, row) for row in rows])
 
     def _write(self, work: Callable[[sqlite3.Connection, int], object]) -> None:
+        deadline = time.monotonic() + self._timeout_s
+
         def transaction(connection: sqlite3.Connection) -> None:
-            if not self._writing.acquire(timeout=self._timeout_s):
+            if not self._writing.acquire(timeout=max(0.0, deadline - time.monotonic())):
                 raise IndexUnavailable(f"{self.path}: other threads wrote for {self._timeout_s:g} s")
             try:
-                connection.execute("BEGIN IMMEDIATE")
+                self._begin(connection, deadline - time.monotonic())
                 work(connection, self._own_number(connection))
                 connection.execute("COMMIT")
             finally:
@@ -117,6 +128,16 @@ class SqliteIndex(SqlIndex):
                 self._writing.release()
 
         self._run(transaction, to_write=True)
+
+    def _begin(self, connection: sqlite3.Connection, left_s: float) -> None:
+        """Begin to write within what is left of the limit: a thread that queued behind another one must not wait for
+        the other process all over again."""
+        queued = left_s < 0.9 * self._timeout_s
+        if queued:
+            connection.execute(f"PRAGMA busy_timeout = {max(1, int(left_s * 1000))}")
+        connection.execute("BEGIN IMMEDIATE")
+        if queued:
+            connection.execute(f"PRAGMA busy_timeout = {int(self._timeout_s * 1000)}")
 
     def _own_number(self, connection: sqlite3.Connection) -> int:
         place = (self._place.host, self._place.path)
@@ -187,7 +208,7 @@ class SqliteIndex(SqlIndex):
         if not self.path.exists():
             return None
         with self._breaker.guard(), self._translated():
-            if self._observer is None or self._pid != os.getpid() or not self._same_file(self._observer):
+            if self._observer is None or not self._same_file(self._observer):
                 self._observer = self._connect(to_write=False)
             return self._observer.identity, self._observer.execute("PRAGMA data_version").fetchone()[0]
 
@@ -219,13 +240,12 @@ class SqliteIndex(SqlIndex):
             return result
 
     def _take(self, to_write: bool) -> _Connection:
-        if self._pid != os.getpid():  # a connection must not cross a fork, not even to be closed
-            self._pid, self._idle = os.getpid(), []
-        while self._idle:
-            connection = self._idle.pop()
-            if self._same_file(connection):
-                return connection
-            connection.close()
+        with contextlib.suppress(IndexError):  # there is none (any more: another thread took it)
+            while True:
+                connection = self._idle.pop()
+                if self._same_file(connection):
+                    return connection
+                connection.close()
         return self._connect(to_write)
 
     def _same_file(self, connection: _Connection) -> bool:
