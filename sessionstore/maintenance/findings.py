@@ -101,6 +101,11 @@ CATALOGUE: dict[str, Kind] = {
     ),
     "unreadable-file": Kind("error", "what cannot be read cannot be checked or replayed", "chmod u+r {path}"),
     "interrupted": Kind("warning", "its status is running, and its process is gone", _FIX, True),
+    "suspended": Kind(
+        "info",
+        "its process is alive and gives no heartbeat: it is stopped, or blocked; nothing is lost",
+        "continue it (kill -CONT, or fg), or end it",
+    ),
     "silent": Kind(
         "warning",
         "no heartbeat for a while; its process is not visible from here and may be suspended",

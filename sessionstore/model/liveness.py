@@ -33,15 +33,32 @@ def why_interrupted(owner: dict[str, Any] | None, last_beat: float | None, now: 
         owner: what :func:`here` gave when it started; None when it is unknown.
         last_beat: epoch seconds of the newest write of its streams; None without one.
     """
-    age_s = None if last_beat is None else (time.time() if now is None else now) - last_beat
     if owner and _same_machine(owner):
         if owner.get("boot_id") != _machine()["boot_id"]:
             return "host rebooted"
-        if not _runs(owner):
-            return f"process {owner.get('pid')} is gone"
+        runs = _runs(owner)
+        if runs is not None:
+            return None if runs else f"process {owner.get('pid')} is gone"
+    age_s = _age_s(last_beat, now)
     if age_s is None:
         return None  # without any sign, the record is taken at its word
-    return f"no beat for {age_s:.0f} s" if age_s > STALE_S else None
+    return f"no heartbeat for {age_s:.0f} s" if age_s > STALE_S else None
+
+
+def why_silent(owner: dict[str, Any] | None, last_beat: float | None, now: float | None = None) -> str | None:
+    """Return why a run whose process is alive gives no heartbeat (it is suspended, or blocked), or None.
+
+    Args: as :func:`why_interrupted`, which returns None for such a run.
+    """
+    age_s = _age_s(last_beat, now)
+    if age_s is None or age_s <= STALE_S or why_interrupted(owner, last_beat, now) is not None or owner is None:
+        return None
+    state = "stopped (Ctrl-Z or SIGSTOP)" if _is_stopped(owner.get("pid")) else "alive"
+    return f"process {owner.get('pid')} is {state}, no heartbeat for {age_s:.0f} s"
+
+
+def _age_s(last_beat: float | None, now: float | None) -> float | None:
+    return None if last_beat is None else (time.time() if now is None else now) - last_beat
 
 
 def _same_machine(owner: dict[str, Any]) -> bool:
@@ -52,20 +69,29 @@ def _same_machine(owner: dict[str, Any]) -> bool:
     return owner.get("boot_id") != machine["boot_id"] or owner.get("pid_namespace") == machine["pid_namespace"]
 
 
-def _runs(owner: dict[str, Any]) -> bool:
+def _runs(owner: dict[str, Any]) -> bool | None:
+    """Whether the process is alive; None where that cannot be proven, so that the heartbeat must decide."""
     pid = owner.get("pid")
     if not isinstance(pid, int):
         return False
     if sys.platform == "win32":
-        return True  # os.kill would end it there; the beat decides
+        return None  # os.kill would end it there
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:
         pass
     started = _start_of(pid)
-    return started is None or owner.get("pid_started") in (None, started)
+    if started is None or owner.get("pid_started") is None:
+        return None  # the number alone may belong to another process by now
+    return owner.get("pid_started") == started
+
+
+def _is_stopped(pid: Any) -> bool:
+    """Whether a process is stopped by a signal or a debugger (proc(5), field 3)."""
+    fields = _first_line(f"/proc/{pid}/stat").rpartition(")")[2].split()
+    return bool(fields) and fields[0] in ("T", "t")
 
 
 @lru_cache(maxsize=1)

@@ -15,14 +15,15 @@ import logging
 import threading
 import time
 import traceback
+import weakref
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
 from sessionstore.disk.append_file import renewed_after_fork
-from sessionstore.errors import InvalidRecord, SessionStoreError, StreamClosed
+from sessionstore.errors import InvalidRecord, NotApplied, OutcomeUnknown, SessionStoreError, StreamClosed
 from sessionstore.layout import StoreRoot
-from sessionstore.model import liveness, records
+from sessionstore.model import liveness, records, values
 from sessionstore.model.records import SessionRow
 from sessionstore.session import Session
 from sessionstore.session.handle import CLOCK_STREAM
@@ -32,6 +33,8 @@ from sessionstore.session.stream_writer import StreamWriter, SyncMode
 BEAT_S = 1.0
 #: How often a run in progress writes its figures into the record, so that lists show them.
 PROGRESS_S = 2.0
+_logger = logging.getLogger("sessionstore")
+_MAX_TRACE = 100_000  # characters of a traceback that are kept, the last ones
 _LEVELS = ("debug", "info", "warning", "error", "critical")
 
 
@@ -59,6 +62,7 @@ class Recorder(Session):
         self._ended = threading.Event()
         self._finished = False
         self._heart: threading.Thread | None = None
+        self._died_threads: dict[str, str] = {}
         self.motion = MotionWriter(self.stream(MOTION_STREAM))
 
     def renew_after_fork(self) -> None:
@@ -77,6 +81,7 @@ class Recorder(Session):
         self._beat()
         self._heart = threading.Thread(target=self._keep_beating, name=f"beat-{self.session_id}", daemon=True)
         self._heart.start()
+        _watch_threads(self)
         return self
 
     def finish(
@@ -93,33 +98,78 @@ class Recorder(Session):
             duration_sim_s: by default the latest sim_time seen.
             performance_metrics: ``{"totals": {...}, "drones": {id: {...}}}``, laid over what the motion adds up to.
 
-        Raises: as ``Session.update``, and OutcomeUnknown of the streams: the record is then not marked ended.
+        What cannot be stored of the figures is left out, with the reason under ``performance_metrics.refused``.
+
+        Raises: as ``Session.update``: the record is then not marked ended; OutcomeUnknown of the streams: it is.
         """
         with self._mutex:
             if self._finished:
                 return
-            self._finish(status, end_reason or status, duration_sim_s, performance_metrics or {})
+            failure = self._close_streams()
+            self._store_end(status, end_reason or status, duration_sim_s, performance_metrics or {}, failure)
             self._finished = True
+            _running.discard(self)
+        if failure is not None:
+            raise failure
 
-    def _finish(self, status: str, end_reason: str, duration_sim_s: float | None, metrics: dict[str, Any]) -> None:
+    def _close_streams(self) -> OutcomeUnknown | None:
+        """End the heartbeat and close every stream; return the first failure, which costs no other stream its end."""
+        failure: OutcomeUnknown | None = None
         if not self._ended.is_set():
             self._ended.set()
-            self._beat()
+            try:
+                self._beat()
+            except (NotApplied, OutcomeUnknown) as error:
+                _logger.warning("%s: the last heartbeat is not stored: %s", self.session_id, error)
         for writer in self._writers.values():
-            writer.close()
-        metrics = self._metrics(metrics)
-        named: dict[str, Any] = {} if self.record.drones else {"drones": [{"id": name} for name in metrics["drones"]]}
-        self.update(
-            status=status,
-            end_reason=end_reason,
-            duration_sim_s=self._sim_time_s if duration_sim_s is None else duration_sim_s,
-            performance_metrics=metrics,
-            streams={name: tape.count() for name, tape in self.tapes().items()},
-            **named,
-            progress={},
-            reason=end_reason,
-            sim_time_s=self._sim_time_s,
-        )
+            try:
+                writer.close()
+            except OutcomeUnknown as error:
+                failure = failure or error
+        return failure
+
+    def _store_end(
+        self, status: str, end_reason: str, duration_sim_s: Any, given: dict[str, Any], failure: Exception | None
+    ) -> None:
+        """Write the end into the record; a figure that cannot be stored is left out and named, the rest is stored."""
+        if status == "completed" and (died := self._died_threads):
+            status, end_reason = "failed", "; ".join(f"thread {name} died: {reason}" for name, reason in died.items())
+        if failure is not None:
+            end_reason = f"{end_reason}; {failure}"
+        metrics, refused = self._figures(given)
+        wanted: dict[str, Any] = {
+            "status": status,
+            "end_reason": _as_text(end_reason),
+            "duration_sim_s": self._sim_time_s if duration_sim_s is None else duration_sim_s,
+            "streams": {name: tape.count() for name, tape in self.tapes().items()},
+            "progress": {},
+        }
+        if not self.record.drones:
+            wanted["drones"] = [{"id": name} for name in metrics["drones"]]
+        for name in list(wanted):
+            try:
+                records.check_changes({name: wanted[name]})
+            except InvalidRecord as error:
+                refused[name] = str(error)
+                del wanted[name]
+        if "status" in refused:
+            raise InvalidRecord(refused["status"])
+        wanted["performance_metrics"] = {**metrics, "refused": refused} if refused else metrics
+        self.update(**wanted, reason=_as_text(end_reason), sim_time_s=self._sim_time_s)
+
+    def _figures(self, given: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+        """Return the figures of the run, and what could not be taken into them, with the reasons."""
+        refused: dict[str, str] = {}
+        taken = values.salvaged(given, "performance_metrics", {}, refused)
+        for part in ("totals", "drones"):
+            if not isinstance(taken.get(part, {}), dict):
+                refused[f"/{part}"] = f"an object is expected, not {type(taken.pop(part)).__name__}"
+        taken["drones"] = {name: each for name, each in taken.get("drones", {}).items() if isinstance(each, dict)}
+        try:
+            return self._metrics(taken), refused
+        except (ArithmeticError, TypeError, ValueError) as error:
+            refused["/motion"] = f"{type(error).__name__}: {error}"
+            return {"totals": {}, **taken}, refused
 
     def __enter__(self) -> Self:
         return self
@@ -134,12 +184,20 @@ class Recorder(Session):
             if isinstance(error, KeyboardInterrupt | SystemExit | GeneratorExit):
                 self.finish("stopped", f"stopped by {type(error).__name__}")
                 return
-            reason = "".join(traceback.format_exception_only(error)).strip()
+            reason = _reason(error)
             if not self._ended.is_set():
-                self.event("exception", reason, level="error", traceback="".join(traceback.format_exception(error)))
+                self._note_exception(error, reason)
             self.finish("failed", reason)
         except SessionStoreError as second:
-            error.add_note(f"and the session {self.session_id} could not be ended: {second}")
+            error.add_note(f"and the end of the session {self.session_id} is not stored: {second}")
+
+    def _note_exception(self, error: BaseException, reason: str) -> None:
+        """Store the traceback as an event; when that is refused, the end is stored all the same."""
+        try:
+            trace = _as_text("".join(traceback.format_exception(error)))
+            self.event("exception", reason, level="error", traceback=trace[-_MAX_TRACE:])
+        except SessionStoreError as second:
+            error.add_note(f"and it could not be stored as an event: {second}")
 
     # ------------------------------------------------------------ what happens
 
@@ -201,6 +259,18 @@ class Recorder(Session):
         """Return a ``logging.Handler`` that stores a program's log lines in this session."""
         return SessionLogHandler(self, level)
 
+    def thread_died(self, name: str, error: BaseException) -> None:
+        """Note that a thread of the program ended with an exception: the run then ends as failed, with the reason."""
+        if self._finished:
+            return
+        reason = _reason(error)
+        self._died_threads[name] = reason
+        try:
+            trace = _as_text("".join(traceback.format_exception(error)))[-_MAX_TRACE:]
+            self.event("thread_died", f"{name}: {reason}", level="error", traceback=trace)
+        except SessionStoreError as second:
+            _logger.warning("%s: the death of thread %s is not stored as an event: %s", self.session_id, name, second)
+
     # ------------------------------------------------------------ inside
 
     def _metrics(self, given: dict[str, Any]) -> dict[str, Any]:
@@ -223,6 +293,58 @@ class Recorder(Session):
                     self._beat()
                 except SessionStoreError:
                     return
+
+
+def _as_text(text: Any) -> str:
+    """Return a text that can be stored: lone surrogates are written as escapes."""
+    return str(text).encode("utf-8", "backslashreplace").decode()
+
+
+def _reason(error: BaseException) -> str:
+    """Return what an exception says on its last line, also when its own ``__str__`` fails."""
+    try:
+        return _as_text("".join(traceback.format_exception_only(error)).strip()) or type(error).__name__
+    except Exception as second:  # noqa: BLE001  # a method of the user's exception; it must not cost the run its end
+        return f"{type(error).__name__} (its text cannot be had: {type(second).__name__})"
+
+
+# ---------------------------------------------------------------- threads of the program
+
+#: The recorders of this process that have not ended.
+_running: weakref.WeakSet[Recorder] = weakref.WeakSet()
+_hook_mutex = threading.Lock()
+_next_hook: Callable[[threading.ExceptHookArgs], Any] | None = None
+
+
+def _watch_threads(recorder: Recorder) -> None:
+    """Let the end of a recording say which threads of the program died while it ran."""
+    global _next_hook
+    with _hook_mutex:
+        _running.add(recorder)
+        if threading.excepthook is not _thread_died:
+            _next_hook, threading.excepthook = threading.excepthook, _thread_died
+
+
+def _thread_died(args: threading.ExceptHookArgs) -> None:
+    """Note the death of a thread in the recordings that it used (else in all), then do what was done before."""
+    recorders = list(_running)
+    used = _recorders_in(args, recorders) or recorders
+    if args.exc_value is not None and not isinstance(args.exc_value, SystemExit):
+        name = _as_text(getattr(args.thread, "name", "unknown"))
+        for recorder in used:
+            recorder.thread_died(name, args.exc_value)
+    if _next_hook is not None:
+        _next_hook(args)
+
+
+def _recorders_in(args: threading.ExceptHookArgs, recorders: list[Recorder]) -> list[Recorder]:
+    """Return the recorders that the frames of a dead thread name in their variables."""
+    found: set[int] = set()
+    trace = args.exc_traceback
+    while trace is not None:
+        found |= {id(value) for value in trace.tb_frame.f_locals.values()}
+        trace = trace.tb_next
+    return [each for each in recorders if id(each) in found or id(each.motion) in found]
 
 
 class SessionLogHandler(logging.Handler):

@@ -159,10 +159,13 @@ def test_the_reasons_of_an_interruption() -> None:
     assert liveness.why_interrupted(me, None, now) is None
     assert liveness.why_interrupted({**me, "boot_id": "another"}, now, now) == "host rebooted"
     assert "is gone" in str(liveness.why_interrupted({**me, "pid_started": 1}, now, now))
-    assert liveness.why_interrupted(me, now - 45, now) == "no beat for 45 s"
+    assert liveness.why_interrupted(me, now - 45, now) is None  # it is alive, whatever keeps it from beating
+    assert liveness.why_silent(me, now - 45, now) == f"process {os.getpid()} is alive, no heartbeat for 45 s"
+    assert liveness.why_silent(me, now - 5, now) is None
+    assert liveness.why_interrupted({**me, "pid_started": None}, now - 45, now) == "no heartbeat for 45 s"
     elsewhere = {**me, "host": "elsewhere", "pid": 1}
     assert liveness.why_interrupted(elsewhere, now - 5, now) is None
-    assert liveness.why_interrupted(elsewhere, now - 99, now) == "no beat for 99 s"
+    assert liveness.why_interrupted(elsewhere, now - 99, now) == "no heartbeat for 99 s"
 
 
 def test_a_beat_pairs_sim_time_with_utc(store: SessionStore) -> None:

@@ -124,8 +124,10 @@ def _liveness(examination: Examination, session: Session, record: SessionRecord 
     beat = session.last_beat()
     reason = owners.why_interrupted(who, beat, examination.now)
     if reason is None:
-        return None
-    sure = not reason.startswith("no beat") or beat is None or examination.now - beat > DEAD_S
+        silence = owners.why_silent(who, beat, examination.now)
+        facts = {"pid": (who or {}).get("pid"), "last_beat": beat}
+        return (silence and Finding("suspended", session.session_id, silence, session.session_id, facts)) or None
+    sure = not reason.startswith("no heartbeat") or beat is None or examination.now - beat > DEAD_S
     events = last_events(session)
     what = reason + (f"; its last event: {_sentence(events[-1])}" if events else "; it has no events")
     facts = {"reason": reason, "last_beat": beat, "last_events": events}
