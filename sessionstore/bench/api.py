@@ -120,7 +120,7 @@ class Client:
         return body
 
     def seconds(self, path: str, times: int) -> list[float]:
-        """Return how long each of so many GETs took."""
+        """Return how long each of ``count`` GETs took."""
         found = []
         for _ in range(times):
             began = time.perf_counter()

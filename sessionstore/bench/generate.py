@@ -1,6 +1,6 @@
 """Stores and streams of any size, made quickly: real folders and real lines, as the package would have written them.
 
-Nothing is synced and nobody is asked: for scratch folders only.
+Nothing is synced and no lock is taken: for scratch folders only.
 Not here: what is measured on them (workloads).
 """
 
@@ -22,7 +22,7 @@ from sessionstore.store import SessionStore
 
 
 def fill_store(folder: Path, count: int, index: str | None = None) -> list[str]:
-    """Make a store of so many completed sessions; return their ids."""
+    """Make a store of ``count`` completed sessions; return their ids."""
     with SessionStore(folder, index) as store:
         store.root.prepare()
         rows = list(_folders(store, count))
@@ -44,7 +44,7 @@ _PROVENANCE: dict[str, Any] = {"command": ["bench"], "python": "3.11", "host": "
 
 
 def fill_stream(path: Path, count: int, hertz: float = 20.0, drones: int = 5) -> None:
-    """Write a motion stream of so many records, numbered and with checksums."""
+    """Write a motion stream of ``count`` records, numbered and with checksums."""
     descriptor = files.open_to_append(path, durable=False)
     try:
         for begin in range(0, count, 50_000):
@@ -61,7 +61,7 @@ def fill_stream(path: Path, count: int, hertz: float = 20.0, drones: int = 5) ->
 
 
 def sparse_stream(path: Path, count: int) -> int:
-    """Make a file as long as a stream of so many records: a hole, and its last records; return its size in bytes.
+    """Make a file as long as a stream of ``count`` records: a hole, and its last records; return its size in bytes.
 
     Opening for append, appending, and reading the end see what they would see in the whole file.
     """

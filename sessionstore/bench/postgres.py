@@ -36,7 +36,7 @@ def server(url: str | None, folder: Path) -> Iterator[tuple[str | None, str]]:
             stack.callback(_drop, place, schema)
         except ImportError as error:
             found, why = None, f"{error.name} is missing: {_HOW}"
-        except Exception as error:  # noqa: BLE001 whatever keeps a server from starting: the other engines are measured
+        except Exception as error:  # noqa: BLE001 any failure to start a server: the other engines are measured
             found, why = None, f"{type(error).__name__}: {str(error)[:200]}; {_HOW}"
         yield found, why
 

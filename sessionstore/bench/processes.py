@@ -1,4 +1,4 @@
-"""Processes of a measurement: started, let go together, and asked for what they found.
+"""Processes of a measurement: started, released at the same time, and asked for their results.
 
 Not here: what they do (worker).
 """

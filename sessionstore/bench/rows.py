@@ -24,7 +24,7 @@ FILTERS = {
 
 
 def fill(index: SessionIndex, sessions: int) -> None:
-    """Put so many rows; the same number gives the same rows."""
+    """Put ``count`` rows; the same number gives the same rows."""
     for start in range(0, sessions, 5000):
         index.put([a_row(number) for number in range(start, min(start + 5000, sessions))], exact=True)
 

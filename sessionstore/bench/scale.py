@@ -28,7 +28,7 @@ from sessionstore.bench.workloads import Bench
 from sessionstore.layout import DOCUMENT, SETTLED_S
 from sessionstore.model.records import SessionRow
 
-#: Seconds of a cold list of so many heads.
+#: Seconds of a cold list of N heads.
 _LIST_TARGETS = {10_000: 0.015, 100_000: 0.25, 1_000_000: 2.0}
 
 
@@ -57,7 +57,7 @@ def _looks(bench: Bench, folder: Path, limit: Limit, ids: list[str], size: int) 
         bench.add(found, {OURS: Target("median", "<=", bound)} if bound else None)
     with sessionstore.open(folder) as warm:
         warm.find()
-        time.sleep(SETTLED_S + 0.1)  # a store at rest, as it is when somebody looks for something
+        time.sleep(SETTLED_S + 0.1)  # a store at rest, as it is during a search
         warm.find()
         for case, where, bound in (
             ("filter on a field, warm", "status=failed", 0.01),

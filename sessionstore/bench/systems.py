@@ -70,7 +70,7 @@ class System:
         raise NotImplementedError
 
     def close(self) -> None:
-        """Let go of files."""
+        """Close files."""
 
 
 def session_of(number: int) -> dict[str, Any]:

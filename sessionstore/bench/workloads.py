@@ -44,7 +44,7 @@ class Bench:
 
     @contextmanager
     def made(self, size: int, names: Iterable[str] | None = None) -> Iterator[dict[str, System]]:
-        """Give the systems that reach a size, filled with so many sessions, each in a folder of its own."""
+        """Give the systems that reach a size, filled with ``size`` sessions, each in a folder of its own."""
         self._count += 1
         folder = self.scratch / f"{self._count}-{size}"
         folder.mkdir(parents=True)
