@@ -70,7 +70,7 @@ def _updater(store: SessionStore) -> Callable[[], object]:
 
 
 #: Measured calls, and a quarter more; a change that is worth its calls raises the bound in the same commit.
-BOUNDS = {"create": 625, "update": 580, "append": 42, "get": 92, "rebuild": 66}
+BOUNDS = {"create": 625, "update": 580, "append": 42, "get": 94, "rebuild": 68}
 
 
 def test_creating_makes_no_more_calls_than_it_did(small: SessionStore) -> None:
@@ -132,8 +132,9 @@ def calls_a_row(listed: dict[int, Path], verify: bool) -> float:
     return (large - small) / 1000
 
 
-#: Without and with a look at every file: three for its texts, two for its folder, one for its file.
-A_ROW = {False: 5.2, True: 6.2}
+#: Without and with a look at every file: three for its texts, four to set them in a row that is immutable otherwise
+#: (0.2 us), two for its folder, one for its file.
+A_ROW = {False: 9.2, True: 10.2}
 
 
 @pytest.mark.parametrize("verify", [False, True])
