@@ -33,7 +33,7 @@ def test_rows_show_status_in_words_progress_distance_and_points(site: Running, o
 def test_search_shows_how_it_was_understood_and_keeps_it_in_the_address(site: Running, open_page: Opener) -> None:
     page = open_page(site.url)
     page.get_by_label("Search sessions").fill("name~butterfly")
-    page.get_by_text("session name holds butterfly").wait_for()
+    page.get_by_text("session name contains butterfly").wait_for()
     until(page, "document.querySelectorAll('.grid .line').length === 1")
     assert "q=name" in page.url
     again = open_page(page.url)
@@ -54,7 +54,7 @@ def test_filters_narrow_the_list_and_nothing_that_fits_is_said_so(site: Running,
     page = open_page(site.url)
     rows(page).first.wait_for()
     page.get_by_label("Status").select_option("failed")
-    page.get_by_text("No session matches").wait_for()
+    page.get_by_role("heading", name="No session matches").wait_for()
     page.get_by_role("button", name="Show all").click()
     rows(page).first.wait_for()
 

@@ -70,7 +70,7 @@ def test_three_sessions_play_in_step_and_lie_over_one_another(site: Running, ope
     page = compare_page(site, open_page, "Butterfly", "Storm", "Butterfly")
     parted = page.locator(".first li")
     assert parted.count() == 2
-    parted.nth(0).filter(has_text="B parts from A").wait_for()
+    parted.nth(0).filter(has_text="B differs from A").wait_for()
     parted.nth(1).filter(has_text="C is the same as A").wait_for()
     assert page.locator("section[aria-label=Metrics] thead th").count() == 4
     assert page.locator(".grid-of .stage").count() == page.locator(".together .timeline").count() == 3

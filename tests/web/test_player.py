@@ -126,9 +126,9 @@ def test_a_picture_that_comes_late_gets_fewer_pixels_and_a_still_one_all_of_them
       return frames.share;
     }}"""
     page.keyboard.press("Space")
-    assert page.evaluate(told, 40) == 0.5
-    assert page.evaluate(f"{PLAYER}.stage.canvas.width") == round(full * 0.5)
-    assert page.evaluate(told, 16.7) > 0.5
+    assert page.evaluate(told, 40) == 0.8
+    assert page.evaluate(f"{PLAYER}.stage.canvas.width") == round(full * 0.8)
+    assert page.evaluate(told, 16.7) > 0.8
     page.keyboard.press("Space")
     assert page.evaluate(f"{PLAYER}.stage.canvas.width") == full
 

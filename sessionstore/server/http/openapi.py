@@ -152,6 +152,14 @@ def docs_style(call: Call) -> Reply:
 # ---------------------------------------------------------------- the page for people
 
 
+_HEAD = """<meta name="viewport" content="width=device-width"><link rel="icon" href="/icon.svg">
+<link rel="stylesheet" href="/tokens.css"><link rel="stylesheet" href="/page.css">
+<link rel="stylesheet" href="/docs/style.css">"""
+_BAR = """<header id="top"><a class="brand" href="/sessions"><img src="/icon.svg" alt=""><span>sessionstore</span></a>
+<nav aria-label="Places"><a href="/sessions">Sessions</a><a href="/compare">Compare</a><a href="/control">Control</a>
+<a href="/trash">Trash</a><a href="/docs" aria-current="page">API</a></nav></header>"""
+
+
 def page(description: dict[str, Any]) -> str:
     """Return the description as one HTML page."""
     tags: dict[str, list[str]] = {}
@@ -162,7 +170,7 @@ def page(description: dict[str, Any]) -> str:
     body = "".join(f'<h2 id="{_text(tag)}">{_text(tag)}</h2>{"".join(found)}' for tag, found in tags.items())
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>sessionstore: HTTP API</title>'
-        '<meta name="viewport" content="width=device-width"><link rel="stylesheet" href="/docs/style.css"></head><body>'
+        f"{_HEAD}</head><body>{_BAR}"
         f"<main><h1>sessionstore {_text(description['info']['version'])}: HTTP API</h1>"
         f'<p>{_text(_ABOUT)}</p><p>For programs: <a href="/openapi.json">openapi.json</a></p><nav>{contents}</nav>'
         f"{body}</main></body></html>"
@@ -211,14 +219,17 @@ def _text(value: object) -> str:
 
 
 _STYLE = """
-:root { color-scheme: light dark; font: 15px/1.5 system-ui, sans-serif; }
-main { max-width: 60rem; margin: 0 auto; padding: 1rem; }
-details { border: 1px solid color-mix(in srgb, currentColor 20%, transparent); border-radius: 6px; margin: .4rem 0; }
-details > * { margin: .6rem .8rem; } summary { cursor: pointer; }
-code { font-family: ui-monospace, monospace; } code.get { color: #0a7; } code.post { color: #07c; }
-code.patch { color: #a60; } code.delete { color: #c33; }
-table { border-collapse: collapse; } th, td { text-align: left; padding: .2rem .8rem .2rem 0; vertical-align: top; }
-nav a { margin-right: 1rem; }
+body { overflow: auto; }
+main { display: block; width: 100%; max-width: 60rem; margin: 0 auto; padding: var(--s4, 16px); overflow: visible; }
+main h2 { margin: var(--s6, 24px) 0 var(--s2, 8px); font-size: var(--large, 16px); }
+details { border: 1px solid var(--line, #ccc); border-radius: var(--round, 4px); margin: 6px 0;
+  background: var(--surface); }
+details > * { margin: 8px 12px; } summary { cursor: pointer; }
+code.get { color: var(--good, #0a7); } code.post { color: var(--accent, #07c); }
+code.patch { color: var(--warn, #a60); } code.delete { color: var(--bad, #c33); }
+table { border-collapse: collapse; } th, td { text-align: left; padding: 3px 12px 3px 0; vertical-align: top; }
+main > p, main > nav { display: block; }
+th { color: var(--ink-2); font-weight: 500; } main nav a { margin-right: 16px; }
 """
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import time
 import uuid
 from dataclasses import dataclass, field
 from typing import Any
@@ -54,6 +55,8 @@ TABLE: dict[type[BaseException], tuple[int, str]] = {
     flights.NotRunning: (409, "not-running"),
 }
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+_NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
+_QUIET_S = 10.0  # between two lines of the log about the same shortage
 _TITLES = {
     400: "The request cannot be understood",
     401: "A token is needed",
@@ -116,6 +119,8 @@ def problem_of(error: BaseException, hidden: tuple[str, ...] = ()) -> Problem:
     """
     if isinstance(error, ApiProblem):
         return Problem(error.status, error.kind, error.detail, dict(error.more))
+    if isinstance(error, OSError) and error.errno in _NO_DESCRIPTORS:
+        return _shortage(error)
     for base in type(error).__mro__:
         if base in TABLE:
             status, kind = TABLE[base]
@@ -144,6 +149,18 @@ def without_paths(text: str, hidden: tuple[str, ...]) -> str:
     for path in sorted(hidden, key=len, reverse=True):
         text = text.replace(path + "/", "").replace(path, "the store")
     return text
+
+
+_reported_at = [float("-inf")]
+
+
+def _shortage(error: OSError) -> Problem:
+    """Answer that the process may open no more files; the log says it once in ten seconds, without a trace."""
+    if time.monotonic() - _reported_at[0] > _QUIET_S:
+        _reported_at[0] = time.monotonic()
+        logger.error("too many open files: requests are refused until some are closed (raise `ulimit -n`)")
+    headers = {"retry-after": str(RETRY_AFTER_S)}
+    return Problem(503, "too-many-files", "the server has too many files open; try again", {}, headers)
 
 
 def _bug(error: BaseException) -> Problem:

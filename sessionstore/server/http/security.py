@@ -154,6 +154,9 @@ class Gate:
             raise ApiProblem(431, "headers-too-large", f"the headers have at most {MAX_HEADER_BYTES} bytes")
         if len(scope["headers"]) > MAX_HEADERS:
             raise ApiProblem(431, "too-many-headers", f"a request has at most {MAX_HEADERS} headers")
+        if headers.one("transfer-encoding") is not None and headers.one("content-length") is not None:
+            # Two lengths for one body are how a request is smuggled past a proxy (RFC 9112, 6.3).
+            raise ApiProblem(400, "two-lengths", "a request has Content-Length or Transfer-Encoding, not both")
         self._check_host(headers)
         redirect = self._check_token(scope, headers)
         if scope["method"] not in SAFE_METHODS:

@@ -6,9 +6,14 @@ Not here: the application (app), the command (cli.serve).
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import errno
 import os
+import signal
 import socket
+import threading
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 
@@ -16,6 +21,7 @@ from sessionstore.disk import files
 from sessionstore.errors import InvalidQuery, StoreUnusable
 from sessionstore.server.context import Context, Settings
 from sessionstore.server.http.app import build_app
+from sessionstore.server.http.problems import problem_of
 from sessionstore.server.http.protocol import GuardedProtocol
 from sessionstore.server.http.security import check_settings
 from sessionstore.store import SessionStore
@@ -25,18 +31,54 @@ MAX_CONNECTIONS = 1000
 IDLE_S = 15
 GRACE_S = 5
 _BACKLOG = 2048
+MAX_DESCRIPTORS = 8192
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server, which ends live replies before it waits for open sockets."""
+    """uvicorn's server, which ends live replies before it waits for open sockets.
+
+    SIGHUP (a terminal that closes) ends it as SIGTERM does: running simulations are stopped and stored.
+    """
 
     def __init__(self, config: uvicorn.Config, context: Context) -> None:
         super().__init__(config)
         self._context = context
 
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(_report)
+        if threading.current_thread() is threading.main_thread() and hasattr(signal, "SIGHUP"):
+            loop.add_signal_handler(signal.SIGHUP, self._hang_up)
+        await super().serve(sockets)
+
+    def _hang_up(self) -> None:
+        self.should_exit = True
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await self._context.close()
         await super().shutdown(sockets)
+
+
+def _report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Report an error of the event loop: a shortage of descriptors as one line, all else as asyncio does."""
+    error = context.get("exception")
+    if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+        problem_of(error)
+        return
+    loop.default_exception_handler(context)
+
+
+def more_descriptors() -> None:
+    """Raise the limit of open files to what the system allows this process."""
+    try:
+        import resource
+    except ImportError:
+        return  # Windows has no such limit
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MAX_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(MAX_DESCRIPTORS, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def make_server(store: SessionStore, settings: Settings) -> Server:
@@ -68,6 +110,7 @@ def serve(store: SessionStore, settings: Settings, listener: socket.socket | Non
 
     Raises: StoreUnusable: the address is taken or not allowed; InvalidQuery: see :func:`make_server`.
     """
+    more_descriptors()
     server = make_server(store, settings)
     sockets = [listener or bind(settings)]
     try:

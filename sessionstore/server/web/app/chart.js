@@ -178,6 +178,7 @@ export class Chart {
     const { chosen } = this;
     const t = this.hovered ?? this.t;
     let about = '';
+    const whole = this.unit === 'number';
     const value = (trace) => {
       const exact = this.exact(t, trace.name);
       if (exact !== undefined) return exact;
@@ -187,8 +188,8 @@ export class Chart {
     const values = this.figure.data.map((trace) => [trace.name, value(trace)]).filter(([, each]) => each !== null);
     const mine = values.filter(([name]) => this.same(name, chosen)).reverse();
     let text = '';
-    if (mine.length) text = `${mine.map(([name, each]) => `${name} ${round(each)}`).join(' · ')} ${this.unit}`;
-    else if (values.length && values.length <= 2) text = values.map(([name, each]) => `${name} ${round(each)}`).join(' · ');
+    if (mine.length) text = `${mine.map(([name, each]) => `${name} ${round(each, whole)}`).join(' · ')} ${this.unit}`;
+    else if (values.length && values.length <= 2) text = values.map(([name, each]) => `${name} ${round(each, whole)}`).join(' · ');
     else if (values.length) text = `${round(Math.min(...values.map((each) => each[1])))} – ${round(Math.max(...values.map((each) => each[1])))} ${this.unit}`;
     const when = this.hovered === null ? '' : `${moment(this.hovered)}: `;
     if (text) text = `${when}${about}${text}`;
@@ -196,7 +197,7 @@ export class Chart {
   }
 }
 
-const round = (value) => value.toFixed(Math.abs(value) < 10 ? 2 : Math.abs(value) < 100 ? 1 : 0);
+const round = (value, whole) => whole ? value.toFixed(0) : value.toFixed(Math.abs(value) < 10 ? 2 : Math.abs(value) < 100 ? 1 : 0);
 
 function at(trace, t) {
   const { x, y } = trace;

@@ -1,5 +1,5 @@
 /* The place Compare: what differs on top, metrics with deltas, players in step with one timeline, charts over one
-   another, and the first moment where each flight parts from the first one. Two to six sessions. */
+   another, and the first moment where each flight differs from the first one. Two to six sessions. */
 import { Player } from '../player/player.js';
 import { json } from './api.js';
 import { Charts } from './charts.js';

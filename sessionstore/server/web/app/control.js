@@ -33,7 +33,7 @@ class SimulationControl extends HTMLElement {
     const numberField = (label, name, value, most) => el('label', {}, label, el('input', { type: 'number', name, value, min: 0, max: most, step: 'any' }));
     this.form = el('form', {}, el('h2', {}, 'New flight'),
       el('label', {}, 'Name', el('input', { type: 'text', name: 'session_name', maxlength: 100 })),
-      el('div.two', {}, numberField('Duration (s)', 'duration', 300, 86400), numberField('Rate (× real time, 0 = fastest)', 'realtime_factor', 1, 1000)),
+      el('div.two', {}, numberField('Duration (s)', 'duration', 300, 86400), numberField('Rate (0 = fastest)', 'realtime_factor', 1, 1000)),
       el('div.two', {}, numberField('Buildings', 'num_buildings', 4, 500), el('label', {}, 'Weather', el('select', { name: 'weather' }, WEATHERS.map((each) => el('option', { value: each }, each))))),
       el('fieldset', {}, el('legend', {}, 'Drones'), el('div.fleet', {}, KINDS.map((kind) => numberField(kind, `drone-${kind}`, { scout: 2, climber: 2, overseer: 1 }[kind] || 0, 200)))),
       el('button.main', { type: 'submit' }, 'Start'));
@@ -51,7 +51,7 @@ class SimulationControl extends HTMLElement {
     this.leader = el('select', { 'aria-label': 'Whom to follow' });
     this.spawnKind = el('select', { 'aria-label': 'Kind to spawn' }, KINDS.map((each) => el('option', { value: each }, each)));
     this.running = el('div', { hidden: true }, el('h2', {}, 'This flight'), el('div.row.wrap', {}, Object.values(this.buttons)),
-      el('h2', {}, 'Command'), el('div.row.wrap', {}, this.drone, this.kind), el('div.row.target', {}, 'to', this.target, 'm'), el('div.row', {}, 'whom', this.leader),
+      el('h2', {}, 'Command'), el('div.row.wrap', {}, this.drone, this.kind), el('div.row.target', {}, this.target.map((input, i) => el('label', {}, `${'xyz'[i]} (m)`, input))), el('label', {}, 'Whom to follow', this.leader),
       el('p.small.quiet', {}, 'Or choose a drone and click in the top view: it moves there, at the height above.'),
       el('div.row', {}, button('Send', () => this.command(), { class: 'main' }), el('span.grow'), this.spawnKind, button('Spawn', () => this.spawn())),
       el('h2', {}, 'Outcomes'), el('table.plain.outcomes', {}, el('thead', {}, el('tr', {}, ['No', 'Order', 'Outcome'].map((each) => el('th', { scope: 'col' }, each)))), this.outcomes));

@@ -5,14 +5,14 @@ import { moment, number, plain } from './format.js';
 
 export const letter = (index) => String.fromCharCode(65 + index);
 
-/** The first moment where each session parts from the first one, with a way to go there. */
+/** The first moment where each session differs from the first one, with a way to go there. */
 export function differences({ sessions, first_differences: found }, seek) {
   const told = found.map((each, i) => {
     const other = letter(i + 1);
     if (!each) return el('li', {}, `${other} is the same as A: every recorded point is the same.`);
-    const names = sessions.length > 2 ? `${other} parts from A: ` : '';
+    const names = sessions.length > 2 ? `${other} differs from A: ` : '';
     const jump = el('button', { type: 'button', on: { click: () => seek(each.sim_time) } }, `Go to ${moment(each.sim_time)}`);
-    return el('li', {}, names, el('strong', {}, `First difference at ${number(each.sim_time, 2)} s`), `: ${each.drone}, ${each.field}`, el('span.quiet', {}, ` (A ${plain(each.a)}, ${other} ${plain(each.b)})`), ' ', jump);
+    return el('li', {}, names, el('strong', {}, `First difference at ${number(each.sim_time, 2)} s`), `: ${each.drone}, ${each.field}`, el('span.quiet', {}, ` (A ${apart(each.a, each.b)}, ${other} ${apart(each.b, each.a)})`), ' ', jump);
   });
   return el('ul.first', {}, told);
 }
@@ -20,14 +20,28 @@ export function differences({ sessions, first_differences: found }, seek) {
 /** Parameters that differ, and all metrics: the ones that differ on top, with deltas to A. */
 export function tables({ sessions, parameters, metrics }) {
   const heads = () => el('thead', {}, el('tr', {}, el('th', { scope: 'col' }, 'value'), sessions.map((each, i) => el('th', { scope: 'col' }, el('span', { title: each.session_id }, `${letter(i)} · ${each.session_id.replace(/^\d{12}-/, '')} `), status(each)))));
-  const differ = parameters.map((each) => el('tr', {}, el('th', { scope: 'row' }, each.name), each.values.map((value) => el('td', {}, plain(value)))));
+  const differ = parameters.map((each) => el('tr', {}, el('th', { scope: 'row' }, each.name), each.values.map((value) => el('td', {}, each.values.reduce((text, other) => (text === null ? apart(value, other) : longer(text, apart(value, other))), null)))));
   const differs = (each) => each.values.some((value) => JSON.stringify(value) !== JSON.stringify(each.values[0]));
-  const figures = [...metrics.filter(differs), ...metrics.filter((each) => !differs(each))].map((each) => el('tr', {}, el('th', { scope: 'row' }, each.name), each.values.map((value, i) => el('td', {}, plain(value), i ? delta(value, each.values[0]) : null))));
+  const figures = [...metrics.filter(differs), ...metrics.filter((each) => !differs(each))].map((each) => el('tr', {}, el('th', { scope: 'row' }, each.name), each.values.map((value, i) => el('td', {}, apart(value, i ? each.values[0] : each.values.find((other) => other !== value)), i ? delta(value, each.values[0]) : null))));
   return el('div.two-tables', {}, el('section', { tabindex: 0, 'aria-label': 'What differs' }, el('h2', {}, 'What differs'), differ.length ? el('table.plain', {}, heads(), el('tbody', {}, differ)) : el('p.quiet', {}, 'Parameters and metadata are the same.')),
     el('section', { tabindex: 0, 'aria-label': 'Metrics' }, el('h2', {}, 'Metrics'), el('table.plain', {}, heads(), el('tbody', {}, figures))));
 }
 
+const longer = (a, b) => (b.length > a.length ? b : a);
+const delta_text = (value) => (value >= 0.005 || !value ? number(value, 2) : value.toPrecision(2));
+
+/** Write a value with as many digits as it takes to tell it from another one. */
+export function apart(value, other) {
+  if (Array.isArray(value) && Array.isArray(other)) return `[${value.map((each, i) => apart(each, other[i])).join(', ')}]`;
+  if (typeof value !== 'number' || typeof other !== 'number' || value === other) return plain(value);
+  for (let digits = 3; digits < 17; digits += 1) {
+    const [a, b] = [value, other].map((each) => each.toFixed(digits));
+    if (a !== b) return number(value, digits);
+  }
+  return String(value);
+}
+
 function delta(value, first) {
   if (typeof value !== 'number' || typeof first !== 'number' || value === first) return null;
-  return el('span.delta', {}, ` ${value > first ? '+' : '−'}${number(Math.abs(value - first), 2)}`);
+  return el('span.delta', {}, ` ${value > first ? '+' : '−'}${delta_text(Math.abs(value - first))}`);
 }

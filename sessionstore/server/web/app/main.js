@@ -39,6 +39,7 @@ function bar() {
     el('a.brand', { href: '/sessions' }, el('img', { src: '/icon.svg', alt: '' }), el('span.wide', {}, 'sessionstore')),
     el('nav', { 'aria-label': 'Places' }, links),
     el('span.grow'),
+    el('a.quiet.wide', { href: '/docs' }, 'API'),
     button,
     el('button.plain.wide', { type: 'button', title: 'Keys (?)', on: { click: help } }, 'Keys'),
   );

@@ -20,7 +20,7 @@ export class Camera {
     if (this.kind === '3d') for (let round = 0; round < 6; round += 1) this.fit(corners, width / height);
     else {
       const [right, up] = this.axes().map((axis) => axis.findIndex((each) => each > 0));
-      this.distance = Math.max(15, Math.max(high[up] - low[up], ((high[right] - low[right]) * height) / width) * ROOM);
+      this.distance = Math.max(5, Math.max(high[up] - low[up], ((high[right] - low[right]) * height) / width) * ROOM);
     }
     this.home = { target: [...this.target], distance: this.distance, yaw: this.yaw, pitch: this.pitch };
   }
@@ -31,7 +31,7 @@ export class Camera {
     const back = [Math.cos(this.pitch) * Math.cos(this.yaw), Math.cos(this.pitch) * Math.sin(this.yaw), Math.sin(this.pitch)];
     const seen = corners.map((each) => { const v = each.map((value, axis) => value - this.target[axis]); return [right, up, back].map((axis) => v[0] * axis[0] + v[1] * axis[1] + v[2] * axis[2]); });
     const tan = Math.tan(FOV / 2) / ROOM;
-    this.distance = Math.max(15, ...seen.map(([x, y, z]) => z + Math.max(Math.abs(x) / (tan * aspect), Math.abs(y) / tan)));
+    this.distance = Math.max(5, ...seen.map(([x, y, z]) => z + Math.max(Math.abs(x) / (tan * aspect), Math.abs(y) / tan)));
     for (const [axis, direction] of [[0, right], [1, up]]) {
       const shares = seen.map((each) => each[axis] / (this.distance - each[2]));
       const shift = ((Math.min(...shares) + Math.max(...shares)) / 2) * this.distance;

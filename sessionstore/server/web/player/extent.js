@@ -5,13 +5,16 @@ const UNKNOWN_M = 120; // before anything has flown far
 const FEW = 100;
 const MOST = 2000;
 const ROUND_BASE_M = 15;
+const LEAST_ROUND_M = 4;
 
 /** Return the corners to frame, their box, its size and how far everything reaches (metres). */
 export function extent({ base, buildings }, places = []) {
   const [low, high] = middle(places);
   const flown = places.filter((each) => each.every((value, axis) => value >= low[axis] && value <= high[axis]));
   const corners = thinned(flown);
-  for (const x of [-ROUND_BASE_M, ROUND_BASE_M]) for (const y of [-ROUND_BASE_M, ROUND_BASE_M]) corners.push([base[0] + x, base[1] + y, base[2]]);
+  // A small flight without buildings fills the picture; the base is a mark in it, not its measure.
+  const round = buildings.length || !flown.length ? ROUND_BASE_M : Math.min(ROUND_BASE_M, Math.max(LEAST_ROUND_M, 0.25 * span(boxOf([...flown, base]))));
+  for (const x of [-round, round]) for (const y of [-round, round]) corners.push([base[0] + x, base[1] + y, base[2]]);
   const box = boxOf(corners);
   const margin = Math.max(places.length < FEW ? UNKNOWN_M : NEAR_M, 0.3 * span(box));
   for (const { outline, ground, roof } of buildings.filter((each) => far(box, each) < margin)) for (const [x, y] of outline) corners.push([x, y, ground], [x, y, roof]);

@@ -7,7 +7,7 @@ const LATE_MS = 19; // 60 a second are 16.7 ms
 const EARLY_MS = 17.5;
 const TRIAL = 40;
 const PATIENCE = 400;
-const LEAST = 0.5;
+const LEAST = 0.8; // below, lines and names of drones look coarse beside a still picture
 const STEP = 0.8;
 
 export class Pace {

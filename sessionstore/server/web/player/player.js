@@ -47,6 +47,7 @@ export class Player {
     this.world = world(scene, facades);
     this.dirt = new Dirt(this.world.windows);
     this.dirt.add(this.early);
+    this.legend.hidden = !this.world.windows.dirt.length;
     const inTime = await Promise.race([overview.then(() => true, () => true), new Promise((done) => { setTimeout(done, PATIENCE_MS, false); })]);
     this.stage.build(this.world, extent(this.world, this.tape.places()));
     this.tape.end = Math.max(this.tape.end, scene.max_time || 0);

@@ -110,9 +110,9 @@ export class Timeline {
     this.drawTicks(pen);
     const x = Math.round(this.x(this.t));
     pen.fillStyle = css('ink');
-    pen.fillRect(x - 1, 0, 2, height);
+    pen.fillRect(x - 1, 0, 1.5, height);
     pen.beginPath();
-    pen.arc(Math.max(5, Math.min(width - 5, x)), 10, 5, 0, 7);
+    pen.arc(Math.max(5, Math.min(width - 5, x)), 23, 4, 0, 7); // below the bar: the names of the phases stay readable
     pen.fill();
   }
 
