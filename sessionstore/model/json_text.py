@@ -17,12 +17,17 @@ from typing import Any
 import msgspec
 
 from sessionstore.errors import Corrupt
+from sessionstore.model.values import MAX_DEPTH as MAX_DEPTH
 from sessionstore.model.values import foreign as foreign
 from sessionstore.model.values import plain as plain
 from sessionstore.model.values import utc_text as utc_text
 
 _WIDTH = 110  # what still fits one line of an editor
+_LEVELS_OF_A_DOCUMENT = 10  # around a value: tables, the row, the field
 _LONE_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
+_TO_SQUARE = bytes.maketrans(b"{}", b"[]")
+_NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:,]|[^\s{}\[\]:,"]+')
 
 
@@ -33,16 +38,37 @@ def parse(data: bytes, path: str) -> Any:
         Corrupt: with line and column where the parser stopped.
     """
     try:
-        return _parse_quickly(data)
+        value = _parse_quickly(data)
     except (msgspec.MsgspecError, ValueError, RecursionError):  # it is wrong, or needs a closer look
-        return _parse_strictly(data, path)
+        value = _parse_strictly(data, path)
+    if nested_beyond_limit(data, MAX_DEPTH + _LEVELS_OF_A_DOCUMENT):
+        raise Corrupt(f"nested beyond {MAX_DEPTH} levels", path)
+    return value
+
+
+def nested_beyond_limit(data: bytes, levels: int = MAX_DEPTH) -> bool:
+    """Whether a JSON text has more levels of objects and lists than that; independent of the caller's own stack."""
+    if data.count(b"[") + data.count(b"{") <= levels:
+        return False
+    brackets = _STRING.sub(b"", data).translate(_TO_SQUARE, _NOT_BRACKETS)
+    for _ in range(levels):  # each round takes the innermost level away
+        if not brackets:
+            return False
+        brackets = brackets.replace(b"[]", b"")
+    return bool(brackets)
+
+
+def refuse_duplicate_keys(data: bytes) -> None:
+    """Raises: ValueError: an object of this JSON text has one key twice."""
+    if not is_whole(data, _decode(data)):
+        json.loads(data, object_pairs_hook=_no_duplicates)
 
 
 _decode, _encode, _format = msgspec.json.Decoder().decode, msgspec.json.Encoder().encode, msgspec.json.format
 
 
 def _parse_quickly(data: bytes) -> Any:
-    """Return the value of a text that is surely right, in two thirds of the time; ValueError when it may not be."""
+    """Return the value of a text that is certainly correct, in two thirds of the time. Raises: ValueError: unsure."""
     value = _decode(data)
     if not is_whole(data, value):
         raise ValueError
@@ -74,7 +100,7 @@ def _parse_strictly(data: bytes, path: str) -> Any:
     except json.JSONDecodeError as error:
         raise Corrupt(error.msg, path, error.pos, error.lineno, error.colno) from error
     except RecursionError as error:
-        raise Corrupt("nested too deeply", path) from error
+        raise Corrupt(f"nested beyond {MAX_DEPTH} levels", path) from error
     except ValueError as error:  # a duplicate key, a constant, or an integer of more than 4,300 digits
         word = getattr(error, "word", None)
         line, column = _last_place(text, word) if word is not None else (None, None)

@@ -27,7 +27,7 @@ from sessionstore.disk import files
 from sessionstore.playback.replay import History, Point, Window, point_of
 from sessionstore.session import Session
 from sessionstore.session.motion import MOTION_STREAM
-from sessionstore.session.stream_reader import Damage, Tape, parse_line
+from sessionstore.session.stream_reader import Line, Tape, parse_line
 
 SLICES = 512
 COARSE = 4  # so many slices are one of the coarser level, which serves whole flights
@@ -275,9 +275,9 @@ def _decoded(order: Order) -> Iterator[_Row]:
 def _odd(raw: bytes, offset: int, before_s: float) -> _Row | None:
     """Return the point of a line that was written by hand or by another program; None when it holds none."""
     line = parse_line(raw, offset)
-    if isinstance(line, Damage):
+    if not isinstance(line, Line):
         return None
-    if line.t_s < 0:
+    if line.t_s != line.t_s:
         line.t_s = before_s
     point = point_of(line)
     if point is None:

@@ -1,164 +1,43 @@
-"""Reading a stream: from the start, from a moment, from an offset on, or as it grows. Nothing is ever written.
+"""Reading a stream: from the start, from a moment, from an offset on, sorted by sim_time, or as it grows.
 
-Lines are told apart by newlines alone, so that damage stays where it is: every line is verified (CRC and number), read
-as unverified (written by hand, without them), or damaged. What follows the last newline is a record still being written
-or torn by a crash: never shown, only counted by :func:`check`. Live is reading on at the end of the tape.
-Seeking by sim_time bisects the bytes of the file itself: some 30 probes for 10 million records, and no index to keep.
-Not here: appending and mending (streams), interpolation between points (replay).
+Nothing is ever written. Lines are told apart by newlines alone, so that damage stays where it is. A line that a person
+edited is shown and marked; what follows the last newline is shown when it is a whole record, and else a record still
+being written or torn by a crash: never shown, counted by :meth:`Tape.check`.
+``read`` yields lines as they arrived, ``in_time`` sorted by sim_time and without what a later attempt replaced. Seeking
+bisects the bytes of the file itself: some 30 probes for 10 million records, and no index to keep.
+Not here: appending (stream_writer), repairs (maintenance), interpolation between points (playback.replay).
 """
 
 from __future__ import annotations
 
+import math
 import os
 import time
-import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
-
-import msgspec
+from typing import Literal
 
 from sessionstore.disk import files
 from sessionstore.errors import Corrupt
+from sessionstore.session import stream_source
+from sessionstore.session.stream_check import KINDS, Remarks, StreamCheck
+from sessionstore.session.stream_line import Damage, Line, Mark, numbered, parse_line
+from sessionstore.session.stream_order import StreamOrder, in_time_order
+from sessionstore.session.stream_source import CHUNK_BYTES, Source
+from sessionstore.session.stream_tail import Tail, last_good_line, tail_of
 
-_CHUNK = 1 << 18
-_TAIL_LENGTH = 16  # ,"c":"01234567"}
-_decode = msgspec.json.Decoder().decode
+__all__ = ["POLL_S", "Damage", "Line", "Mark", "Remarks", "StreamCheck", "Tape", "last_good_line", "parse_line"]
+
 POLL_S = 0.02
-
-
-@dataclass(slots=True)
-class Line:
-    """One record: its number, its sim_time in seconds, its data, and where it lies (bytes from the start)."""
-
-    n: int
-    t_s: float
-    data: dict[str, Any]
-    offset: int
-    end: int
-    verified: bool
-
-
-@dataclass(slots=True)
-class Damage:
-    """A line that cannot be used, and why; its bytes are still there.
-
-    ``whole`` ones parse: what is wrong is their place (``expected`` is the number that should stand there).
-    """
-
-    offset: int
-    end: int
-    reason: str
-    whole: bool = False
-    expected: int | None = None
-
-
-@dataclass(slots=True)
-class StreamCheck:
-    """What a full reading of one stream found."""
-
-    path: str
-    lines: int = 0
-    unverified: int = 0
-    first_t_s: float | None = None
-    last_t_s: float | None = None
-    torn_bytes: int = 0
-    good_end: int = 0  # where the last usable line ends: what lies behind it, a crash or a hand left there
-    damaged: list[Damage] = field(default_factory=list)
-
-    @property
-    def whole(self) -> bool:
-        """Whether nothing is damaged, missing or torn."""
-        return not self.damaged and not self.torn_bytes
-
-
-def parse_line(raw: bytes, offset: int) -> Line | Damage:
-    """Return what one line holds (without its newline)."""
-    end = offset + len(raw) + 1
-    try:
-        data = _decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        return Damage(offset, end, f"does not parse: {error}")
-    if type(data) is not dict:
-        return Damage(offset, end, "not an object")
-    crc = data.pop("c", None)
-    if crc is not None and (
-        raw[-_TAIL_LENGTH:-10] != b',"c":"' or b"%08x" % zlib.crc32(raw[:-_TAIL_LENGTH]) != raw[-10:-2]
-    ):
-        return Damage(offset, end, 'its checksum does not match (if you edited the line by hand, remove its "c")')
-    n, t_s = data.pop("n", -1), data.pop("t", None)
-    if type(n) is not int or isinstance(t_s, bool) or not isinstance(t_s, int | float | None):
-        return Damage(offset, end, '"n" is a whole number and "t" a number')
-    if type(t_s) is int and t_s.bit_length() > 1000:
-        return Damage(offset, end, '"t" is beyond all numbers of seconds')
-    if crc is None:
-        return Line(n, -1.0 if t_s is None else float(t_s), data, offset, end, verified=False)
-    if n < 0 or t_s is None:
-        return Damage(offset, end, '"n" or "t" is missing')
-    return Line(n, float(t_s), data, offset, end, verified=True)
-
-
-def last_good_line(descriptor: int, size: int) -> tuple[Line | None, bytes]:
-    """Return the last usable line of an open file and the bytes behind it (a torn tail); numbers are filled in."""
-    window = _CHUNK
-    while True:
-        start = max(0, size - window)
-        data = _read_at(descriptor, size - start, start)
-        if start:
-            cut = data.find(b"\n") + 1
-            start, data = (start + cut, data[cut:]) if cut else (size, b"")
-        good: list[Line] = []
-        offset, end_of_good = start, start
-        for raw in data.split(b"\n")[:-1]:
-            found = parse_line(raw, offset)
-            if isinstance(found, Line):
-                good.append(_numbered(found, good[-1] if good else None))
-                end_of_good = found.end
-            offset += len(raw) + 1
-        if good or not size - window > 0:
-            return (good[-1] if good else None), data[end_of_good - start :] if data else b""
-        window *= 4
-
-
-def _read_at(descriptor: int, count: int, offset: int) -> bytes:
-    os.lseek(descriptor, offset, os.SEEK_SET)  # pread is not there on Windows
-    parts = []
-    while count > 0 and (part := os.read(descriptor, count)):
-        parts.append(part)
-        count -= len(part)
-    return b"".join(parts)
-
-
-def _first_line(descriptor: int, offset: int) -> Line | None:
-    """Return the first usable line with a sim_time that begins at or behind an offset."""
-    position, aligned = (offset - 1, False) if offset else (0, True)
-    rest, chunk = b"", 4096
-    while part := _read_at(descriptor, chunk, position + len(rest)):
-        pieces = (rest + part).split(b"\n")
-        rest, chunk = pieces.pop(), min(2 * chunk, 1 << 24)
-        for raw in pieces:
-            line = parse_line(raw, position) if aligned else None
-            if isinstance(line, Line) and line.t_s >= 0:
-                return line
-            position, aligned = position + len(raw) + 1, True
-    return None
-
-
-def _numbered(line: Line, before: Line | None) -> Line:
-    """Give a line that was written by hand the number and moment it has by its place."""
-    if not line.verified:
-        if line.n < 0:
-            line.n = before.n + 1 if before else 0
-        if line.t_s < 0:
-            line.t_s = before.t_s if before else 0.0
-    return line
+#: A stretch of no more bytes is sorted in memory, so that lines moved by hand stand in order too.
+_SORTED_BYTES = 4 << 20
+_SMALL_BYTES = 1 << 16
 
 
 class Tape:
     """One stream for reading; opened afresh by every call, so that it can be kept for ever.
 
-    A file that is not there reads as empty (``exists`` tells); symlinks, FIFOs and the like are refused (UnsafeFile).
+    A file that does not exist reads as empty (see ``exists``); symlinks, FIFOs and the like are refused (UnsafeFile).
     """
 
     def __init__(self, path: Path) -> None:
@@ -183,49 +62,125 @@ class Tape:
         to_s: float | None = None,
         damaged: Literal["raise", "skip"] = "raise",
         on_damage: Callable[[Damage], None] | None = None,
+        remarks: Remarks | None = None,
     ) -> Iterator[Line]:
-        """Yield the lines from a byte offset or a moment on, to a moment (included) or the last whole line.
+        """Yield the lines as they arrived, from a byte offset or a moment on, to a moment (included) or the end.
 
         Args:
             offset: 0 or the ``end`` of a line.
             from_s, to_s: sim_time in seconds.
-            damaged: "raise" stops at a damaged line; "skip" goes on, and tells ``on_damage``.
+            damaged: "raise" stops at a line that cannot be used; "skip" goes on, and calls ``on_damage``.
+            remarks: collects what is odd (edited, damaged, another character set ...), by kind.
 
         Raises:
-            Corrupt: a damaged line, with its offset; the lines after it can be read from there with "skip".
+            Corrupt: a line that cannot be used, with its offset; the lines after it can be read from there with
+                "skip". A pointer of Git LFS in the stream's place.
         """
         if from_s is not None:
             offset = max(offset, self.seek(from_s))
+        until_s = math.inf if to_s is None else to_s + self.order().late_s
         before: Line | None = None
-        for found in self._lines(offset):
+        for found in self._lines(offset, damaged, remarks):
             if isinstance(found, Damage):
-                if on_damage is not None:
-                    on_damage(found)
-                if damaged == "raise":
-                    raise Corrupt(found.reason, self.path, found.offset)
+                _met(found, self.path, damaged, on_damage, remarks)
                 continue
-            line = before = _numbered(found, before)
-            if to_s is not None and line.t_s > to_s:
+            if isinstance(found, Mark):
+                continue
+            line = before = numbered(found, before)
+            if remarks is not None and line.remark:
+                remarks.of(line)
+            if line.t_s > until_s:
                 return
-            if from_s is None or line.t_s >= from_s:
+            if (from_s is None or line.t_s >= from_s) and (to_s is None or line.t_s <= to_s):
                 yield line
 
-    def _lines(self, offset: int) -> Iterator[Line | Damage]:
+    def in_time(
+        self,
+        from_s: float | None = None,
+        to_s: float | None = None,
+        damaged: Literal["raise", "skip"] = "skip",
+        on_damage: Callable[[Damage], None] | None = None,
+        remarks: Remarks | None = None,
+        attempt: int | None = None,
+        drop_replaced: bool = True,
+    ) -> Iterator[Line]:
+        """Yield the lines of a window sorted by sim_time; lines of one moment stay in the order of their arrival.
+
+        Memory holds what arrived within the time that the stream was ever late by (see ``order``).
+
+        Args:
+            attempt: which attempt of a resumed run, counted from 0; by default the latest.
+            drop_replaced: whether lines that a later attempt replaced are left out.
+
+        Raises: as :meth:`read`.
+        """
+        order = self.order()
+        low, high = self.span(from_s, to_s, order)
+        if self.size() <= _SMALL_BYTES:  # lines moved by hand are found wherever they stand
+            low, high = 0, self.size()
+        lines = self._between(low, high, from_s, to_s, damaged, on_damage, remarks)
+        if drop_replaced and order.cuts:
+            lines = (line for line in lines if not order.replaced(line, attempt))
+        if high - low <= _SORTED_BYTES:
+            yield from sorted(lines, key=_moment)
+        else:
+            yield from in_time_order(lines, order.late_s)
+
+    def _between(
+        self,
+        low: int,
+        high: int,
+        from_s: float | None,
+        to_s: float | None,
+        damaged: Literal["raise", "skip"],
+        on_damage: Callable[[Damage], None] | None,
+        remarks: Remarks | None,
+    ) -> Iterator[Line]:
+        for line in self.read(low, damaged=damaged, on_damage=on_damage, remarks=remarks):
+            if line.offset >= high:
+                return
+            if (from_s is None or line.t_s >= from_s) and (to_s is None or line.t_s <= to_s):
+                yield line
+
+    def span(self, from_s: float | None, to_s: float | None, order: StreamOrder | None = None) -> tuple[int, int]:
+        """Return the bytes between which all lines of a window stand; in a stream in order, nothing but them."""
+        order = self.order() if order is None else order
+        low = 0 if from_s is None else self.seek(from_s)
+        high = self.size() if to_s is None else self.seek(math.nextafter(to_s + order.late_s, math.inf))
+        return low, max(low, high)
+
+    def bounds(self) -> tuple[float, float] | None:
+        """Return the earliest and the latest sim_time in seconds; None before anything was recorded."""
+        order = self.order()
+        return None if order.earliest_s is None or order.latest_s is None else (order.earliest_s, order.latest_s)
+
+    def order(self) -> StreamOrder:
+        """Return what the last lines tell of the order of the whole stream; constant time."""
         try:
-            with files.opened(self.path) as descriptor:
-                os.lseek(descriptor, offset, os.SEEK_SET)
-                rest = b""
-                while part := os.read(descriptor, _CHUNK):
-                    pieces = (rest + part).split(b"\n")
-                    rest = pieces.pop()
-                    for raw in pieces:
-                        yield parse_line(raw, offset)
-                        offset += len(raw) + 1
+            with stream_source.opened(self.path) as source:
+                return order_of_source(source)
+        except FileNotFoundError:
+            return StreamOrder()
+
+    def attempts(self) -> list[float]:
+        """Return the sim_time at which each attempt after the first one resumed, in seconds."""
+        return [cut.resume_at_s for cut in self.order().cuts]
+
+    def _lines(
+        self, offset: int, damaged: Literal["raise", "skip"] = "skip", remarks: Remarks | None = None
+    ) -> Iterator[Line | Damage | Mark]:
+        try:
+            with stream_source.opened(self.path) as source:
+                if source.pointer:
+                    _met(Damage(0, 0, KINDS["lfs-pointer"], kind="lfs-pointer"), self.path, damaged, None, remarks)
+                if source.encoding is not None and remarks is not None:
+                    remarks.add("encoding", 0, f"the file was rewritten in {source.encoding} by another program")
+                yield from lines_of(source, offset)
         except FileNotFoundError:
             return
 
     def follow(self, offset: int = 0, stop: Callable[[], bool] | None = None, poll_s: float = POLL_S) -> Iterator[Line]:
-        """Yield the lines from an offset on, waiting for more until ``stop()`` is true and all is read.
+        """Yield the lines from an offset on as they arrive, until ``stop()`` is true and all is read.
 
         Damaged lines are passed over; after a file that shrank under the offset it goes on at the new end.
         """
@@ -244,29 +199,34 @@ class Tape:
                 time.sleep(poll_s)
 
     def last(self) -> Line | None:
-        """Return the last usable line; its number + 1 is how many there are, unless check() says otherwise."""
+        """Return the last line that arrived; its number + 1 is how many there are, unless check() says otherwise."""
+        return self._tail().last
+
+    def _tail(self) -> Tail:
         try:
-            with files.opened(self.path) as descriptor:
-                return last_good_line(descriptor, os.fstat(descriptor).st_size)[0]
+            with stream_source.opened(self.path) as source:
+                return tail_of(source)
         except FileNotFoundError:
-            return None
+            return Tail()
 
     def last_lines(self, count: int) -> int:
         """Return the offset where the last ``count`` lines begin."""
         try:
-            with files.opened(self.path) as descriptor:
-                start = os.fstat(descriptor).st_size
-                newlines, data = count + 1, b""
+            with stream_source.opened(self.path) as source:
+                start = source.size
+                newlines, data = count + 2, b""
                 while start and data.count(b"\n") < newlines:
-                    step = min(start, _CHUNK)
+                    step = min(start, CHUNK_BYTES)
                     start -= step
-                    data = _read_at(descriptor, step, start) + data
+                    data = source.read_at(step, start) + data
         except FileNotFoundError:
             return 0
-        position = data.rfind(b"\n") + 1  # what follows is still being written
+        position = data.rfind(b"\n") + 1
+        if isinstance(parse_line(data[position:], 0), Line):  # whole but for its newline; else still being written
+            position = len(data) + 1
         for _ in range(count):
             position = data.rfind(b"\n", 0, max(0, position - 1)) + 1
-        return start + position
+        return start + min(position, len(data))
 
     def count(self) -> int:
         """Return how many records there are, from the number of the last one."""
@@ -274,56 +234,117 @@ class Tape:
         return 0 if last is None else last.n + 1
 
     def seek(self, t_s: float) -> int:
-        """Return the offset of the first line whose sim_time is not below ``t_s``, or of the end.
+        """Return the offset of the first line at which the latest sim_time so far is not below ``t_s``, or of the end.
 
+        In a stream in order that is the first line of this moment; in any other, no line of it stands before.
         Bisects the bytes: of any position one can say whether the next line behind it is late enough.
         """
         try:
-            with files.opened(self.path) as descriptor:
-                end = os.fstat(descriptor).st_size
-                low, high = 0, end
+            with stream_source.opened(self.path) as source:
+                low, high = 0, (end := source.size)
                 while low < high:
                     middle = (low + high) // 2
-                    found = _first_line(descriptor, middle)
-                    if found is None or found.t_s >= t_s:
+                    found = _first_line(source, middle)
+                    if found is None or _latest(found) >= t_s:
                         high = middle
                     else:
                         low = found.offset + 1
-                found = _first_line(descriptor, low)
+                found = _first_line(source, low)
                 return end if found is None else found.offset
         except FileNotFoundError:
             return 0
 
+    def remarks(self) -> Remarks:
+        """Read all of it and return what its writer did not leave so, by kind. Raises: as :meth:`check`."""
+        return self.check().remarks
+
     def check(self) -> StreamCheck:
-        """Read all of it and say what is whole, unverified, damaged, missing or torn; nothing is written.
+        """Read all of it and say what is whole, edited, unverified, damaged, missing or torn; nothing is written.
 
         Raises: UnsafeFile, StoreUnusable.
         """
         result = StreamCheck(str(self.path))
         before: Line | None = None
-        end = 0
-        for found in self._lines(0):
-            end = found.end
+        for found in self._lines(0, remarks=result.remarks):
             if isinstance(found, Damage):
-                result.damaged.append(found)
-                continue
-            line = _numbered(found, before)
-            expected = before.n + 1 if before else 0
-            if line.n != expected and line.verified and not self._behind_damage(result, before):
-                reason = f"number {line.n} where {expected} was expected"
-                result.damaged.append(Damage(line.offset, line.end, reason, whole=True, expected=expected))
-            if before and line.t_s < before.t_s:
-                reason = f"sim_time goes back to {line.t_s} s"
-                result.damaged.append(Damage(line.offset, line.end, reason, whole=True))
-            before, result.good_end = line, line.end
-            result.lines += 1
-            result.unverified += not line.verified
-            result.first_t_s = line.t_s if result.first_t_s is None else result.first_t_s
-            result.last_t_s = line.t_s
-        result.torn_bytes = self.size() - end
+                result.remarks.of(found)
+                if found.kind != "blank":
+                    result.damaged.append(found)
+            elif isinstance(found, Line):
+                before = numbered(found, before)
+                result.take(before)
+        tail = self._tail()
+        result.torn_bytes = len(tail.torn)
+        if tail.torn:
+            result.remarks.add("torn", self.size() - len(tail.torn), f"{len(tail.torn)} bytes of an interrupted write")
+        elif tail.newline_missing:
+            result.remarks.add("no-last-newline", self.size())
+        result.finish()
         return result
 
-    @staticmethod
-    def _behind_damage(result: StreamCheck, before: Line | None) -> bool:
-        """Whether a gap in the numbers is explained by the damaged lines in between."""
-        return bool(result.damaged) and result.damaged[-1].end > (before.end if before else 0)
+
+def _met(
+    found: Damage,
+    path: Path,
+    damaged: Literal["raise", "skip"],
+    on_damage: Callable[[Damage], None] | None,
+    remarks: Remarks | None,
+) -> None:
+    """Report a line that cannot be used. Raises: Corrupt: where it is to stop the reading."""
+    if remarks is not None:
+        remarks.of(found)
+    if found.kind == "blank":
+        return
+    if on_damage is not None:
+        on_damage(found)
+    if damaged == "raise":
+        raise Corrupt(found.reason, path, found.offset)
+
+
+def lines_of(source: Source, offset: int) -> Iterator[Line | Damage | Mark]:
+    """Yield the lines of an open stream from an offset on; a whole record without its newline is the last."""
+    rest, position = b"", offset
+    while part := source.read_at(CHUNK_BYTES, position):
+        position += len(part)
+        pieces = (rest + part).split(b"\n")
+        rest = pieces.pop()
+        for raw in pieces:
+            yield parse_line(raw, offset)
+            offset += len(raw) + 1
+    if rest and not isinstance(last := parse_line(rest, offset), Damage):
+        last.end = position
+        yield last
+
+
+def order_of_source(source: Source, tail: Tail | None = None) -> StreamOrder:
+    """Return the order of an open stream."""
+    tail = tail_of(source) if tail is None else tail
+    first = _first_line(source, 0) if tail.lines else None
+    return tail.order(first.t_s if first else None)
+
+
+def _moment(line: Line) -> float:
+    return line.t_s
+
+
+def _latest(line: Line) -> float:
+    """Return the latest sim_time up to a line, which a stream out of order says in each line."""
+    said = line.order
+    return float(said[1]) if type(said) is list and len(said) > 1 and type(said[1]) in (int, float) else line.t_s
+
+
+def _first_line(source: Source, offset: int) -> Line | None:
+    """Return the first usable line with a sim_time that begins at or behind an offset."""
+    position, aligned = (offset - 1, False) if offset else (0, True)
+    rest, chunk = b"", 4096
+    while part := source.read_at(chunk, position + len(rest)):
+        pieces = (rest + part).split(b"\n")
+        rest, chunk = pieces.pop(), min(2 * chunk, 1 << 24)
+        for raw in pieces:
+            line = parse_line(raw, position) if aligned else None
+            if isinstance(line, Line) and line.t_s == line.t_s:
+                return line
+            position, aligned = position + len(raw) + 1, True
+    if rest and aligned and isinstance(line := parse_line(rest, position), Line) and line.t_s == line.t_s:
+        return line
+    return None

@@ -1,46 +1,49 @@
-"""Append-only JSON Lines: ``{"n": number, "t": sim_time, ..., "c": crc}``, one record a line.
+"""Appending to a stream: JSON Lines, one record a line, numbered and with a checksum (see stream_line).
 
-What was appended is read back whole or not at all, in order, and what a crash leaves is a prefix. Each line carries its
-number and a CRC-32 of the bytes before ``,"c"``; a line written by hand may lack both and counts as unverified. Any
-number of processes may append: the lock of the file is held for one write. ``append`` returns when the system has the
-bytes (they survive the death of this process); what a power cut may take depends on the sync mode:
+What was appended is read back whole or not at all, and what a crash leaves is a prefix of the appends. Any number of
+processes may append: the lock of the file is held for one write. Records may arrive out of order in sim_time unless the
+writer was asked to refuse that. ``append`` returns when the system has the bytes (they survive the death of this
+process); what a power cut may take depends on the sync mode:
 
     full    nothing: every append waits for the disk
     batch   at most the last 200 ms, as a suffix (the default)
     os      what the system had not written yet
 
-Not here: which streams a session has (session), positions and velocities (motion), reading them (tape).
+Refused, with nothing written: what is not a record (stream_record), a sim_time that is not finite, a pointer of Git LFS
+in the stream's place. A file that another program changed is appended to as it is.
+Not here: which streams a session has (session), positions and velocities (motion), reading them (stream_reader).
 """
 
 from __future__ import annotations
 
-import atexit
 import contextlib
+import errno
 import math
 import os
 import threading
-import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
-from zlib import crc32
-
-import msgspec
 
 from sessionstore.disk import files
 from sessionstore.disk.append_file import AppendFile, renewed_after_fork
-from sessionstore.errors import InvalidRecord, OutcomeUnknown, StreamClosed, TimeOrderError
-from sessionstore.model import json_text
-from sessionstore.session.stream_reader import last_good_line
+from sessionstore.errors import Corrupt, InvalidRecord, OutcomeUnknown, StoreUnusable, StreamClosed, TimeOrderError
+from sessionstore.session import stream_sync
+from sessionstore.session.stream_check import KINDS
+from sessionstore.session.stream_line import line_bytes, mark_bytes
+from sessionstore.session.stream_order import ATTEMPT, StreamOrder
+from sessionstore.session.stream_reader import order_of_source
+from sessionstore.session.stream_record import MAX_RECORD_BYTES, payload_of
+from sessionstore.session.stream_source import Source
+from sessionstore.session.stream_tail import Tail, tail_of
+
+__all__ = ["MAX_RECORD_BYTES", "Quarantine", "StreamWriter", "SyncMode", "TimeOrder", "keep_beside"]
 
 SyncMode = Literal["full", "batch", "os"]
-MAX_RECORD_BYTES = 1 << 20  # a kill tears large appends: 27 of 40 at 8 MiB (measured)
-_RESERVED_KEYS = frozenset(("n", "t", "c"))
-_BATCH_S = 0.1  # half of what the promise allows, so that a slow fsync still keeps it
+#: "any": a sim_time may lie below the last one of the stream; "stream": such a record is refused.
+TimeOrder = Literal["any", "stream"]
 
 Quarantine = Callable[[Path, int, bytes], None]
-
-_encode = msgspec.json.Encoder(enc_hook=json_text.foreign).encode
 
 
 class StreamWriter:
@@ -50,59 +53,93 @@ class StreamWriter:
         path: the file; made by the first append.
         sync: full, batch or os (see the module).
         quarantine: gets (path, offset, bytes) of a torn tail before it is cut; by default it is kept beside the file.
+        order: whether records may arrive out of order ("any"), or are refused ("stream").
     """
 
-    def __init__(self, path: Path, sync: SyncMode = "batch", quarantine: Quarantine | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        sync: SyncMode = "batch",
+        quarantine: Quarantine | None = None,
+        order: TimeOrder = "any",
+    ) -> None:
         if sync not in ("full", "batch", "os"):
             raise InvalidRecord(f"the sync mode is full, batch or os, not {sync!r}")
+        if order not in ("any", "stream"):
+            raise InvalidRecord(f'the order is "any" or "stream", not {order!r}')
         self.path = path
         self.sync = sync
+        self.used = True  # since the pool last looked
         self._file = AppendFile(path, durable=sync != "os", pinned=True)
         self._quarantine = quarantine or keep_beside
+        self._strict = order == "stream"
         self._mutex = threading.Lock()
         self._seen = (0, -1)  # which file, and where our view of it ends; anything else: somebody else wrote
         self._next_n = 0
-        self._last_t = 0.0
+        self._order = StreamOrder()
+        self._order_text = b""
+        self._latest_s = -math.inf  # the latest sim_time so far
+        self._encoding: str | None = None  # of a file that another program rewrote
         self._failure: str | None = None
         self._closed = False
         self._waits_for_sync = False
         renewed_after_fork(self)
 
     def renew_after_fork(self) -> None:
-        """Forget a lock that another thread of the parent held, and the parent's promise to sync soon."""
+        """Close the inherited file, or this process would hold its parent's lock; forget another thread's mutex."""
         self._mutex, self._waits_for_sync = threading.Lock(), False
+        self._file.close()
 
     def __repr__(self) -> str:
         return f"StreamWriter({self.path.name!r}, sync={self.sync!r}, next={self._next_n})"
 
     @property
     def last_t_s(self) -> float:
-        """The sim_time of the last record that this writer knows of, in seconds."""
-        return self._last_t
+        """The latest sim_time that this writer knows of, in seconds; 0 before the first record."""
+        return self._latest_s if self._latest_s > -math.inf else 0.0
 
     def append(self, record: Mapping[str, Any], t_s: float | None = None, at_least_s: float = 0.0) -> None:
         """Store one record.
 
         Args:
-            record: text keys (not n, t, c), JSON values, numpy too; NaN and infinities become null, counted in "nan"
+            record: text keys, JSON values, numpy too; NaN and infinities become null, counted in "nan"
                 (unless the record has a key of that name, which is kept).
-            t_s: sim_time in seconds: finite, not below the last one of this stream; None repeats that one.
-            at_least_s: used in place of the last one when t_s is None and this is later.
+            t_s: sim_time in seconds: finite; None repeats the latest one of this stream.
+            at_least_s: used in place of the latest one when t_s is None and this is later.
 
         Raises:
-            InvalidRecord, TimeOrderError, StreamClosed, SessionGone, LockTimeout, StoreUnusable: nothing was written.
+            InvalidRecord, TimeOrderError, StreamClosed, SessionGone, LockTimeout, StoreUnusable, Corrupt: nothing was
+                written.
             OutcomeUnknown: it may or may not be there; this writer takes no more.
         """
-        self._write([_payload(record)], t_s, at_least_s)
+        self._write([payload_of(record)], t_s, at_least_s)
 
     def extend(self, records: Iterable[Mapping[str, Any]], t_s: float | None = None) -> None:
         """Store many records of one moment with one write: a reader sees a prefix of them, soon all.
 
         Raises: as :meth:`append`; what is refused leaves none of them.
         """
-        payloads = [_payload(record) for record in records]
+        payloads = [payload_of(record) for record in records]
         if payloads:
             self._write(payloads, t_s, 0.0)
+
+    def begin_attempt(self, resume_at_s: float) -> None:
+        """Begin a new attempt: records up to now count as replaced from this sim_time on (nothing is deleted).
+
+        Raises: as :meth:`append`.
+        """
+        resume_at_s = _time(resume_at_s, self.path.name)
+        with self._writing() as size:
+            if self._next_n:
+                self._known_order().attempt(self._next_n, resume_at_s)
+                self._put(mark_bytes({ATTEMPT: resume_at_s}), size)
+                self._order_text = self._order.text()
+                self._latest_s = resume_at_s  # what repeats the latest sim_time repeats that of this attempt
+
+    def mark(self, content: Mapping[str, Any]) -> None:
+        """Store a line that is not a record: what the stream says about itself. Raises: as :meth:`append`."""
+        with self._writing() as size:
+            self._put(mark_bytes(dict(content)), size)
 
     def flush(self) -> None:
         """Return when all that was appended survives a power cut, whatever the sync mode.
@@ -115,7 +152,7 @@ class StreamWriter:
                 self._sync()
 
     def close(self) -> None:
-        """Flush (unless sync is os) and let go of the file; closing twice is fine.
+        """Flush (unless sync is os) and close the file; closing twice is fine.
 
         Raises: OutcomeUnknown: the last records may not survive a power cut.
         """
@@ -128,42 +165,100 @@ class StreamWriter:
                     self._sync()
             finally:
                 self._file.close()
+                stream_sync.pool.forget(self)
             if self._failure is not None:
                 raise OutcomeUnknown(self._failure)
 
     def _write(self, payloads: list[bytes], t_s: float | None, at_least_s: float) -> None:
         if t_s is not None:
-            t_s = float(t_s)
-            if not math.isfinite(t_s) or t_s < 0:
-                raise TimeOrderError(f"{self.path.name}: the sim_time {t_s} is not a finite number from 0 on")
+            t_s = _time(t_s, self.path.name)
         with self._mutex:
             if self._closed or self._failure is not None:
                 self._check_usable()
-            size = self._file.lock()
+            try:
+                size = self._file.lock()
+            except StoreUnusable as error:
+                size = self._lock_with_room(error)
             try:
                 if (self._file.opened, size) != self._seen:
                     size = self._catch_up(size)
                 if t_s is None:
-                    t_s = max(self._last_t, at_least_s)
-                elif t_s < self._last_t:
-                    raise TimeOrderError(f"{self.path.name}: {t_s} s after {self._last_t} s")
-                n, time_text = self._next_n, repr(t_s).encode()
+                    t_s = self._latest_s if self._latest_s > at_least_s else at_least_s
+                if t_s < self._latest_s or self._order_text:
+                    self._take_out_of_order(t_s)
+                n, time_text, order_text = self._next_n, repr(t_s).encode(), self._order_text
                 if len(payloads) == 1:
-                    data = _line(payloads[0], n, time_text)
+                    data = line_bytes(payloads[0], n, time_text, order_text)
                 else:
-                    data = b"".join([_line(payload, n + i, time_text) for i, payload in enumerate(payloads)])
+                    data = b"".join([line_bytes(each, n + i, time_text, order_text) for i, each in enumerate(payloads)])
+                if self._encoding is not None:
+                    data = data.decode().encode(self._encoding)
                 self._seen = (self._file.opened, self._file.write(data, size))
-                self._next_n, self._last_t = n + len(payloads), t_s
+                self._next_n = n + len(payloads)
+                if t_s > self._latest_s:
+                    self._latest_s = t_s
             except OutcomeUnknown as error:
                 self._failure = str(error)
                 raise
             finally:
                 self._file.unlock()
+            self.used = True
             if self.sync == "full":
                 self._sync()
             elif self.sync == "batch" and not self._waits_for_sync:
-                self._waits_for_sync = True
-                _syncer.soon(self)
+                self._sync_soon()
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[int]:
+        """Hold the lock of the file for one write that is not a record; gives its size."""
+        with self._mutex:
+            self._check_usable()
+            try:
+                size = self._file.lock()
+            except StoreUnusable as error:
+                size = self._lock_with_room(error)
+            try:
+                yield self._catch_up(size) if (self._file.opened, size) != self._seen else size
+            finally:
+                self._file.unlock()
+            self.used = True
+            if self.sync == "full":
+                self._sync()
+            elif not self._waits_for_sync and self.sync == "batch":
+                self._sync_soon()
+
+    def _put(self, data: bytes, size: int) -> None:
+        try:
+            data = data if self._encoding is None else data.decode().encode(self._encoding)
+            self._seen = (self._file.opened, self._file.write(data, size))
+        except OutcomeUnknown as error:
+            self._failure = str(error)
+            raise
+
+    def _sync_soon(self) -> None:
+        self._waits_for_sync = True
+        stream_sync.syncer.soon(self)
+
+    def _lock_with_room(self, error: StoreUnusable) -> int:
+        """Close other streams' files and lock again, where the process has no descriptor left."""
+        if error.errno not in (errno.EMFILE, errno.ENFILE):
+            raise error
+        stream_sync.pool.make_room(8, but=self)
+        return self._file.lock()
+
+    def _take_out_of_order(self, t_s: float) -> None:
+        """Take in a sim_time below the latest, and each one after it. Raises: TimeOrderError: where that is refused."""
+        if self._strict and t_s < self._latest_s:
+            raise TimeOrderError(f"{self.path.name}: {t_s} s after {self._latest_s} s")
+        order = self._known_order()
+        order.take(t_s)
+        self._order_text = order.text()
+
+    def _known_order(self) -> StreamOrder:
+        """Return the order up to the last line; while the stream was in order, nobody looked at it."""
+        if self._order.earliest_s is None and self._next_n:
+            self._order = order_of_source(Source(self._file.descriptor))
+        return self._order
 
     def _check_usable(self) -> None:
         if self._closed:
@@ -172,19 +267,39 @@ class StreamWriter:
             raise StreamClosed(f"{self.path} takes no more: {self._failure}")
 
     def _catch_up(self, size: int) -> int:
-        """Continue behind what is there now: cut a torn tail into quarantine; return the size."""
+        """Continue behind what is there now: cut a torn tail into quarantine; return the size.
+
+        Raises: Corrupt: the content is not here (a pointer of Git LFS); nothing was written.
+        """
+        stream_sync.pool.opened(self)
         with files.refusals(self.path):
-            last, torn = last_good_line(self._file.descriptor, size)
-        if torn:
-            size -= len(torn)
-            self._quarantine(self.path, size, torn)
+            source = Source(self._file.descriptor)
+            tail = tail_of(source)
+        if source.pointer:
+            raise Corrupt(f"{KINDS['lfs-pointer']}; nothing was written", self.path, 0)
+        self._encoding = source.encoding
+        if tail.torn:
+            size -= len(tail.torn)
+            self._quarantine(self.path, size, tail.torn)
             try:
                 files.truncate(self._file.descriptor, size, self.path)
             except OSError as error:
                 raise files.refused(error, self.path) from error
-        if last is not None:
-            self._next_n, self._last_t = max(last.n + 1, self._next_n), last.t_s
+        elif tail.newline_missing:
+            self._put(b"\n", size)
+            size = self._seen[1]
+        self._continue_behind(tail, source)
         return size
+
+    def _continue_behind(self, tail: Tail, source: Source) -> None:
+        if tail.last is None:
+            return
+        self._next_n = max(tail.last.n + 1, self._next_n)
+        order = StreamOrder()
+        if tail.marks or any(line.order is not None or not line.verified for line in tail.lines):
+            order = order_of_source(source, tail)
+        self._order, self._order_text = order, order.text()
+        self._latest_s = tail.last.t_s if order.latest_s is None or order.cuts else order.latest_s
 
     def _sync(self) -> None:
         try:
@@ -193,6 +308,19 @@ class StreamWriter:
             # Linux marks the pages clean after a failed fsync: the next one would succeed and prove nothing.
             self._failure = str(error)
             raise
+
+    def rest(self) -> bool:
+        """Sync and close the file until the next append; False when another thread is appending."""
+        if not self._mutex.acquire(blocking=False):
+            return False
+        try:
+            if self._file.descriptor >= 0 and self.sync != "os" and self._failure is None and not self._closed:
+                with contextlib.suppress(OutcomeUnknown):  # it is in _failure, and every later call says so
+                    self._sync()
+            self._file.close()
+            return True
+        finally:
+            self._mutex.release()
 
     def sync_in_background(self) -> None:
         """Make the appended records durable; a failure shows at the next append, flush or close."""
@@ -204,92 +332,18 @@ class StreamWriter:
                     self._sync()
 
 
-def _line(payload: bytes, n: int, time_text: bytes) -> bytes:
-    if len(payload) > 2:
-        head = b'{"n":%d,"t":%b,%b' % (n, time_text, payload[1:-1])
-    else:
-        head = b'{"n":%d,"t":%b' % (n, time_text)
-    return b'%b,"c":"%08x"}\n' % (head, crc32(head))
-
-
-def _payload(record: Mapping[str, Any]) -> bytes:
-    if type(record) is not dict and not isinstance(record, Mapping):
-        raise InvalidRecord(f"a record is an object with text keys, not {type(record).__name__}")
-    if not _RESERVED_KEYS.isdisjoint(record):
-        key = next(key for key in record if key in _RESERVED_KEYS)
-        raise InvalidRecord(f"the key {key!r} belongs to the stream; sim_time goes into t_s")
+def _time(t_s: Any, name: str) -> float:
+    """Return a sim_time in seconds. Raises: TimeOrderError."""
     try:
-        payload = _encode(record if type(record) is dict else dict(record))
-        if b"null" in payload and "nan" not in record and (count := _count_not_finite(record)):
-            payload = _encode({**record, "nan": count})
-    except (TypeError, ValueError, RecursionError) as error:  # UnicodeEncodeError is a ValueError
-        raise InvalidRecord(f"a record cannot be stored: {error}") from error
-    if len(payload) > MAX_RECORD_BYTES:
-        raise InvalidRecord(f"a record has at most {MAX_RECORD_BYTES} bytes, this one {len(payload)}")
-    return payload
-
-
-def _count_not_finite(value: Any) -> int:
-    if isinstance(value, float):
-        return not math.isfinite(value)
-    if isinstance(value, Mapping):
-        return sum(map(_count_not_finite, value.values()))
-    if isinstance(value, list | tuple | set | frozenset):
-        return sum(map(_count_not_finite, value))
-    to_list = getattr(value, "tolist", None)
-    return _count_not_finite(to_list()) if callable(to_list) else 0
+        time_s = float(t_s)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise TimeOrderError(f"{name}: a sim_time is a number of seconds, not {t_s!r}") from error
+    if not math.isfinite(time_s):
+        raise TimeOrderError(f"{name}: the sim_time {time_s} is not a finite number")
+    return time_s
 
 
 def keep_beside(path: Path, offset: int, torn: bytes) -> None:
     """Keep a torn tail in a file beside the stream."""
     files.create(path.with_name(f"{path.stem}.torn-{offset}-{os.urandom(4).hex()}"), torn)
     files.sync_dir(path.parent)
-
-
-class _Syncer:
-    """One thread for all batch streams of this process: it syncs what was appended within the last 100 ms."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._working = threading.Lock()
-        self._waiting: list[StreamWriter] = []
-        self._wake = threading.Event()
-        self._thread: threading.Thread | None = None
-
-    def soon(self, stream: StreamWriter) -> None:
-        """Sync this stream within 200 ms."""
-        with self._lock:
-            self._waiting.append(stream)
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="sessionstore-sync", daemon=True)
-                self._thread.start()
-        self._wake.set()
-
-    def _run(self) -> None:
-        while True:
-            self._wake.wait()
-            time.sleep(_BATCH_S)
-            self._wake.clear()
-            self.sync_now()
-
-    def sync_now(self) -> None:
-        """Sync what waits; also called at the end of the program, which the thread does not outlive."""
-        with self._working:  # the end waits for what the thread is at
-            with self._lock:
-                streams, self._waiting = self._waiting, []
-            for stream in streams:
-                stream.sync_in_background()
-
-
-_syncer = _Syncer()
-atexit.register(lambda: _syncer.sync_now())
-
-
-def _after_fork() -> None:
-    """A child has no threads but the one that forked."""
-    global _syncer
-    _syncer = _Syncer()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)

@@ -118,7 +118,7 @@ def test_lines_by_hand_count_and_damaged_ones_do_not(tmp_path: Path) -> None:
         path = session.tape("motion_history").path
         lines = path.read_bytes().splitlines(keepends=True)
         by_hand = b'{"n":50,"t":2.5,"drone":"a","position":[1,2,900],"battery":true,"velocity":"fast"}\n'
-        damaged = lines[60].replace(b"5]", b"7]").replace(b"5.0]", b"7.0]")
+        damaged = lines[60].replace(b"5]", b"7[").replace(b"5.0]", b"7.0[")
         assert damaged != lines[60]
         path.write_bytes(
             b"".join([*lines[:50], by_hand, *lines[51:60], damaged, *lines[61:], b'{"t":5.0,"drone":5}\n'])

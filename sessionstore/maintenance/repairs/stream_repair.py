@@ -20,7 +20,7 @@ from sessionstore.maintenance.checks.session_folders import REPAIRS
 from sessionstore.model import records
 from sessionstore.session import Session
 from sessionstore.session.documents import Tables
-from sessionstore.session.stream_reader import Damage, Tape, last_good_line
+from sessionstore.session.stream_reader import Damage, Mark, Tape, last_good_line
 
 _CHUNK = 1 << 20
 
@@ -79,7 +79,10 @@ def _survey(path: Path) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
     following = 0
     for found in Tape(path)._lines(0):
         if isinstance(found, Damage):
-            behind.append((found.offset, found.end))
+            behind += [(found.offset, found.end)] if found.kind == "damaged" else []
+            continue
+        if isinstance(found, Mark):
+            ranges, behind = ranges + behind, []
             continue
         if behind and found.verified and found.n > following:
             gaps.append((following, found.n))
