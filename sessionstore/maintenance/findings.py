@@ -118,6 +118,15 @@ CATALOGUE: dict[str, Kind] = {
         True,
     ),
     "stream-damaged": Kind("error", "reading stops there with an error; the lines after it are whole", _FIX, True),
+    "stream-edited": Kind(
+        "error",
+        "a value is not the one that was recorded: a person changed it, or the disk did; readers show it, marked",
+        "restore it from a backup",
+    ),
+    "stream-changed": Kind(
+        "warning", "another program or a person changed the file; all of it is read, and appending goes on", "-"
+    ),
+    "stream-pointer": Kind("error", "the content of the stream is not on this machine", "git lfs pull"),
     "stream-gap": Kind(
         "error",
         "records are missing: lines were cut out, or two files were mixed",

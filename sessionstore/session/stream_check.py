@@ -150,7 +150,8 @@ class Numbers:
                 self.gaps[place : place + 1] = [part for part in parts if part[0] < part[1]]
                 self._odd.setdefault("reordered", []).append((line.offset, 1))
                 return
-        self._odd.setdefault("repeated", []).append((line.offset, 1))
+        if line.remark != "unverified":
+            self._odd.setdefault("repeated", []).append((line.offset, 1))
 
     def oddities(self) -> dict[str, list[tuple[int, int]]]:
         """Return (offset, count) by kind."""

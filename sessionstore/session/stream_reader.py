@@ -276,6 +276,7 @@ class Tape:
         tail = self._tail()
         result.torn_bytes = len(tail.torn)
         if tail.torn:
+            result.damaged = [each for each in result.damaged if each.end <= self.size() - len(tail.torn)]
             result.remarks.add("torn", self.size() - len(tail.torn), f"{len(tail.torn)} bytes of an interrupted write")
         elif tail.newline_missing:
             result.remarks.add("no-last-newline", self.size())

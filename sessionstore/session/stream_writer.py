@@ -98,7 +98,7 @@ class StreamWriter:
         """The latest sim_time that this writer knows of, in seconds; 0 before the first record."""
         return self._latest_s if self._latest_s > -math.inf else 0.0
 
-    def append(self, record: Mapping[str, Any], t_s: float | None = None, at_least_s: float = 0.0) -> None:
+    def append(self, record: Mapping[str, Any], t_s: float | None = None, at_least_s: float = -math.inf) -> None:
         """Store one record.
 
         Args:
@@ -121,7 +121,7 @@ class StreamWriter:
         """
         payloads = [payload_of(record) for record in records]
         if payloads:
-            self._write(payloads, t_s, 0.0)
+            self._write(payloads, t_s, -math.inf)
 
     def begin_attempt(self, resume_at_s: float) -> None:
         """Begin a new attempt: records up to now count as replaced from this sim_time on (nothing is deleted).
@@ -183,30 +183,26 @@ class StreamWriter:
                 if (self._file.opened, size) != self._seen:
                     size = self._catch_up(size)
                 if t_s is None:
-                    t_s = self._latest_s if self._latest_s > at_least_s else at_least_s
+                    t_s = self._latest_or(at_least_s)
                 if t_s < self._latest_s or self._order_text:
                     self._take_out_of_order(t_s)
                 n, time_text, order_text = self._next_n, repr(t_s).encode(), self._order_text
-                if len(payloads) == 1:
-                    data = line_bytes(payloads[0], n, time_text, order_text)
-                else:
-                    data = b"".join([line_bytes(each, n + i, time_text, order_text) for i, each in enumerate(payloads)])
+                data = line_bytes(payloads[0], n, time_text, order_text)
+                if len(payloads) > 1:
+                    more = enumerate(payloads[1:], n + 1)
+                    data += b"".join([line_bytes(each, number, time_text, order_text) for number, each in more])
                 if self._encoding is not None:
                     data = data.decode().encode(self._encoding)
                 self._seen = (self._file.opened, self._file.write(data, size))
                 self._next_n = n + len(payloads)
-                if t_s > self._latest_s:
-                    self._latest_s = t_s
+                self._latest_s = t_s if t_s > self._latest_s else self._latest_s
             except OutcomeUnknown as error:
                 self._failure = str(error)
                 raise
             finally:
                 self._file.unlock()
-            self.used = True
-            if self.sync == "full":
-                self._sync()
-            elif self.sync == "batch" and not self._waits_for_sync:
-                self._sync_soon()
+            if self.sync == "full" or not self._waits_for_sync:
+                self._sync_as_asked()
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[int]:
@@ -221,11 +217,7 @@ class StreamWriter:
                 yield self._catch_up(size) if (self._file.opened, size) != self._seen else size
             finally:
                 self._file.unlock()
-            self.used = True
-            if self.sync == "full":
-                self._sync()
-            elif not self._waits_for_sync and self.sync == "batch":
-                self._sync_soon()
+            self._sync_as_asked()
 
     def _put(self, data: bytes, size: int) -> None:
         try:
@@ -235,9 +227,14 @@ class StreamWriter:
             self._failure = str(error)
             raise
 
-    def _sync_soon(self) -> None:
-        self._waits_for_sync = True
-        stream_sync.syncer.soon(self)
+    def _sync_as_asked(self) -> None:
+        self.used = True
+        if self.sync == "full":
+            self._sync()
+        elif not self._waits_for_sync:
+            self._waits_for_sync = True  # in mode os it stays so
+            if self.sync == "batch":
+                stream_sync.syncer.soon(self)
 
     def _lock_with_room(self, error: StoreUnusable) -> int:
         """Close other streams' files and lock again, where the process has no descriptor left."""
@@ -245,6 +242,10 @@ class StreamWriter:
             raise error
         stream_sync.pool.make_room(8, but=self)
         return self._file.lock()
+
+    def _latest_or(self, at_least_s: float) -> float:
+        latest_s = max(self._latest_s, at_least_s)
+        return latest_s if latest_s > -math.inf else 0.0
 
     def _take_out_of_order(self, t_s: float) -> None:
         """Take in a sim_time below the latest, and each one after it. Raises: TimeOrderError: where that is refused."""

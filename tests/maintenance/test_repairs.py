@@ -86,7 +86,7 @@ def zero_document(store: SessionStore) -> None:
 def damage_stream(store: SessionStore) -> bytes:
     path = motion_of(store.root.folder(recorded(store)))
     lines = path.read_bytes().splitlines(keepends=True)
-    lines[7] = lines[7].replace(b"scout-1", b"damaged")
+    lines[7] = lines[7].replace(b'scout-1"', b"damaged ")
     lines[12:14] = [b"not json at all\n", b"\x00\xff\n"]
     path.write_bytes(b"".join(lines))
     return b"not json at all"

@@ -95,7 +95,8 @@ def test_progress_is_in_the_record_while_it_runs(store: SessionStore, monkeypatc
 @pytest.mark.parametrize(
     ("point", "error"),
     [({"position_m": (0, 0)}, InvalidRecord), ({"position_m": (0, 0, float("nan"))}, InvalidRecord),
-     ({"position_m": (0, 0, 0), "t_s": "now"}, TimeOrderError), ({"position_m": (0, 0, 0), "t_s": math.nan}, TimeOrderError)],
+     ({"position_m": (0, 0, 0), "t_s": "now"}, TimeOrderError),
+     ({"position_m": (0, 0, 0), "t_s": math.nan}, TimeOrderError)],
 )  # fmt: skip
 def test_a_bad_point_is_refused_never_bent(store: SessionStore, point: dict[str, object], error: type) -> None:
     with store.record("flight") as session:

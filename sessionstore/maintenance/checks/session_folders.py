@@ -157,6 +157,19 @@ def _sentence(event: dict[str, Any]) -> str:
 # ---------------------------------------------------------------- streams
 
 
+_REMARKS = {
+    "edited": "stream-edited",
+    "reordered": "stream-changed",
+    "repeated": "stream-changed",
+    "blank": "stream-changed",
+    "line-ends": "stream-changed",
+    "byte-order-mark": "stream-changed",
+    "encoding": "stream-changed",
+    "no-last-newline": "stream-changed",
+    "lfs-pointer": "stream-pointer",
+}
+
+
 def _streams(examination: Examination, session: Session, entries: Entries, live: bool) -> Iterator[Finding]:
     for name in sorted(entries):
         if not name.endswith(".jsonl"):
@@ -198,6 +211,10 @@ def _damage(session: Session, where: str, stream: str, result: StreamCheck, live
     if result.unverified:
         what = f"{result.unverified} of {result.lines} lines have no checksum"
         yield Finding("stream-unverified", where, what, session.session_id)
+    for remark in result.remarks:
+        if (code := _REMARKS.get(remark.kind)) is not None:
+            data = {"kind": remark.kind, "count": remark.count, "offset": remark.offset}
+            yield Finding(code, where, str(remark), session.session_id, data)
 
 
 def _short_streams(session: Session, record: SessionRecord) -> Iterator[Finding]:
