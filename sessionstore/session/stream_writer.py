@@ -43,6 +43,7 @@ SyncMode = Literal["full", "batch", "os"]
 #: "any": a sim_time may lie below the last one of the stream; "stream": such a record is refused.
 TimeOrder = Literal["any", "stream"]
 
+_NEVER = -math.inf
 Quarantine = Callable[[Path, int, bytes], None]
 
 
@@ -78,7 +79,7 @@ class StreamWriter:
         self._next_n = 0
         self._order = StreamOrder()
         self._order_text = b""
-        self._latest_s = -math.inf  # the latest sim_time so far
+        self._latest_s = _NEVER  # the latest sim_time so far
         self._encoding: str | None = None  # of a file that another program rewrote
         self._failure: str | None = None
         self._closed = False
@@ -96,9 +97,9 @@ class StreamWriter:
     @property
     def last_t_s(self) -> float:
         """The latest sim_time that this writer knows of, in seconds; 0 before the first record."""
-        return self._latest_s if self._latest_s > -math.inf else 0.0
+        return self._latest_s if self._latest_s > _NEVER else 0.0
 
-    def append(self, record: Mapping[str, Any], t_s: float | None = None, at_least_s: float = -math.inf) -> None:
+    def append(self, record: Mapping[str, Any], t_s: float | None = None, at_least_s: float = _NEVER) -> None:
         """Store one record.
 
         Args:
@@ -121,7 +122,7 @@ class StreamWriter:
         """
         payloads = [payload_of(record) for record in records]
         if payloads:
-            self._write(payloads, t_s, -math.inf)
+            self._write(payloads, t_s, _NEVER)
 
     def begin_attempt(self, resume_at_s: float) -> None:
         """Begin a new attempt: records up to now count as replaced from this sim_time on (nothing is deleted).
@@ -183,7 +184,7 @@ class StreamWriter:
                 if (self._file.opened, size) != self._seen:
                     size = self._catch_up(size)
                 if t_s is None:
-                    t_s = self._latest_or(at_least_s)
+                    t_s = self._latest_s if self._latest_s > at_least_s else at_least_s if at_least_s > _NEVER else 0.0
                 if t_s < self._latest_s or self._order_text:
                     self._take_out_of_order(t_s)
                 n, time_text, order_text = self._next_n, repr(t_s).encode(), self._order_text
@@ -242,10 +243,6 @@ class StreamWriter:
             raise error
         stream_sync.pool.make_room(8, but=self)
         return self._file.lock()
-
-    def _latest_or(self, at_least_s: float) -> float:
-        latest_s = max(self._latest_s, at_least_s)
-        return latest_s if latest_s > -math.inf else 0.0
 
     def _take_out_of_order(self, t_s: float) -> None:
         """Take in a sim_time below the latest, and each one after it. Raises: TimeOrderError: where that is refused."""
