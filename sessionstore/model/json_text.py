@@ -23,7 +23,6 @@ from sessionstore.model.values import plain as plain
 from sessionstore.model.values import utc_text as utc_text
 
 _WIDTH = 110  # what still fits one line of an editor
-_LEVELS_OF_A_DOCUMENT = 10  # around a value: tables, the row, the field
 _LONE_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 _TO_SQUARE = bytes.maketrans(b"{}", b"[]")
@@ -38,12 +37,9 @@ def parse(data: bytes, path: str) -> Any:
         Corrupt: with line and column where the parser stopped.
     """
     try:
-        value = _parse_quickly(data)
+        return _parse_quickly(data)
     except (msgspec.MsgspecError, ValueError, RecursionError):  # it is wrong, or needs a closer look
-        value = _parse_strictly(data, path)
-    if nested_beyond_limit(data, MAX_DEPTH + _LEVELS_OF_A_DOCUMENT):
-        raise Corrupt(f"nested beyond {MAX_DEPTH} levels", path)
-    return value
+        return _parse_strictly(data, path)
 
 
 def nested_beyond_limit(data: bytes, levels: int = MAX_DEPTH) -> bool:

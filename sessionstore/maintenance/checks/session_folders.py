@@ -212,9 +212,9 @@ def _damage(session: Session, where: str, stream: str, result: StreamCheck, live
         what = f"{result.unverified} of {result.lines} lines have no checksum"
         yield Finding("stream-unverified", where, what, session.session_id)
     for remark in result.remarks:
-        if (code := _REMARKS.get(remark.kind)) is not None:
-            data = {"kind": remark.kind, "count": remark.count, "offset": remark.offset}
-            yield Finding(code, where, str(remark), session.session_id, data)
+        if remark.kind in _REMARKS:
+            facts = {"kind": remark.kind, "count": remark.count, "offset": remark.offset}
+            yield Finding(_REMARKS[remark.kind], where, str(remark), session.session_id, facts)
 
 
 def _short_streams(session: Session, record: SessionRecord) -> Iterator[Finding]:
