@@ -156,6 +156,8 @@ class History:
 
     def _noted(self) -> Iterator[Change]:
         for line in Tape(self._path).read(damaged="skip"):  # a damaged line costs its own change, no other
+            if line.edited:  # what it says may not be what was changed
+                continue
             facts = line.data
             try:
                 yield Change(
