@@ -81,6 +81,18 @@ def salvaged(value: Any, where: str, not_finite: dict[str, str], refused: dict[s
         return None
 
 
+def storable(values: Mapping[Any, Any], where: str) -> tuple[dict[Any, Any], dict[str, str]]:
+    """Return the keys whose values can be stored, as they are; and the others with the reason."""
+    kept, refused = {}, {}
+    for key, value in values.items():
+        try:
+            plain({key: value}, where, {})
+            kept[key] = value
+        except InvalidRecord as error:
+            refused[str(key).encode("utf-8", "backslashreplace").decode()] = str(error)
+    return kept, refused
+
+
 def still_null(not_finite: Mapping[str, str], record: Mapping[str, Any]) -> dict[str, str]:
     """Return the entries of ``not_finite`` whose value in the record is still the null that replaced it."""
     return {pointer: word for pointer, word in not_finite.items() if _is_null(record, pointer)}

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import threading
 import time
 import traceback
-import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -25,15 +25,19 @@ from sessionstore.errors import InvalidRecord, NotApplied, OutcomeUnknown, Sessi
 from sessionstore.layout import StoreRoot
 from sessionstore.model import liveness, records, values
 from sessionstore.model.records import SessionRow
-from sessionstore.session import Session
+from sessionstore.session import Session, program_threads
+from sessionstore.session.artifacts import Artifact
 from sessionstore.session.handle import CLOCK_STREAM
+from sessionstore.session.log_handler import SessionLogHandler
 from sessionstore.session.motion import MOTION_STREAM, MotionWriter, movement_totals
+from sessionstore.session.run_clock import RunClock, RunWriter, Start
 from sessionstore.session.stream_writer import StreamWriter, SyncMode
 
 BEAT_S = 1.0
 #: How often a run in progress writes its figures into the record, so that lists show them.
 PROGRESS_S = 2.0
 _logger = logging.getLogger("sessionstore")
+_STOPS = (KeyboardInterrupt, SystemExit, GeneratorExit)  # and asyncio's, which is not imported for this
 _MAX_TRACE = 100_000  # characters of a traceback that are kept, the last ones
 _LEVELS = ("debug", "info", "warning", "error", "critical")
 
@@ -50,8 +54,11 @@ class Recorder(Session):
         session_id: str,
         changed: Callable[[SessionRow], None] | None = None,
         sync: SyncMode = "batch",
+        start: Start = "zero",
     ) -> None:
         super().__init__(root, session_id, changed)
+        record = self.record
+        self._clock = RunClock(start, record.started_at if record.status == "created" else None, self._begun_at)
         self._sync = sync
         self._writers: dict[str, StreamWriter] = {}
         self._mutex = threading.RLock()
@@ -62,6 +69,7 @@ class Recorder(Session):
         self._ended = threading.Event()
         self._finished = False
         self._heart: threading.Thread | None = None
+        self._last_values: dict[str, Any] = {}
         self._died_threads: dict[str, str] = {}
         self.motion = MotionWriter(self.stream(MOTION_STREAM))
 
@@ -81,7 +89,7 @@ class Recorder(Session):
         self._beat()
         self._heart = threading.Thread(target=self._keep_beating, name=f"beat-{self.session_id}", daemon=True)
         self._heart.start()
-        _watch_threads(self)
+        program_threads.watch(self)
         return self
 
     def finish(
@@ -108,7 +116,7 @@ class Recorder(Session):
             failure = self._close_streams()
             self._store_end(status, end_reason or status, duration_sim_s, performance_metrics or {}, failure)
             self._finished = True
-            _running.discard(self)
+            program_threads.unwatch(self)
         if failure is not None:
             raise failure
 
@@ -144,6 +152,8 @@ class Recorder(Session):
             "streams": {name: tape.count() for name, tape in self.tapes().items()},
             "progress": {},
         }
+        if self._clock.is_imported:
+            wanted["ended_at"] = self._clock.utc_text(self._sim_time_s)
         if not self.record.drones:
             wanted["drones"] = [{"id": name} for name in metrics["drones"]]
         for name in list(wanted):
@@ -181,7 +191,7 @@ class Recorder(Session):
             self.finish()
             return
         try:
-            if isinstance(error, KeyboardInterrupt | SystemExit | GeneratorExit):
+            if isinstance(error, _STOPS) or type(error).__name__ == "CancelledError":
                 self.finish("stopped", f"stopped by {type(error).__name__}")
                 return
             reason = _reason(error)
@@ -190,6 +200,17 @@ class Recorder(Session):
             self.finish("failed", reason)
         except SessionStoreError as second:
             error.add_note(f"and the end of the session {self.session_id} is not stored: {second}")
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End the run in a thread, so that the event loop goes on meanwhile."""
+        import asyncio
+
+        await asyncio.to_thread(self.__exit__, kind, error, trace)
 
     def _note_exception(self, error: BaseException, reason: str) -> None:
         """Store the traceback as an event; when that is refused, the end is stored all the same."""
@@ -210,8 +231,13 @@ class Recorder(Session):
             if self._finished and name not in self._writers:
                 raise StreamClosed(f"{self.session_id} has ended")
             if name not in self._writers:
-                self._writers[name] = self.writer(name, self._sync)
+                writer = RunWriter(self.stream_path(name), self._sync, self._root.quarantine)
+                writer.clock = self._clock
+                self._writers[name] = writer
             return self._writers[name]
+
+    def _begun_at(self, instant: str) -> None:
+        self.update(started_at=instant)
 
     def log(self, message: str, level: str = "info", t_s: float | None = None, **data: Any) -> None:
         """Store a line of the program's log (stream ``log``). Raises: as ``StreamWriter.append``."""
@@ -225,6 +251,39 @@ class Recorder(Session):
         if record["level"] not in _LEVELS:
             raise InvalidRecord(f"the level is one of {', '.join(_LEVELS)}, not {record['level']!r}")
         self.stream(stream).append(record, t_s, at_least_s=self.sim_time_s)
+
+    def log_params(self, params: Mapping[str, Any]) -> None:
+        """Add to the metadata, which lists and filters see; a value that cannot be stored never fails the run.
+
+        It is left out then, with the reason as an event and in the log. Raises: as ``Session.update``.
+        """
+        kept, refused = values.storable(params, "metadata")
+        self.metadata.update(kept)
+        for key, reason in refused.items():
+            self.value_refused(f"metadata.{key}", reason)
+
+    def log_param(self, key: str, value: Any) -> None:
+        """Add one key to the metadata; see :meth:`log_params`."""
+        self.log_params({key: value})
+
+    def log_metric(self, key: str, value: Any, step: int | None = None, t_s: float | None = None) -> None:
+        """Store one value of a figure in the stream ``metrics``; the last of each is in ``session.metrics["last"]``."""
+        self.log_metrics({key: value}, step, t_s)
+
+    def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None, t_s: float | None = None) -> None:
+        """Store the values of several figures at one moment; see :meth:`log_metric`. Raises: as ``append``."""
+        record = dict(metrics) if step is None else {**metrics, "step": step}
+        self.stream("metrics").append(record, t_s, at_least_s=self.sim_time_s)
+        self._last_values.update(metrics)
+
+    def log_artifact(self, source: Any, name: str | None = None) -> Artifact:
+        """Store a file under its own name or another one; see :meth:`Artifacts.put`."""
+        return self.artifacts.put(name or os.path.basename(os.fspath(source)), source)
+
+    def value_refused(self, where: str, reason: str) -> None:
+        """Note that a value could not be stored, which does not fail the run."""
+        _logger.warning("%s: %s is left out: %s", self.session_id, where, reason)
+        self.event("value_refused", reason, level="warning", where=where)
 
     def workflow(self, state: str, reason: str = "", t_s: float | None = None) -> None:
         """Move on to a workflow state: in the record, with the move in its history. Raises: as ``Session.update``."""
@@ -245,7 +304,7 @@ class Recorder(Session):
             progress: figures such as points, distance_m, windows_cleaned; every two seconds of wall time they go
                 into the record, so that lists show them while it runs.
         """
-        self._sim_time_s = max(self._sim_time_s, t_s)
+        self._sim_time_s = max(self._sim_time_s, self._clock.sim_time_s(t_s))
         self._progress = progress
         if time.monotonic() >= self._progress_due and not self._ended.is_set():
             self._progress_due = time.monotonic() + PROGRESS_S
@@ -279,11 +338,13 @@ class Recorder(Session):
         both = {name: {**moved.get(name, {}), **drones.get(name, {})} for name in {**moved, **drones}}
         # What the points themselves add up to is newer than the last progress report.
         totals = {**self._progress, **(movement_totals(moved) if moved else {}), **given.get("totals", {})}
-        return {**given, "totals": totals, "drones": both}
+        last = {"last": values.salvaged(self._last_values, "last", {}, {})} if self._last_values else {}
+        return {**last, **given, "totals": totals, "drones": both}
 
     def _beat(self) -> None:
         """Write a pair of sim_time and UTC, which is also the sign of life."""
-        self.stream(CLOCK_STREAM).append({"utc": records.now_text()}, at_least_s=self.sim_time_s)
+        sim_time_s = self.sim_time_s
+        self.stream(CLOCK_STREAM).append({"utc": self._clock.utc_text(sim_time_s)}, at_least_s=sim_time_s)
 
     def _keep_beating(self) -> None:
         while not self._ended.wait(BEAT_S):
@@ -306,61 +367,3 @@ def _reason(error: BaseException) -> str:
         return _as_text("".join(traceback.format_exception_only(error)).strip()) or type(error).__name__
     except Exception as second:  # noqa: BLE001  # a method of the user's exception; it must not cost the run its end
         return f"{type(error).__name__} (its text cannot be had: {type(second).__name__})"
-
-
-# ---------------------------------------------------------------- threads of the program
-
-#: The recorders of this process that have not ended.
-_running: weakref.WeakSet[Recorder] = weakref.WeakSet()
-_hook_mutex = threading.Lock()
-_next_hook: Callable[[threading.ExceptHookArgs], Any] | None = None
-
-
-def _watch_threads(recorder: Recorder) -> None:
-    """Let the end of a recording say which threads of the program died while it ran."""
-    global _next_hook
-    with _hook_mutex:
-        _running.add(recorder)
-        if threading.excepthook is not _thread_died:
-            _next_hook, threading.excepthook = threading.excepthook, _thread_died
-
-
-def _thread_died(args: threading.ExceptHookArgs) -> None:
-    """Note the death of a thread in the recordings that it used (else in all), then do what was done before."""
-    recorders = list(_running)
-    used = _recorders_in(args, recorders) or recorders
-    if args.exc_value is not None and not isinstance(args.exc_value, SystemExit):
-        name = _as_text(getattr(args.thread, "name", "unknown"))
-        for recorder in used:
-            recorder.thread_died(name, args.exc_value)
-    if _next_hook is not None:
-        _next_hook(args)
-
-
-def _recorders_in(args: threading.ExceptHookArgs, recorders: list[Recorder]) -> list[Recorder]:
-    """Return the recorders that the frames of a dead thread name in their variables."""
-    found: set[int] = set()
-    trace = args.exc_traceback
-    while trace is not None:
-        found |= {id(value) for value in trace.tb_frame.f_locals.values()}
-        trace = trace.tb_next
-    return [each for each in recorders if id(each) in found or id(each.motion) in found]
-
-
-class SessionLogHandler(logging.Handler):
-    """Sends log lines into the stream ``log`` of a session; what cannot be stored is reported as logging does."""
-
-    def __init__(self, recorder: Recorder, level: int = logging.NOTSET) -> None:
-        super().__init__(level)
-        self._recorder = recorder
-
-    def emit(self, record: logging.LogRecord) -> None:
-        try:
-            names = {10: "debug", 20: "info", 30: "warning", 40: "error", 50: "critical"}
-            level = names[max(10, min(50, record.levelno // 10 * 10))]
-            data: dict[str, Any] = {"logger": record.name}
-            if record.exc_info:
-                data["traceback"] = logging.Formatter().formatException(record.exc_info)
-            self._recorder.log(record.getMessage(), level=level, **data)
-        except Exception:  # noqa: BLE001  # the contract of logging: a handler never raises
-            self.handleError(record)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -26,15 +26,17 @@ from sessionstore.errors import (
 )
 from sessionstore.index import SessionIndex, choose_url, open_index
 from sessionstore.layout import DOCUMENT, StoreRoot, resolve
-from sessionstore.model import json_text, names, provenance, records
+from sessionstore.model import json_text, names, provenance, records, values
 from sessionstore.model.records import SessionRecord, SessionRow
 from sessionstore.query import Filter
 from sessionstore.session import Session
 from sessionstore.session.recorder import Recorder
+from sessionstore.session.run_clock import Start
 from sessionstore.session.stream_writer import SyncMode
 from sessionstore.store import trash
 from sessionstore.store.catalog import MISSING_FOLDER, Catalog, Step
 from sessionstore.store.id_reservations import IdReservations
+from sessionstore.store.mapping import StoreMapping
 from sessionstore.store.trash import TrashEntry
 
 if TYPE_CHECKING:
@@ -42,7 +44,7 @@ if TYPE_CHECKING:
     from sessionstore.maintenance.findings import Report
 
 
-class SessionStore:
+class SessionStore(StoreMapping):
     """All sessions below one folder; safe for threads and processes. Opening one makes nothing.
 
     Args:
@@ -77,52 +79,8 @@ class SessionStore:
         """A store pickles as its folder and the URL of its index, and opens anew where it arrives."""
         return SessionStore, self._opened_by
 
-    def __bool__(self) -> bool:
-        return True  # also when it is empty: a store is a place
-
-    def __len__(self) -> int:
-        return len(self.keys())
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.keys())
-
-    def __contains__(self, key: object) -> bool:
-        try:
-            return isinstance(key, str) and self.get(key) is not None
-        except AmbiguousSession:
-            return True
-        except SessionNotFound:
-            return False
-
-    def __getitem__(self, key: str) -> Session:
-        return self.get(key)
-
-    def keys(self) -> list[str]:
-        """Return the ids of all sessions of this store, newest first."""
-        return [row.session_id for row in self.find() if row.host is None and row.status != MISSING_FOLDER]
-
-    def values(self) -> Iterator[Session]:
-        """Yield a handle to each session, newest first."""
-        return map(self.catalog.session, self.keys())
-
-    def items(self) -> Iterator[tuple[str, Session]]:
-        """Yield the id of each session with a handle to it, newest first."""
-        return ((key, self.catalog.session(key)) for key in self.keys())
-
     def __repr__(self) -> str:
         return f"SessionStore({str(self.root.path)!r}, index={self.index.url!r})"
-
-    def _repr_html_(self) -> str:
-        """Return the newest sessions as a table for notebooks."""
-        import html
-
-        shown = ("session_id", "status", "workflow_state", "duration_sim_s", "points")
-        head = "".join(f"<th>{name}</th>" for name in shown)
-        body = "".join(
-            "<tr>" + "".join(f"<td>{html.escape(str(getattr(row, name)))}</td>" for name in shown) + "</tr>"
-            for row in self.find(limit=20)
-        )
-        return f"<table><tr>{head}</tr>{body}</table>"
 
     def __enter__(self) -> Self:
         return self
@@ -230,25 +188,39 @@ class SessionStore:
 
     # ------------------------------------------------------------ record
 
-    def record(self, name: str | None = None, sync: SyncMode = "batch", **fields: Any) -> Recorder:
+    def record(
+        self, name: str | None = None, sync: SyncMode = "batch", start: Start = "zero", **fields: Any
+    ) -> Recorder:
         """Make a session and start recording it; use it in a ``with`` block.
+
+        Args:
+            start: ``epoch`` when the program's times are seconds since 1970: sim_time counts from the first one, and
+                the record's instants come from the data. So they do when ``started_at`` is given.
+            fields: as for :meth:`create`; a metadata value that cannot be stored is left out, with a warning and an
+                event, and does not fail the run.
 
         Raises: as :meth:`create`; when only the start fails, a note on the error names the session, which waits.
         """
+        refused: dict[str, str] = {}
+        if isinstance(fields.get("metadata"), Mapping):
+            fields["metadata"], refused = values.storable(fields["metadata"], "metadata")
         session_id = self.create(name, **fields).session_id
         try:
-            return self.start(session_id, sync)
+            recorder = self.start(session_id, sync, start)
         except SessionStoreError as error:
             error.add_note(f"the session {session_id} was created, and can be started or deleted")
             raise
+        for key, reason in refused.items():
+            recorder.value_refused(f"metadata.{key}", reason)
+        return recorder
 
-    def start(self, session_id: str, sync: SyncMode = "batch") -> Recorder:
-        """Start recording a session that was created before.
+    def start(self, session_id: str, sync: SyncMode = "batch", start: Start = "zero") -> Recorder:
+        """Start recording a session that was created before; ``start`` as for :meth:`record`.
 
         Raises: SessionNotFound, IllegalTransition (it ended before), and as ``Session.update``.
         """
         found = self.get(session_id)
-        return Recorder(self.root, found.session_id, self.catalog.changed, sync).start()
+        return Recorder(self.root, found.session_id, self.catalog.changed, sync, start).start()
 
     # ------------------------------------------------------------ find
 

@@ -1,0 +1,42 @@
+"""The log of a program as a stream of its session: a ``logging.Handler``.
+
+Extra fields (``extra={...}``) are kept; what comes after the end of the run is dropped without a word.
+Not here: the stream (stream_writer), other things that a run says (recorder).
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from sessionstore.errors import StreamClosed
+from sessionstore.model import values
+
+if TYPE_CHECKING:
+    from sessionstore.session.recorder import Recorder
+
+#: What every log record has; all else came by ``extra=``.
+_OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+class SessionLogHandler(logging.Handler):
+    """Sends log lines into the stream ``log`` of a session; what cannot be stored is reported as logging does."""
+
+    def __init__(self, recorder: Recorder, level: int = logging.NOTSET) -> None:
+        super().__init__(level)
+        self._recorder = recorder
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            names = {10: "debug", 20: "info", 30: "warning", 40: "error", 50: "critical"}
+            level = names[max(10, min(50, record.levelno // 10 * 10))]
+            extra = {key: value for key, value in vars(record).items() if key not in _OWN}
+            data: dict[str, Any] = {"logger": record.name, **values.salvaged(extra, "extra", {}, {})}
+            if record.exc_info:
+                data["traceback"] = logging.Formatter().formatException(record.exc_info)
+            data = {key: value for key, value in data.items() if key not in ("level", "message", "t_s", "n", "t", "c")}
+            self._recorder.log(record.getMessage(), level=level, **data)
+        except StreamClosed:
+            return  # the run has ended
+        except Exception:  # noqa: BLE001  # the contract of logging: a handler never raises
+            self.handleError(record)

@@ -1,0 +1,84 @@
+"""The clock of a run: sim_time in seconds from the start, and the UTC instant that each sim_time stands for.
+
+A live run takes UTC from this machine. A flight that is imported takes it from its data: its start was given
+(``started_at``), or its times are seconds since 1970 (``start="epoch"``), of which the first one becomes the start.
+Not here: the stream of the clock (recorder), order of times (stream_writer).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+
+from sessionstore.errors import InvalidRecord, TimeOrderError
+from sessionstore.model import json_text, records
+from sessionstore.session.stream_writer import StreamWriter
+
+#: ``zero``: times count from 0; ``epoch``: they are seconds since 1970; ``keep``: store even such times as they are.
+Start = Literal["zero", "epoch", "keep"]
+_EPOCH_S = (1e9, 4e9)  # from 2001 to 2096
+
+
+class RunClock:
+    """Sim_time and UTC of one run.
+
+    Args:
+        start: what the times of the program count from.
+        started_at: the UTC instant of sim_time 0, of a flight that was flown before; None: it is flown now.
+        begun: called with the instant of the start, once it is known from the data.
+    """
+
+    def __init__(self, start: Start, started_at: str | None, begun: Callable[[str], None]) -> None:
+        if start not in ("zero", "epoch", "keep"):
+            raise InvalidRecord(f"the start is zero, epoch or keep, not {start!r}")
+        self._start = start
+        self._zero_s: float | None = None  # in epoch seconds
+        self._started = None if started_at is None else records.instant(started_at)
+        self._begun = begun
+
+    def sim_time_s(self, t_s: Any) -> Any:
+        """Return the sim_time of a time of the program.
+
+        Raises: TimeOrderError: it looks like seconds since 1970, and nobody said that it is.
+        """
+        if t_s is None or self._start == "keep" or isinstance(t_s, bool) or not hasattr(t_s, "__float__"):
+            return t_s
+        if self._start == "epoch":
+            if self._zero_s is None:
+                self._zero_s = float(t_s)
+                self._started = datetime.fromtimestamp(self._zero_s, UTC)
+                self._begun(json_text.utc_text(self._started))
+            return round(float(t_s) - self._zero_s, 9)
+        if _EPOCH_S[0] <= float(t_s) <= _EPOCH_S[1]:
+            day = datetime.fromtimestamp(float(t_s), UTC).strftime("%Y-%m-%d")
+            raise TimeOrderError(
+                f"t_s={t_s!r} looks like seconds since 1970 ({day}); is it? "
+                'record(..., start="epoch") counts from the first one, start="keep" stores the number as it is'
+            )
+        return t_s
+
+    def utc_text(self, sim_time_s: float) -> str:
+        """Return the UTC instant of a sim_time: by the data of an imported flight, else now."""
+        if self._started is None:
+            return records.now_text()
+        return json_text.utc_text(self._started + timedelta(seconds=sim_time_s))
+
+    @property
+    def is_imported(self) -> bool:
+        """Whether the instants come from the data."""
+        return self._started is not None
+
+
+class RunWriter(StreamWriter):
+    """A stream of a run: times of the program become sim_time."""
+
+    clock: RunClock
+
+    def append(self, record: Mapping[str, Any], t_s: float | None = None, at_least_s: float = 0.0) -> None:
+        """Store one record; see :meth:`StreamWriter.append`."""
+        super().append(record, self.clock.sim_time_s(t_s), at_least_s)
+
+    def extend(self, records: Iterable[Mapping[str, Any]], t_s: float | None = None) -> None:
+        """Store many records of one moment; see :meth:`StreamWriter.extend`."""
+        super().extend(records, self.clock.sim_time_s(t_s))

@@ -1,0 +1,104 @@
+"""A store as Python reads mappings: ``store["Butterfly"]``, ``in``, ``len``, iteration; and select-or-create.
+
+Not here: making, deleting and recording sessions (store), listing with filters (catalog).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from sessionstore.errors import AmbiguousSession, SessionNotFound
+from sessionstore.layout import StoreRoot
+from sessionstore.model import json_text
+from sessionstore.model.records import SessionRow
+from sessionstore.session import Session
+from sessionstore.store.catalog import MISSING_FOLDER, Catalog
+
+
+class StoreMapping:
+    """The part of :class:`~sessionstore.store.SessionStore` that works like a read-only mapping from id to session."""
+
+    root: StoreRoot
+    catalog: Catalog
+
+    def get(self, key: str) -> Session:
+        """Return a session by id, uuid, name or beginning."""
+        raise NotImplementedError
+
+    def find(self, where: Any = None, sort: str = "-created_at", limit: int | None = None) -> list[SessionRow]:
+        """Return the rows that a filter fits."""
+        raise NotImplementedError
+
+    def create(self, name: str | None = None, **fields: Any) -> Session:
+        """Make a session."""
+        raise NotImplementedError
+
+    def __bool__(self) -> bool:
+        return True  # also when it is empty: a store is a place
+
+    def __len__(self) -> int:
+        return len(self.keys())
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.keys())
+
+    def __contains__(self, key: object) -> bool:
+        try:
+            return isinstance(key, str) and self.get(key) is not None
+        except AmbiguousSession:
+            return True
+        except SessionNotFound:
+            return False
+
+    def __getitem__(self, key: str) -> Session:
+        return self.get(key)
+
+    def keys(self) -> list[str]:
+        """Return the ids of all sessions of this store, newest first."""
+        return [row.session_id for row in self.find() if row.host is None and row.status != MISSING_FOLDER]
+
+    def values(self) -> Iterator[Session]:
+        """Yield a handle to each session, newest first."""
+        return map(self.catalog.session, self.keys())
+
+    def items(self) -> Iterator[tuple[str, Session]]:
+        """Yield the id of each session with a handle to it, newest first."""
+        return ((key, self.catalog.session(key)) for key in self.keys())
+
+    def session_for(self, params: Mapping[str, Any], name: str | None = None) -> Session:
+        """Return the session with exactly these parameters (its metadata ``params``); make it when there is none.
+
+        Processes that ask at the same time get the same session. Raises: as :meth:`create`; AmbiguousSession: several
+        have them (folders were copied).
+        """
+        wanted = json_text.plain(params, "params")
+        digest = hashlib.sha256(json_text.layout(_sorted(wanted))).hexdigest()[:32]
+        self.root.prepare()
+        with self.root.locks.session(f"params-{digest}"):
+            found = [row for row in self.find(f'metadata.params_hash="{digest}"') if row.host is None]
+            if len(found) > 1:
+                raise AmbiguousSession(f"{len(found)} sessions have these parameters: {found[0].session_id} ...")
+            if found:
+                return self.catalog.session(found[0].session_id)
+            return self.create(name, metadata={"params": wanted, "params_hash": digest})
+
+    def _repr_html_(self) -> str:
+        """Return the newest sessions as a table for notebooks."""
+        import html
+
+        shown = ("session_id", "status", "workflow_state", "duration_sim_s", "points")
+        head = "".join(f"<th>{name}</th>" for name in shown)
+        body = "".join(
+            "<tr>" + "".join(f"<td>{html.escape(str(getattr(row, name)))}</td>" for name in shown) + "</tr>"
+            for row in self.find(limit=20)
+        )
+        return f"<table><tr>{head}</tr>{body}</table>"
+
+
+def _sorted(value: Any) -> Any:
+    """Return plain data with its keys in order, so that equal parameters give equal bytes."""
+    if isinstance(value, dict):
+        return {key: _sorted(value[key]) for key in sorted(value)}
+    return [_sorted(each) for each in value] if isinstance(value, list) else value
