@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import re
 import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,11 +22,14 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
+import sessionstore
 from sessionstore.index import SessionIndex, open_index
 from sessionstore.index.sql.rows import encoded
 from sessionstore.index.sql.sqlite_schema import SqliteNarrowing
 from sessionstore.model.records import FILTER_ALIASES, FILTER_FIELDS, SessionRow, as_interrupted
 from sessionstore.query import Filter, matcher, parse
+from sessionstore.store import SessionStore
+from tests.index.third_party import OneFileIndex
 from tests.postgres_server import drop_schema, new_schema, with_settings
 from tests.rows import IDS, a_row, filters, rows
 
@@ -144,19 +148,24 @@ def test_one_program_has_the_same_answers_on_every_engine(tmp_path: Path, shared
             programs.append(name)
             root.mkdir()
         urls = ["journal:", f"sqlite:?keys={KEYED}", with_settings(shared_postgres, schema=name, keys=KEYED)]
-        return {url.partition(":")[0]: open_index(url, root) for url in urls}
+        return {url.partition(":")[0]: open_engine(url, root) for url in [*urls, "onefile:"]}
 
     machine = machine_of(open_engines, lambda name: drop_schema(shared_postgres, name))
     run_state_machine_as_test(machine, settings=settings(max_examples=200, stateful_step_count=50, deadline=None))
     assert len(programs) >= 200
 
 
-@pytest.fixture(params=["journal", "sqlite", "postgresql"])
+def open_engine(url: str, root: Path) -> SessionIndex:
+    """Open an engine of our own, or the third party's, which only its tests install."""
+    return OneFileIndex(url, root) if url.startswith("onefile:") else open_index(url, root)
+
+
+@pytest.fixture(params=["journal", "sqlite", "postgresql", "onefile"])
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SessionIndex]:
     url = f"{request.param}:"
     if request.param == "postgresql":
         url = request.getfixturevalue("postgres_url")
-    opened = open_index(url, tmp_path)
+    opened = open_engine(url, tmp_path)
     yield opened
     opened.close()
 
@@ -271,7 +280,7 @@ def test_threads_share_an_engine(engine: SessionIndex) -> None:
 
 
 def _put_some(url: str, root: Path, name: str) -> None:
-    opened = open_index(url, root)
+    opened = open_engine(url, root)
     for number in range(20):
         opened.put([a_row(f"{name}-{number}"), a_row("all", rev=number + 1)])
     opened.close()
@@ -354,3 +363,25 @@ def test_a_filter_is_found_by_an_index_and_not_by_looking_at_every_row(tmp_path:
             assert index in steps and "SCAN" not in steps, (text, steps)
     assert [row.session_id for row in opened.find(parse("status=failed metadata.site=17", FILTER_FIELDS))] == ["s17"]
     opened.close()
+
+
+def test_a_store_works_on_an_engine_of_a_third_party(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sessionstore.store.store.open_index", lambda url, root, *_: open_engine(url, root))
+    with SessionStore(tmp_path, "onefile:") as store:
+        made = [store.create(f"run {number}") for number in range(3)]
+        made[0].update(tags=["x"])
+        store.delete("run 1")
+        assert [row.session_name for row in store.find("tags=x")] == ["run 0"] and store.notice is None
+        (made[2].folder / "session.json").touch()
+        assert [row.session_name for row in store.find()] == ["run 2", "run 0"]
+        assert store.rebuild() == 2 and not store.watch().wait(0.01)
+    assert (tmp_path / "onefile.json").exists() and not (tmp_path / "index.jsonl").exists()
+
+
+def test_no_part_of_the_package_asks_for_a_certain_engine() -> None:
+    """What an engine offers beyond the protocol is a protocol too: no getattr, no isinstance of one engine."""
+    package = Path(sessionstore.__file__).parent
+    pattern = re.compile(r"getattr\((?:[\w.]*\.)?index,|isinstance\([^)]*(?:Journal|Sqlite|Postgres)Index")
+    found = [str(path) for path in package.rglob("*.py") if pattern.search(path.read_text())]
+    assert found == []
+    assert pattern.search('getattr(store.index, "forget", None)') and pattern.search("isinstance(index, JournalIndex)")

@@ -12,6 +12,7 @@ from typing import Any
 
 from sessionstore.model.records import SessionRow
 from sessionstore.session import Session
+from sessionstore.session.handle import merge_of
 from sessionstore.store import SessionStore
 
 
@@ -50,7 +51,7 @@ class SessionDBBox:
         return as_dict(self.store.get(session_id))
 
     def update_session(self, session_id: str, *, merge: bool = False, **changes: Any) -> dict[str, Any]:
-        """Change fields of a record; return it.
+        """Change fields of a record so that ``undo`` can take it back; return it.
 
         Args:
             merge: merge what is given into the stored objects (metadata, progress ...) as JSON Merge Patch (RFC 7396)
@@ -59,10 +60,8 @@ class SessionDBBox:
         Raises: as ``Session.update``.
         """
         session = self.store.get(session_id)
-        if merge:
-            session.merge(changes)
-        else:
-            session.update(**changes)
+        change, fields = merge_of(changes) if merge else (None, changes)
+        self.store.edit(session.session_id, change, **fields)
         return as_dict(session)
 
     def list_sessions(

@@ -85,17 +85,18 @@ def _move(store: SessionStore, target: SessionIndex, from_folders: bool, quiet: 
 def engines(folder: str | None, index: str | None, as_json: bool, forget: str | None) -> None:
     """Show the engine of the store, its figures, and the stores of all hosts that share it."""
     from sessionstore.errors import InvalidQuery, SessionNotFound
+    from sessionstore.index import SharedByStores
 
     with open_store(folder, index) as store:
         if forget is not None:
             host, _, path = forget.partition(":")
-            drop = getattr(store.index, "forget", None)
-            if drop is None:
+            if not isinstance(store.index, SharedByStores):
                 raise InvalidQuery(f"{store.index.url} has no stores of other hosts")
-            if not drop(host, path):
+            if not store.index.forget(host, path):
                 raise SessionNotFound(f"no store is registered as {forget}")
         facts = store.index.health()
-        stores = [{**each, "seen_at": each["seen_at"].isoformat()} for each in _stores(store.index)]
+        shared = store.index.stores() if isinstance(store.index, SharedByStores) else []
+        stores = [{**each, "seen_at": each["seen_at"].isoformat()} for each in shared]
     if as_json:
         click.echo(json.dumps({**facts, "registered": stores}))
         return
@@ -103,9 +104,3 @@ def engines(folder: str | None, index: str | None, as_json: bool, forget: str | 
         click.echo(f"{name:<12} {value}")
     for each in stores:
         click.echo(f"store        {each['host']}:{each['path']}, {each['rows']} rows, last opened {each['seen_at']}")
-
-
-def _stores(index: SessionIndex) -> list[dict[str, Any]]:
-    stores = getattr(index, "stores", None)
-    found: list[dict[str, Any]] = stores() if stores is not None else []
-    return found

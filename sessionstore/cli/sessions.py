@@ -312,10 +312,8 @@ def set_command(
         record["metadata"] = {key: value for key, value in {**record["metadata"], **pairs}.items() if key not in unset}
 
     with open_store(folder, index) as store:
-        from sessionstore.store.history import History
-
         found = store.get(session)
-        record = History(store).edit(found.session_id, change, if_rev=if_rev)  # so that `undo` can take it back
+        record = store.edit(found.session_id, change, if_rev=if_rev)  # so that `undo` can take it back
         if as_json:
             _print_json(record.to_dict())
         else:

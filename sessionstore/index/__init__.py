@@ -9,7 +9,8 @@ is only that what was put is found, and that :meth:`SessionIndex.stamps` tells t
     postgresql://user@host:5432/name  a server that many hosts share
 
 Others come from entry points of the group ``sessionstore.index_engines``: the name is the scheme, the object is called
-with (url, root) and returns a :class:`SessionIndex`. Settings in a URL: index.url.
+with (url, root) and returns a :class:`SessionIndex`, which may be :class:`Notifies`, :class:`SharedByStores` and
+:class:`Compactable`, too. Settings in a URL: index.url.
 Not here: adopting folders, staleness, the computed status (store); the filter language (query).
 """
 
@@ -17,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 
@@ -100,7 +101,58 @@ class SessionIndex(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go of files and connections."""
+        """Close files and connections."""
+        ...
+
+
+@runtime_checkable
+class Compactable(Protocol):
+    """What an engine may offer further: it keeps superseded states, and can drop them."""
+
+    def compact(self) -> None:
+        """Drop superseded states: afterwards the index equals a rebuilt one. Raises: as ``SessionIndex.put``."""
+        ...
+
+
+@runtime_checkable
+class SharedByStores(Protocol):
+    """What an engine may offer further: it holds the rows of several stores, also of other hosts."""
+
+    def stores(self) -> list[dict[str, Any]]:
+        """Return the registered stores: ``host``, ``path``, ``seen_at`` (a datetime) and ``rows``.
+
+        Raises: IndexUnavailable.
+        """
+        ...
+
+    def forget(self, host: str, path: str) -> int:
+        """Unregister a store with its rows; return how many stores were removed. Raises: IndexUnavailable."""
+        ...
+
+
+class Subscription(Protocol):
+    """Notifications of changes, for one thread; another thread may close it."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed, or lost its connection."""
+        ...
+
+    def wait(self, timeout_s: float) -> bool:
+        """Return True as soon as a change is notified, False after the time or when the connection is lost."""
+        ...
+
+    def close(self) -> None:
+        """End the subscription, and a wait."""
+        ...
+
+
+@runtime_checkable
+class Notifies(Protocol):
+    """What an engine may offer further: it notifies of changes, whichever process made them."""
+
+    def subscribe(self) -> Subscription:
+        """Return a new subscription. Raises: IndexUnavailable, NewerFormat."""
         ...
 
 
@@ -130,13 +182,17 @@ def choose_url(given: str | None, environment: Mapping[str, str], settings: Mapp
     return url
 
 
-def open_index(url: str | None, root: Path, quarantine: Quarantine | None = None) -> SessionIndex:
+def open_index(
+    url: str | None, root: Path, quarantine: Quarantine | None = None, read_only: bool = False
+) -> SessionIndex:
     """Return the engine that a URL names; nothing is made, and no server is asked, before the first use.
 
     An engine whose software is missing opens all the same and says so when it is used: it costs no session.
 
     Args:
         quarantine: keeps what a journal cuts off its torn end (by default beside it).
+        read_only: reading writes nothing, not even to compact (an examination changes nothing). Engines other than the
+            journal never write when they are read, and need not know.
 
     Raises: InvalidQuery: no engine has this scheme, a setting in the URL is wrong, or the journal is another store's.
     """
@@ -147,10 +203,10 @@ def open_index(url: str | None, root: Path, quarantine: Quarantine | None = None
     if scheme == "journal":
         path = Path(rest).expanduser().absolute() if rest else root / "index.jsonl"
         if path == root / "index.jsonl":
-            return JournalIndex(path, quarantine)
+            return JournalIndex(path, quarantine, read_only)
         from sessionstore.index.journal.outside import OutsideJournal
 
-        return OutsideJournal(path, root, quarantine)
+        return OutsideJournal(path, root, quarantine, read_only)
     if scheme == "sqlite":
         from sessionstore.index.sql.sqlite import SqliteIndex
         from sessionstore.index.url import parse_url

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sessionstore.errors import Conflict
-from sessionstore.index import SessionIndex
+from sessionstore.index import Compactable, SessionIndex
 from sessionstore.index.sql.rows import encoded
 from sessionstore.model.records import SessionRow
 
@@ -76,6 +76,5 @@ def digest(rows: list[SessionRow]) -> str:
 
 def _tidy(index: SessionIndex) -> None:
     """Compact the target, if it can be: a journal is then equal to a rebuilt one, byte for byte."""
-    compact = getattr(index, "compact", None)
-    if compact is not None:
-        compact()
+    if isinstance(index, Compactable):
+        index.compact()

@@ -17,7 +17,6 @@ from pathlib import Path
 
 from sessionstore.errors import Unreadable
 from sessionstore.index import choose_url, open_index
-from sessionstore.index.journal.engine import JournalIndex
 from sessionstore.layout import StoreRoot, resolve
 from sessionstore.maintenance.checks import environment, index_rows, leftovers, session_folders
 from sessionstore.maintenance.examination import Examination
@@ -69,9 +68,8 @@ def open_examination(folder: str | Path | None, index: str | None, deep: bool) -
         settings = root.settings() or {}
     except Unreadable:
         return examination  # reported by environment.check_format
-    examination.index = open_index(choose_url(index, os.environ, settings), root.path, root.quarantine)
-    if isinstance(examination.index, JournalIndex):  # a listing may write it anew
-        examination.index.leave_as_it_is()
+    url = choose_url(index, os.environ, settings)
+    examination.index = open_index(url, root.path, root.quarantine, read_only=True)
     return examination
 
 

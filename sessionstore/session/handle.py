@@ -316,16 +316,7 @@ class Session:
 
         Raises: as :meth:`update`.
         """
-        fields = {name: value for name, value in changes.items() if not isinstance(value, Mapping)}
-        objects = {name: value for name, value in changes.items() if isinstance(value, Mapping)}
-        kept = [name for name in objects if name not in records.RECORD_FIELDS]
-        if kept:
-            raise InvalidRecord(f"{', '.join(kept)}: not a field of the record")
-
-        def apply(record: dict[str, Any]) -> None:
-            for name, value in objects.items():
-                record[name] = merged(record[name], value)
-
+        apply, fields = merge_of(changes)
         return self.update(apply, if_rev=if_rev, reason=reason, **fields)
 
     def replace(self, record: Mapping[str, Any] | SessionRecord, if_rev: int) -> SessionRecord:
@@ -338,6 +329,24 @@ class Session:
             name: value for name, value in data.items() if name not in (*records.STORE_FIELDS, records.NOT_FINITE)
         }
         return self.update(if_rev=if_rev, **fields)
+
+
+def merge_of(changes: Mapping[str, Any]) -> tuple[Callable[[dict[str, Any]], None], dict[str, Any]]:
+    """Return changes as a function that merges the objects among them into a record, and the other fields.
+
+    Raises: InvalidRecord: an object that is not a field of the record.
+    """
+    fields = {name: value for name, value in changes.items() if not isinstance(value, Mapping)}
+    objects = {name: value for name, value in changes.items() if isinstance(value, Mapping)}
+    kept = [name for name in objects if name not in records.RECORD_FIELDS]
+    if kept:
+        raise InvalidRecord(f"{', '.join(kept)}: not a field of the record")
+
+    def apply(record: dict[str, Any]) -> None:
+        for name, value in objects.items():
+            record[name] = merged(record[name], value)
+
+    return apply, fields
 
 
 def read_row(folder: str, session_id: str) -> SessionRow:

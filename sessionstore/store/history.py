@@ -1,11 +1,11 @@
 """What people changed, and taking it back: edits, deletions and merges, the newest first.
 
-An edit made here is written down before it is applied, with the old and the new value of each field, in
-``.sessionstore/history.jsonl`` (a stream like all others: numbers, checksums, torn ends). Only edits by people go
-through here (the command line, the API, ``History.edit``); a recorder writes its record directly, hundreds of times,
-and pays nothing for this. Deletions need no journal: the trash is one, and what lies in it can be undone until it is
-emptied. Undoing an edit is refused when somebody changed the same field since.
-Not here: moving folders (trash), bringing sessions from elsewhere (whoever merges notes it with ``merged``).
+An edit is noted before it is applied, with the old and the new value of each field, in ``.sessionstore/history.jsonl``
+(a stream like all others: numbers, checksums, torn ends). ``SessionStore.edit`` is the one write path of people's edits
+(the command line, the API, the box, Python); a recorder updates its record directly, hundreds of times, and pays
+nothing for this. Deletions are noted by the trash and can be undone until it is emptied. Undoing an edit is refused
+after a later change of the same field.
+Not here: moving folders (store.trash), importing sessions (an import calls ``merged``).
 """
 
 from __future__ import annotations
@@ -67,6 +67,7 @@ class History:
         *,
         reason: str = "",
         if_rev: int | None = None,
+        sim_time_s: float | None = None,
         **changes: Any,
     ) -> SessionRecord:
         """Change fields of a record as ``Session.update`` does, so that :meth:`undo` can take it back.
@@ -95,7 +96,7 @@ class History:
                 old = {name: before.get(name) for name in new}
                 self._note("edit", [session.session_id], told["uuid"], old, new, reason)
 
-        return session.update(changed, if_rev=if_rev, reason=reason, edit_tables=noted)
+        return session.update(changed, if_rev=if_rev, reason=reason, sim_time_s=sim_time_s, edit_tables=noted)
 
     def merged(self, session_ids: Iterable[str], reason: str = "") -> None:
         """Note that sessions came from elsewhere; undoing it moves them to the trash. Raises: StoreUnusable."""

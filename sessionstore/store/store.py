@@ -308,6 +308,12 @@ class SessionStore(StoreMapping):
         """Change fields of one session; see ``Session.update``."""
         return self.get(key).update(**changes)
 
+    def edit(self, key: str, change: Callable[[dict[str, Any]], None] | None = None, **changes: Any) -> SessionRecord:
+        """Change fields as a person does: noted first, so that ``undo`` takes it back. See ``History.edit``."""
+        from sessionstore.store.history import History
+
+        return History(self).edit(key, change, **changes)
+
     def replace(self, key: str, record: SessionRecord | dict[str, Any], if_rev: int) -> SessionRecord:
         """Put a record in place of exactly this revision; see ``Session.replace``."""
         return self.get(key).replace(record, if_rev)

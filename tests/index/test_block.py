@@ -448,7 +448,7 @@ def test_a_journal_that_no_process_lists_stays_within_a_bound(
     monkeypatch.setattr(row_journal, "_BYTES_BEHIND", 20_000)
     path = tmp_path / "index.jsonl"
     index, other = JournalIndex(path), JournalIndex(path)
-    heavy, most = msgspec.structs.replace(a_row(1), metadata=msgspec.Raw(b'{"x":"%s"}' % (b"y" * 2_000))), 0
+    heavy, most = msgspec.structs.replace(a_row(1), raw_metadata=msgspec.Raw(b'{"x":"%s"}' % (b"y" * 2_000))), 0
     for number in range(200):
         (index if number % 3 else other).put([msgspec.structs.replace(heavy, rev=number), a_row(2)])
         most = max(most, path.stat().st_size)

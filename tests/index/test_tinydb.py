@@ -214,3 +214,17 @@ def test_four_processes_lose_no_increment_and_share_no_number(kind: str, tmp_pat
     database = DATABASES[kind](tmp_path / "db")
     assert database.get(doc_id=1)["n"] == 160
     assert [document.doc_id for document in database.table("inserted")] == list(range(1, 161))
+
+
+def test_truncating_a_table_starts_the_numbers_anew(db: TinyDB) -> None:
+    table = db.table("t")
+    table.insert_multiple([{}, {}])
+    table.truncate()
+    assert table._get_next_id() == 1
+    table.truncate()
+    assert table.insert({"n": 1}) == 1 and len(table) == 1
+
+
+def test_an_id_of_another_kind_names_no_document(db: TinyDB) -> None:
+    assert db.get(doc_id="one") is None and db.get(doc_ids=["one", 2])[0]["n"] == 2  # type: ignore[call-overload]
+    assert not db.contains(doc_id="one")  # type: ignore[arg-type]

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import sessionstore
+from sessionstore.boxes.session_db_box import SessionDBBox
 from sessionstore.disk import files
 from sessionstore.errors import Conflict, IllegalTransition, InvalidRecord, NotApplied, StoreUnusable
 from sessionstore.store import SessionStore
@@ -219,3 +220,15 @@ def test_the_newest_change_is_the_one_made_last_though_the_clock_was_set_back(
     assert [change.after.get("tags") for change in history.changes()[:2]] == [["third"], ["second"]]
     assert history.undo().after == {"tags": ["third"]}
     assert (store.get("A").record.tags, store.get("A").record.notes) == (["second"], "first")
+
+
+def test_edits_of_python_and_of_the_box_can_be_undone(store: SessionStore) -> None:
+    session = store.create("A", metadata={"a": 1})
+    store.edit("A", notes="first", reason="typo")
+    box = SessionDBBox(store=store)
+    box.update_session("A", tags=["x"])
+    box.update_session("A", merge=True, metadata={"b": 2}, notes="merged")
+    assert session.record.metadata == {"a": 1, "b": 2} and session.record.notes == "merged"
+    for _ in range(3):
+        History(store).undo()
+    assert (session.record.metadata, session.record.notes, session.record.tags) == ({"a": 1}, "", [])

@@ -46,14 +46,18 @@ _encode = msgspec.json.Encoder().encode
 
 
 class JournalIndex:
-    """The default engine; see the module and :class:`~sessionstore.index.SessionIndex`."""
+    """The default engine; see the module and :class:`~sessionstore.index.SessionIndex`.
 
-    def __init__(self, path: Path, quarantine: Quarantine | None = None) -> None:
+    Args:
+        read_only: a listing never compacts.
+    """
+
+    def __init__(self, path: Path, quarantine: Quarantine | None = None, read_only: bool = False) -> None:
         self._journal = RowJournal(path, quarantine)
         self._rows: dict[str, SessionRow] | None = None  # those that are sorted
         self._sorted: list[SessionRow] = []
         self._active: list[SessionRow] = []
-        self._compact_at = 0.0  # lines: since compacting failed
+        self._compact_at = math.inf if read_only else 0.0  # lines; more of them after a failure
         self._breaker = CircuitBreaker(RETRY_S)
         self._mutex = threading.RLock()
         renewed_after_fork(self)
@@ -192,12 +196,8 @@ class JournalIndex:
         with self._rewriting(BUSY_WAIT_S):
             self._journal.compact()
 
-    def leave_as_it_is(self) -> None:
-        """Write nothing by reading any more: who examines a store changes nothing in it."""
-        self._compact_at = math.inf
-
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._journal.close()
 
     def _current(self) -> list[SessionRow]:

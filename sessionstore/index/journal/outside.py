@@ -29,8 +29,8 @@ class OutsideJournal(JournalIndex):
     Raises: InvalidQuery: it belongs to another store.
     """
 
-    def __init__(self, path: Path, root: Path, quarantine: Quarantine | None = None) -> None:
-        super().__init__(path, quarantine)
+    def __init__(self, path: Path, root: Path, quarantine: Quarantine | None = None, read_only: bool = False) -> None:
+        super().__init__(path, quarantine, read_only)
         self._path, self._claim = path, Path(f"{path}.store")
         self._home = os.path.realpath(root)
         self._ours = False

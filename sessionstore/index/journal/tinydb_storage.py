@@ -34,7 +34,7 @@ class Documents(MutableMapping[Any, dict[str, Any]]):
         self._touched: dict[int, dict[str, Any] | None] = {}
 
     def __getitem__(self, key: Any) -> dict[str, Any]:
-        number = int(key)
+        number = _number(key)
         if number not in self._touched:
             self._touched[number] = _decode(self._raw[number])
         document = self._touched[number]
@@ -51,7 +51,10 @@ class Documents(MutableMapping[Any, dict[str, Any]]):
         self._touched[int(key)] = None
 
     def __contains__(self, key: object) -> bool:
-        number = int(key)  # type: ignore[call-overload]
+        try:
+            number = _number(key)
+        except KeyError:
+            return False
         return self._touched[number] is not None if number in self._touched else number in self._raw
 
     def __iter__(self) -> Iterator[Any]:
@@ -76,6 +79,14 @@ class Documents(MutableMapping[Any, dict[str, Any]]):
             elif (encoded := _encode(json_text.plain(document, f"{table}.{number}"))) != raw:
                 found.append((table, number, encoded))
         return found
+
+
+def _number(key: object) -> int:
+    """Return the number that a key means. Raises: KeyError: no document of a journal has such a key."""
+    try:
+        return int(str(key))
+    except ValueError:
+        raise KeyError(key) from None
 
 
 class JournalStorage(Storage):
@@ -134,7 +145,7 @@ class JournalStorage(Storage):
             self.journal.compact_soon()
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self.journal.close()
 
 
@@ -183,6 +194,7 @@ class JournalTable(SharedTable):
             return
         with storage.exclusive():
             storage.commit([(self.name, TABLE_DROPPED, b"null"), (self.name, TABLE_EXISTS, b"null")])
+            self._next_id = None
 
 
 class JournalDatabase(Database):

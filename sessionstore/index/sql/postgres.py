@@ -25,6 +25,7 @@ from psycopg import errors, sql
 from sessionstore.errors import IndexUnavailable
 from sessionstore.index import FileStamp, RowStamp
 from sessionstore.index.circuit_breaker import CircuitBreaker
+from sessionstore.index.sql.postgres_notify import KEEP_NOTIFYING, Notifications
 from sessionstore.index.sql.postgres_pool import Connection, Pool, Silence
 from sessionstore.index.sql.postgres_schema import ensure, number_of, text_of, version_of
 from sessionstore.index.sql.prefilter import Condition, Narrowing
@@ -63,7 +64,6 @@ _STORES = """
 SELECT host, path, seen_at, (SELECT count(*) FROM {schema}.sessions WHERE store = stores.id)
 FROM {schema}.stores ORDER BY host, path"""
 _CHUNK = 500
-_WATCHED_S = 60
 #: The server went away under a connection: its end, 08... (SQLSTATE), or shutting down, crashed, starting up.
 _LOST = (None, "08000", "08003", "08006", "57P01", "57P02", "57P03")
 Result = TypeVar("Result")
@@ -221,31 +221,17 @@ class PostgresIndex(SqlIndex):
         """Close the connections."""
         self._pool.close()
 
-    # ------------------------------------------------------------ watching
+    # ------------------------------------------------------------ notifications
 
     @property
     def channel(self) -> str:
         """The channel of change notifications."""
         return f"sessionstore_{self._url.schema}"[:63]
 
-    def listen(self) -> Connection:
-        """Return a connection of its own that receives change notifications. Raises: IndexUnavailable."""
+    def subscribe(self) -> Notifications:
+        """Return notifications of changes over a connection of their own. Raises: IndexUnavailable, NewerFormat."""
         with self._translated():
-            connection = self._connect()
-            try:
-                connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(self.channel)))
-                self.keep_telling(connection)
-            except BaseException:
-                connection.close()
-                raise
-            return connection
-
-    def keep_telling(self, connection: Connection) -> None:
-        """Ask writers to notify of changes for the next minute. Raises: psycopg.Error."""
-        with contextlib.suppress(errors.UndefinedTable, errors.InvalidSchemaName):  # there is no schema yet
-            connection.execute(
-                self._sql("UPDATE {schema}.watch SET until = now() + make_interval(secs => %s)"), [_WATCHED_S]
-            )
+            return Notifications(self._connect(), self.channel, self._sql(KEEP_NOTIFYING))
 
     # ------------------------------------------------------------ connections
 

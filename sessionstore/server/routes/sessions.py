@@ -40,7 +40,6 @@ from sessionstore.server.live.store_changes import follow_list
 from sessionstore.server.routes import api_schemas
 from sessionstore.session import Session
 from sessionstore.session.bundle import chunks
-from sessionstore.store.history import History
 
 _ROW_FIELDS = (*FILTER_FIELDS, "session_dir_path")
 _DOCUMENT_FIELDS = (*RECORD_FIELDS, "problem", "session_dir_path", "replay_available")
@@ -145,7 +144,7 @@ def change_session(call: Call) -> Reply:
         if merged is not None:
             record["metadata"] = merge_patch(record["metadata"], merged)
 
-    History(call.context.store).edit(  # so that `undo` can take it back
+    call.context.store.edit(  # so that `undo` can take it back
         session.session_id,
         change,
         if_rev=rev,
