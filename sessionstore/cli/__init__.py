@@ -21,6 +21,7 @@ COMMANDS = {
     "run": ("run:run", "Fly a simulated fleet and record it as a session."),
     "training": ("training:training", "Print the decisions of all sessions as a data set."),
     "scenarios": ("run:scenarios", "List the ready scenarios."),
+    "world": ("world:world", "Report what a city file holds, and draw its plan."),
     "list": ("sessions:list_command", "List sessions: filters, sorting, columns, JSON."),
     "show": ("sessions:show", "Show one session: record, drones, phases, streams."),
     "tail": ("sessions:tail", "Print the end of a stream, and follow it."),

@@ -13,6 +13,7 @@ from sessionstore.simulation.errors import CityFileError
 from sessionstore.simulation.world.city import open_city
 from sessionstore.simulation.world.cityjson import read_cityjson
 from sessionstore.simulation.world.geometry import signed_area_m2
+from sessionstore.simulation.world.heights import DEFAULT_HEIGHT_M
 from sessionstore.simulation.world.world import Footprint, World
 
 CORNERS = [[x, y, z] for z in (410, 425) for x, y in ((0, 0), (10, 0), (10, 6), (0, 6))]
@@ -72,7 +73,7 @@ def test_the_transform_is_applied() -> None:
 def test_the_most_detailed_geometry_counts_and_a_flat_one_gets_its_height_from_attributes() -> None:
     flat = {"type": "MultiSurface", "lod": "0", "boundaries": [[[0, 1, 2, 3]]]}
     doc = document(geometry=flat)
-    assert read(doc)[0].roof_m == 413.0  # one storey, chosen
+    assert read(doc)[0].roof_m == 410.0 + DEFAULT_HEIGHT_M
     doc["CityObjects"]["house"]["attributes"] = {"measuredHeight": 22.5}
     assert read(doc)[0].roof_m == 432.5
     doc["CityObjects"]["house"]["attributes"] = {"storeysAboveGround": 4}
@@ -124,19 +125,22 @@ def test_a_sequence_of_features_is_read_line_by_line() -> None:
 @pytest.mark.parametrize(
     ("change", "where"),
     [
-        (lambda d: d.update(type="FeatureCollection"), "type"),
+        (lambda d: d.update(type="FeatureCollection"), "features"),
         (lambda d: d.update(version="3.0"), "version"),
         (lambda d: d.pop("CityObjects"), "CityObjects"),
-        (lambda d: d.update(vertices=[[1, 2]]), "vertices"),
+        (lambda d: d.update(vertices=7), "vertices"),
+        (lambda d: d.update(vertices=[[1, 2]]), "CityObjects.house"),
         (lambda d: d["CityObjects"]["house"]["geometry"][0].update(boundaries=[[[[0, 1, 99]]]]), "CityObjects.house"),
         (lambda d: d["CityObjects"]["house"]["geometry"][0].pop("boundaries"), "CityObjects.house"),
     ],
 )
-def test_what_is_damaged_is_refused_with_the_place(change: Any, where: str) -> None:
+def test_what_is_damaged_is_refused_with_the_place(tmp_path: Path, change: Any, where: str) -> None:
     doc = document()
     change(doc)
+    path = tmp_path / "x.json"
+    path.write_text(json.dumps(doc))
     with pytest.raises(CityFileError, match=rf"x\.json: {where}"):
-        read(doc)
+        open_city(path)
 
 
 def test_text_that_is_no_json_is_refused_with_line_and_column(tmp_path: Path) -> None:

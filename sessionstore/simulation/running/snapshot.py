@@ -113,7 +113,12 @@ def session_fields(scenario: Scenario, fleet: Fleet, metadata: Mapping[str, Any]
             "num_drones": sum(scenario.counts().values()),
             "fleet": scenario.counts(),
             "weather": scenario.condition,
-            "city": {"source": city.source, "sha256": city.sha256, "ignored": dict(city.ignored)},
+            "city": {
+                "source": city.source,
+                "sha256": city.sha256,
+                "ignored": dict(city.ignored),
+                "replaced": dict(city.replaced),
+            },
         },
     }
     if city.origin.gps is not None:

@@ -7,45 +7,76 @@ WGS 84). Not here: the formats themselves (cityjson, geojson).
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import replace
 from math import cos, hypot, radians, sin
 from pathlib import Path
 from random import Random
 
 from sessionstore.simulation.errors import CityFileError
-from sessionstore.simulation.world.cityjson import RawCity, read_cityjson
+from sessionstore.simulation.world.cityjson import parse_json, read_cityjson
+from sessionstore.simulation.world.facades import window_estimate
 from sessionstore.simulation.world.geojson import metres_per_degree, read_geojson
 from sessionstore.simulation.world.geometry import Ring, Vec2
+from sessionstore.simulation.world.raw_city import RawCity, tidy
+from sessionstore.simulation.world.reference_system import to_wgs84
 from sessionstore.simulation.world.world import FAR_BELOW_M, City, Footprint, Gps, Origin, World
 
+MAX_FILE_BYTES = 1 << 29
+MAX_WINDOWS = 30_000  # of one building; the tallest has 24,000
+FINE_RINGS = 60  # further out a coarser search will do
 BASE_CLEARANCE_M = 12.0  # chosen: room for a rack of berths, away from those who work on walls
 RD_SYSTEMS = ("EPSG:7415", "EPSG:28992")
+_GEOJSON = re.compile(r'"type"\s*:\s*"FeatureCollection"')
 
 
-def open_city(path: str | Path) -> City:
+def open_city(path: str | Path, default_height_m: float | None = None) -> City:
     """Read a CityJSON, CityJSONSeq or GeoJSON file.
 
+    Args:
+        default_height_m: for buildings without a height that can be read; by default 9 m.
+
     Raises:
-        CityFileError: the file is not there, is none of these, or is damaged; nothing was loaded.
+        CityFileError: the file is not there, has another format, or is damaged; nothing was loaded.
     """
     path = Path(path)
     try:
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise CityFileError(str(path), "size", f"more than {MAX_FILE_BYTES >> 20} MiB; cut it to the site")
         raw_bytes = path.read_bytes()
         text = raw_bytes.decode("utf-8-sig")
     except OSError as error:
         raise CityFileError(str(path), "file", error.strerror or str(error)) from error
     except UnicodeDecodeError as error:
         raise CityFileError(str(path), f"byte {error.start}", "not UTF-8") from error
-    gps: Gps | None = None
-    if '"FeatureCollection"' in text[:4096]:
-        raw, gps = read_geojson(path, text)
-    else:
-        raw = read_cityjson(path, text)
-    if not raw.footprints:
-        raise CityFileError(str(path), "buildings", "no building in this file")
-    city = localise(raw, gps)
+    raw, gps = _read(path, text, default_height_m)
+    city = localise(tidy(path, raw), gps)
+    check_windows(path, city)
     city.source, city.sha256 = path.name, hashlib.sha256(raw_bytes).hexdigest()
     return city
+
+
+def _read(path: Path, text: str, default_height_m: float | None) -> tuple[RawCity, Gps | None]:
+    """By the "type" of the document, wherever in the file it stands."""
+    if _GEOJSON.search(text):
+        document = parse_json(path, text)
+        if isinstance(document, dict) and document.get("type") == "FeatureCollection":
+            return read_geojson(path, document, default_height_m)
+    return read_cityjson(path, text, default_height_m), None
+
+
+def check_windows(path: Path, city: City) -> None:
+    """Refuse a city whose nearest building alone has more windows than a fleet can be asked to hold.
+
+    Raises:
+        CityFileError: nothing was loaded.
+    """
+    for footprint in city.footprints:
+        count = window_estimate(footprint.rings, footprint.roof_m - footprint.floor_m)
+        if count > MAX_WINDOWS:
+            raise CityFileError(
+                str(path), "windows", f"{footprint.name[:60]} alone would have {count} windows; at most {MAX_WINDOWS}"
+            )
 
 
 def localise(raw: RawCity, gps: Gps | None = None) -> City:
@@ -57,19 +88,20 @@ def localise(raw: RawCity, gps: Gps | None = None) -> City:
     nearest = min(raw.footprints, key=lambda f: _distance(f, east, north))
     up = nearest.ground_m
     moved = [_shift(f, east, north, up) for f in raw.footprints]
-    where = _gps(raw.crs, east, north, up, gps)
-    return City(moved, Origin(east, north, up, raw.crs, where), dict(raw.ignored))
+    where = _gps(raw, east, north, up, gps)
+    return City(moved, Origin(east, north, up, raw.crs, where), dict(raw.ignored), dict(raw.replaced))
 
 
 def _free_place(footprints: list[Footprint], middle: Vec2) -> Vec2:
     """The free place nearest to the building that is nearest to the middle: drones need not fly far."""
     heart = min(footprints, key=lambda f: _distance(f, *middle))
     x0, y0 = heart.rings[0][0]
-    world = World(City([_shift(f, x0, y0, 0.0) for f in footprints]))
+    world = World(City([_shift(f, x0, y0, 0.0) for f in footprints]), with_facades=False)
     for ring in range(1, 400):
         reach = 4.0 * ring
-        for step in range(8 * ring):
-            angle = radians(360.0 * step / (8 * ring))
+        steps = 8 * ring if ring <= FINE_RINGS else FINE_RINGS
+        for step in range(steps):
+            angle = radians(360.0 * step / steps)
             x, y = reach * cos(angle), reach * sin(angle)
             if world.clearance_m((x, y, FAR_BELOW_M)) >= BASE_CLEARANCE_M:
                 return x0 + x, y0 + y
@@ -82,17 +114,21 @@ def _distance(footprint: Footprint, x: float, y: float) -> float:
 
 def _shift(footprint: Footprint, east: float, north: float, up: float) -> Footprint:
     rings = tuple(tuple((x - east, y - north) for x, y in ring) for ring in footprint.rings)
-    return replace(footprint, rings=rings, ground_m=footprint.ground_m - up, roof_m=footprint.roof_m - up)
+    bottom = None if footprint.bottom_m is None else footprint.bottom_m - up
+    return replace(
+        footprint, rings=rings, ground_m=footprint.ground_m - up, roof_m=footprint.roof_m - up, bottom_m=bottom
+    )
 
 
-def _gps(crs: str, east: float, north: float, up: float, gps: Gps | None) -> Gps | None:
+def _gps(raw: RawCity, east: float, north: float, up: float, gps: Gps | None) -> Gps | None:
     if gps is not None:
         per_east, per_north = metres_per_degree(gps.lat_deg)
         return Gps(gps.lat_deg + north / per_north, gps.lon_deg + east / per_east, up)
-    if crs in RD_SYSTEMS:
+    if raw.crs in RD_SYSTEMS:
         lat, lon = rd_to_wgs84(east, north)
         return Gps(lat, lon, up)
-    return None
+    place = to_wgs84(raw.crs, east / raw.unit_m, north / raw.unit_m)
+    return Gps(*place, up) if place else None
 
 
 def rd_to_wgs84(x_m: float, y_m: float) -> tuple[float, float]:
@@ -132,7 +168,7 @@ def random_city(seed: str, buildings: int, hidden: int = 0) -> City:
         is_hidden = number >= buildings
         name = f"hidden-{number - buildings + 1}" if is_hidden else f"building-{number + 1}"
         footprints.append(Footprint(name, (ring,), 0.0, height, hidden=is_hidden))
-    return City(footprints, Origin(), {}, f"random({buildings}, {hidden})")
+    return City(footprints, Origin(), source=f"random({buildings}, {hidden})")
 
 
 def _lattice(count: int) -> list[tuple[int, int]]:

@@ -1,67 +1,99 @@
 """Read CityJSON 1.0, 1.1 and 2.0, and CityJSONSeq: each Building or BuildingPart becomes one footprint with
 heights.
 
-Every geometry type counts (MultiSurface, CompositeSurface, Solid, MultiSolid, CompositeSolid,
-GeometryInstance) and every level of detail from 0 up; the most detailed one is taken. Objects of other types
-are passed over and counted. Refuses, naming the place: what is no CityJSON, unknown versions, indices that
-point nowhere. Not here: the move to the local frame and the base (city.py), facades and windows (facades).
+Every geometry type counts (MultiSurface, CompositeSurface, Solid, MultiSolid, CompositeSolid, GeometryInstance); of
+one object all geometries of the most detailed level that has faces. A flat outline of a Building whose BuildingParts
+have bodies is passed over. One geometry that is not understood costs that geometry alone; all that is passed over or
+replaced is counted. Refuses: what is not CityJSON, unknown versions, a sequence without its header, unknown units.
+Not here: heights as text (heights), limits and names (raw_city), the local frame (city), windows (facades).
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from sessionstore.simulation.errors import CityFileError
-from sessionstore.simulation.world.geometry import Ring, Vec2, Vec3, convex_hull, outline, signed_area_m2
+from sessionstore.simulation.world.city_faces import Face, footprint_of, is_flat
+from sessionstore.simulation.world.geometry import Vec3
+from sessionstore.simulation.world.heights import (
+    DEFAULT_HEIGHT_M,
+    HIGHEST_GROUND_M,
+    LOWEST_GROUND_M,
+    MAX_HEIGHT_M,
+    elevation_m,
+    first_height_m,
+    first_levels_m,
+    is_nodata,
+)
+from sessionstore.simulation.world.raw_city import RawCity
+from sessionstore.simulation.world.reference_system import ReferenceSystem, UnknownUnit, system_of
 from sessionstore.simulation.world.world import Footprint
 
 VERSIONS = ("1.0", "1.1", "2.0")
 BUILDING_TYPES = ("Building", "BuildingPart")
-HEIGHT_ATTRIBUTES = ("measuredHeight", "height", "h_dak_max", "b3_h_dak_max")
-STOREY_M = 3.0  # chosen: where a file gives storeys only
-FALLBACK_HEIGHT_M = 3.0  # chosen: nothing is flatter than one storey
+HEIGHT_ATTRIBUTES = ("measuredHeight", "height", "roofHeight", "building:height")  # above the ground
+ELEVATION_ATTRIBUTES = (  # above the datum
+    "b3_h_dak_max", "b3_h_max", "h_dak_max", "b3_h_dak_70p", "b3_h_dak_50p", "roof_elevation", "roofElevation",
+)  # fmt: skip
+GROUND_ATTRIBUTES = ("b3_h_maaiveld", "h_maaiveld", "ground_elevation", "groundElevation")
+LEVEL_ATTRIBUTES = ("storeysAboveGround", "b3_bouwlagen", "building:levels")
+NOT_UNDERSTOOD = (IndexError, KeyError, TypeError, ValueError, AttributeError, RecursionError, OverflowError)
 
 
-@dataclass
-class RawCity:
-    """Footprints in the coordinates of the file, before the move to the local frame."""
-
-    footprints: list[Footprint]
-    crs: str
-    ignored: dict[str, int]
-
-
-def read_cityjson(path: Path, text: str) -> RawCity:
-    """Return all buildings of a CityJSON or CityJSONSeq text.
+def read_cityjson(path: Path, text: str, default_height_m: float | None = None) -> RawCity:
+    """Return all buildings of a CityJSON or CityJSONSeq text, in metres.
 
     Raises:
-        CityFileError: nothing is returned; it names the object at fault.
+        CityFileError: nothing is returned; it names the place at fault.
     """
     documents = list(_documents(path, text))
-    reader = _Reader(path, documents[0])
+    reader = _Reader(path, documents[0], default_height_m or DEFAULT_HEIGHT_M)
     for document in documents:
         reader.read(document)
-    return RawCity(reader.footprints, reader.crs, reader.ignored)
+    reader.check_heights()
+    return reader.raw
+
+
+def parse_json(path: Path, text: str, where: str = "") -> Any:
+    """JSON out of a text. Raises: CityFileError for all that is not JSON."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        place = where or f"line {error.lineno}"
+        raise CityFileError(str(path), f"{place} column {error.colno}", error.msg) from error
+    except (RecursionError, ValueError) as error:  # nested too deep, a number of thousands of digits
+        raise CityFileError(str(path), where or "JSON", str(error)[:200]) from error
 
 
 def _documents(path: Path, text: str) -> Iterator[dict[str, Any]]:
-    """One document for a .json file, one per line for a sequence."""
+    """One document for a .json file, one per line for a sequence, whose first line is the header."""
+    lines = [line for line in text.splitlines() if line.strip()]
     try:
-        yield _checked(path, json.loads(text))
+        first = _checked(path, parse_json(path, text))
+        if first["type"] == "CityJSONFeature":
+            raise CityFileError(str(path), "line 1", "a sequence without its header (CityJSON with the transform)")
+        yield first
         return
-    except json.JSONDecodeError as error:
-        lines = [line for line in text.splitlines() if line.strip()]
-        if len(lines) < 2 or not lines[0].rstrip().endswith("}"):
-            raise CityFileError(str(path), f"line {error.lineno} column {error.colno}", error.msg) from error
+    except CityFileError:
+        if len(lines) < 2 or not lines[0].rstrip().endswith("}") or not _is_json(lines[0]):
+            raise
     for number, line in enumerate(lines, 1):
-        try:
-            yield _checked(path, json.loads(line))
-        except json.JSONDecodeError as error:
-            raise CityFileError(str(path), f"line {number} column {error.colno}", error.msg) from error
+        document = _checked(path, parse_json(path, line, f"line {number}"))
+        if number == 1 and document["type"] == "CityJSONFeature":
+            raise CityFileError(str(path), "line 1", "a sequence without its header (CityJSON with the transform)")
+        yield document
+
+
+def _is_json(line: str) -> bool:
+    try:
+        json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _checked(path: Path, document: object) -> dict[str, Any]:
@@ -69,160 +101,245 @@ def _checked(path: Path, document: object) -> dict[str, Any]:
         raise CityFileError(str(path), "type", "neither CityJSON nor CityJSONFeature")
     version = document.get("version", VERSIONS[-1])
     if document["type"] == "CityJSON" and str(version)[:3] not in VERSIONS:
-        raise CityFileError(str(path), "version", f"{version!r} is none of {', '.join(VERSIONS)}")
+        raise CityFileError(str(path), "version", f"{str(version)[:40]!r} is not one of {', '.join(VERSIONS)}")
     return document
 
 
 class _Reader:
-    def __init__(self, path: Path, header: Mapping[str, Any]) -> None:
-        self.path = path
-        transform = header.get("transform") or {}
-        self.scale = transform.get("scale", (1.0, 1.0, 1.0))
-        self.translate = transform.get("translate", (0.0, 0.0, 0.0))
-        self.templates = header.get("geometry-templates") or {}
-        system = (header.get("metadata") or {}).get("referenceSystem", "")
-        self.crs = _crs_name(str(system or ""))
-        self.footprints: list[Footprint] = []
-        self.ignored: dict[str, int] = {}
-        self.vertices: list[Vec3] = []
+    def __init__(self, path: Path, header: Mapping[str, Any], default_height_m: float) -> None:
+        self.path, self.default_height_m = path, default_height_m
+        transform = header.get("transform")
+        transform = transform if isinstance(transform, Mapping) else {}
+        self.scale = self._triple("scale", transform.get("scale"), 1.0)
+        self.translate = self._triple("translate", transform.get("translate"), 0.0)
+        templates = header.get("geometry-templates")
+        self.templates: Mapping[str, Any] = templates if isinstance(templates, Mapping) else {}
+        metadata = header.get("metadata")
+        system = metadata.get("referenceSystem") if isinstance(metadata, Mapping) else ""
+        try:
+            self.system: ReferenceSystem = system_of(system if isinstance(system, str) else "")
+        except UnknownUnit as error:
+            raise CityFileError(str(path), "metadata.referenceSystem", str(error)) from error
+        if self.system.degrees:
+            raise CityFileError(
+                str(path), "metadata.referenceSystem", f"{self.system.name} is in degrees; a projected system is needed"
+            )
+        self.raw = RawCity(crs=self.system.name, unit_m=self.system.unit_m)
+        self.vertices: list[Vec3 | None] = []
+        self.too_high: list[tuple[str, float]] = []
+
+    def _triple(self, name: str, value: object, default: float) -> tuple[float, float, float]:
+        if value is None or value == []:
+            return (default, default, default)
+        try:
+            x, y, z = (float(v) for v in value)  # type: ignore[attr-defined]
+        except NOT_UNDERSTOOD as error:
+            raise CityFileError(str(self.path), f"transform.{name}", "three numbers are needed") from error
+        if not all(isfinite(v) and (v != 0.0 or default == 0.0) for v in (x, y, z)):
+            raise CityFileError(str(self.path), f"transform.{name}", "not finite, or a scale of 0")
+        return (x, y, z)
 
     def read(self, document: Mapping[str, Any]) -> None:
         objects = document.get("CityObjects")
         if not isinstance(objects, Mapping):
-            raise CityFileError(str(self.path), "CityObjects", "missing or no mapping")
-        try:
-            self.vertices = [self._vertex(v) for v in document.get("vertices", ())]
-        except (TypeError, ValueError, IndexError) as error:
-            raise CityFileError(str(self.path), "vertices", "a vertex is three numbers") from error
+            raise CityFileError(str(self.path), "CityObjects", "missing, or not a mapping")
+        vertices = document.get("vertices", ())
+        if not isinstance(vertices, list | tuple):
+            raise CityFileError(str(self.path), "vertices", "not a list")
+        self.vertices = [self._vertex(v) for v in vertices]
+        found: list[tuple[str, Mapping[str, Any], list[Face]]] = []
         for name, item in objects.items():
             kind = item.get("type") if isinstance(item, Mapping) else None
             if kind not in BUILDING_TYPES:
-                self._pass_over(str(kind))
+                self.raw.pass_over(str(kind)[:60])
                 continue
-            try:
-                self._building(name, item)
-            except (IndexError, KeyError, TypeError, ValueError) as error:
-                raise CityFileError(str(self.path), f"CityObjects.{name}", f"bad geometry: {error}") from error
+            faces = self._most_detailed(name, item)
+            if faces is not None:
+                found.append((name, item, faces))
+        with_bodies = _parents_of_bodies(objects, found)
+        for name, item, faces in found:
+            if name in with_bodies and is_flat(faces):
+                self.raw.pass_over("outline of a building whose parts have bodies")
+            else:
+                self._building(name, item, faces, objects)
 
-    def _vertex(self, v: Sequence[float]) -> Vec3:
-        x, y, z = (float(v[i]) * self.scale[i] + self.translate[i] for i in range(3))
-        return (x, y, z)
+    def _vertex(self, v: Any) -> Vec3 | None:
+        """In metres; None for what is not three numbers: only geometries that use it are lost."""
+        unit, height_unit, s, t = self.system.unit_m, self.system.height_unit_m, self.scale, self.translate
+        try:
+            x, y, z = (float(v[i]) * s[i] + t[i] for i in range(3))
+        except NOT_UNDERSTOOD:
+            return None
+        if not (isfinite(x) and isfinite(y)):
+            return None
+        return (x * unit, y * unit, z * height_unit) if unit != 1.0 or height_unit != 1.0 else (x, y, z)
 
-    def _pass_over(self, why: str) -> None:
-        self.ignored[why] = self.ignored.get(why, 0) + 1
-
-    def _building(self, name: str, item: Mapping[str, Any]) -> None:
+    def _most_detailed(self, name: str, item: Mapping[str, Any]) -> list[Face] | None:
+        """All faces of the highest level of detail that has any; None when there is no usable geometry."""
         geometries = item.get("geometry") or []
-        if not geometries:
-            if not item.get("children"):
-                self._pass_over("Building without geometry")
-            return
-        faces = self._faces(max(geometries, key=lambda g: _lod(g.get("lod"))))
-        shape = footprint_of(faces)
-        if shape is None:
-            self._pass_over("Building without area")
-            return
-        rings, ground, roof = shape
-        if roof - ground < 0.5:  # LoD 0: a flat outline; its height is an attribute or one storey
-            roof = ground + _attribute_height_m(item.get("attributes") or {})
-        self.footprints.append(Footprint(name, rings, ground, roof))
+        by_level: dict[float, list[Face]] = {}
+        bad = 0
+        for geometry in geometries if isinstance(geometries, list) else [geometries]:
+            try:
+                faces = self._faces(geometry)
+            except NOT_UNDERSTOOD as error:
+                bad += 1
+                self.raw.not_understood(f"CityObjects.{name[:60]}", f"bad geometry: {type(error).__name__} {error}")
+                continue
+            if faces:
+                by_level.setdefault(_lod(geometry.get("lod")), []).extend(faces)
+        if by_level:
+            return by_level[max(by_level)]
+        if not bad and not item.get("children"):
+            self.raw.pass_over("Building without geometry")
+        return None
 
-    def _faces(self, geometry: Mapping[str, Any]) -> list[_Face]:
+    def _faces(self, geometry: Mapping[str, Any]) -> list[Face]:
         if geometry["type"] == "GeometryInstance":
             return self._instance(geometry)
         semantics = geometry.get("semantics") or {}
-        kinds = [s.get("type", "") for s in semantics.get("surfaces", ())]
-        faces: list[_Face] = []
+        kinds = [s.get("type", "") for s in semantics.get("surfaces") or ()]
+        faces: list[Face] = []
         _collect(geometry["boundaries"], semantics.get("values"), kinds, self.vertices, faces)
         return faces
 
-    def _instance(self, geometry: Mapping[str, Any]) -> list[_Face]:
+    def _instance(self, geometry: Mapping[str, Any]) -> list[Face]:
         """A template, multiplied by its 4x4 matrix and moved to its reference point."""
         template = self.templates["templates"][geometry["template"]]
         m = [float(v) for v in geometry["transformationMatrix"]]
-        anchor = self.vertices[geometry["boundaries"][0]]
-        corners = []
+        anchor = _corner(self.vertices, geometry["boundaries"][0])
+        unit = self.system.unit_m
+        corners: list[Vec3 | None] = []
         for x, y, z in self.templates["vertices-templates"]:
-            moved = [m[r] * x + m[r + 1] * y + m[r + 2] * z + m[r + 3] for r in (0, 4, 8)]
+            moved = [(m[r] * x + m[r + 1] * y + m[r + 2] * z + m[r + 3]) * unit for r in (0, 4, 8)]
             corners.append((moved[0] + anchor[0], moved[1] + anchor[1], moved[2] + anchor[2]))
-        faces: list[_Face] = []
+        faces: list[Face] = []
         _collect(template["boundaries"], None, [], corners, faces)
         return faces
 
+    def _building(self, name: str, item: Mapping[str, Any], faces: list[Face], objects: Mapping[str, Any]) -> None:
+        known = _without_nodata(faces)
+        if len(known) < len(faces):
+            self.raw.replace("face with a nodata height left out")
+        try:
+            shape = footprint_of(known) or footprint_of(_flattened(faces))
+        except NOT_UNDERSTOOD as error:
+            self.raw.not_understood(f"CityObjects.{name[:60]}", f"bad geometry: {error}")
+            return
+        if shape is None:
+            self.raw.pass_over("Building without area")
+            return
+        rings, ground, roof = shape
+        attributes = [a for each in _family(item, objects) if isinstance(a := each.get("attributes"), Mapping)]
+        if not LOWEST_GROUND_M <= ground <= HIGHEST_GROUND_M or roof - ground > MAX_HEIGHT_M:
+            self.too_high.append((name, max(roof - ground, abs(ground))))
+            ground = ground if LOWEST_GROUND_M <= ground <= HIGHEST_GROUND_M else 0.0
+            roof = ground + self._height_m(attributes, ground, "implausible height")
+        elif not known or is_flat(known):
+            ground, roof = ground, ground + self._height_m(attributes, ground, "no height")
+        self.raw.footprints.append(Footprint(name, rings, ground, roof))
 
-@dataclass(frozen=True)
-class _Face:
-    rings: tuple[tuple[Vec3, ...], ...]
-    kind: str
+    def _height_m(self, attributes: Sequence[Mapping[str, Any]], ground: float, what: str) -> float:
+        """The height above the ground from attributes, its own first, then its parent's; else the default."""
+        for each in attributes:
+            height = _attribute_height_m(each, ground, self.system.height_unit_m)
+            if height is not None:
+                return height
+        self.raw.replace(f"{what}: {self.default_height_m:g} m taken")
+        return self.default_height_m
+
+    def check_heights(self) -> None:
+        """Refuse a file whose heights are not in metres. Raises: CityFileError."""
+        count = len(self.raw.footprints)
+        if self.too_high and 2 * len(self.too_high) > count:
+            name, height = self.too_high[0]
+            raise CityFileError(
+                str(self.path),
+                "heights",
+                f"{len(self.too_high)} of {count} buildings have implausible heights (as {name[:60]}: {height:.6g} m; "
+                f"at most {MAX_HEIGHT_M:g} m): are they in millimetres, or is the transform missing?",
+            )
 
 
-def _collect(node: Any, values: Any, kinds: Sequence[str], vertices: Sequence[Vec3], faces: list[_Face]) -> None:
+def _collect(node: Any, values: Any, kinds: Sequence[str], vertices: Sequence[Vec3 | None], faces: list[Face]) -> None:
     """Walk boundaries of any depth down to the surfaces (lists of rings of indices)."""
     if node and isinstance(node[0], list) and node[0] and isinstance(node[0][0], int):
-        kind = kinds[values] if isinstance(values, int) and values < len(kinds) else ""
-        faces.append(_Face(tuple(tuple(vertices[i] for i in ring) for ring in node), kind))
+        kind = kinds[values] if isinstance(values, int) and 0 <= values < len(kinds) else ""
+        rings = tuple(tuple(_corner(vertices, i) for i in ring) for ring in node)
+        if len(rings[0]) > 2:
+            faces.append(Face(tuple(ring for ring in rings if len(ring) > 2), str(kind)))
         return
+    if not isinstance(node, list):
+        raise TypeError("boundaries are lists")
     for i, child in enumerate(node):
         below = values[i] if isinstance(values, list) and i < len(values) else None
         _collect(child, below, kinds, vertices, faces)
 
 
-def footprint_of(faces: Sequence[_Face]) -> tuple[tuple[Ring, ...], float, float] | None:
-    """The outline on the ground with ground and roof height; None when the faces enclose no area.
-
-    Tried in this order: faces called GroundSurface, faces that look up (the roof seen from above), the lowest
-    level faces, and the convex hull, which is larger than the building and never smaller.
-    """
-    heights = [p[2] for face in faces for ring in face.rings for p in ring]
-    if not heights:
-        return None
-    ground, roof = min(heights), max(heights)
-    called = [f for f in faces if f.kind == "GroundSurface"]
-    upward = [f for f in faces if _normal_z(f.rings[0]) > 0.05]
-    level = [f for f in faces if abs(_normal_z(f.rings[0])) > 0.05]
-    for group in (called, upward, level):
-        rings = outline(_flat(face.rings[0]) for face in group)
-        if rings:
-            holes = tuple(tuple(_flat(hole)) for face in group for hole in face.rings[1:])
-            return rings + holes, ground, roof
-    hull = convex_hull((x, y) for face in faces for ring in face.rings for x, y, _ in ring)
-    if len(hull) < 3 or abs(signed_area_m2(hull)) < 0.05:
-        return None
-    return (hull,), ground, roof
+def _corner(vertices: Sequence[Vec3 | None], index: int) -> Vec3:
+    if index < 0:
+        raise IndexError(f"vertex {index}")
+    corner = vertices[index]
+    if corner is None:
+        raise ValueError(f"vertex {index} is not three numbers")
+    return corner
 
 
-def _flat(ring: Sequence[Vec3]) -> list[Vec2]:
-    return [(x, y) for x, y, _ in ring]
+def _parents_of_bodies(
+    objects: Mapping[str, Any], found: Sequence[tuple[str, Mapping[str, Any], list[Face]]]
+) -> set[str]:
+    """The buildings with a part that has more than an outline."""
+    bodies = {name for name, item, faces in found if item["type"] == "BuildingPart" and not is_flat(faces)}
+    parents = {p for name in bodies for p in _names(objects[name].get("parents"))}
+    return parents | {
+        name
+        for name, item in objects.items()
+        if isinstance(item, Mapping) and not bodies.isdisjoint(_names(item.get("children")))
+    }
 
 
-def _normal_z(ring: Sequence[Vec3]) -> float:
-    """The upward part of the unit normal (Newell's method)."""
-    nx = ny = nz = 0.0
-    for (ax, ay, az), (bx, by, bz) in zip(ring, (*ring[1:], ring[0]), strict=True):
-        nx += (ay - by) * (az + bz)
-        ny += (az - bz) * (ax + bx)
-        nz += (ax - bx) * (ay + by)
-    length = (nx * nx + ny * ny + nz * nz) ** 0.5
-    return nz / length if length else 0.0
+def _names(value: object) -> list[str]:
+    return [v for v in value if isinstance(v, str)] if isinstance(value, list) else []
+
+
+def _family(item: Mapping[str, Any], objects: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The object and its parents: publishers write the attributes at the Building."""
+    yield item
+    for name in _names(item.get("parents")):
+        if isinstance(parent := objects.get(name), Mapping):
+            yield parent
+
+
+def _without_nodata(faces: Sequence[Face]) -> list[Face]:
+    return [f for f in faces if not any(is_nodata(p[2]) for ring in f.rings for p in ring)]
+
+
+def _flattened(faces: Sequence[Face]) -> list[Face]:
+    """Faces whose heights are unknown, laid on the ground."""
+    return [
+        Face(tuple(tuple((x, y, 0.0 if is_nodata(z) else z) for x, y, z in ring) for ring in f.rings), f.kind)
+        for f in faces
+    ]
 
 
 def _lod(value: object) -> float:
     try:
-        return float(str(value))
+        lod = float(str(value))
     except ValueError:
         return -1.0
+    return lod if isfinite(lod) else -1.0
 
 
-def _attribute_height_m(attributes: Mapping[str, Any]) -> float:
-    for key in HEIGHT_ATTRIBUTES:
-        value = attributes.get(key)
-        if isinstance(value, int | float) and value > 0:
-            return float(value)
-    storeys = attributes.get("storeysAboveGround")
-    return float(storeys) * STOREY_M if isinstance(storeys, int | float) and storeys > 0 else FALLBACK_HEIGHT_M
-
-
-def _crs_name(system: str) -> str:
-    """EPSG:7415 out of "urn:ogc:def:crs:EPSG::7415" or ".../EPSG/0/7415"."""
-    tail = system.replace("/", ":").rsplit(":", 1)[-1]
-    return f"EPSG:{tail}" if tail.isdigit() else "unknown"
+def _attribute_height_m(attributes: Mapping[str, Any], ground: float, unit_m: float) -> float | None:
+    """Elevations become heights over the ground that is named beside them, or that of the geometry."""
+    height = first_height_m(attributes, HEIGHT_ATTRIBUTES, unit_m)
+    if height is not None:
+        return height
+    floor = next(
+        (e for key in GROUND_ATTRIBUTES if (e := elevation_m(attributes.get(key), unit_m)) is not None), ground
+    )
+    for key in ELEVATION_ATTRIBUTES:
+        top = elevation_m(attributes.get(key), unit_m)
+        if top is not None and 0.0 < top - floor <= MAX_HEIGHT_M:
+            return top - floor
+    return first_levels_m(attributes, LEVEL_ATTRIBUTES)

@@ -8,12 +8,14 @@ Not here: who cleans what (planning), how a window is wiped (strokes).
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from math import hypot
 from random import Random
 from typing import TYPE_CHECKING
 
-from sessionstore.simulation.world.geometry import Edge, Vec2, Vec3, inside
+from sessionstore.simulation.world.geometry import Edge, Vec2, Vec3, inside, ring_edges
 
 if TYPE_CHECKING:
     from sessionstore.simulation.world.world import Building, World
@@ -27,6 +29,7 @@ STANDOFF_M = 2.6  # the planner's margin, its tracking allowance and 0.2 m more
 VIEW_DISTANCES_M = (6.0, 4.0, STANDOFF_M)  # chosen: as far as it is free, for a wider view
 VIEW_RANGE_M = 12.0  # chosen: a camera resolves dirt to there; the LiDAR's 100 m is for shapes
 VIEW_SPACING_M = 8.0
+MAX_CITY_WINDOWS = 20_000  # chosen: a fleet of 100 cleans a tenth of that in a day; further buildings get no windows
 CLEAN_BELOW = 0.15  # chosen: a window counts as clean below this dirt score
 
 
@@ -96,12 +99,33 @@ class Facade:
         return distance <= VIEW_RANGE_M and dx * self.normal[0] + dy * self.normal[1] >= 0.5 * distance
 
 
+def window_estimate(rings: Iterable[Sequence[Vec2]], height_m: float) -> int:
+    """The number of windows that the walls of a footprint have room for."""
+    rows = max(1, int(height_m // FLOOR_HEIGHT_M))
+    edges = ring_edges(rings)
+    return rows * sum(int(hypot(bx - ax, by - ay) // WINDOW_PITCH_M) for ax, ay, bx, by in edges)
+
+
+def worked_on(world: World) -> set[int]:
+    """The buildings that get windows, by their ``id()``: the nearest to the base, until the budget is spent."""
+    left = MAX_CITY_WINDOWS
+    chosen: set[int] = set()
+    base_x, base_y = world.base_m[:2]
+    for building in sorted(world.buildings, key=lambda b: hypot(b.center[0] - base_x, b.center[1] - base_y)):
+        left -= window_estimate(building.rings, building.height_m)
+        if left < 0 and chosen:
+            break
+        chosen.add(id(building))
+    return chosen
+
+
 def build_facades(world: World, dirt_seed: str) -> list[Facade]:
     """All facades that have at least one window, in the order of the buildings' walls."""
     dirt = Random(f"{dirt_seed}/dirt")
     facades = []
+    near = worked_on(world)
     for building in world.buildings:
-        if building.hidden:
+        if building.hidden or id(building) not in near:
             continue
         for number, edge in enumerate(building.edges):
             facade = _facade_on(building, number, edge)
@@ -132,7 +156,7 @@ def _add_windows(world: World, facade: Facade, dirt: Random) -> None:
     rows = max(1, int(building.height_m // FLOOR_HEIGHT_M))
     left = (facade.width_m - (columns - 1) * WINDOW_PITCH_M) / 2
     for row in range(rows):
-        z = building.ground_m + row * FLOOR_HEIGHT_M + SILL_M + WINDOW_HEIGHT_M / 2
+        z = building.floor_m + row * FLOOR_HEIGHT_M + SILL_M + WINDOW_HEIGHT_M / 2
         for column in range(columns):
             u = left + column * WINDOW_PITCH_M
             x, y = facade.start_m[0] + facade.along[0] * u, facade.start_m[1] + facade.along[1] * u
@@ -142,7 +166,7 @@ def _add_windows(world: World, facade: Facade, dirt: Random) -> None:
                 continue  # a party wall has no windows
             name = f"{facade.id}/r{row}c{column}"
             window = Window(name, facade, row, column, (x, y, z), score, reachable=True)
-            window.reachable = z > 0.5 + building.ground_m and world.free(window.standoff_m, STANDOFF_M - 0.1)
+            window.reachable = z > 0.5 + building.floor_m and world.free(window.standoff_m, STANDOFF_M - 0.1)
             facade.windows.append(window)
 
 
@@ -154,20 +178,28 @@ def _walled_up(world: World, own: Building, air: Vec3) -> bool:
 
 def _add_viewpoints(world: World, facade: Facade) -> None:
     """As few hover points as see every window that can be served; windows that none sees cannot be served."""
-    left = [w for w in facade.windows if w.reachable]
+    left = [w for w in facade.windows if w.reachable]  # row by row upwards
     while left:
         target = left[len(left) // 2] if len(left) < 4 else left[3]
-        best: tuple[int, Vec3] | None = None
+        near = bisect_right(left, target.center_m[2] + 2 * VIEW_RANGE_M, key=lambda w: w.center_m[2])
+        best: tuple[int, Vec3, list[Window]] | None = None
         for distance in VIEW_DISTANCES_M:
             point = facade.off_wall(target.center_m, distance)
             if distance != STANDOFF_M and not world.free(point, STANDOFF_M):
                 continue
-            seen = sum(1 for w in left if facade.sees(point, w))
+            unseen = [w for w in left[:near] if not _within_range(point, w) or not facade.sees(point, w)]
+            seen = near - len(unseen)
             if best is None or seen > best[0]:
-                best = (seen, point)
+                best = (seen, point, unseen)
         if best is None or best[0] == 0:  # the target's own standoff always sees it
             target.reachable = False
             left.remove(target)
             continue
         facade.viewpoints.append(best[1])
-        left = [w for w in left if not facade.sees(best[1], w)]
+        left[:near] = best[2]
+
+
+def _within_range(point: Vec3, window: Window) -> bool:
+    """A quick test before the exact one."""
+    x, y, _ = window.center_m
+    return abs(x - point[0]) <= VIEW_RANGE_M and abs(y - point[1]) <= VIEW_RANGE_M

@@ -34,6 +34,11 @@ class Footprint:
     ground_m: float
     roof_m: float
     hidden: bool = False
+    bottom_m: float | None = None  # where its walls begin, for a part that does not reach the ground
+
+    @property
+    def floor_m(self) -> float:
+        return self.ground_m if self.bottom_m is None else self.bottom_m
 
 
 class Building:
@@ -43,7 +48,7 @@ class Building:
         self.name = footprint.name
         self.rings = tuple(merge_collinear(ring) for ring in footprint.rings)
         self.edges = ring_edges(self.rings)
-        self.ground_m, self.roof_m = footprint.ground_m, footprint.roof_m
+        self.ground_m, self.floor_m, self.roof_m = footprint.ground_m, footprint.floor_m, footprint.roof_m
         self.hidden = footprint.hidden
         self.known = not footprint.hidden
         xs = [p[0] for ring in self.rings for p in ring]
@@ -54,7 +59,7 @@ class Building:
 
     @property
     def height_m(self) -> float:
-        return self.roof_m - self.ground_m
+        return self.roof_m - self.floor_m
 
     def distance_m(self, x: float, y: float) -> float:
         """Horizontal distance from the footprint; 0 inside."""
@@ -92,10 +97,10 @@ class Building:
         return {
             "kind": "building",
             "name": self.name,
-            "position": [round(self.center[0], 3), round(self.center[1], 3), round(self.ground_m, 3)],
+            "position": [round(self.center[0], 3), round(self.center[1], 3), round(self.floor_m, 3)],
             "size": [round(x1 - x0, 3), round(y1 - y0, 3), round(self.height_m, 3)],
             "footprint": [[[round(x, 3), round(y, 3)] for x, y in ring] for ring in self.rings],
-            "ground_m": round(self.ground_m, 3),
+            "ground_m": round(self.floor_m, 3),
             "roof_m": round(self.roof_m, 3),
             "visible": not self.hidden,
         }
@@ -131,6 +136,7 @@ class City:
     footprints: list[Footprint]
     origin: Origin = field(default_factory=Origin)
     ignored: dict[str, int] = field(default_factory=dict)
+    replaced: dict[str, int] = field(default_factory=dict)
     source: str = ""
     sha256: str = ""
 
@@ -148,6 +154,7 @@ class World:
         ceiling_m: float | None = None,
         dirt_seed: str = "0",
         base_m: Vec3 = (0.0, 0.0, 0.0),
+        with_facades: bool = True,
     ) -> None:
         self.city = city
         self.base_m = base_m
@@ -159,7 +166,7 @@ class World:
         highest = max((b.roof_m for b in self.buildings), default=0.0)
         # chosen: 20 m above the highest roof and at least 60 m, so that every roof can be overflown
         self.ceiling_m = max(60.0, highest + 20.0, base_m[2] + 40.0) if ceiling_m is None else ceiling_m
-        self.facades: list[Facade] = build_facades(self, dirt_seed)
+        self.facades: list[Facade] = build_facades(self, dirt_seed) if with_facades else []
         self.windows: list[Window] = [w for f in self.facades for w in f.windows]
         self.windows_by_id = {w.id: w for w in self.windows}
 
