@@ -15,7 +15,7 @@ FLOORS = [
     {"session"},
     {"index", "playback"},
     {"store"},
-    {"maintenance", "boxes"},
+    {"maintenance", "boxes", "formats"},
     {"legacy", "simulation"},
     {"server", "bench"},
     {"cli"},

@@ -36,6 +36,7 @@ COMMANDS = {
     "undo": ("maintenance:undo", "Undo a change."),
     "import-legacy": ("legacy:import_command", "Read folders of the old system into sessions."),
     "export-legacy": ("legacy:export_command", "Write sessions in the layout of the old system."),
+    "formats": ("formats:formats_command", "List the formats that can be imported and exported."),
     "migrate": ("engines:migrate", "Move the index to another engine and make the store use it."),
     "engines": ("engines:engines", "Show the engine that serves the store, and the stores that share it."),
     "serve": ("serve:serve", "Serve the HTTP API, the web page and the live simulation."),

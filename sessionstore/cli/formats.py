@@ -1,0 +1,46 @@
+"""``formats``: the foreign formats that can be imported and exported, and what each needs.
+
+Not here: the formats themselves (formats, legacy).
+"""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from sessionstore.cli import text
+from sessionstore.cli.options import json_option
+
+
+@click.command("formats")
+@json_option
+def formats_command(as_json: bool) -> None:
+    """List the formats: whether each reads and writes, the modules it lacks, and the package that provides it."""
+    from sessionstore.formats import formats
+    from sessionstore.formats.registry import Listed
+
+    def facts(each: Listed) -> dict[str, object]:
+        known = each.format
+        return {
+            "name": each.name,
+            "reads": each.reads,
+            "writes": each.writes,
+            "extensions": list(known.extensions) if known else [],
+            "missing": each.missing(),
+            "problem": each.problem,
+            "from": each.source,
+            "about": known.about if known else "",
+        }
+
+    found = [facts(each) for each in formats()]
+    if as_json:
+        click.echo(json.dumps(found, ensure_ascii=False, indent=2))
+        return
+    rows = []
+    for each in found:
+        missing = each["missing"]
+        state = each["problem"] or (f"needs {', '.join(missing)}" if isinstance(missing, list) and missing else "ready")
+        ways = " ".join(word for word, can in (("read", each["reads"]), ("write", each["writes"])) if can)
+        rows.append((each["name"], ways, state, text.shown(str(each["about"]))))
+    click.echo(text.table(("format", "can", "state", "about"), rows))

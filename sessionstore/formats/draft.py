@@ -1,0 +1,226 @@
+"""A session being imported: built in staging, whole and durable, then named by one rename, or not at all.
+
+It has the names of a recorder (``motion``, ``stream``, ``event``, ``log``), and takes the instants, artifacts and
+tables of a run that is over. A dry run counts and checks, and writes nothing.
+Not here: what is in a file (the formats), which files were imported before (importing).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Self
+
+from sessionstore import __version__
+from sessionstore.disk import files
+from sessionstore.errors import InvalidRecord
+from sessionstore.layout import DOCUMENT
+from sessionstore.model import json_text, names, records
+from sessionstore.model.records import SessionRecord
+from sessionstore.session.handle import CLOCK_STREAM
+from sessionstore.session.motion import MOTION_STREAM, MotionWriter, movement_totals
+from sessionstore.session.stream_writer import StreamWriter
+from sessionstore.store import SessionStore
+
+#: Fields that the draft itself sets.
+_OWN_FIELDS = ("provenance", "artifacts")
+
+
+class SessionDraft:
+    """One session that does not exist yet; ``commit`` makes it, leaving the ``with`` block without removes it.
+
+    Args:
+        store: where it is to be.
+        uuid: made of the content of its source, so that the same content is found again.
+        dry_run: check and count, write nothing.
+    """
+
+    def __init__(self, store: SessionStore, uuid: str, dry_run: bool = False) -> None:
+        self.store, self.uuid, self.dry_run = store, uuid, dry_run
+        self.session_id: str | None = None  # a format may propose one; by default from created_at and the name
+        self.created_at: datetime | None = None  # by default the present minute
+        self.source: dict[str, Any] = {}  # provenance.imported_from
+        self.created_by = f"sessionstore {__version__} import"
+        self.records_out: dict[str, int] = {}
+        self._fields: dict[str, Any] = {}
+        self._tables: dict[str, dict[str, Any]] = {}
+        self._artifacts: list[dict[str, Any]] = []
+        self._writers: dict[str, StreamWriter] = {}
+        self._folder: Path | None = None
+        self._last_s = 0.0
+        self.motion = MotionWriter(_Counted(self, MOTION_STREAM))  # type: ignore[arg-type]
+
+    # ---------------------------------------------------------------- content
+
+    def set(self, **fields: Any) -> None:
+        """Set fields of the record: session_name, metadata, tags, status, started_at, drones, base_position ...
+
+        Raises: InvalidRecord: a field or value that a record cannot hold; nothing was set.
+        """
+        if refused := [name for name in fields if name in _OWN_FIELDS]:
+            raise InvalidRecord(f"the draft sets {', '.join(refused)} itself")
+        self._fields.update(records.check_changes(fields))
+
+    def has(self, field: str) -> bool:
+        """Whether a field of the record was set."""
+        return self._fields.get(field) is not None
+
+    def stream(self, name: str) -> _Counted:
+        """Return the writer of a stream: ``append(record, t_s)`` and ``extend(records, t_s)``.
+
+        Raises: InvalidName: not a name for a stream (by the first append).
+        """
+        return _Counted(self, name)
+
+    def event(self, kind: str, message: str = "", t_s: float | None = None, level: str = "info", **data: Any) -> None:
+        """Add an event."""
+        self.stream("events").append({"kind": kind, "level": level, "message": message, **data}, t_s)
+
+    def log(self, message: str, level: str = "info", t_s: float | None = None, **data: Any) -> None:
+        """Add a line of the log."""
+        self.stream("log").append({"level": level, "message": message, **data}, t_s)
+
+    def clock(self, t_s: float, utc: datetime) -> None:
+        """Say which UTC instant a sim_time had; a pair every few seconds is enough."""
+        self.stream(CLOCK_STREAM).append({"utc": json_text.utc_text(utc)}, t_s)
+
+    def table(self, name: str, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Set a table of the document, such as ``scene`` with the buildings."""
+        self._tables[name] = {str(number): dict(row) for number, row in enumerate(rows, 1)}
+
+    def artifact(self, name: str, parts: bytes | Iterable[bytes]) -> None:
+        """Keep a file with the session; ``name`` may have folders in it (``legacy/notes.txt``).
+
+        Raises: InvalidRecord: a name that leaves the folder.
+        """
+        place = Path(name)
+        if place.is_absolute() or ".." in place.parts or not place.parts:
+            raise InvalidRecord(f"an artifact's name stays in its folder, not {name!r}")
+        digest, size = sha256(), 0
+
+        def measured() -> Iterable[bytes]:
+            nonlocal size
+            for part in (parts,) if isinstance(parts, bytes) else parts:
+                digest.update(part)
+                size += len(part)
+                yield part
+
+        if self.dry_run:
+            for _ in measured():
+                pass
+        else:
+            target = self._staged() / "artifacts" / place
+            files.make_dirs(target.parent)
+            files.put(target, measured())
+        self._artifacts.append({"name": name, "size": size, "sha256": digest.hexdigest()})
+
+    # ---------------------------------------------------------------- the end
+
+    def record(self) -> SessionRecord:
+        """Return the record as it will be stored. Raises: InvalidRecord: its fields contradict each other."""
+        created = self.created_at or datetime.now(UTC)
+        drones = {name: movement.to_dict() for name, movement in self.motion.movements.items()}
+        given: dict[str, Any] = {
+            "status": "completed",
+            "duration_sim_s": self._last_s if self.records_out else None,
+            **({"performance_metrics": {"totals": movement_totals(drones), "drones": drones}} if drones else {}),
+            **({"drones": [{"id": name} for name in drones]} if drones else {}),
+            **self._fields,
+            "artifacts": sorted(self._artifacts, key=lambda artifact: str(artifact["name"])),
+        }
+        name = given.get("session_name")
+        record = SessionRecord(
+            session_id=self.session_id or names.make_id(created, name if isinstance(name, str) else None),
+            uuid=self.uuid,
+            created_at=json_text.utc_text(created),
+            updated_at=records.now_text(),
+        )
+        for key, value in records.check_changes(given).items():
+            setattr(record, key, value)
+        record.created_by = self.created_by
+        record.provenance = {"imported_from": dict(self.source)}
+        return record
+
+    def commit(self) -> str:
+        """Name the session, durably, and return its id; the id of the other one when another import was faster.
+
+        Raises: InvalidRecord, LockTimeout, StoreUnusable: nothing is there. OutcomeUnknown: named, maybe not durable.
+        """
+        root, record, staged = self.store.root, self.record(), self._staged()
+        for writer in self._writers.values():
+            writer.flush()
+            writer.close()
+        record.streams = dict(sorted(self.records_out.items()))
+        with root.locks.store():
+            known = known_session(self.store, self.uuid)
+            if known is not None:
+                return known
+            label, number = record.session_id, 1
+            while os.path.lexists(root.folder(record.session_id)):
+                number += 1
+                record.session_id = names.numbered(label, number)
+            tables = {"session": {"1": record.to_dict()}, "workflow": {}, **self._tables}
+            status = files.put(staged / DOCUMENT, json_text.layout(tables))
+            files.rename_new(staged, root.folder(record.session_id))
+            self._folder = None
+            files.prove_renamed(root.path)
+        self.store.catalog.deliver([records.to_row(record, status)])
+        return record.session_id
+
+    def discard(self) -> None:
+        """Remove what was built in staging; after a commit there is nothing to remove."""
+        for writer in self._writers.values():
+            writer.close()
+        if self._folder is not None and self._folder.is_dir():
+            files.remove_tree(self._folder)
+        self._folder = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.discard()
+
+    def _staged(self) -> Path:
+        if self._folder is None:
+            self.store.root.prepare()
+            # Not named by the session's uuid: another import may build the same one.
+            self._folder = self.store.root.staging / records.new_uuid()
+            files.make_dir(self._folder)
+        return self._folder
+
+    def _writer(self, name: str) -> StreamWriter:
+        if name not in self._writers:
+            path = self.store.catalog.session(self.uuid).stream_path(name)  # refuses names that no stream may have
+            self._writers[name] = StreamWriter(self._staged() / path.name, sync="os")
+        return self._writers[name]
+
+    def _append(self, name: str, rows: list[Mapping[str, Any]], t_s: float | None) -> None:
+        if not self.dry_run:
+            self._writer(name).extend(rows, t_s)
+        if t_s is not None and name != CLOCK_STREAM:
+            self._last_s = max(self._last_s, t_s)
+        self.records_out[name] = self.records_out.get(name, 0) + len(rows)
+
+
+class _Counted:
+    """The writer of one stream of a draft."""
+
+    def __init__(self, draft: SessionDraft, name: str) -> None:
+        self._draft, self.name = draft, name
+
+    def append(self, record: Mapping[str, Any], t_s: float | None = None) -> None:
+        """Store one record. Raises: as ``StreamWriter.append``."""
+        self._draft._append(self.name, [record], t_s)
+
+    def extend(self, rows: Iterable[Mapping[str, Any]], t_s: float | None = None) -> None:
+        """Store records of one moment. Raises: as ``StreamWriter.extend``."""
+        self._draft._append(self.name, list(rows), t_s)
+
+
+def known_session(store: SessionStore, uuid: str) -> str | None:
+    """Return the id of the session with this uuid, or None."""
+    return next((row.session_id for row in store.find(verify=False) if row.uuid == uuid), None)
