@@ -95,8 +95,10 @@ def test_sessions_are_added_to_a_comparison_and_taken_out(site: Running, open_pa
     page = compare_page(site, open_page, "Butterfly", "Storm", query="&t=12.50")
     third = site.store.get("Storm").session_id
     choice = page.get_by_label("Add a session")
-    choice.locator("option", has_text=third).wait_for(state="attached")
-    choice.select_option(third)
+    choice.fill("storm")
+    until(page, "(id) => [...document.querySelectorAll('datalist option')].some((each) => each.value === id)", third)
+    choice.fill(third)
+    choice.press("Enter")
     page.locator(".grid-of .stage").nth(2).wait_for()
     ready(page)
     assert set(page.evaluate(f"{PLAYERS}.map((each) => each.t)")) == {12.5}
@@ -117,7 +119,7 @@ def test_a_flight_is_started_commanded_by_a_click_paused_and_stopped(
     site = serve_with()
     page = open_page(f"{site.url}/control")
     page.get_by_label("Name", exact=True).fill("by hand")
-    page.get_by_label("Rate (× real time, 0 = fastest)").fill("4")
+    page.get_by_label("Rate (0 = fastest)").fill("4")
     page.get_by_role("button", name="Start").click()
     page.get_by_role("button", name="Top", exact=True).click()
     player = "document.querySelector('simulation-control').player"

@@ -184,6 +184,52 @@ def test_a_live_session_says_how_far_it_is_and_ends_when_it_is_deleted(tmp_path:
         assert page.evaluate(f"{PLAYER}.live") is False
 
 
+def test_ranges_and_all_are_selected_nothing_moves_and_back_keeps_the_selection(
+    tmp_path: Path, open_page: Opener
+) -> None:
+    store = sessionstore.open(tmp_path / "store")
+    for number in range(120):
+        store.create(f"s{number}")
+    for site in running_server(tmp_path / "store", Settings()):
+        page = open_page(f"{site.url}/sessions")
+        page.wait_for_selector("session-list[data-ready=true]")
+        page.get_by_text("120 sessions", exact=True).wait_for()
+        place = page.locator(".grid").bounding_box()
+        page.locator("#row-1 input").click()
+        page.locator("#row-5 input").click(modifiers=["Shift"])
+        page.get_by_text("5 selected").wait_for()
+        assert page.locator(".grid").bounding_box() == place, "ticking a row moves nothing"
+        page.locator(".grid .line a").first.click()
+        page.wait_for_selector("session-view")
+        page.go_back()
+        page.get_by_text("5 selected").wait_for()
+        page.get_by_label("Select all that match").click()
+        page.get_by_text("120 selected").wait_for()
+        page.get_by_role("button", name="Tag", exact=True).click()
+        page.get_by_label("Tags to add").fill("+night")
+        page.get_by_role("button", name="Change").click()
+        page.get_by_text("120 changed").wait_for()
+        page.get_by_role("button", name="Delete").click()
+        page.get_by_text("120 moved to the trash").wait_for()
+        page.get_by_role("button", name="Undo").click()
+        page.get_by_text("120 sessions", exact=True).wait_for()
+        assert {tuple(row.tags) for row in site.store.find()} == {("night",)}
+
+
+def test_an_unreadable_session_shows_its_streams_and_does_not_refuse_a_comparison(
+    own_yard: Running, open_page: Opener
+) -> None:
+    good, broken = only(own_yard), record_stranger(own_yard.store.root.path)
+    third = record_stranger(own_yard.store.root.path)
+    (own_yard.store.get(broken).folder / "session.json").write_text("{")
+    page = open_page(f"{own_yard.url}/session/{broken}", expect=("409",))
+    page.get_by_role("button", name="camera (11)").click()
+    page.locator(".record").filter(has_text="exposure 0").wait_for()
+    page.goto(f"{own_yard.url}/compare?ids={good},{broken},{third}")
+    page.get_by_text(f"{broken} is left out").wait_for()
+    page.wait_for_selector("session-compare[data-ready=true]")
+
+
 def test_space_plays_also_after_a_click_on_a_button(yard: Running, open_page: Opener) -> None:
     page = opened(yard, open_page)
     page.get_by_role("button", name="Top", exact=True).click()

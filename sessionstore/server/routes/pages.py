@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields, validate
 
+from sessionstore.errors import Unreadable
 from sessionstore.playback.comparison import compare
 from sessionstore.server.http.operations import Call, Operation, Reply, json_reply, split_names
 from sessionstore.server.routes import api_schemas
 from sessionstore.server.routes.offline_page import page_of
+from sessionstore.session import Session
 
 
 class CompareQuery(api_schemas.Strict):
@@ -28,6 +30,7 @@ class CompareReply(Schema):
     parameters = fields.List(fields.Dict(), required=True)
     metrics = fields.List(fields.Dict(), required=True)
     first_difference = fields.Dict(allow_none=True)
+    unreadable = fields.List(fields.Dict(), metadata={"description": "Sessions that were left out, and why."})
     first_differences = fields.List(
         fields.Dict(allow_none=True), metadata={"description": "Of the first session to each of the others."}
     )
@@ -35,8 +38,18 @@ class CompareReply(Schema):
 
 def compare_sessions(call: Call) -> Reply:
     """Say what differs between sessions."""
-    sessions = [call.context.find(name) for name in split_names(call.query["ids"]) or []]
-    return json_reply(compare(sessions))
+    sessions: list[Session] = []
+    unreadable: list[dict[str, str]] = []
+    for session in [call.context.find(name) for name in split_names(call.query["ids"]) or []]:
+        try:
+            session.read()
+            sessions.append(session)
+        except Unreadable as error:
+            unreadable.append({"session_id": session.session_id, "problem": str(error)})
+            broken = error
+    if unreadable and len(sessions) < 2:
+        raise broken
+    return json_reply({**compare(sessions), "unreadable": unreadable})
 
 
 def export_page(call: Call) -> Reply:

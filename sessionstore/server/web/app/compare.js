@@ -3,7 +3,7 @@
 import { Player } from '../player/player.js';
 import { json } from './api.js';
 import { Charts } from './charts.js';
-import { css, el, fill } from './dom.js';
+import { calm, css, el, fill } from './dom.js';
 import { keys } from './keys.js';
 import { differences, letter, tables } from './differences.js';
 import { address, go, keep, query } from './router.js';
@@ -32,23 +32,32 @@ class SessionCompare extends HTMLElement {
     this.charts?.close();
   }
 
-  sessions() { return json('/api/sessions', { query: { limit: 200, fields: 'session_id,status' } }).then((found) => found.sessions, () => []); }
+  /** A field that searches all sessions: suggestions come from the server as one types. */
+  picker(label, value, picked) {
+    const list = el('datalist', { id: `found-${(this.lists = (this.lists || 0) + 1)}` });
+    const input = el('input', { type: 'search', 'aria-label': label, placeholder: label, list: list.id, value, autocomplete: 'off', size: 34 });
+    const look = calm(150, async () => {
+      const found = await json('/api/sessions', { query: { where: input.value.trim() ? `session_id~${JSON.stringify(input.value.trim())} or session_name~${JSON.stringify(input.value.trim())}` : '', limit: 50, fields: 'session_id,session_name,status' } }).catch(() => ({ sessions: [] }));
+      fill(list, found.sessions.map((each) => el('option', { value: each.session_id }, `${each.session_name || ''} ${each.status}`)));
+    });
+    input.addEventListener('input', look);
+    input.addEventListener('focus', look);
+    input.addEventListener('change', () => picked?.(input.value.trim()));
+    return { input, node: el('span', {}, input, list) };
+  }
 
   async choose() {
-    const sessions = await this.sessions();
-    const chosen = [0, 1].map((at) => {
-      const node = el('select', { 'aria-label': at ? 'Second session' : 'First session' }, sessions.map((each) => el('option', { value: each.session_id }, each.session_id)));
-      node.value = this.ids[at] || sessions[at]?.session_id || '';
-      return node;
-    });
-    const start = el('button.main', { type: 'button', on: { click: () => this.with(chosen.map((each) => each.value)) } }, 'Compare');
-    fill(this, el('div.message', {}, el('h2', {}, 'Compare sessions'), el('p', {}, 'Select two to six in the list (x), then press Compare (c); or choose here:'), el('p.row.wrap', {}, chosen, start)));
+    const newest = await json('/api/sessions', { query: { limit: 2, fields: 'session_id' } }).then((found) => found.sessions, () => []);
+    const chosen = [0, 1].map((at) => this.picker(at ? 'Second session' : 'First session', this.ids[at] || newest[at]?.session_id || ''));
+    const start = el('button.main', { type: 'button', on: { click: () => this.with(chosen.map((each) => each.input.value.trim())) } }, 'Compare');
+    fill(this, el('div.message', {}, el('h2', {}, 'Compare sessions'), el('p', {}, 'Select two to six in the list (x), then press Compare (c); or choose here (type to search all sessions):'), el('p.row.wrap', {}, chosen.map((each) => each.node), start)));
   }
 
   with(ids) { go(address(['compare'], { ...query(), ids: ids.join(',') })); }
 
   show(found) {
     const { sessions } = found;
+    this.ids = sessions.map((each) => each.session_id);
     const asked = query();
     this.sources = sessions.map((each) => new ApiSource(each.session_id));
     this.lead = 0;
@@ -58,7 +67,7 @@ class SessionCompare extends HTMLElement {
     const [first] = this.players;
     const seek = (t) => first.seek(t);
     const rows = this.players.map((player, i) => el('div.scale', {}, el('span.letter', {}, letter(i)), player.timeline.node));
-    fill(this, el('div.pad.compare', {}, el('div.row', {}, el('h1', {}, 'Compare'), el('span.grow'), this.adding()), differences(found, seek), tables(found),
+    fill(this, el('div.pad.compare', {}, el('div.row', {}, el('h1', {}, 'Compare'), el('span.grow'), this.adding()), (found.unreadable || []).map((each) => el('p.problem', { role: 'alert' }, `${each.session_id} is left out: ${each.problem}`)), differences(found, seek), tables(found),
       el('div.grid-of', { 'data-count': sessions.length }, this.players.map((player, i) => el('div', {}, this.heading(sessions[i], i), player.node))),
       el('div.together', {}, rows, first.bar)));
     for (const each of this.players.slice(1)) each.bar.remove();
@@ -95,9 +104,7 @@ class SessionCompare extends HTMLElement {
   /** The choice of one more session. */
   adding() {
     if (this.ids.length >= MOST) return el('span.quiet.small', {}, `${MOST} is the most`);
-    const choice = el('select', { 'aria-label': 'Add a session', on: { change: () => this.with([...this.ids, choice.value]) } }, el('option', { value: '' }, '+ add a session'));
-    this.sessions().then((found) => choice.append(...found.map((each) => el('option', { value: each.session_id }, each.session_id))));
-    return choice;
+    return this.picker('Add a session', '', (id) => id && this.with([...this.ids, id])).node;
   }
 
   /** All players show the same moment, view, rate and drone; whichever plays leads. */

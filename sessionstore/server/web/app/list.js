@@ -14,7 +14,8 @@ class SessionList extends HTMLElement {
     this.sort = query().sort || '-created_at';
     this.search = new Search(query(), () => this.changed());
     this.counts = el('div.counts.quiet', { 'aria-live': 'off' });
-    this.actions = el('div.actions.row', { hidden: true });
+    this.actions = el('div.actions.row');
+    this.matching = el('span.quiet', { role: 'status' });
     this.grid = el('div.grid', { role: 'grid', tabindex: 0, 'aria-label': 'Sessions', 'aria-multiselectable': 'true' });
     this.note = el('div.note', { hidden: true });
     fill(this, el('h1.away', {}, 'Sessions'), el('div.bar-top', {}, this.search.node, this.counts), this.actions, this.note, this.grid);
@@ -43,6 +44,8 @@ class SessionList extends HTMLElement {
       ['End', 'last', () => this.rows.move(1e9)],
       ['Enter', 'open', () => this.rows.current && go(address(['session', this.rows.current.session_id]))],
       ['x', 'select', () => this.rows.toggle()],
+      ['X', 'select from the last selected to here', () => this.rows.range(this.rows.at)],
+      ['a', 'select all that match', () => this.all()],
       ['c', 'compare the selected', () => this.compare()],
       ['#', 'delete the selected', () => this.remove()],
       ['Escape', 'clear the selection', () => this.rows.clear()],
@@ -73,7 +76,14 @@ class SessionList extends HTMLElement {
     this.note.hidden = !this.grid.hidden;
     if (error) fill(this.note, trouble(error, () => this.read()));
     else if (!this.rows.total) fill(this.note, this.search.where() ? nothingFits(() => this.search.clear()) : empty());
+    const { total } = this.rows;
+    fill(this.matching, this.search.where() ? `${count(total)} ${total === 1 ? 'session matches' : 'sessions match'}` : `${count(total)} ${total === 1 ? 'session' : 'sessions'}`);
+    this.select();
     this.dataset.ready = 'true';
+  }
+
+  async all() {
+    try { await this.rows.all(); } catch (error) { failed('Not all could be selected', error); }
   }
 
   async count() {
@@ -104,7 +114,9 @@ class SessionList extends HTMLElement {
       const button = el('button.plain', { type: 'button', on: { click: () => this.order(field) } }, text, sorted ? (down ? ' ↓' : ' ↑') : '');
       return el(`div.${kind}`, { role: 'columnheader', 'aria-sort': sorted ? (down ? 'descending' : 'ascending') : 'none' }, button);
     };
-    fill(this.rows.header, el('div.pick', { role: 'columnheader' }, el('span.away', {}, 'Selected')), COLUMNS.map(label));
+    this.every = el('input', { type: 'checkbox', 'aria-label': 'Select all that match', on: { click: () => (this.every.checked ? this.all() : this.rows.clear()) } });
+    fill(this.rows.header, el('div.pick', { role: 'columnheader' }, this.every), COLUMNS.map(label));
+    if (this.dataset.ready) this.select();
   }
 
   order(field) {
@@ -118,20 +130,23 @@ class SessionList extends HTMLElement {
 
   select() {
     const chosen = [...this.rows.chosen];
-    this.actions.hidden = !chosen.length;
+    if (this.every) Object.assign(this.every, { checked: chosen.length > 0 && chosen.length >= this.rows.total, indeterminate: chosen.length > 0 && chosen.length < this.rows.total });
+    this.actions.classList.toggle('some', chosen.length > 0);
+    if (!chosen.length) { fill(this.actions, this.matching); return; }
     const button = (label, act, more = {}) => el('button', { type: 'button', ...more, on: { click: act } }, label);
     fill(
       this.actions,
-      el('strong', {}, `${count(chosen.length)} selected`),
-      button('Compare', () => this.compare(), { disabled: chosen.length < 2, title: 'Two or more (c)' }),
+      el('strong', {}, `${count(chosen.length)} selected`), el('span.quiet', {}, `of ${count(this.rows.total)}`),
+      button('Compare', () => this.compare(), { disabled: chosen.length < 2 || chosen.length > 6, title: 'Two to six (c)' }),
       button('Export', () => this.export()),
+      button('Tag', () => this.tag(), { title: 'Add or remove tags' }),
       button('Delete', () => this.remove(), { class: 'danger', title: 'Into the trash (#)' }),
       button('Clear', () => this.rows.clear(), { class: 'plain' }),
     );
   }
 
   compare() {
-    if (this.rows.chosen.size > 1) go(address(['compare'], { ids: [...this.rows.chosen].join(',') }));
+    if (this.rows.chosen.size > 1 && this.rows.chosen.size < 7) go(address(['compare'], { ids: [...this.rows.chosen].join(',') }));
   }
 
   export() {
@@ -143,24 +158,46 @@ class SessionList extends HTMLElement {
     }
   }
 
+  /** Add and remove tags of all selected sessions in one request: `+new -old`. */
+  tag() {
+    const input = el('input', { type: 'text', id: 'tags-change', placeholder: '+good -draft', required: true });
+    const form = el('form', { method: 'dialog' }, el('h2', {}, `Tags of ${count(this.rows.chosen.size)} sessions`), el('p', {}, el('label', { for: 'tags-change' }, 'Tags to add, and with a minus to remove, apart by blanks'), input),
+      el('div.row', {}, el('button.main', { type: 'submit' }, 'Change'), el('button', { type: 'button', on: { click: () => dialog.close() } }, 'Cancel')));
+    const dialog = el('dialog.edit', { 'aria-label': 'Tags' }, form);
+    form.addEventListener('submit', async (event) => {
+      event.preventDefault();
+      const words = input.value.split(/[\s,]+/).filter(Boolean);
+      const body = { ids: [...this.rows.chosen], add: words.filter((each) => !each.startsWith('-')).map((each) => each.replace(/^\+/, '')), remove: words.filter((each) => each.startsWith('-')).map((each) => each.slice(1)) };
+      dialog.close();
+      try {
+        const { done, failed: not } = await json('/api/sessions/tags', { method: 'POST', body });
+        notice(not.length ? `${count(done.length)} changed, ${count(not.length)} not: ${not[0].problem.detail}` : `${count(done.length)} changed`, { error: not.length > 0 });
+      } catch (error) { failed('Tags not changed', error); }
+      this.read(true);
+    });
+    dialog.addEventListener('close', () => dialog.remove());
+    document.body.append(dialog);
+    dialog.showModal();
+  }
+
   async remove() {
     const ids = [...this.rows.chosen];
     if (!ids.length) return;
-    const gone = [];
-    for (const id of ids) {
-      try {
-        gone.push((await json(one(id), { method: 'DELETE' })).entry_id);
-      } catch (error) { failed(`${id} was not deleted`, error); }
-    }
+    let done;
+    try {
+      const found = await json('/api/sessions/delete', { method: 'POST', body: { ids } });
+      done = found.done;
+      for (const each of found.failed.slice(0, 3)) failed(`${each.session_id} was not deleted`, new Error(each.problem.detail));
+    } catch (error) { failed('Nothing was deleted', error); return; }
     this.rows.clear();
     await this.read(true);
     this.count();
     const undo = async () => {
-      for (const id of gone) await json(`${one(id)}/restore`, { method: 'POST' }).catch((error) => failed('Not restored', error));
+      await json('/api/sessions/restore', { method: 'POST', body: { ids: done.map((each) => each.entry_id) } }).catch((error) => failed('Not restored', error));
       await this.read(true);
       this.count();
     };
-    if (gone.length) notice(`${count(gone.length)} moved to the trash`, { action: 'Undo', act: undo, seconds: 10 });
+    if (done.length) notice(`${count(done.length)} moved to the trash`, { action: 'Undo', act: undo, seconds: 10 });
   }
 }
 

@@ -10,6 +10,7 @@ const ROW = 32;
 const FIRST = 60;
 const MORE = 500;
 const SPARE = 8;
+const kept = { chosen: [] }; // the selection survives a visit to another place of the page
 
 export class Rows {
   constructor(grid, { onOpen, onSelect, onState }) {
@@ -22,7 +23,7 @@ export class Rows {
     this.rows = [];
     this.total = 0;
     this.at = 0;
-    this.chosen = new Set();
+    this.chosen = new Set(kept.chosen);
     this.shown = new Map();
     this.turn = 0;
     grid.addEventListener('scroll', () => this.draw(), { passive: true });
@@ -99,7 +100,7 @@ export class Rows {
     }
     const chosen = this.chosen.has(row.session_id);
     const box = el('input', { type: 'checkbox', checked: chosen, tabindex: -1, 'aria-label': `Select ${row.session_id}`,
-      on: { click: (event) => { event.stopPropagation(); this.toggle(index); } } });
+      on: { click: (event) => { event.stopPropagation(); if (event.shiftKey) this.range(index); else this.toggle(index); } } });
     node.append(el('div.pick', { role: 'gridcell', on: { click: (event) => event.stopPropagation() } }, box), ...cells(row));
     node.setAttribute('aria-selected', chosen);
     node.addEventListener('click', (event) => {
@@ -133,6 +134,28 @@ export class Rows {
     const row = this.rows[index];
     if (!row) return;
     if (!this.chosen.delete(row.session_id)) this.chosen.add(row.session_id);
+    this.anchor = index;
+    this.draw();
+    this.act.onSelect();
+  }
+
+  /** Select all rows from the last one that was ticked to this one. */
+  range(index) {
+    const from = Math.min(this.anchor ?? index, index);
+    const to = Math.max(this.anchor ?? index, index);
+    for (const row of this.rows.slice(from, to + 1)) this.chosen.add(row.session_id);
+    this.draw();
+    this.act.onSelect();
+  }
+
+  /** Select every session that the filter matches, those that are not loaded yet too. */
+  async all() {
+    let cursor;
+    do {
+      const page = await json('/api/sessions', { query: { ...this.question, fields: 'session_id', limit: 1000, cursor } });
+      for (const row of page.sessions) this.chosen.add(row.session_id);
+      cursor = page.next_cursor;
+    } while (cursor);
     this.draw();
     this.act.onSelect();
   }
@@ -158,5 +181,5 @@ export class Rows {
     return again || news.removed.length > 0;
   }
 
-  close() { this.watch.disconnect(); this.turn += 1; }
+  close() { kept.chosen = [...this.chosen]; this.watch.disconnect(); this.turn += 1; }
 }

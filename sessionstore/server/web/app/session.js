@@ -1,13 +1,14 @@
 /* The place Session: the record on top, the player, the tabs beside it, the charts below, one moment for all. */
 import { Player } from '../player/player.js';
-import { follow, json, one } from './api.js';
+import { ask, follow, json, one } from './api.js';
 import { Charts } from './charts.js';
 import { status } from './columns.js';
 import { calm, el, fill } from './dom.js';
 import { Editor } from './edit.js';
-import { instant, live, metres, seconds } from './format.js';
+import { bytes, instant, live, metres, seconds } from './format.js';
 import { keys } from './keys.js';
 import { failed, notice } from './notices.js';
+import { RecordTable } from './records.js';
 import { address, go, keep, path, query } from './router.js';
 import { ApiSource } from './source.js';
 import { Tabs } from './tabs.js';
@@ -36,7 +37,19 @@ class SessionView extends HTMLElement {
   trouble(error) {
     const json_link = error.status === 409 ? el('p', {}, 'The file as it is on disk: ', el('a', { href: `${one(path()[1])}/document` }, 'session.json')) : null;
     fill(this, el('div.message.error', { role: 'alert' }, el('h2', {}, 'The session could not be opened'), el('p', {}, error.message), json_link,
-      el('p', {}, el('button.main', { type: 'button', on: { click: () => this.connectedCallback() } }, 'Retry'), ' ', el('a', { href: '/sessions' }, 'All sessions'))));
+      el('p', {}, el('button.main', { type: 'button', on: { click: () => this.connectedCallback() } }, 'Retry'), ' ', el('a', { href: '/sessions' }, 'All sessions')), el('div.rescued')));
+    if (error.status === 409) this.rescue();
+  }
+
+  /** The record cannot be read, the streams can: show what each holds. */
+  async rescue() {
+    const source = new ApiSource(path()[1]);
+    const streams = await source.streams().catch(() => []);
+    const place = this.querySelector('.rescued');
+    if (!place || !streams.length) return;
+    const table = el('div.rescued-table');
+    const show = (name) => { const records = new RecordTable(name, source, () => {}); records.follow = false; fill(table, records.node); records.open(0); };
+    fill(place, el('h3', {}, 'The streams can still be read'), el('p.row.wrap', {}, streams.map((each) => el('button', { type: 'button', on: { click: () => show(each.stream) } }, `${each.stream} (${each.records.toLocaleString('en')})`))), table);
   }
 
   build(record, etag) {
@@ -198,12 +211,36 @@ class SessionView extends HTMLElement {
 
   exports() {
     const { base, id } = this.source;
-    const items = el('div.items', { hidden: true }, el('a', { href: `${base}/export`, download: `${id}.zip` }, 'Whole folder (zip)'), el('a', { href: `${base}/export.html`, download: `${id}.html` }, 'One page that works offline (HTML)'), el('a', { href: `${base}/document`, download: `${id}.json` }, 'The record (JSON)'), el('a', { href: address(['compare'], { ids: id }) }, 'Compare with …'));
+    const items = el('div.items', { hidden: true }, el('a', { href: `${base}/export`, download: `${id}.zip` }, 'Whole folder (zip)'), el('button', { type: 'button', on: { click: () => { items.hidden = true; this.exportPage(`${base}/export.html`, `${id}.html`); } } }, 'One page that works offline (HTML)'), el('a', { href: `${base}/document`, download: `${id}.json` }, 'The record (JSON)'), el('a', { href: address(['compare'], { ids: id }) }, 'Compare with …'));
     const button = el('button', { type: 'button', 'aria-expanded': 'false', 'aria-haspopup': 'true', on: { click: () => { items.hidden = !items.hidden; button.setAttribute('aria-expanded', !items.hidden); } } }, 'Export ▾');
     const menu = el('div.menu', {}, button, items);
     menu.addEventListener('keydown', (event) => { if (event.key === 'Escape' && !items.hidden) { event.stopPropagation(); items.hidden = true; button.setAttribute('aria-expanded', 'false'); button.focus(); } });
     menu.addEventListener('focusout', (event) => { if (!menu.contains(event.relatedTarget)) items.hidden = true; });
     return menu;
+  }
+
+  /** The page of a long flight takes a while to be made: say that it is under way, and for how long. */
+  async exportPage(address, name) {
+    const began = performance.now();
+    const text = el('span', {}, 'Making the page …');
+    const close = notice(text, { seconds: 3600 });
+    const timer = setInterval(() => fill(text, `Making the page … ${seconds((performance.now() - began) / 1000)}`), 1000);
+    try {
+      const reply = await ask(address);
+      const parts = [];
+      let size = 0;
+      for (const reader = reply.body.getReader(); ;) {
+        const { done, value } = await reader.read();
+        if (done) break;
+        parts.push(value);
+        size += value.length;
+        fill(text, `Loading the page … ${bytes(size)}`);
+      }
+      const link = el('a', { href: URL.createObjectURL(new Blob(parts, { type: 'text/html' })), download: name });
+      link.click();
+      setTimeout(() => URL.revokeObjectURL(link.href), 60000);
+      notice(`${name}: ${bytes(size)}`);
+    } catch (error) { failed('Not exported', error); } finally { clearInterval(timer); close(); }
   }
 
   async remove() {
