@@ -10,12 +10,15 @@ Not here: which operation needs which lock (store), file systems whose locks can
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
+import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from sessionstore.disk import files, filesystem
 from sessionstore.errors import LockTimeout, StoreUnusable
@@ -28,6 +31,24 @@ _SHORTEST_S, _LONGEST_S = 0.0001, 0.004
 _POLL_S = 0.002  # a lock is held for about a millisecond: waiting longer than twice that wastes a turn
 
 
+class _Known(NamedTuple):
+    """One lock object of filelock, and the descriptor of its last acquisition."""
+
+    lock: BaseFileLock
+    opened: deque[int]
+
+
+class _OfThread(threading.local):
+    """The lock objects of one thread, by path, and the process that made them.
+
+    Each thread has its own objects: replacing one after a failed release leaves those of the other threads valid.
+    """
+
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+        self.known: dict[str, _Known] = {}
+
+
 class Locks:
     """The lock files of one store.
 
@@ -38,7 +59,7 @@ class Locks:
         self._folder, self._text_folder = folder, str(folder)  # joining Paths is slow
         self._timeout_s = timeout_s
         self._force = force  # use a file system whose locks cannot be trusted all the same
-        self._known: dict[str, BaseFileLock] = {}
+        self._mine = _OfThread()
         self._prepared = False
 
     def store(self, timeout_s: float | None = None) -> contextlib.AbstractContextManager[None]:
@@ -70,10 +91,7 @@ class Locks:
                     os.close(descriptor)
 
     def _open(self, path: str) -> int:
-        if not self._prepared:
-            filesystem.refuse_unsafe(self._folder, self._force)
-            files.make_dirs(self._folder)
-            self._prepared = True
+        self._prepare()
         try:
             return files.open_to_append(path, durable=False)
         except FileNotFoundError as error:  # the folder went away: the store was moved or removed
@@ -82,34 +100,66 @@ class Locks:
                 return self._open(path)  # only the lock files were removed, by hand
             raise files.refused(error, path) from error
 
+    def _prepare(self) -> None:
+        if not self._prepared:
+            filesystem.refuse_unsafe(self._folder, self._force)
+            files.make_dirs(self._folder)
+            self._prepared = True
+
     @contextlib.contextmanager
     def _hold(self, name: str, timeout_s: float) -> Iterator[None]:
         from filelock import Timeout
 
-        lock = self._lock(name)
+        path = f"{self._text_folder}/{name}.lock"
+        known = self._lock(path)
         try:
-            lock.acquire(timeout=timeout_s, poll_interval=_POLL_S)
+            known.lock.acquire(timeout=timeout_s, poll_interval=_POLL_S)
         except Timeout as error:
-            raise LockTimeout(f"{lock.lock_file} was not free within {timeout_s:.3g} s") from error
+            raise LockTimeout(f"{path} was not free within {timeout_s:.3g} s") from error
         except OSError as error:
-            raise files.refused(error, lock.lock_file) from error
+            raise files.refused(error, path) from error
+        except RuntimeError as error:  # filelock refuses to use the lock object in its present state
+            raise StoreUnusable(errno.ENOLCK, f"cannot lock: {error}", path) from error
         try:
             yield
         finally:
-            with contextlib.suppress(OSError):  # what was done is done; the system frees the lock with the file
-                lock.release()
+            outermost = known.lock.lock_counter == 1
+            try:
+                with contextlib.suppress(OSError):  # the operation is complete; the lock is freed below
+                    known.lock.release()
+            finally:
+                if outermost and known.lock.is_locked:
+                    self._abandon(path, known)
 
-    def _lock(self, name: str) -> BaseFileLock:
-        lock = self._known.get(name)
-        if lock is None:
+    def _lock(self, path: str) -> _Known:
+        if self._mine.pid != os.getpid():  # filelock refuses a lock object that was made before a fork
+            self._mine.pid, self._mine.known = os.getpid(), {}
+        known = self._mine.known.get(path)
+        if known is None:
             from filelock import FileLock
 
-            filesystem.refuse_unsafe(self._folder, self._force)
-            files.make_dirs(self._folder)
-            path = self._folder / (name + ".lock")
+            self._prepare()
+            opened: deque[int] = deque(maxlen=1)
             # A soft lock outlives its holder's crash, so a file system without flock is refused instead.
-            lock = self._known.setdefault(name, FileLock(path, fallback_to_soft=False))
-        return lock
+            lock = FileLock(path, fallback_to_soft=False, on_acquired=opened.append)
+            known = self._mine.known[path] = _Known(lock, opened)
+        return known
+
+    def _abandon(self, path: str, known: _Known) -> None:
+        """Free a lock that the system refused to unlock: close its file, and forget the object that counts it as held.
+
+        filelock keeps the number of the descriptor, and unlocks and closes that number later. If it were closed here,
+        another file could have the number by then; so the null device takes the number until filelock closes it.
+        """
+        self._mine.known.pop(path, None)
+        with contextlib.suppress(OSError):
+            null = os.open(os.devnull, os.O_RDONLY)
+            try:
+                os.dup2(null, known.opened[-1], inheritable=False)  # closes the lock file, and that frees the lock
+            finally:
+                os.close(null)
+        with contextlib.suppress(OSError):
+            known.lock.release(force=True)
 
 
 def _names(path: str, descriptor: int) -> bool:

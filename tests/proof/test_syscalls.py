@@ -127,6 +127,19 @@ def test_an_error_at_any_syscall_of_any_operation_is_told_and_leaves_before_or_a
     assert bench.count.counts["errors"] >= 300
 
 
+@pytest.mark.parametrize("for_ever", [False, True], ids=["once", "for ever"])
+def test_an_error_at_any_flock_of_deleting_restoring_rebuilding_leaves_a_store_that_works_on(
+    bench: Bench, for_ever: bool
+) -> None:
+    """Fails each flock, not one in three: filelock counts a lock as held after a failed unlock and refuses it then."""
+    how = "from then on" if for_ever else "once"
+    with tally(f"T2, T5 an error at each syscall of each operation, {how}") as bench.count:
+        for names in (("delete", "restore"), ("delete", "empty_trash"), ("rebuild", "delete")):
+            for call, nth in bench.calls(names, "flock"):
+                bench.refuse(names, call, nth, for_ever=for_ever)
+    assert bench.count.counts["errors"] >= 12
+
+
 def test_a_process_killed_in_sequences_of_three_loses_nothing(bench: Bench) -> None:
     names = [name for name in OPERATIONS if name != "record"]
     sequences = [
