@@ -56,11 +56,16 @@ def open(
         force: write even to a file system whose locks cannot be trusted.
         sync: ``full``: what was created or changed survives a power cut; ``os``: the death of the process only.
 
+    A named folder that does not exist is made by the first write; until then, listings raise StoreNotFound.
+
     Raises: NewerFormat, Corrupt: what is there was not touched.
     """
+    from sessionstore.layout import is_named
     from sessionstore.store import SessionStore
 
-    return SessionStore(folder, index, force, sync)
+    store = SessionStore(folder, index, force, sync)
+    store.root.must_exist = is_named(folder)
+    return store
 
 
 def __getattr__(name: str) -> Any:

@@ -15,6 +15,7 @@
     │   ├── IndexUnavailable       ConnectionError  the index engine does not answer; the folders are whole
     │   └── SessionNotFound        KeyError       no such session
     │       ├── SessionGone                       it was deleted while you held it
+    │       ├── StoreNotFound                     there is no store at the named place
     │       └── AmbiguousSession                  more than one session fits
     ├── OutcomeUnknown             OSError        the new value may be visible, its durability is not proven
     └── Unreadable                 ValueError     what lies on disk cannot be used; it was not touched
@@ -92,6 +93,10 @@ class SessionNotFound(NotApplied, KeyError):
 
 class SessionGone(SessionNotFound):
     """The session was deleted or moved while it was in use; nothing was written."""
+
+
+class StoreNotFound(SessionNotFound):
+    """The named store is a file or does not exist; nothing was made."""
 
 
 class AmbiguousSession(SessionNotFound):

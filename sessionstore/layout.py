@@ -26,7 +26,7 @@ from typing import Any
 
 from sessionstore.disk import files, filesystem
 from sessionstore.disk.locks import DEFAULT_TIMEOUT_S, Locks
-from sessionstore.errors import Corrupt, NewerFormat
+from sessionstore.errors import Corrupt, NewerFormat, StoreNotFound
 from sessionstore.model import json_text, names
 
 STORE_FORMAT = 1
@@ -55,6 +55,35 @@ def resolve(folder: str | Path | None = None) -> Path:
     return here / DEFAULT_FOLDER
 
 
+def is_named(folder: str | Path | None) -> bool:
+    """Whether the user named a store, by the argument or by SESSIONSTORE_DIR."""
+    return folder is not None or bool(os.environ.get("SESSIONSTORE_DIR"))
+
+
+def nearest_store(path: Path) -> Path | None:
+    """Return the store that was probably meant: above the path, or beside it with the most similar name."""
+    from difflib import get_close_matches  # needed for mistakes only
+
+    for each in path.parents:
+        for candidate in (each, each / DEFAULT_FOLDER):
+            if (candidate / PRIVATE / "format.json").is_file():
+                return candidate
+        if not each.is_dir():
+            continue
+        beside = {child.name: child for child in islice(_stores_in(each), _AT_ONCE)}
+        if near := get_close_matches(path.name, list(beside), 1, 0.5) or list(beside)[:1]:
+            return beside[near[0]]
+    return None
+
+
+def _stores_in(folder: Path) -> Iterator[Path]:
+    try:
+        names = sorted(files.folder_names(folder))
+    except OSError:  # a folder above that may not be read
+        return
+    yield from (folder / name for name in names if (folder / name / PRIVATE / "format.json").is_file())
+
+
 @dataclass(slots=True)
 class _Listing:
     """A state of the root folder, since when it is known, and the names in it once that state can be trusted."""
@@ -78,6 +107,7 @@ class StoreRoot:
         self.text = str(path)  # joining Paths is slow
         self.durable = durable  # whether a new or changed record waits for the disk
         self.force = force
+        self.must_exist = False  # whether a folder that does not exist is a mistake, not an empty store
         self.private = path / PRIVATE
         self.staging = self.private / "staging"
         self.trash = self.private / "trash"
@@ -97,6 +127,15 @@ class StoreRoot:
     def folder(self, session_id: str) -> Path:
         """Return the folder of a session."""
         return self.path / session_id
+
+    def check_exists(self) -> None:
+        """Refuse a place that is not a folder, or a named one that does not exist. Raises: StoreNotFound."""
+        if self.path.is_dir() or not (self.must_exist or os.path.lexists(self.path)):
+            return
+        near = nearest_store(self.path)
+        hint = f"; the nearest store is {near}" if near is not None else ""
+        wrong = "is a file, not the folder of a store" if os.path.lexists(self.path) else "does not exist"
+        raise StoreNotFound(f"{self.path} {wrong}{hint}")
 
     def prepare(self, settings: dict[str, Any] | None = None) -> None:
         """Make what a write needs, once: the folders and format.json, durable.

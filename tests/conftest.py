@@ -29,6 +29,7 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[SessionStore]:
+    (tmp_path / "store").mkdir()  # a named folder that does not exist is a mistake (StoreNotFound)
     with sessionstore.open(tmp_path / "store") as opened:
         yield opened
 

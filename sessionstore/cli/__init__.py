@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
@@ -22,10 +24,11 @@ COMMANDS = {
     "training": ("training:training", "Print the decisions of all sessions as a data set."),
     "scenarios": ("run:scenarios", "List the ready scenarios."),
     "world": ("world:world", "Report what a city file holds, and draw its plan."),
-    "list": ("sessions:list_command", "List sessions: filters, sorting, columns, JSON."),
-    "show": ("sessions:show", "Show one session: record, drones, phases, streams."),
-    "tail": ("sessions:tail", "Print the end of a stream, and follow it."),
-    "set": ("sessions:set_command", "Change name, tags, notes or metadata."),
+    "list": ("list:list_command", "List sessions: filters, sorting, columns, JSON."),
+    "show": ("show:show", "Show one session: record, drones, phases, streams."),
+    "info": ("show:info", "Show the session in a folder anywhere."),
+    "tail": ("tail:tail", "Print the end of a stream, and follow it."),
+    "set": ("set:set_command", "Change name, tags, notes or metadata."),
     "delete": ("trash:delete", "Move sessions to the trash."),
     "restore": ("trash:restore", "Bring a session back from the trash."),
     "trash": ("trash:trash", "List or empty the trash."),
@@ -42,6 +45,7 @@ COMMANDS = {
     "serve": ("serve:serve", "Serve the HTTP API, the web page and the live simulation."),
     "export": ("export:export", "Write sessions as one offline HTML page, or as a zip."),
     "bench": ("bench:bench", "Measure engines, the limit and peers, in one run."),
+    "docs": ("docs:docs", "Show a page of the documentation."),
     "completion": ("completion:completion", "Print the shell completion for bash, zsh or fish."),
 }
 
@@ -51,6 +55,7 @@ EXIT_CODES: dict[type[BaseException], int] = {
     errors.NotApplied: 1,
     errors.SessionNotFound: 3,
     errors.SessionGone: 3,
+    errors.StoreNotFound: 3,
     errors.AmbiguousSession: 4,
     errors.Conflict: 5,
     errors.InvalidName: 6,
@@ -76,8 +81,20 @@ def exit_code(error: BaseException) -> int:
     return next((EXIT_CODES[each] for each in type(error).__mro__ if each in EXIT_CODES), 1)
 
 
+class PipeClosed(Exception):
+    """The reader of stdout has ended; click would make exit code 1 of a BrokenPipeError."""
+
+
 class LazyGroup(click.Group):
     """A group that imports a command only when it is called."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            found = super().invoke(ctx)
+            sys.stdout.flush()  # here a closed pipe is noticed, not at exit
+            return found
+        except BrokenPipeError as error:
+            raise PipeClosed from error
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -106,18 +123,26 @@ def group() -> None:
 
 def main(arguments: list[str] | None = None) -> Any:
     """Run a command line and exit with its code."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # names may hold any script
+    from sessionstore.cli.output import prepare_streams, restart_in_utf8, without_escapes
+
+    if arguments is None:
+        restart_in_utf8()
+    prepare_streams()
     try:
-        group.main(arguments, prog_name="sessionstore", standalone_mode=False)
+        with _hangup_as_termination():
+            group.main(
+                arguments, prog_name="sessionstore", standalone_mode=False, color=False if without_escapes() else None
+            )
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(130)
-    except BrokenPipeError:  # the reader of the pipe has ended: not an error
-        os.dup2(os.open(os.devnull, os.O_RDWR), sys.stdout.fileno())
+    except SystemExit:
+        _flush_or_drop()
+        raise
+    except (BrokenPipeError, PipeClosed):  # the reader of the pipe has ended: not an error
+        _drop_output()
         sys.exit(0)
     except errors.SessionStoreError as error:
         if os.environ.get("SESSIONSTORE_DEBUG"):
@@ -131,3 +156,41 @@ def main(arguments: list[str] | None = None) -> Any:
             raise
         click.echo(f"{error.strerror or error}: {error.filename or 'output'}", err=True)
         sys.exit(exit_code(errors.StoreUnusable()))
+
+
+def _drop_output() -> None:
+    """Send what is still buffered for a closed pipe to nowhere."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (BrokenPipeError, ValueError):
+            os.dup2(nowhere, stream.fileno())
+
+
+def _flush_or_drop() -> None:
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _drop_output()
+        sys.exit(0)
+
+
+@contextmanager
+def _hangup_as_termination() -> Iterator[None]:
+    """Treat SIGHUP (a closed terminal) as SIGTERM while a command runs, unless nohup ignores it."""
+    import signal
+    import threading
+
+    number = getattr(signal, "SIGHUP", None)
+    if number is None or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    if signal.getsignal(number) is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(number, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    try:
+        yield
+    finally:
+        signal.signal(number, signal.SIG_DFL)

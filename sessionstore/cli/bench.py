@@ -68,7 +68,10 @@ def bench(
     if sizes:
         plan = dataclasses.replace(plan, scale_sizes=sizes)
     command = " ".join(["sessionstore", "bench", *map(show_url, (each for each in sys.argv[2:] if each[:1] != "/"))])
-    with open_store(folder, index) as store, store.record("bench", metadata={"command": command}) as session:
+    with (
+        open_store(folder, index, create=True) as store,
+        store.record("bench", metadata={"command": command}) as session,
+    ):
         facts = {**report.machine(store.root.path), "command": command, "commit": _commit(session)}
         figures = Figures(tell=lambda figure: _tell(session, figures, figure))
         place = Path(scratch or store.root.private) / f"bench-{session.session_id}"

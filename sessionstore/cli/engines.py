@@ -38,7 +38,7 @@ def migrate(
     from sessionstore.index import choose_url, open_index
     from sessionstore.index.url import kept_url
 
-    with open_store(folder, index) as store:
+    with open_store(folder, index, create=True) as store:
         store.root.prepare()
         target = open_index(choose_url(target_url, os.environ, {}), store.root.path, store.root.quarantine)
         try:
@@ -58,9 +58,7 @@ def _facts(moved: Moved) -> dict[str, Any]:
 
 
 def _move(store: SessionStore, target: SessionIndex, from_folders: bool, quiet: bool) -> Moved:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
+    from sessionstore.cli.progress import progress
     from sessionstore.errors import IndexUnavailable
     from sessionstore.index.migration import Moved, digest, move, own_rows
 
@@ -71,11 +69,8 @@ def _move(store: SessionStore, target: SessionIndex, from_folders: bool, quiet: 
         store.catalog.reconcile()
     except IndexUnavailable as error:
         raise IndexUnavailable(f"{error}; with --from-folders the old engine is not needed") from error
-    console = Console(stderr=True)
-    columns = (TextColumn("moving"), BarColumn(bar_width=30), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=quiet or not console.is_terminal) as progress:
-        task = progress.add_task("rows", total=None)
-        return move(store.index, target, lambda done, total: progress.update(task, completed=done, total=total))
+    with progress("moving", "rows", quiet) as report:
+        return move(store.index, target, report)
 
 
 @click.command()

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from sessionstore.cli.completion import complete_sessions
+from sessionstore.cli.lookup import find_session, keys_of
 from sessionstore.cli.options import open_store, store_options
 
 if TYPE_CHECKING:
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("keys", nargs=-1, required=True, metavar="ID...")
+@click.argument("keys", nargs=-1, required=True, metavar="ID...", shell_complete=complete_sessions)
 @click.option("--html", "as_html", is_flag=True, help="One page with table, charts and player; needs no network.")
 @click.option("--zip", "as_zip", is_flag=True, help="The whole folder.")
 @click.option("--to", "target", type=click.Path(file_okay=False, path_type=Path), default=Path(), help="Folder.")
@@ -27,7 +29,7 @@ def export(
 ) -> None:
     """Write sessions to self-contained files (--html needs the extra `api`).
 
-    ID is an id, its beginning, a name, or latest. An existing file is never overwritten.
+    ID is an id, its beginning, a name, a path, latest, or - for ids from stdin. An existing file is never overwritten.
     """
     if as_html == as_zip:
         raise click.UsageError("choose one of --html and --zip")
@@ -35,8 +37,8 @@ def export(
     from sessionstore.disk import files
 
     with open_store(folder, index) as store:
-        for key in keys:
-            session = store.get(key)
+        for key in keys_of(keys):
+            session = find_session(store, key, elsewhere=True)
             path = target / f"{session.session_id}.{'html' if as_html else 'zip'}"
             try:
                 files.make_dirs(target)

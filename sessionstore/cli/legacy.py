@@ -44,7 +44,7 @@ def import_command(
     from sessionstore.store.history import History
 
     reports: list[Imported] = []
-    with open_store(folder, index) as store, progress_bar("importing") as progress:
+    with open_store(folder, index, create=True) as store, progress_bar("importing") as progress:
         for report in import_legacy(store, place, zone, dry_run, progress):
             reports.append(report)
             if not as_json:

@@ -26,8 +26,18 @@ def store_options(command: Command) -> Command:
     return dir_option(index_option(command))
 
 
-def open_store(folder: str | None, index: str | None) -> SessionStore:
-    """Return the store that the options name."""
+def open_store(folder: str | None, index: str | None, create: bool = False) -> SessionStore:
+    """Return the store that the options name.
+
+    Args:
+        create: a folder that does not exist will be made by the first write.
+
+    Raises: StoreNotFound: a file, or a named folder that does not exist; the message names the nearest store.
+    """
     import sessionstore
 
-    return sessionstore.open(folder, index)
+    store = sessionstore.open(folder, index)
+    if create:
+        store.root.must_exist = False
+    store.root.check_exists()
+    return store

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 import re
+import secrets
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from sessionstore.cli.completion import complete_scenarios
 from sessionstore.cli.options import dir_option, json_option, open_store, store_options
 
 if TYPE_CHECKING:
@@ -23,8 +25,18 @@ KIND_OPTIONS = (
     "scout", "climber", "overseer", "tanker-mule", "tanker-lifeline", "quadcopter", "hexacopter", "ornithopter",
 )  # fmt: skip
 CONDITIONS = ("calm", "light", "breeze", "fresh", "strong", "storm")
-SIGNAL_EXITS = {"stopped by SIGINT": 130, "stopped by SIGTERM": 143}
+SIGNAL_EXITS = {"stopped by SIGINT": 130, "stopped by SIGHUP": 129, "stopped by SIGTERM": 143}
 _FAULT = re.compile(r"(?P<kind>[a-z_]+)@(?P<at>[0-9.]+)(\+(?P<duration>[0-9.]+))?(:(?P<drone>.+))?")
+
+
+def _seed(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
+    """Return the seed: a whole number, or a new one for ``random``."""
+    if value is None or value == "random":
+        return None if value is None else secrets.randbelow(2**31)
+    try:
+        return int(value)
+    except ValueError as error:
+        raise click.BadParameter(f"{value!r} is neither a whole number nor random") from error
 
 
 def _kind_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -35,7 +47,12 @@ def _kind_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @click.command()
-@click.option("--scenario", metavar="FILE", help="Scenario file (TOML), or a ready one by name.")
+@click.option(
+    "--scenario",
+    metavar="FILE",
+    shell_complete=complete_scenarios,
+    help="Scenario file (TOML), or a ready one by name.",
+)
 @click.option("--city", type=click.Path(dir_okay=False), metavar="FILE", help="CityJSON or GeoJSON file.")
 @click.option("--buildings", type=click.IntRange(0, 2000), metavar="N", help="Random buildings, without --city.")
 @click.option(
@@ -48,14 +65,20 @@ def _kind_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option(
     "--duration", type=click.FloatRange(0, 7 * 86400, min_open=True), metavar="S", help="Seconds of sim time."
 )
-@click.option("--seed", type=int, metavar="N", help="The same seed gives the same bytes.")
+@click.option(
+    "--seed",
+    callback=_seed,
+    metavar="N|random",
+    help="The same seed gives the same bytes (default: 0, or the scenario's).",
+)
 @click.option("--weather", type=click.Choice(CONDITIONS), help="Wind and visibility.")
 @click.option("--fault", "faults", multiple=True, metavar="KIND@S[+S][:DRONE]", help="As gps_loss@60+20:scout-1.")
 @click.option("--name", metavar="NAME", help="Name of the session.")
 @click.option("--realtime", type=click.FloatRange(0, min_open=True), metavar="F", help="Sim seconds per wall second.")
+@click.option("-q", "--quiet", is_flag=True, help="Print neither progress nor summary.")
 @store_options
 @json_option
-def run(folder: str | None, index: str | None, as_json: bool, **options: Any) -> None:
+def run(folder: str | None, index: str | None, as_json: bool, quiet: bool, **options: Any) -> None:
     """Fly a fleet and record it as a session.
 
     Without options: two scouts, two climbers and an overseer at four random buildings, 300 s.
@@ -66,7 +89,10 @@ def run(folder: str | None, index: str | None, as_json: bool, **options: Any) ->
     from sessionstore.simulation.hmrs_simulation_live import HMRSSimulationLive
 
     scenario = _scenario(options)
-    with open_store(folder, index) as store, ProgressView(scenario.duration_s, quiet=as_json) as view:
+    with (
+        open_store(folder, index, create=True) as store,
+        ProgressView(scenario.duration_s, quiet=as_json or quiet) as view,
+    ):
         live = HMRSSimulationLive(
             scenario,
             session_name=options["name"] or (scenario.name if options["scenario"] else None),
@@ -74,7 +100,7 @@ def run(folder: str | None, index: str | None, as_json: bool, **options: Any) ->
             session_db_box=SessionDBBox(store=store),
             on_tick=view.show,
         )
-        view.begin(live.session_id)
+        view.begin(live.session_id, scenario.seed)
         if (step := live.creation.get("index", {})).get("status") == "pending":
             click.echo(f"index: pending ({step.get('reason')}); the session is recorded anyway", err=True)
         live.run()
@@ -83,7 +109,7 @@ def run(folder: str | None, index: str | None, as_json: bool, **options: Any) ->
     if as_json:
         index_step = live.creation.get("index")
         click.echo(json.dumps({**_result(record, str(folder_path)), "index": index_step}, ensure_ascii=False))
-    else:
+    elif not quiet:
         from sessionstore.cli.summary import print_summary
 
         print_summary(live.fleet, record, str(folder_path))

@@ -5,9 +5,19 @@ Not here: what is served (server).
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from errno import EADDRINUSE
+from typing import TYPE_CHECKING
+
 import click
 
 from sessionstore.cli.options import open_store, store_options
+from sessionstore.errors import StoreUnusable
+
+if TYPE_CHECKING:
+    from socket import socket
+
+    from sessionstore.server.context import Settings
 
 DEFAULT_PORT = 5007
 
@@ -54,7 +64,18 @@ def serve(
         token = token_from(Path(token_file))
     settings = Settings(host, port, token or None, hosts, tuple(origin.rstrip("/") for origin in origins), index)
     check_settings(settings)
-    with open_store(folder, index) as store, bind(settings) as listener:
+    with open_store(folder, index, create=True) as store, _listening(settings, bind) as listener:
         shown = f"[{host}]" if ":" in host else host
         click.echo(f"http://{shown}:{port}  (store {store.root.path}; Ctrl-C ends)", err=True)
         serve(store, settings, listener)
+
+
+def _listening(settings: Settings, bind: Callable[[Settings], socket]) -> socket:
+    """Return the listening socket; a port that is taken names the option. Raises: StoreUnusable."""
+    try:
+        return bind(settings)
+    except StoreUnusable as error:
+        if error.errno == EADDRINUSE:
+            reason = f"port {settings.port} is in use; choose another with --port, as --port {settings.port + 1}"
+            raise StoreUnusable(EADDRINUSE, reason) from error
+        raise

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from sessionstore.cli import output
 from sessionstore.simulation.drones.drone import Drone
 from sessionstore.simulation.mission.flight_figures import warnings_of
 
@@ -25,9 +26,9 @@ LEGEND = "· berth   ▲ in the air   █ on a wall   x lost"
 
 def print_summary(fleet: Fleet, record: SessionRecord, folder: str) -> None:
     """Print the summary on stdout."""
-    terminal = Console(highlight=False)
+    terminal = output.console(highlight=False)
     # A pipe has no width; cut at 80 columns, the table would lose figures.
-    console = terminal if terminal.is_terminal else Console(highlight=False, width=160)
+    console = terminal if terminal.is_terminal else output.console(highlight=False, width=160)
     console.print(_headline(fleet, record))
     phases = "   ".join(
         f"{name} {seconds:.1f} s ({fleet.mission.entries[name]}x)"

@@ -12,7 +12,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sessionstore.cli import text
+from sessionstore.cli.completion import complete_sessions
+from sessionstore.cli.lookup import find_session, keys_of
 from sessionstore.cli.options import json_option, open_store, store_options
+from sessionstore.cli.output import print_json
+from sessionstore.errors import SessionNotFound
 
 if TYPE_CHECKING:
     from sessionstore.session import Session
@@ -25,18 +29,18 @@ _YES = click.option("--yes", is_flag=True, help="Do not ask.")
 
 
 @click.command()
-@click.argument("sessions", nargs=-1, required=True)
+@click.argument("sessions", nargs=-1, required=True, shell_complete=complete_sessions)
 @click.option("--force", is_flag=True, help="Also sessions that are being recorded; their runs fail.")
 @store_options
 def delete(sessions: tuple[str, ...], force: bool, folder: str | None, index: str | None) -> None:
-    """Move sessions to the trash; `restore` brings them back.
+    """Move sessions to the trash; `restore` brings them back. With - the ids come from stdin, one a line.
 
     A running session is refused (exit code 5, nothing is deleted); in a terminal the command asks first.
     """
     from sessionstore.maintenance.doctor import option_text
 
     with open_store(folder, index) as store:
-        found = [store.get(each) for each in dict.fromkeys(sessions)]
+        found = [find_session(store, each) for each in keys_of(sessions)]
         if not force:
             _confirm_running(found)
         for session_id in dict.fromkeys(session.session_id for session in found):
@@ -64,12 +68,23 @@ def _confirm_running(sessions: list[Session]) -> None:
 
 
 @click.command()
-@click.argument("sessions", nargs=-1, required=True)
+@click.argument("sessions", nargs=-1)
+@click.option("--where", metavar="FILTER", help="Also every session of the trash that matches this filter.")
 @store_options
-def restore(sessions: tuple[str, ...], folder: str | None, index: str | None) -> None:
-    """Bring sessions back from the trash: by id, name, uuid or the id of the entry; of several, the newest."""
+def restore(sessions: tuple[str, ...], where: str | None, folder: str | None, index: str | None) -> None:
+    """Bring sessions back from the trash: by id, name, uuid or the id of the entry; of several, the newest.
+
+    With - the ids come from stdin, one a line.
+    """
+    from sessionstore.store.trash import matching
+
+    if not sessions and where is None:
+        raise click.UsageError("name the sessions, or give --where FILTER")
     with open_store(folder, index) as store:
-        for each in sessions:
+        chosen = [] if where is None else [entry.entry_id for entry in matching(store.root, where)]
+        if where is not None and not chosen and not sessions:
+            raise SessionNotFound(f"no session in the trash matches {where!r}")
+        for each in [*keys_of(sessions), *chosen]:
             click.echo(f"{text.shown(store.restore(each).session_id)} is back", err=True)
 
 
@@ -85,7 +100,7 @@ def trash(ctx: click.Context, as_json: bool, folder: str | None, index: str | No
     with open_store(folder, index) as store:
         entries = store.trash()
     if as_json:
-        _print_json(
+        print_json(
             [
                 {
                     "entry_id": entry.entry_id,
@@ -103,12 +118,6 @@ def trash(ctx: click.Context, as_json: bool, folder: str | None, index: str | No
         for entry in entries
     ]
     click.echo(text.table(("session", "deleted", "size", "entry"), rows) if rows else "the trash is empty")
-
-
-def _print_json(facts: Any) -> None:
-    import json
-
-    click.echo(json.dumps(facts, indent=2, ensure_ascii=False))
 
 
 def age(given: str) -> float:
@@ -169,7 +178,7 @@ def quarantine(
     with open_store(folder or given_folder, index or given_index) as store:
         found = kept.older_than(store.root, seconds, now)
         if as_json and not remove:
-            _print_json([piece.to_dict() for piece in found])
+            print_json([piece.to_dict() for piece in found])
             return
         if not found:
             click.echo("nothing to remove" if remove else "the quarantine is empty", err=remove)
@@ -184,7 +193,7 @@ def quarantine(
             click.confirm(f"Remove {len(found)} pieces ({total}) permanently?", abort=True, err=True)
         removed = kept.empty(store.root, seconds, now)
         if as_json:
-            _print_json([piece.to_dict() for piece in removed])
+            print_json([piece.to_dict() for piece in removed])
         click.echo(f"removed {len(removed)} pieces ({total})", err=True)
 
 

@@ -58,7 +58,9 @@ def suggestion(word: str, known: Iterable[str]) -> str:
     """Return ``, did you mean X?`` when a known word is near, else nothing."""
     from difflib import get_close_matches  # needed for mistakes only
 
-    near = get_close_matches(word.lower(), list(known), 1, 0.6)
+    words = list(known)
+    begun = [each for each in words if len(word) > 2 and each.startswith(word.lower())]
+    near = begun or get_close_matches(word.lower(), words, 1, 0.6)
     return f", did you mean {near[0]}?" if near else ""
 
 

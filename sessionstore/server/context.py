@@ -67,6 +67,7 @@ class Context:
     summaries: Summaries = field(default_factory=Summaries)
 
     def __post_init__(self) -> None:
+        self.store.root.must_exist = False  # the page of a new store is empty, and its first run makes the folder
         self.database = SessionDBBox(store=self.store)
         self.creator = SessionCreatorBox(self.database)
         self.buildings = SessionBuildingsBox(self.database)

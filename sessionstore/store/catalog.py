@@ -129,6 +129,7 @@ class Catalog:
 
         Raises: InvalidQuery, StoreUnusable.
         """
+        self.root.check_exists()
         tree = parse_query(where, FILTER_FIELDS, FILTER_ALIASES) if isinstance(where, str) else where
         order = sort_order(sort)
         rows = self._select(tree, verify)

@@ -20,6 +20,7 @@ from sessionstore.disk import files
 from sessionstore.errors import Conflict, SessionGone, SessionNotFound, SessionStoreError, StoreUnusable
 from sessionstore.layout import StoreRoot
 from sessionstore.model import records
+from sessionstore.query import matcher, parse
 from sessionstore.session import Session
 
 #: Creating takes milliseconds; an older folder in staging belongs to an interrupted creation.
@@ -55,6 +56,22 @@ def entries(root: StoreRoot) -> Iterator[TrashEntry]:
             continue
         for inner in (each for each in files.entries(root.trash / entry_id) if each.is_dir(follow_symlinks=False)):
             yield TrashEntry(entry_id, inner.name, deleted_at, Path(inner.path))
+
+
+def matching(root: StoreRoot, where: str) -> list[TrashEntry]:
+    """Return the entries whose record matches a filter, of each session the newest; a record that cannot be read
+    matches nothing. Raises: InvalidQuery."""
+    fits = matcher(parse(where, records.FILTER_FIELDS, records.FILTER_ALIASES), records.SessionRow.get)
+    found: dict[str, TrashEntry] = {}
+    for entry in entries(root):
+        try:
+            record = Session(StoreRoot(entry.folder.parent), entry.session_id).record
+            row = records.to_row(record, os.stat(entry.folder))
+        except (SessionStoreError, OSError):
+            continue
+        if fits(row):
+            found[entry.session_id] = entry
+    return list(found.values())
 
 
 def throw_away(root: StoreRoot, session_id: str) -> TrashEntry:

@@ -18,29 +18,6 @@ from sessionstore.simulation import errors as flights
 from sessionstore.store import SessionStore
 
 
-class Result:
-    """What a command printed and returned."""
-
-    def __init__(self, code: int, out: str, err: str) -> None:
-        self.code, self.out, self.err = code, out, err
-
-
-@pytest.fixture
-def run(store: SessionStore, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
-    monkeypatch.setenv("SESSIONSTORE_DIR", str(store.root.path))
-
-    def call(*arguments: str) -> Result:
-        code = 0
-        try:
-            cli.main(list(arguments))
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        captured = capsys.readouterr()
-        return Result(code, captured.out, captured.err)
-
-    return call
-
-
 def flown(store: SessionStore, name: str, **fields: object) -> str:
     with store.record(name, **fields) as session:
         for tick in range(40):

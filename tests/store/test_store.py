@@ -21,6 +21,7 @@ from sessionstore.errors import (
     InvalidName,
     InvalidRecord,
     LockTimeout,
+    StoreNotFound,
     StoreUnusable,
 )
 from sessionstore.layout import resolve
@@ -32,9 +33,31 @@ from tests.store.test_listing import ids
 
 
 def test_looking_at_a_store_makes_nothing(tmp_path: Path) -> None:
-    with sessionstore.open(tmp_path / "nothing") as store:
+    (tmp_path / "empty").mkdir()
+    with sessionstore.open(tmp_path / "empty") as store:
         assert store.find() == [] and store.trash() == []
-    assert not (tmp_path / "nothing").exists()
+    assert list((tmp_path / "empty").iterdir()) == []
+
+
+def test_a_named_store_that_does_not_exist_is_an_error_with_the_nearest_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with sessionstore.open(tmp_path / "flights") as store:
+        store.create("x")
+    (tmp_path / "notes.txt").write_text("")
+    for name, words in (("flight", "does not exist"), ("notes.txt", "is a file"), ("flights/a/b", "does not exist")):
+        with sessionstore.open(tmp_path / name) as wrong:
+            for question in (wrong.find, lambda: wrong.get("x")):
+                with pytest.raises(StoreNotFound, match=f"{words}.*nearest store is {tmp_path / 'flights'}$"):
+                    question()
+    (tmp_path / "new").mkdir()
+    monkeypatch.chdir(tmp_path / "new")
+    monkeypatch.delenv("SESSIONSTORE_DIR", raising=False)
+    with sessionstore.open() as store:  # nothing was named: the default folder may come later
+        assert store.find() == []
+    with sessionstore.open(tmp_path / "second") as store:
+        store.create("y")
+        assert len(store.find()) == 1
 
 
 def test_a_session_is_a_folder_that_reads_by_hand(store: SessionStore, frozen: datetime) -> None:
@@ -107,7 +130,7 @@ def test_uuids_are_ordered_by_time() -> None:
 def test_what_breaks_the_rules_makes_nothing(store: SessionStore, fields: dict[str, object]) -> None:
     with pytest.raises(InvalidRecord):
         store.create("x", **fields)
-    assert store.find() == [] and not store.root.path.exists()
+    assert store.find() == [] and list(store.root.path.iterdir()) == []
 
 
 def test_numbers_of_any_size_and_numpy_come_back_exact(store: SessionStore) -> None:

@@ -39,6 +39,7 @@ TABLE: dict[type[BaseException], tuple[int, str]] = {
     errors.IndexUnavailable: (503, "index-unavailable"),
     errors.SessionNotFound: (404, "session-not-found"),
     errors.SessionGone: (410, "session-gone"),
+    errors.StoreNotFound: (404, "store-not-found"),
     errors.AmbiguousSession: (409, "ambiguous-session"),
     errors.OutcomeUnknown: (500, "outcome-unknown"),
     # The file on disk cannot be used; a person can repair it.

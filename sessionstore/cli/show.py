@@ -1,0 +1,136 @@
+"""``sessionstore show`` and ``info``: one session, its record, drones, phases and streams.
+
+Not here: lists (cli.list), records of a stream (cli.tail).
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path as FilePath
+from typing import TYPE_CHECKING
+
+import click
+
+from sessionstore.cli import output, text
+from sessionstore.cli.completion import complete_sessions
+from sessionstore.cli.lookup import find_session, session_at
+from sessionstore.cli.options import json_option, open_store, store_options
+
+if TYPE_CHECKING:
+    from sessionstore.model.records import SessionRecord
+    from sessionstore.session import Session
+
+
+@click.command()
+@click.argument("session", default="latest", shell_complete=complete_sessions)
+@json_option
+@store_options
+def show(session: str, as_json: bool, folder: str | None, index: str | None) -> None:
+    """Show one session: its record, drones, phases and streams.
+
+    SESSION is an id, its unique beginning, a uuid, its name, the path of its folder, or latest.
+    """
+    with open_store(folder, index) as store:
+        found = find_session(store, session, elsewhere=True)
+        _print(found, as_json)
+
+
+@click.command()
+@click.argument("path", type=click.Path(exists=True, file_okay=False, path_type=FilePath))
+@json_option
+def info(path: FilePath, as_json: bool) -> None:
+    """Show the session in a folder anywhere, inside or outside a store."""
+    _print(session_at(path), as_json)
+
+
+def _print(session: Session, as_json: bool) -> None:
+    if not as_json:
+        for block in _blocks(session):
+            click.echo(block)
+        return
+    from sessionstore.boxes.session_db_box import as_dict
+
+    streams = {name: {"records": tape.count(), "bytes": tape.size()} for name, tape in session.tapes().items()}
+    output.print_json({**as_dict(session), "streams": streams, "transitions": session.transitions()})
+
+
+def _blocks(session: Session) -> list[str]:
+    record, status, reason = session.record, session.status, session.interrupted()
+    planned = f" of {text.duration(record.duration_planned_s)}" if record.duration_planned_s is not None else ""
+    facts = [
+        ("status", click.style(status, fg=text.STATUS_COLOURS.get(status)) + (f": {reason}" if reason else "")),
+        ("end reason", record.end_reason),
+        ("phase", record.workflow_state),
+        ("name", record.session_name),
+        ("tags", ", ".join(record.tags)),
+        ("notes", record.notes),
+        ("created", f"{record.created_at}  (revision {record.rev}, {record.created_by})"),
+        ("started", record.started_at),
+        ("ended", record.ended_at),
+        ("simulated", f"{text.duration(record.duration_sim_s)}{planned}"),
+        ("wall time", None if record.duration_wall_s is None else text.duration(record.duration_wall_s)),
+        ("buildings", f"{_known(record.num_buildings)} and {_known(record.num_invisible_buildings)} hidden"),
+        ("metadata", json.dumps(record.metadata, ensure_ascii=False) if record.metadata else None),
+        ("uuid", record.uuid),
+        ("replay", "available" if session.replay_available else "not available: no drone has two motion points"),
+        ("folder", str(session.folder)),
+    ]
+    lines = [click.style(text.shown(session.session_id), bold=True)]
+    lines += [f"  {name:<11}{value if name == 'status' else text.shown(value)}" for name, value in facts if value]
+    return ["\n".join(lines), *_drone_table(record), *_phase_table(session), *_stream_table(session)]
+
+
+def _known(number: int | None) -> str:
+    return "unknown" if number is None else str(number)
+
+
+def _drone_table(record: SessionRecord) -> list[str]:
+    figures = record.performance_metrics.get("drones") or {}
+    kinds = {str(drone.get("id", "?")): str(drone.get("kind", "-")) for drone in record.drones}
+    rows = []
+    for name in {**kinds, **figures}:
+        drone = figures.get(name, {})
+        rows.append(
+            (
+                text.shown(name),
+                text.shown(kinds.get(name, "-")),
+                text.count(drone.get("points")),
+                text.distance(drone.get("distance_m")),
+                _speed(drone.get("mean_speed_mps")),
+                _speed(drone.get("max_speed_mps")),
+                "" if drone.get("moved", True) else "never moved",
+            )
+        )
+    return ["\n" + text.table(("drone", "kind", "points", "distance", "mean", "max", ""), rows)] if rows else []
+
+
+def _speed(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f} m/s"
+
+
+def _phase_table(session: Session) -> list[str]:
+    moves = [move for move in session.transitions() if move.get("field") == "workflow_state"]
+    rows = [
+        (
+            "-" if move.get("sim_time") is None else f"{move['sim_time']:.1f} s",
+            text.shown(f"{move.get('old')} -> {move.get('new')}"),
+            text.shown(str(move.get("reason") or "")),
+        )
+        for move in moves
+    ]
+    return ["\n" + text.table(("at", "phase", "reason"), rows)] if rows else []
+
+
+def _stream_table(session: Session) -> list[str]:
+    rows = []
+    for name, tape in session.tapes().items():
+        last = tape.last()
+        rows.append(
+            (
+                name,
+                "0" if last is None else text.count(last.n + 1),
+                "-" if last is None else f"{last.t_s:.1f} s",
+                text.size(tape.size()),
+            )
+        )
+    return ["\n" + text.table(("stream", "records", "up to", "size"), rows)] if rows else []
