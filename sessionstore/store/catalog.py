@@ -127,14 +127,12 @@ class Catalog:
             verify: compare every row with its file (one stat a session), so that hand edits are seen. Folders that
                 appeared or went are always seen.
 
-        Raises: InvalidQuery, StoreUnusable.
+        Raises: InvalidQuery, StoreUnusable, StoreNotFound.
         """
         self.root.check_exists()
         tree = parse_query(where, FILTER_FIELDS, FILTER_ALIASES) if isinstance(where, str) else where
-        order = sort_order(sort)
-        rows = self._select(tree, verify)
-        if order is not None:
-            rows = order(rows)
+        order, rows = sort_order(sort), self._select(tree, verify)
+        rows = rows if order is None else order(rows)
         return rows[offset : None if limit is None else offset + limit]
 
     def _select(self, tree: Filter | None, verify: bool) -> list[SessionRow]:

@@ -20,6 +20,7 @@ from sessionstore.errors import AmbiguousSession, Conflict, NotApplied, OutcomeU
 from sessionstore.model import records
 from sessionstore.model.json_text import plain, utc_text
 from sessionstore.model.records import SessionRecord
+from sessionstore.session import Session
 from sessionstore.session.documents import Tables
 from sessionstore.session.stream_reader import Tape
 from sessionstore.session.stream_writer import StreamWriter
@@ -28,7 +29,7 @@ from sessionstore.store import SessionStore, trash
 FILE = "history.jsonl"
 #: What cannot be taken back: these moves are told by ``Session.transitions``.
 _ONE_WAY = ("status", "workflow_state")
-Kind = Literal["edit", "delete", "merge", "undo"]
+Kind = Literal["edit", "delete", "restore", "merge", "undo"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,22 @@ class History:
         """Note that sessions came from elsewhere; undoing it moves them to the trash. Raises: StoreUnusable."""
         self._note("merge", list(session_ids), None, {}, {}, reason)
 
+    def restore(self, key: str) -> Session:
+        """Bring a session back from the trash as ``SessionStore.restore`` does, and note it.
+
+        Raises: as ``SessionStore.restore``. OutcomeUnknown: it is back, but that could not be noted.
+        """
+        before = {entry.entry_id: entry for entry in trash.entries(self._store.root)}
+        session = self._store.restore(key)
+        left = {entry.entry_id for entry in trash.entries(self._store.root)}
+        for entry_id, entry in before.items():
+            if entry_id not in left and entry.session_id == session.session_id:
+                try:
+                    self._note("restore", [session.session_id], None, {}, {}, "", entry_id)
+                except StoreUnusable as error:
+                    raise OutcomeUnknown(error.errno, "it was restored, but that could not be noted") from error
+        return session
+
     def _note(
         self,
         kind: Kind,
@@ -147,7 +164,9 @@ class History:
         """
         noted = list(self._noted())
         undone = {change.undoes for change in noted if change.undoes is not None}
-        found = [_with_undone(change, change.change_id in undone) for change in (*noted, *self._deletions())]
+        known = [*noted, *self._deletions()]
+        known += _reversed_deletions(known)
+        found = [_with_undone(change, change.change_id in undone) for change in known]
         if key is not None:
             wanted, unknown = self._ids_of(key)
             found = [change for change in found if wanted & {change.uuid, *change.sessions}]
@@ -200,7 +219,7 @@ class History:
             if change.kind == "delete":
                 self._store.restore(change.change_id)
                 self._note_undo(change, change.sessions, {}, {})
-            elif change.kind == "merge":
+            elif change.kind in ("merge", "restore"):
                 self._take_merge_back(change)
             elif not self._take_edit_back(change) and change_id is None:
                 continue  # a crash came between noting and doing: the edit is not there, and now that is noted too
@@ -209,7 +228,7 @@ class History:
     def _wanted(self, change_id: str | None) -> Change:
         changes = self.changes()
         if change_id is None:
-            found = [change for change in changes if not change.undone and change.kind != "undo"][:1]
+            found = [change for change in changes if not change.undone and change.kind not in ("undo", "restore")][:1]
         else:
             found = [change for change in changes if change.change_id.startswith(change_id)]
         if not found:
@@ -254,6 +273,20 @@ class History:
             except SessionNotFound:
                 continue  # deleted since
         self._note_undo(change, change.sessions, {}, {})
+
+
+def _reversed_deletions(changes: list[Change]) -> list[Change]:
+    """Return the deletions that were reversed: their sessions are no longer in the trash."""
+    ids = {change.change_id for change in changes}
+    found = {}
+    for change in changes:
+        if change.kind in ("undo", "restore") and change.undoes and change.undoes not in ids:
+            try:
+                at = utc_text(trash.deleted_at(change.undoes))
+            except (ValueError, OverflowError, OSError):
+                continue  # not the id of a deletion
+            found[change.undoes] = Change(change.undoes, "delete", at, change.sessions)
+    return list(found.values())
 
 
 def _with_undone(change: Change, undone: bool) -> Change:

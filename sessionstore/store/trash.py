@@ -51,11 +51,11 @@ def entries(root: StoreRoot) -> Iterator[TrashEntry]:
     """Yield what is in the trash; entries without a session (a crash before the move) are skipped."""
     for entry_id in sorted(entry.name for entry in files.entries(root.trash)):
         try:
-            deleted_at = _deleted_at(entry_id)
+            moment = deleted_at(entry_id)
         except (ValueError, OverflowError, OSError):  # not one of ours
             continue
         for inner in (each for each in files.entries(root.trash / entry_id) if each.is_dir(follow_symlinks=False)):
-            yield TrashEntry(entry_id, inner.name, deleted_at, Path(inner.path))
+            yield TrashEntry(entry_id, inner.name, moment, Path(inner.path))
 
 
 def matching(root: StoreRoot, where: str) -> list[TrashEntry]:
@@ -91,10 +91,10 @@ def throw_away(root: StoreRoot, session_id: str) -> TrashEntry:
             raise SessionGone(f"there is no folder {root.folder(session_id)}") from error
         raise
     files.prove_renamed(place, root.path)
-    return TrashEntry(entry_id, session_id, _deleted_at(entry_id), place / session_id)
+    return TrashEntry(entry_id, session_id, deleted_at(entry_id), place / session_id)
 
 
-def _deleted_at(entry_id: str) -> datetime:
+def deleted_at(entry_id: str) -> datetime:
     """Return the time in an id. Raises: ValueError, OverflowError, OSError: it is not one of ours."""
     return datetime.fromtimestamp((UUID(entry_id).int >> 80) / 1000, UTC)
 

@@ -232,3 +232,16 @@ def test_values_are_completed(store: SessionStore, words: tuple[str, ...], expec
     code = "import sys; sys.argv[0] = 'sessionstore'; from sessionstore.cli import main; main()"
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
     assert any(line.endswith(f",{expected}") or expected in line.split(",", 1)[-1] for line in done.stdout.splitlines())
+
+
+def test_the_history_shows_deletions_and_restores(run: Run, store: SessionStore) -> None:
+    store.create("x")
+    run("delete", "x")
+    run("restore", "x")
+    kinds = [(change["kind"], change["undone"]) for change in json.loads(run("history", "--json").out)]
+    assert kinds == [("restore", False), ("delete", True)]
+    run("delete", "x")
+    assert run("undo").code == 0 and store.get("x")
+    kinds = [(change["kind"], change["undone"]) for change in json.loads(run("history", "x", "--json").out)]
+    assert kinds == [("undo", False), ("delete", True), ("restore", False), ("delete", True)]
+    assert run("history", "nothing").code == 3 and run("undo", "nothing").code != 0

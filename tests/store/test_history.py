@@ -97,7 +97,7 @@ def test_a_deletion_is_taken_back_from_the_trash_even_one_that_nobody_noted(
     assert [row.session_id for row in store.find()] == [two]
     history.undo()
     assert {row.session_id for row in store.find()} == {one, two}
-    assert [change.kind for change in history.changes()] == ["undo", "undo"]
+    assert [change.kind for change in history.changes()] == ["undo", "undo", "delete", "delete"]
     with pytest.raises(NotApplied, match="nothing to take back"):
         history.undo()
 
