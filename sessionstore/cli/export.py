@@ -5,6 +5,7 @@ Not here: what is in them (server.offline, bundle).
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ import click
 from sessionstore.cli.completion import complete_sessions
 from sessionstore.cli.lookup import find_session, keys_of
 from sessionstore.cli.options import open_store, store_options
+from sessionstore.cli.remarks import NOT_WHOLE, report_all
 
 if TYPE_CHECKING:
     from sessionstore.session import Session
@@ -30,12 +32,14 @@ def export(
     """Write sessions to self-contained files (--html needs the extra `api`).
 
     ID is an id, its beginning, a name, a path, latest, or - for ids from stdin. An existing file is never overwritten.
+    Exit code 12 if records are damaged (the page leaves them out) or were edited by hand; the file is written.
     """
     if as_html == as_zip:
         raise click.UsageError("choose one of --html and --zip")
     packed = _page if as_html else _zip
     from sessionstore.disk import files
 
+    written = []
     with open_store(folder, index) as store:
         for key in keys_of(keys):
             session = find_session(store, key, elsewhere=True)
@@ -46,6 +50,9 @@ def export(
             except FileExistsError as error:
                 raise click.ClickException(f"{path} exists already and was not changed") from error
             click.echo(str(path))
+            written.append(session)
+    if report_all(written, all_sizes=True):
+        sys.exit(NOT_WHOLE)
 
 
 def _page(session: Session) -> bytes:

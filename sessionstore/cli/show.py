@@ -6,6 +6,7 @@ Not here: lists (cli.list), records of a stream (cli.tail).
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from sessionstore.cli import output, text
 from sessionstore.cli.completion import complete_sessions
 from sessionstore.cli.lookup import find_session, session_at
 from sessionstore.cli.options import json_option, open_store, store_options
+from sessionstore.cli.remarks import NOT_WHOLE, report_all
 
 if TYPE_CHECKING:
     from sessionstore.model.records import SessionRecord
@@ -28,7 +30,8 @@ if TYPE_CHECKING:
 def show(session: str, as_json: bool, folder: str | None, index: str | None) -> None:
     """Show one session: its record, drones, phases and streams.
 
-    SESSION is an id, its unique beginning, a uuid, its name, the path of its folder, or latest.
+    SESSION is an id, its unique beginning, a uuid, its name, the path of its folder, or latest. Exit code
+    12 if records of a stream are damaged or were edited by hand.
     """
     with open_store(folder, index) as store:
         found = find_session(store, session, elsewhere=True)
@@ -47,11 +50,18 @@ def _print(session: Session, as_json: bool) -> None:
     if not as_json:
         for block in _blocks(session):
             click.echo(block)
+        _exit(session)
         return
     from sessionstore.boxes.session_db_box import as_dict
 
     streams = {name: {"records": tape.count(), "bytes": tape.size()} for name, tape in session.tapes().items()}
     output.print_json({**as_dict(session), "streams": streams, "transitions": session.transitions()})
+    _exit(session)
+
+
+def _exit(session: Session) -> None:
+    if report_all([session]):
+        sys.exit(NOT_WHOLE)
 
 
 def _blocks(session: Session) -> list[str]:

@@ -245,3 +245,30 @@ def test_the_history_shows_deletions_and_restores(run: Run, store: SessionStore)
     kinds = [(change["kind"], change["undone"]) for change in json.loads(run("history", "x", "--json").out)]
     assert kinds == [("undo", False), ("delete", True), ("restore", False), ("delete", True)]
     assert run("history", "nothing").code == 3 and run("undo", "nothing").code != 0
+
+
+def test_a_reader_that_leaves_out_or_shows_edited_records_says_so(
+    run: Run, store: SessionStore, tmp_path: Path
+) -> None:
+    with store.record("x") as session:
+        for number in range(6):
+            session.log(f"line {number}")
+    for arguments in (("tail", "x", "log"), ("show", "x"), ("export", "x", "--zip", "--to", str(tmp_path / "whole"))):
+        assert run(*arguments).code == 0
+    path = next(each for each in store.root.folder(session.session_id).glob("*.jsonl") if "line 3" in each.read_text())
+    lines = path.read_text().splitlines(keepends=True)
+    edited = next(number for number, line in enumerate(lines) if "line 3" in line)
+    lines[edited] = lines[edited].replace("line 3", "line three")
+    lines[edited + 1] = lines[edited + 1][:-20] + "\n"
+    path.write_text("".join(lines))
+    shown = run("tail", "x", path.stem)
+    assert shown.code == 12 and "line three" in shown.out and "(edited)" in shown.out and "line 4" not in shown.out
+    assert "shown as edited" in shown.err and "left out" in shown.err
+    for arguments in (
+        ("show", "x"),
+        ("show", "x", "--json"),
+        ("export", "x", "--zip", "--to", str(tmp_path / "broken")),
+    ):
+        result = run(*arguments)
+        assert result.code == 12 and "left out" in result.err and "sessionstore verify" in result.err and result.out
+    assert len(list((tmp_path / "broken").iterdir())) == 1
