@@ -103,7 +103,7 @@ def test_a_file_becomes_a_session_once_and_every_message_is_counted(store: Sessi
 def test_what_is_refused_or_only_tried_leaves_nothing(store: SessionStore, points: Path) -> None:
     tried = import_path(store, points, dry_run=True)
     assert (tried.state, tried.topics["pose"].records_out) == ("would import", 3)
-    assert not store.root.path.exists()
+    assert list(store.root.path.iterdir()) == []
     refused = import_path(store, points, options={"explode": "yes"})
     assert (refused.state, refused.reason) == ("skipped", "as asked")
     assert store.find() == [] and list(store.root.staging.iterdir()) == []

@@ -145,6 +145,7 @@ def test_a_session_says_what_people_ask_for(store: SessionStore) -> None:
 
 
 def test_a_store_is_read_like_a_mapping(session: Session, store: SessionStore, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
     empty = sessionstore.open(tmp_path / "empty")
     assert len(empty) == 0 and list(empty) == [] and bool(empty)
     assert len(store) == 1 and "Butterfly" in store and "Moth" not in store and 5 not in store
