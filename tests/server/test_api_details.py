@@ -126,6 +126,18 @@ def test_the_values_at_a_moment_are_those_of_the_stream(served: Running, made: s
     assert figure["data"][0]["y"] == [6.0], "the chart has the speed too"
 
 
+def test_any_number_of_any_stream_can_be_charted(served: Running, made: str) -> None:
+    found = served.client.get(f"/api/sessions/{made}/fields").json()["streams"]
+    assert found["mine"] == ["value", "deep.k.0"] and "position.2" in found["motion_history"]
+    asked = {"stream": "mine", "field": "deep.k.0"}
+    figure = served.client.get(f"/api/sessions/{made}/series", params=asked).json()
+    assert figure["data"][0]["x"] == [0.1] and figure["data"][0]["y"] == [1]
+    asked = {"stream": "motion_history", "field": "position.0"}
+    figure = served.client.get(f"/api/sessions/{made}/series", params=asked).json()
+    assert figure["data"][0]["name"] == "d" and figure["data"][0]["y"] == [0.0, 3.0]
+    assert served.client.get(f"/api/sessions/{made}/series", params={**asked, "stream": "nope"}).status_code == 404
+
+
 def test_a_run_that_only_appends_says_what_its_streams_say(served: Running) -> None:
     recorder = served.store.record("Flying")
     for step in range(10):

@@ -185,7 +185,7 @@ def test_the_trash_lists_and_restores(site: Running, open_page: Opener) -> None:
         other.delete(session.session_id)
     page = open_page(f"{site.url}/trash")
     page.get_by_role("row").filter(has_text="thrown").get_by_role("button", name="Restore").click()
-    page.get_by_text("is back").wait_for()
+    page.get_by_text("was restored").wait_for()
     assert site.client.get(f"/api/sessions/{session.session_id}").status_code == 200
 
 

@@ -230,6 +230,27 @@ def test_an_unreadable_session_shows_its_streams_and_does_not_refuse_a_compariso
     page.wait_for_selector("session-compare[data-ready=true]")
 
 
+def test_any_field_of_an_own_stream_is_charted_and_kept_in_the_address(yard: Running, open_page: Opener) -> None:
+    page = opened(yard, open_page)
+    field = page.get_by_label("Chart any field")
+    field.focus()
+    until(
+        page, "() => [...document.querySelectorAll('#chart-fields option')].some((each) => each.value === 'camera.iso')"
+    )
+    field.fill("camera.exposure")
+    field.press("Enter")
+    until(page, "() => document.querySelector('session-view').charts.charts.get('own:camera.exposure')?.figure")
+    page.wait_for_url("**charts=camera.exposure**")
+    again = open_page(page.url)
+    until(again, "() => document.querySelector('session-view')?.charts?.charts.get('own:camera.exposure')?.figure")
+    ys = again.evaluate(
+        "document.querySelector('session-view').charts.charts.get('own:camera.exposure').figure.data[0].y"
+    )
+    assert ys == [step * 40 for step in range(11)]
+    again.get_by_role("button", name="Remove the chart of camera.exposure").click()
+    assert again.locator(".chart", has_text="camera.exposure").count() == 0
+
+
 def test_space_plays_also_after_a_click_on_a_button(yard: Running, open_page: Opener) -> None:
     page = opened(yard, open_page)
     page.get_by_role("button", name="Top", exact=True).click()

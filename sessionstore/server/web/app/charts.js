@@ -10,8 +10,8 @@ const TITLES = { altitude: 'Altitude (m)', speed: 'Speed (m/s)', battery: 'Batte
 const MOST_NAMES = 30;
 
 export class Charts {
-  constructor(source, { drones, onSeek, cursor, tintOf, same = (name, chosen) => name === chosen, values = null, playing = () => false, onPick = () => {} }) {
-    Object.assign(this, { source, values, playing, onPick, hovered: null });
+  constructor(source, { drones, onSeek, cursor, tintOf, same = (name, chosen) => name === chosen, values = null, playing = () => false, onPick = () => {}, own = [], onOwn = () => {} }) {
+    Object.assign(this, { source, values, playing, onPick, onOwn, hovered: null, own: [], same });
     this.onSeek = onSeek;
     this.cursorNow = cursor;
     this.range = null;
@@ -23,13 +23,58 @@ export class Charts {
     this.whole = el('button.plain.small', { type: 'button', hidden: true, on: { click: () => this.zoom(null) } }, 'Show the whole flight');
     this.legend = el('div.chart-legend', { role: 'group', 'aria-label': 'Lines' });
     this.node = el('section.charts', { 'aria-label': 'Charts' }, el('div.row', {}, el('h2', {}, 'Charts'), el('span.quiet.small', {}, 'drag to zoom, double click for all, click to go there'), this.whole, el('span.grow'), this.told), this.legend,
-      el('div.chart-grid', {}, [...this.charts.values()].map((each) => each.node)));
+      (this.grid = el('div.chart-grid', {}, [...this.charts.values()].map((each) => each.node))));
+    if (source.fields) this.picker(own);
     this.watch = new ResizeObserver(() => this.redraw());
     this.watch.observe(this.node);
     this.sight = new IntersectionObserver(() => this.redraw());
     this.sight.observe(this.node);
     this.recolour = () => { for (const each of this.charts.values()) each.picture = null; this.redraw(); };
     addEventListener('themechange', this.recolour);
+  }
+
+  /** A field that names any number of any stream: `battery` of `motion_history`, or one of a stream of one's own. */
+  picker(own) {
+    const list = el('datalist', { id: 'chart-fields' });
+    const input = el('input', { type: 'search', list: list.id, placeholder: '+ chart any field', 'aria-label': 'Chart any field', size: 28, autocomplete: 'off' });
+    const known = () => (this.fields ??= this.source.fields().then((streams) => Object.entries(streams).flatMap(([stream, names]) => names.map((name) => `${stream}.${name}`))));
+    input.addEventListener('focus', async () => { fill(list, (await known().catch(() => [])).map((each) => el('option', { value: each }))); }, { once: true });
+    input.addEventListener('change', () => { const name = input.value.trim(); input.value = ''; if (name) this.add(name); });
+    this.node.firstChild.append(input, list);
+    for (const name of own) this.add(name, false);
+  }
+
+  /** Add a chart of `stream.field`; it is kept in the address. */
+  add(name, load = true) {
+    if (this.own.includes(name) || !name.includes('.')) return;
+    this.own.push(name);
+    const chart = new Chart(name, { tintOf: (trace) => this.tintOf(trace), same: this.same, onSeek: this.onSeek, onZoom: (range) => this.zoom(range), onHover: (t) => this.hover(t) });
+    const close = el('button.plain.small', { type: 'button', 'aria-label': `Remove the chart of ${name}`, title: 'Remove this chart', on: { click: () => this.remove(name) } }, '✕');
+    chart.node.firstChild.append(close);
+    this.charts.set(`own:${name}`, chart);
+    this.grid.append(chart.node);
+    this.onOwn(this.own);
+    if (load) this.loadOwn(name);
+  }
+
+  remove(name) {
+    this.own = this.own.filter((each) => each !== name);
+    this.charts.get(`own:${name}`).node.remove();
+    this.charts.delete(`own:${name}`);
+    this.onOwn(this.own);
+  }
+
+  async loadOwn(name) {
+    const [stream, ...field] = name.split('.');
+    const range = this.range ? { start: this.range[0], end: this.range[1] } : {};
+    const chart = this.charts.get(`own:${name}`);
+    try {
+      const figure = await this.source.series({ stream, field: field.join('.'), ...range, points: 500 });
+      figure.layout.xaxis.range = this.range || [0, this.end || figure.layout.xaxis.range[1]];
+      chart.thinned = figure.layout.meta.thinned !== 'no';
+      chart.set(figure);
+      this.redraw();
+    } catch (error) { fill(chart.value, el('span.problem', {}, error.message)); }
   }
 
   async open(end) {
@@ -52,6 +97,7 @@ export class Charts {
       clearTimeout(this.later);
       if (thinned === 'sampled') this.later = setTimeout(() => this.load(), AGAIN_MS);
       this.redraw();
+      for (const name of this.own) this.loadOwn(name);
     } catch (error) {
       fill(this.told, el('span.problem', { role: 'alert' }, `The charts could not be loaded: ${error.message} `), el('button.plain', { type: 'button', on: { click: () => this.load() } }, 'Retry'));
     }

@@ -1,6 +1,7 @@
 /* The place Control: start, pause, stop and watch the live simulation, spawn and command drones, with outcomes. */
 import { Player } from '../player/player.js';
 import { follow, json, one } from './api.js';
+import { KINDS, WEATHERS } from './constants.js';
 import { el, fill } from './dom.js';
 import { count, live, moment } from './format.js';
 import { keys } from './keys.js';
@@ -8,8 +9,6 @@ import { failed, notice } from './notices.js';
 import { address } from './router.js';
 import { ApiSource } from './source.js';
 
-const KINDS = ['scout', 'climber', 'overseer', 'tanker-mule', 'tanker-lifeline', 'quadcopter', 'hexacopter', 'ornithopter'];
-const WEATHERS = ['calm', 'light', 'breeze', 'fresh', 'strong', 'storm'];
 const FINAL = ['done', 'failed'];
 
 class SimulationControl extends HTMLElement {

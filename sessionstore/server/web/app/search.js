@@ -1,10 +1,10 @@
 /* The search field: the filter language, as typed, as understood, and what is wrong with it; filters beside it. */
 import { json } from './api.js';
+import { KINDS } from './constants.js';
 import { calm, el, fill } from './dom.js';
 import { STATUSES } from './format.js';
 
 const SINCE = [['', 'Any date'], ['1', 'Last 24 hours'], ['7', 'Last 7 days'], ['30', 'Last 30 days']];
-const KINDS = ['scout', 'climber', 'overseer', 'tanker-mule', 'tanker-lifeline', 'quadcopter', 'hexacopter', 'ornithopter'];
 const OUTCOMES = [['', 'Any outcome', ''], ['lost', 'Drone lost', 'end_reason~"drone lost"'], ['user', 'Stopped by user', 'end_reason~"stopped by"'], ['clean', 'Windows cleaned', 'windows_cleaned>0'], ['none', 'Nothing cleaned', 'windows_cleaned=0'], ['still', 'Recorded nothing', 'not points>0']];
 
 export class Search {

@@ -65,7 +65,7 @@ class SessionView extends HTMLElement {
     if (runs && !asked.t) this.player.goLive();
     this.values = new Values(this.source, (values) => this.valued(values));
     this.tabs = new Tabs(this.source, record, { start: asked.tab, player: this.player, values: this.values, onSeek: (t) => this.player.seek(t), onChange: () => this.put() });
-    this.charts = new Charts(this.source, { drones: record.drones, onSeek: (t) => this.player.seek(t), cursor: () => this.player.t, values: this.values, playing: () => this.player.playing, onPick: (id) => this.player.pick(id) });
+    this.charts = new Charts(this.source, { drones: record.drones, onSeek: (t) => this.player.seek(t), cursor: () => this.player.t, values: this.values, playing: () => this.player.playing, onPick: (id) => this.player.pick(id), own: (asked.charts || '').split(',').filter(Boolean), onOwn: () => this.put() });
     this.editor = new Editor(this.source, (changed, tag) => this.show(changed, tag));
     this.head = el('header.session-head');
     fill(this, this.head, el('div.upper', {}, this.player.node, this.tabs.node), this.charts.node);
@@ -169,7 +169,7 @@ class SessionView extends HTMLElement {
   address() {
     const { player, tabs } = this;
     if (this.gone) return {};
-    return { t: player.atEdge || !player.t ? null : player.t.toFixed(2), rate: player.rate === 1 ? null : player.rate, view: player.stage.view === '3d' ? null : player.stage.view, follow: player.follow, tab: tabs.name === 'drones' ? null : tabs.name };
+    return { t: player.atEdge || !player.t ? null : player.t.toFixed(2), rate: player.rate === 1 ? null : player.rate, view: player.stage.view === '3d' ? null : player.stage.view, follow: player.follow, tab: tabs.name === 'drones' ? null : tabs.name, charts: this.charts?.own.join(',') || null };
   }
 
   picked(id) {

@@ -19,6 +19,8 @@ export class ApiSource {
   streams() { return json(`${this.base}/streams`).then((found) => found.streams); }
   stream(name, query) { return json(`${this.base}/streams/${encodeURIComponent(name)}`, { query }); }
   figures(query) { return json(`${this.base}/figures`, { query }); }
+  fields() { return json(`${this.base}/fields`).then((found) => found.streams); }
+  series(query) { return json(`${this.base}/series`, { query }); }
   moment(t) { return json(`${this.base}/moment`, { query: { t } }); }
   artifacts() { return json(`${this.base}/artifacts`); }
 
