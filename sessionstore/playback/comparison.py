@@ -22,6 +22,9 @@ from sessionstore.session.stream_reader import Line, Tape
 MOST_SESSIONS = 6
 _CHUNK = 1 << 20
 _MOST_LINES = 200_000
+_MOST_EVENT_BYTES = 64 << 20
+#: Fields that hold noise of sensors: two flights differ there from the first point on, which says nothing.
+_NOISE = ("gps", "rssi_dbm")
 _PARAMETERS = (
     "duration_planned_s", "num_buildings", "num_invisible_buildings", "base_position", "base_orientation",
     "status", "end_reason", "workflow_state", "tags", "created_by",
@@ -40,7 +43,9 @@ def compare(sessions: Sequence[Session]) -> dict[str, Any]:
     if not 2 <= len(sessions) <= MOST_SESSIONS:
         raise InvalidQuery(f"between two and {MOST_SESSIONS} sessions are compared, not {len(sessions)}")
     found = [session.record for session in sessions]
-    parameters = _table([_parameters(record) for record in found])
+    parameters = _table(
+        [{**_parameters(record), **_faults(session)} for session, record in zip(sessions, found, strict=True)]
+    )
     metrics = _table([_metrics(record) for record in found])
     differences = [first_difference(sessions[0], other) for other in sessions[1:]]
     return {
@@ -58,6 +63,7 @@ def first_difference(one: Session, other: Session) -> dict[str, Any] | None:
     offset = _same_bytes(left, right)
     if offset is None:
         return None
+    noise: dict[str, Any] | None = None  # returned when nothing else differs
     pairs = zip_longest(left.read(offset, damaged="skip"), right.read(offset, damaged="skip"))
     for number, (a, b) in enumerate(pairs):
         if a is None or b is None:
@@ -65,13 +71,16 @@ def first_difference(one: Session, other: Session) -> dict[str, Any] | None:
             assert longer is not None
             gone = "the recording ends"
             return _difference(longer, "recording", "goes on" if a else gone, "goes on" if b else gone)
-        for field in ("t_s", "drone", *sorted({*a.data, *b.data} - {"drone"})):
+        for field in ("t_s", "drone", *sorted({*a.data, *b.data} - {"drone", *_NOISE})):
             left_value, right_value = _value(a, field), _value(b, field)
             if left_value != right_value:
                 return _difference(min(a, b, key=lambda line: line.t_s), field, left_value, right_value)
+        noisy = next((field for field in _NOISE if a.data.get(field) != b.data.get(field)), None)
+        if noise is None and noisy is not None:
+            noise = _difference(a, noisy, a.data.get(noisy), b.data.get(noisy))
         if number > _MOST_LINES:
             break
-    return None
+    return noise
 
 
 def _value(line: Line, field: str) -> Any:
@@ -132,6 +141,19 @@ def _parameters(record: SessionRecord) -> dict[str, Any]:
     found |= {f"drones.{kind}": number for kind, number in fleet.items()}
     found |= {name: record.provenance[name] for name in _ORIGIN if name in record.provenance}
     return found | _flat(record.metadata, "metadata")
+
+
+def _faults(session: Session) -> dict[str, Any]:
+    """Return the faults that struck, with drone and moment: a hash of the scenario says only that something differs."""
+    struck: dict[str, list[str]] = {}
+    tape = session.tape("events")
+    if tape.size() > _MOST_EVENT_BYTES:
+        return {}
+    for line in tape.read(damaged="skip"):
+        if line.data.get("kind") == "fault" and not line.data.get("over"):
+            name = f"fault.{line.data.get('fault', 'unknown')}"
+            struck.setdefault(name, []).append(f"{line.data.get('drone') or 'all'} at {line.t_s:g} s")
+    return {name: ", ".join(moments) for name, moments in struck.items()}
 
 
 def _metrics(record: SessionRecord) -> dict[str, Any]:

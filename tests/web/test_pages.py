@@ -57,7 +57,7 @@ def compare_page(site: Running, open_page: Opener, *names: str, query: str = "")
 
 def test_compare_shows_what_differs_and_two_players_in_step(site: Running, open_page: Opener) -> None:
     page = compare_page(site, open_page, "Butterfly", "Storm")
-    page.locator(".first").filter(has_text="First difference at").filter(has_text="scout-1, gps").wait_for()
+    page.locator(".first").filter(has_text="First difference at").filter(has_text="scout-1, battery").wait_for()
     page.locator("th", has_text="seed").wait_for()
     page.keyboard.press("5")
     moments = page.evaluate(f"{PLAYERS}.map((each) => each.t)")
