@@ -13,7 +13,7 @@ from typing import Any
 
 from sessionstore.boxes.session_db_box import SessionDBBox
 from sessionstore.model.names import sanitise
-from sessionstore.store.catalog import Step
+from sessionstore.store.delivery import Step
 
 
 class SessionCreatorBox:

@@ -167,7 +167,7 @@ class SessionDraft:
             files.rename_new(staged, root.folder(record.session_id))
             self._folder = None
             files.prove_renamed(root.path)
-        self.store.catalog.deliver([records.to_row(record, status)])
+        self.store.catalog.delivery.deliver([records.to_row(record, status)])
         return record.session_id
 
     def discard(self) -> None:

@@ -14,7 +14,8 @@ from sessionstore.layout import StoreRoot
 from sessionstore.model import json_text
 from sessionstore.model.records import SessionRow
 from sessionstore.session import Session
-from sessionstore.store.catalog import MISSING_FOLDER, Catalog
+from sessionstore.store.catalog import Catalog
+from sessionstore.store.folder_rows import MISSING_FOLDER
 
 
 class StoreMapping:

@@ -34,7 +34,9 @@ from sessionstore.session.recorder import Recorder
 from sessionstore.session.run_clock import Start
 from sessionstore.session.stream_writer import SyncMode
 from sessionstore.store import trash
-from sessionstore.store.catalog import MISSING_FOLDER, Catalog, Step
+from sessionstore.store.catalog import Catalog
+from sessionstore.store.delivery import Step
+from sessionstore.store.folder_rows import MISSING_FOLDER
 from sessionstore.store.id_reservations import IdReservations
 from sessionstore.store.mapping import StoreMapping
 from sessionstore.store.trash import TrashEntry
@@ -138,7 +140,7 @@ class SessionStore(StoreMapping):
         if not_finite:
             record.extra[records.NOT_FINITE] = not_finite
         status = self._build(record, created, tables)
-        step = self.catalog.deliver([records.to_row(record, status)])
+        step = self.catalog.delivery.deliver([records.to_row(record, status)])
         return self.catalog.session(record.session_id), {
             "directory": Step("done"),
             "record": Step("done"),
@@ -329,7 +331,7 @@ class SessionStore(StoreMapping):
         self.root.prepare()
         with self.root.locks.store(), self.root.locks.session(session_id):
             entry = trash.throw_away(self.root, session_id)
-        self.catalog.forget([session_id])
+        self.catalog.delivery.forget([session_id])
         return entry
 
     def restore(self, key: str) -> Session:
@@ -341,7 +343,7 @@ class SessionStore(StoreMapping):
         with self.root.locks.store():
             entry = trash.bring_back(self.root, key)
         session = self.catalog.session(entry.session_id)
-        self.catalog.deliver(list(self.catalog.read_rows([entry.session_id])))
+        self.catalog.delivery.deliver(list(self.catalog.folders.read([entry.session_id])))
         return session
 
     def trash(self) -> list[TrashEntry]:

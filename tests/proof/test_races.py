@@ -19,7 +19,7 @@ from sessionstore.index.journal.tinydb_storage import JournalDatabase, JournalSt
 from sessionstore.layout import StoreRoot
 from sessionstore.model.records import SessionRow
 from sessionstore.session.stream_writer import StreamWriter
-from sessionstore.store import SessionStore, catalog, trash
+from sessionstore.store import SessionStore, folder_rows, trash
 
 
 def row_of(store: SessionStore, session_id: str) -> SessionRow:
@@ -31,7 +31,7 @@ def test_a_reader_that_read_the_older_record_does_not_cover_the_newer_row(store:
     session = store.create("A", metadata={"v": 1})
     older = session.row()
     session.update(metadata={"v": 2})
-    store.catalog._put([older], exact=True)  # a listing in another process was between reading and putting
+    store.catalog.delivery.put([older], exact=True)  # a listing in another process was between reading and putting
     assert row_of(store, session.session_id).decoded_metadata() == {"v": 2}
 
 
@@ -91,7 +91,7 @@ def test_a_row_that_says_missing_after_its_session_was_deleted_is_not_listed(
 ) -> None:
     """A listing looked while it was on its way back from the trash, and was stopped until it was there again."""
     session = store.create("A")
-    missing = catalog._as_missing(session.row())
+    missing = folder_rows.as_missing(session.row())
     store.delete(session.session_id)
     before_looking_again(store, monkeypatch, lambda: store.index.put([missing]))
     assert store.find() == []

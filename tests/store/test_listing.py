@@ -261,3 +261,20 @@ def test_at_rest_the_names_of_the_folders_are_not_gone_through(
     monkeypatch.setattr(store.root, "session_ids", lambda known=frozenset(): made)
     store.catalog._at_rest = store.index.version(), made
     assert len(store.find(verify=False)) == 2
+
+
+@pytest.mark.parametrize("verify", [True, False])
+@pytest.mark.parametrize("index", ["journal:", "sqlite:"])
+def test_a_session_whose_record_went_before_its_folder_is_missing(index: str, verify: bool, tmp_path: Path) -> None:
+    """rm -rf takes the record first: a listing in between must not leave "unreadable" behind for ever."""
+    with sessionstore.open(tmp_path, index) as store:
+        session, _ = store.create("A"), store.create("B")
+        assert len(store.find()) == 2
+        (session.folder / "session.json").unlink()
+        assert [row.status for row in store.find("name=A")] == ["unreadable"]
+        shutil.rmtree(session.folder)
+        for _ in range(3):
+            assert [row.status for row in store.find("name=A", verify=verify)] == ["missing"]
+        with pytest.raises(SessionNotFound):
+            store.get("A")
+        assert store.notice is None

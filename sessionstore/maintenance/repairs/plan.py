@@ -117,7 +117,7 @@ def _empty_folder(store: SessionStore, finding: Finding) -> str:
         if os.listdir(store.root.folder(session_id)):
             return "it is not empty any more"
         trash.throw_away(store.root, session_id)
-    store.catalog.forget([session_id])
+    store.catalog.delivery.forget([session_id])
     return "moved to the trash"
 
 
@@ -207,7 +207,7 @@ def _fresh_uuid(store: SessionStore, finding: Finding) -> str:
 
     # Not by Session.update, which never lets a session become another one.
     DocumentStorage(path, lambda: store.root.locks.session(session.session_id), must_exist=True).update(rename)
-    store.catalog.deliver([session.row()])
+    store.catalog.delivery.deliver([session.row()])
     return f"its uuid is {new} now; it was copied from {original}"
 
 

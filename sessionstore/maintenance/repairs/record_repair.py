@@ -47,7 +47,7 @@ def rebuild_record(store: SessionStore, session_id: str) -> str:
         repair = {"what": _REASON, "at": record.updated_at}
         tables = {"session": {"1": record.to_dict()}, "workflow": {}, REPAIRS: {"1": repair}}
         status = files.put(path, json_text.layout(tables))
-    store.catalog.deliver([records.to_row(record, status)])
+    store.catalog.delivery.deliver([records.to_row(record, status)])
     return f"rebuilt from the streams{' and the index row' if row else ''}"
 
 
