@@ -231,10 +231,10 @@ class History:
             found = [change for change in changes if not change.undone and change.kind not in ("undo", "restore")][:1]
         else:
             found = [change for change in changes if change.change_id.startswith(change_id)]
+        if not found and change_id is None:
+            raise NotApplied("there is nothing to take back")
         if not found:
-            raise NotApplied(
-                "there is nothing to take back" if change_id is None else f"there is no change {change_id}"
-            )
+            raise SessionNotFound(f"there is no change {change_id}")
         if len(found) > 1:
             raise NotApplied(f"{len(found)} changes begin with {change_id}")
         return found[0]

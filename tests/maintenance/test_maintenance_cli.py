@@ -121,8 +121,8 @@ def test_edits_and_deletions_typed_by_hand_are_shown_and_taken_back(
     assert "delete" in run("history", session_id).out  # also while it lies in the trash
     assert run("undo").code == 0 and store.get("x").session_id == session_id
     kinds = [change["kind"] for change in json.loads(run("history", "--json").out)]
-    assert kinds == ["undo", "undo", "edit"]
-    assert run("undo").code == 1
+    assert kinds == ["undo", "delete", "undo", "edit"]
+    assert run("undo").code == 1 and run("undo", "no-such-change").code == 3
     run("set", "x", "--notes", "one")
     store.update("x", notes="theirs")
     assert run("undo").code == 5
