@@ -52,7 +52,9 @@ def export_legacy(session: Session, place: Path, timestamps: Timestamps = "iso")
     }
     names = {stream: name for name, stream in reversed(STREAM_FILES.items())}
     for stream, tape in session.tapes().items():
-        rows = [{**line.data, "sim_time": line.t_s} for line in tape.read()] if stream in names else None
+        rows = (
+            [{**line.data, "sim_time": line.t_s} for line in tape.in_time(damaged="raise")] if stream in names else None
+        )
         if rows is not None:
             content[names[stream]] = rows
     if (decisions := _decisions(session)) is not None:
@@ -68,7 +70,7 @@ class Clock:
     def __init__(self, session: Session) -> None:
         self._moments: list[float] = []
         self._instants: list[datetime] = []
-        for line in session.tape(CLOCK_STREAM).read(damaged="skip"):
+        for line in session.tape(CLOCK_STREAM).in_time():
             try:
                 instant = records.instant(str(line.data.get("utc")))
             except SessionStoreError:
@@ -93,7 +95,7 @@ class Clock:
 
 def _motion(session: Session, clock: Clock, timestamps: Timestamps) -> dict[str, list[dict[str, Any]]]:
     drones: dict[str, list[dict[str, Any]]] = {}
-    for line in session.tape(MOTION_STREAM).read():
+    for line in session.tape(MOTION_STREAM).in_time(damaged="raise"):
         point = dict(line.data)
         drone = point.pop("drone", None)
         if not isinstance(drone, str):
@@ -139,7 +141,7 @@ def _buildings(session_id: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _decisions(session: Session) -> dict[str, Any] | None:
-    rows = [line.data for line in session.tape("ml_training").read()]
+    rows = [line.data for line in session.tape("ml_training").in_time(damaged="raise")]
     if not rows:
         return None
     columns = (("features", "features"), ("decisions", "decision"), ("outcomes", "outcome"))

@@ -177,7 +177,7 @@ _VALUES: dict[str, Callable[[Point, list[float]], float | None]] = {
 def _windows(tape: Tape, start_s: float, end_s: float | None, points: int) -> list[Trace]:
     """Return found and cleaned windows, counted by the fleet once a second: steps that only rise."""
     series: dict[str, list[tuple[float, float]]] = {"found": [], "cleaned": []}
-    for line in tape.read(tape.seek(start_s), to_s=end_s, damaged="skip"):
+    for line in tape.in_time(start_s, end_s):
         for name, pairs in series.items():
             value = line.data.get(f"windows_{name}")
             if isinstance(value, int | float):
@@ -188,7 +188,7 @@ def _windows(tape: Tape, start_s: float, end_s: float | None, points: int) -> li
 def _links(tape: Tape, start_s: float, end_s: float | None, points: int) -> list[Trace]:
     """Return the signal strength of the messages that each drone sent or received."""
     series: dict[str, list[tuple[float, float]]] = {}
-    for line in tape.read(tape.seek(start_s), to_s=end_s, damaged="skip"):
+    for line in tape.in_time(start_s, end_s):
         level = line.data.get("rssi_dbm")
         if not isinstance(level, int | float):
             continue

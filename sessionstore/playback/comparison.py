@@ -64,7 +64,10 @@ def first_difference(one: Session, other: Session) -> dict[str, Any] | None:
     if offset is None:
         return None
     noise: dict[str, Any] | None = None  # returned when nothing else differs
-    pairs = zip_longest(left.read(offset, damaged="skip"), right.read(offset, damaged="skip"))
+    if all(tape.order().plain and tape.encoding() is None for tape in (left, right)):
+        pairs = zip_longest(left.read(offset, damaged="skip"), right.read(offset, damaged="skip"))
+    else:
+        pairs = zip_longest(left.in_time(), right.in_time())
     for number, (a, b) in enumerate(pairs):
         if a is None or b is None:
             longer = a or b

@@ -8,7 +8,6 @@ Not here: reading and thinning itself (replay, summary), who holds summaries (se
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Collection
 
 from sessionstore.playback.overview import Order, Summary, make, order_of
@@ -69,8 +68,7 @@ def _bytes(replay: Replay, start_s: float | None, end_s: float | None) -> tuple[
     start_s = first_s if start_s is None else start_s
     end_s = max(start_s, last_s) if end_s is None else end_s
     check_window(start_s, end_s, min(end_s, last_s), None, None)
-    low, high = replay.tape.seek(start_s), replay.tape.seek(math.nextafter(end_s, math.inf))
-    return low, high, start_s, end_s
+    return *replay.tape.span(start_s, end_s), start_s, end_s
 
 
 def _fold(session: Session, low: int, high: int, start_s: float, end_s: float, slices: int) -> Summary:

@@ -20,6 +20,7 @@ from bisect import bisect_left
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from operator import itemgetter
+from pathlib import Path
 
 import msgspec
 
@@ -92,6 +93,8 @@ class Summary:
         behind = tape.seek(math.nextafter(end_s, math.inf))
         window = Window(start_s, end_s, {}, thinned="extremes", offset=behind)
         whole = start_s <= order.start_s and end_s >= order.end_s
+        if not _is_by_bytes(tape):
+            return self._sorted_window(window, tape, drones, slices)
         first = order.start_s + math.ceil(max(0.0, start_s - order.start_s) / order.slice_s) * order.slice_s
         last = math.inf if end_s >= order.end_s else order.start_s + self._number(end_s) * order.slice_s
         parts = []
@@ -108,6 +111,19 @@ class Summary:
             for name, points in part.items():
                 if drones is None or name in drones:
                     window.history.setdefault(name, []).extend(points)
+        return window
+
+    def _sorted_window(self, window: Window, tape: Tape, drones: Collection[str] | None, slices: int) -> Window:
+        """Answer from the file, sorted: in a stream out of order the bytes of a slice do not stand together."""
+        width_s = max((window.end_s - window.start_s) / slices, 1e-6)
+        order = Order(self.order.path, 0, 0, window.start_s, window.end_s, width_s, self.order.base)
+        fold = _Fold(order)
+        for row, drone in _rows(order, fold.modes):
+            if drones is None or drone in drones:
+                fold.add(drone, row)
+        modes = list(fold.modes)
+        for name, values in fold.end().items():
+            window.history[name] = [_point(values[at : at + _WIDTH], modes) for at in range(0, len(values), _WIDTH)]
         return window
 
     def _number(self, t_s: float) -> int:
@@ -256,7 +272,17 @@ def _rows(order: Order, modes: dict[str, int]) -> Iterator[tuple[Values, str]]:
         yield (row.t, x, y, z, yaw, mode, battery, speed, distance), row.drone
 
 
+def _is_by_bytes(tape: Tape) -> bool:
+    """Whether the lines of a time stand together in the file, as in nearly every stream."""
+    return tape.order().plain and tape.encoding() is None
+
+
 def _decoded(order: Order) -> Iterator[_Row]:
+    tape = Tape(Path(order.path))
+    if not _is_by_bytes(tape):
+        rows = (_row_of(line) for line in tape.in_time(order.start_s, order.end_s))
+        yield from (row for row in rows if row is not None)
+        return
     before_s = order.start_s
     for offset, raw in _raw_lines(order):
         row: _Row | None
@@ -279,6 +305,11 @@ def _odd(raw: bytes, offset: int, before_s: float) -> _Row | None:
         return None
     if line.t_s != line.t_s:
         line.t_s = before_s
+    return _row_of(line)
+
+
+def _row_of(line: Line) -> _Row | None:
+    """Return the point of a line; None for a line that is not one."""
     point = point_of(line)
     if point is None:
         return None

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -55,8 +55,9 @@ class Window:
 class Replay:
     """Reads the motion of one session; holds nothing, so that it can be kept while the session still runs."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, attempt: int | None = None) -> None:
         self.session = session
+        self.attempt = attempt
         self.tape: Tape = session.tape(MOTION_STREAM)
 
     def __repr__(self) -> str:
@@ -64,9 +65,13 @@ class Replay:
 
     def bounds(self) -> tuple[float, float]:
         """Return the first and the last moment in seconds; (0, 0) before anything was recorded."""
-        first = next(iter(self.tape.read(damaged="skip")), None)
-        last = self.tape.last()
-        return (first.t_s if first else 0.0, last.t_s if last else 0.0)
+        order = self.tape.order()
+        if order.earliest_s is None or order.latest_s is None:
+            return (0.0, 0.0)
+        if not order.cuts:
+            return (order.earliest_s, order.latest_s)
+        moments = [line.t_s for line in self.tape.in_time(attempt=self.attempt)]
+        return (moments[0], moments[-1]) if moments else (0.0, 0.0)
 
     def window(
         self,
@@ -95,13 +100,15 @@ class Replay:
         end_s = max(start_s, last_s) if end_s is None else end_s
         check_window(start_s, end_s, min(end_s, last_s), step_s, max_points)
         lead_s = _LEAD_S if step_s is not None else 0.0
-        low, high = self.tape.seek(max(0.0, start_s - lead_s)), self.tape.seek(math.nextafter(end_s, math.inf))
-        window = Window(start_s, end_s, {}, offset=low)
+        low, high = self.tape.span(start_s - lead_s, end_s)
+        window = Window(start_s, end_s, {}, offset=self._offset_after(end_s))
         if high - low > most_bytes:
             self._sample(window, min(end_s, last_s), step_s, drones, max_points)
             return window
-        lines = self.tape.read(low, to_s=end_s + lead_s, damaged="skip", on_damage=window.damaged.append)
-        window.history = self._collect(window, lines, drones, end_s)
+        lines = self.tape.in_time(
+            start_s - lead_s, end_s + lead_s, on_damage=window.damaged.append, attempt=self.attempt
+        )
+        window.history = self._collect(window, lines, drones)
         if step_s is not None:
             window.thinned = "step"
             moments = _multiples(start_s, min(end_s, last_s), step_s)
@@ -116,15 +123,18 @@ class Replay:
 
         Raises: as :meth:`window`.
         """
-        around = self.window(max(0.0, t_s - _LEAD_S), t_s + _LEAD_S).history
+        around = self.window(t_s - _LEAD_S, t_s + _LEAD_S).history
         found = {name: resample(points, [t_s]) for name, points in around.items()}
         return {name: points[0] for name, points in found.items() if points}
 
-    def _collect(self, window: Window, lines: Iterable[Line], drones: Collection[str] | None, end_s: float) -> History:
+    def _offset_after(self, end_s: float) -> int:
+        """Return where following goes on: no line that arrived from there on was missed, late ones may come twice."""
+        last = self.tape.last()
+        return 0 if last is None else min(last.end, self.tape.seek(math.nextafter(end_s, math.inf)))
+
+    def _collect(self, window: Window, lines: Iterable[Line], drones: Collection[str] | None) -> History:
         history: History = {}
         for line in lines:
-            if line.t_s <= end_s:
-                window.offset = line.end
             point = point_of(line)
             if point is not None and (drones is None or point["drone"] in drones):
                 history.setdefault(point.pop("drone"), []).append(point)
@@ -138,24 +148,30 @@ class Replay:
         count = min(most or 1000, 1000)
         step_s = max(step_s or 0.0, (last_s - window.start_s) / count)
         for moment in _multiples(window.start_s, last_s, step_s):
-            for line, point in self._round(moment, moment + min(step_s, _LEAD_S)):
-                window.offset = line.end
+            for point in self._round(moment, moment + min(step_s, _LEAD_S)):
                 name = point.pop("drone")
                 if drones is None or name in drones:
                     window.history.setdefault(name, []).append(point)
                     window.points_read += 1
+        for points in window.history.values():
+            points.sort(key=lambda point: float(point["sim_time"]))  # moments overlap in a stream out of order
         window.thinned = "sampled"
 
-    def _round(self, from_s: float, to_s: float) -> Iterator[tuple[Line, Point]]:
+    def _round(self, from_s: float, to_s: float) -> Iterator[Point]:
         """Yield the next point of every drone, until one comes for the second time."""
         seen: set[str] = set()
-        for line in self.tape.read(from_s=from_s, to_s=to_s, damaged="skip"):
+        plain = self.tape.order().plain
+        lines = self.tape.read(from_s=from_s, to_s=to_s, damaged="skip") if plain else self._in_time(from_s, to_s)
+        for line in lines:
             point = point_of(line)
             if point is not None:
                 if point["drone"] in seen:
                     return
                 seen.add(point["drone"])
-                yield line, point
+                yield point
+
+    def _in_time(self, from_s: float, to_s: float) -> Iterator[Line]:
+        return self.tape.in_time(from_s, to_s, attempt=self.attempt)
 
 
 class Clock:
@@ -163,7 +179,7 @@ class Clock:
 
     def __init__(self, session: Session) -> None:
         pairs: list[tuple[float, datetime]] = []
-        for line in session.tape(CLOCK_STREAM).read(damaged="skip"):
+        for line in session.tape(CLOCK_STREAM).in_time():
             try:
                 pairs.append((line.t_s, records.instant(str(line.data.get("utc")))))
             except InvalidRecord:
@@ -269,11 +285,13 @@ def _is_number(value: Any) -> bool:
 def point_of(line: Line) -> Point | None:
     """Return the point of a line: sim_time, drone, position ...; None for a line that is not one."""
     drone, position = line.data.get("drone"), line.data.get("position")
+    if type(drone) is int:  # as an older version stored it
+        return point_of(replace(line, data={**line.data, "drone": str(drone)}))
     if not isinstance(drone, str) or not isinstance(position, list) or len(position) != 3:
         return None
     if not all(map(_is_number, position)):
         return None
-    return {"sim_time": line.t_s, **line.data}
+    return {**line.data, "sim_time": line.t_s}
 
 
 def _multiples(start_s: float, end_s: float, step_s: float) -> list[float]:
@@ -286,7 +304,7 @@ def _multiples(start_s: float, end_s: float, step_s: float) -> list[float]:
 
 def check_window(start_s: float, end_s: float, until_s: float, step_s: float | None, max_points: int | None) -> None:
     """Raises: InvalidQuery: an end before the start, a step or number that is too small."""
-    if not (math.isfinite(start_s) and math.isfinite(end_s)) or start_s < 0 or end_s < start_s:
+    if not (math.isfinite(start_s) and math.isfinite(end_s)) or end_s < start_s:
         raise InvalidQuery(f"a window goes from a moment to a later one, not from {start_s:g} to {end_s:g} s")
     if step_s is not None and (not math.isfinite(step_s) or step_s <= 0):
         raise InvalidQuery(f"a step is a positive number of seconds, not {step_s:g}")

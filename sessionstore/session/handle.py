@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import html
 import os
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from sessionstore.layout import DOCUMENT, StoreRoot
 from sessionstore.model import json_text, records, row_from_bytes
 from sessionstore.model import liveness as owners
 from sessionstore.model.records import INTERRUPTED, SessionRecord, SessionRow
-from sessionstore.session import documents
+from sessionstore.session import documents, stream_names
 from sessionstore.session.artifacts import Artifacts
 from sessionstore.session.documents import Database, DocumentStorage, SharedTable, Tables, check_tables
 from sessionstore.session.mappings import Data, Metadata, Tags
@@ -29,9 +28,8 @@ from sessionstore.session.state import apply_changes, edited_fields, merged
 from sessionstore.session.stream_reader import Tape
 from sessionstore.session.stream_writer import StreamWriter, SyncMode
 
-_STREAM_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 _OWN_TABLES = ("session", "workflow")
-CLOCK_STREAM = "clock"
+CLOCK_STREAM = stream_names.CLOCK
 
 
 class Session:
@@ -222,8 +220,12 @@ class Session:
 
     def tapes(self) -> dict[str, Tape]:
         """Return the streams that have been begun, by name."""
-        names = sorted(entry.name for entry in files.entries(self.folder) if entry.name.endswith(".jsonl"))
-        return {name[:-6]: Tape(self.folder / name) for name in names}
+        names = sorted(entry.name[:-6] for entry in files.entries(self.folder) if entry.name.endswith(".jsonl"))
+        return {name: Tape(self.folder / f"{name}.jsonl") for name in names if stream_names.is_stream_name(name)}
+
+    def attempts(self) -> list[float]:
+        """Return the sim_time at which each attempt after the first one resumed, in seconds (see ``store.start``)."""
+        return self.tape(MOTION_STREAM).attempts() or self.tape(CLOCK_STREAM).attempts()
 
     def tape(self, name: str) -> Tape:
         """Return one stream for reading; it may not have been begun yet.
@@ -234,13 +236,17 @@ class Session:
 
     def stream_path(self, name: str) -> Path:
         """Return the file of a stream. Raises: InvalidName."""
-        if not _STREAM_NAME.fullmatch(name):
-            raise InvalidName(f"a stream is named by letters, digits and underscores, at most 64, not {name!r}")
-        return self.folder / f"{name}.jsonl"
+        return self.folder / f"{stream_names.check(name)}.jsonl"
 
     def writer(self, name: str, sync: SyncMode = "batch") -> StreamWriter:
-        """Return a writer for one stream; any number of processes may have one. Raises: InvalidName."""
-        return StreamWriter(self.stream_path(name), sync, self._root.quarantine)
+        """Return a writer for one stream; any number of processes may have one.
+
+        Raises: InvalidName: the name cannot be used (for a new stream: on some system), with one that can.
+        """
+        path = self.stream_path(name)
+        if name not in stream_names.KINDS and not path.exists():
+            stream_names.check_new(name, self.tapes())
+        return StreamWriter(path, sync, self._root.quarantine)
 
     @property
     def replay_available(self) -> bool:

@@ -2,20 +2,30 @@
 
 A point is stored in the stream ``motion_history`` as drone, position and velocity (metres, east-north-up from the
 base), orientation (roll, pitch, yaw in radians) and whatever more the caller gives.
-Not here: files (streams), when to store a point (recorder), interpolation (replay).
+All of a point is checked before anything is written. Points may arrive out of order in sim_time; then the figures of
+the end are computed from the stream, sorted.
+Not here: files (stream_writer), when to store a point (recorder), axes and quaternions (frames), replay (playback).
 """
 
 from __future__ import annotations
 
+import logging
 import math
+import operator
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, TypeGuard
 
 from sessionstore.errors import InvalidRecord, TimeOrderError
+from sessionstore.model import names
+from sessionstore.session import stream_names
+from sessionstore.session.stream_line import Line
 from sessionstore.session.stream_writer import StreamWriter
 
-MOTION_STREAM = "motion_history"
+MOTION_STREAM = stream_names.MOTION
+_logger = logging.getLogger("sessionstore")
+#: "any": points may arrive out of order; "drone": for each drone sim_time never goes back.
+PointOrder = Literal["any", "drone"]
 #: Below this distance a drone counts as never having moved (the movement check of the users' scripts).
 MOVED_M = 0.01
 Vector = Sequence[float]
@@ -35,8 +45,12 @@ class Movement:
     last: list[float] = field(default_factory=list)
 
     def add(self, t_s: float, position: list[float], velocity: list[float] | None) -> None:
-        """Take in one point; the speed is the velocity's, or else that between two points."""
-        step_m = math.dist(position, self.last) if self.points else 0.0
+        """Take in one point; the speed is the velocity's, or else that between two points.
+
+        A point before the last one counts with its extent; its distance is known once all points are sorted.
+        """
+        late = self.points > 0 and t_s < self.last_s
+        step_m = math.dist(position, self.last) if self.points and not late else 0.0
         if velocity is not None:
             self.max_speed_mps = max(self.max_speed_mps, math.hypot(*velocity))
         elif self.points and t_s > self.last_s:
@@ -47,7 +61,8 @@ class Movement:
         self.high = list(map(max, self.high, position))
         self.distance_m += step_m
         self.points += 1
-        self.last, self.last_s = position, t_s
+        if not late:
+            self.last, self.last_s = position, t_s
 
     def to_dict(self) -> dict[str, Any]:
         """Return the figures for performance_metrics."""
@@ -62,9 +77,10 @@ class Movement:
         }
 
 
-def movement_totals(drones: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the sums over all drones, and which of them never moved."""
+def movement_totals(drones: Mapping[str, Mapping[str, Any]], similar: list[list[str]] | None = None) -> dict[str, Any]:
+    """Return the sums over all drones, which of them never moved, and pairs of names that differ only in spelling."""
     return {
+        **({"similar_names": similar} if similar else {}),
         "points": sum(drone["points"] for drone in drones.values()),
         "distance_m": round(sum(drone["distance_m"] for drone in drones.values()), 3),
         "never_moved": [name for name, drone in drones.items() if not drone["moved"]],
@@ -74,13 +90,19 @@ def movement_totals(drones: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 class MotionWriter:
     """Appends motion points, and keeps the figures that every listing shows."""
 
-    def __init__(self, stream: StreamWriter) -> None:
+    def __init__(self, stream: StreamWriter, order: PointOrder = "any") -> None:
+        if order not in ("any", "drone"):
+            raise InvalidRecord(f'the order of points is "any" or "drone", not {order!r}')
         self._stream = stream
+        self._by_drone = order == "drone"
+        self._spellings: dict[str, str] = {}
         self.movements: dict[str, Movement] = {}
+        self.similar_names: list[list[str]] = []
+        self.sorted = True  # whether the figures are those of the points in time order
 
     def append(
         self,
-        drone: str,
+        drone: str | int,
         t_s: float,
         position_m: Vector,
         velocity_mps: Vector | None = None,
@@ -90,8 +112,9 @@ class MotionWriter:
         """Store one motion point.
 
         Args:
-            drone: its stable id; ``Scout-1`` and ``scout-1`` would be two drones, so choose one spelling.
-            t_s: sim_time in seconds; finite, not below the last one stored in this session.
+            drone: its stable id, a text; a whole number becomes one. ``Scout-1`` and ``scout-1`` are two drones, and a
+                warning is logged.
+            t_s: sim_time in seconds; finite.
             position_m: (east, north, up) in metres from the base; velocity_mps likewise.
             orientation_rad: (roll, pitch, yaw) in radians.
             more: further JSON values of this point, such as ``battery=0.93``.
@@ -99,46 +122,123 @@ class MotionWriter:
         Raises:
             InvalidRecord, TimeOrderError, StreamClosed, SessionGone, StoreUnusable: nothing was written.
         """
-        position = _vector(position_m, "position_m")
-        velocity = None if velocity_mps is None else _vector(velocity_mps, "velocity_mps")
-        point: dict[str, Any] = {"drone": drone, "position": position}
-        if velocity is not None:
-            point["velocity"] = velocity
+        point: dict[str, Any] = {"drone": drone, "position": position_m}
+        if velocity_mps is not None:
+            point["velocity"] = velocity_mps
         if orientation_rad is not None:
-            point["orientation"] = _vector(orientation_rad, "orientation_rad")
-        self._stream.append({**point, **more}, _seconds(t_s))
-        self._take_in(drone, t_s, position, velocity)
+            point["orientation"] = orientation_rad
+        point, time_s = _checked({**point, **more}), _seconds(t_s)
+        self._check_order([point], time_s)
+        self._stream.append(point, time_s)
+        self._take_in(point, time_s)
 
     def extend(self, points: Iterable[Mapping[str, Any]], t_s: float) -> None:
         """Store the points of many drones at one moment with one write; keys as stored (see the module).
 
         Raises: as :meth:`append`; what is refused leaves none of them.
         """
-        kept = list(points)
-        vectors = [(_vector(point["position"], "position"), point.get("velocity")) for point in kept]
-        self._stream.extend(kept, _seconds(t_s))
-        for point, (position, velocity) in zip(kept, vectors, strict=True):
-            self._take_in(point["drone"], t_s, position, velocity)
+        kept, time_s = [_checked(point) for point in points], _seconds(t_s)
+        self._check_order(kept, time_s)
+        self._stream.extend(kept, time_s)
+        for point in kept:
+            self._take_in(point, time_s)
 
-    def _take_in(self, drone: str, t_s: float, position: list[float], velocity: list[float] | None) -> None:
+    def recompute(self, lines: Iterable[Line]) -> None:
+        """Compute the figures anew from the lines of the stream, sorted by sim_time."""
+        self.movements = {}
+        for line in lines:
+            take_point(self.movements, line.data, line.t_s)
+        self.sorted = True
+
+    def _check_order(self, points: list[dict[str, Any]], t_s: float) -> None:
+        for point in points if self._by_drone else ():
+            known = self.movements.get(point["drone"])
+            if known is not None and t_s < known.last_s:
+                raise TimeOrderError(f"{point['drone']}: {t_s} s after {known.last_s} s")
+
+    def _take_in(self, point: Mapping[str, Any], t_s: float) -> None:
+        drone = point["drone"]
         movement = self.movements.get(drone)
         if movement is None:
             movement = self.movements[drone] = Movement()
-        movement.add(t_s, position, velocity)
+            self._note_spelling(drone)
+        self.sorted = self.sorted and not (movement.points and t_s < movement.last_s)
+        movement.add(t_s, point["position"], point.get("velocity"))
+
+    def _note_spelling(self, drone: str) -> None:
+        other = self._spellings.setdefault(names.collision_key(drone), drone)
+        if other != drone:
+            self.similar_names.append([other, drone])
+            _logger.warning("two drones whose names differ only in spelling: %r and %r", other, drone)
+
+
+def take_point(movements: dict[str, Movement], point: Mapping[str, Any], t_s: float) -> None:
+    """Add one stored point; one without drone or position (written by hand) is passed over."""
+    drone, position, velocity = point.get("drone"), point.get("position"), point.get("velocity")
+    if type(drone) is int:  # as an older version stored it
+        drone = str(drone)
+    if isinstance(drone, str) and _is_vector(position):
+        movement = movements.setdefault(drone, Movement())
+        movement.add(t_s, list(position), list(velocity) if _is_vector(velocity) else None)
+
+
+def _is_vector(value: Any) -> TypeGuard[list[float]]:
+    return isinstance(value, list) and len(value) == 3 and all(type(each) in (int, float) for each in value)
+
+
+def _checked(point: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a point as it is stored. Raises: InvalidRecord."""
+    if not isinstance(point, Mapping):
+        raise InvalidRecord(f"a motion point is an object, not {type(point).__name__}")
+    missing = [key for key in ("drone", "position") if key not in point]
+    if missing:
+        raise InvalidRecord(f"a motion point has a {missing[0]}")
+    found = {**point, "drone": drone_id(point["drone"]), "position": _vector(point["position"], "position")}
+    for key in ("velocity", "orientation"):
+        if found.get(key) is not None:
+            found[key] = _vector(found[key], key)
+        else:
+            found.pop(key, None)
+    return found
+
+
+def drone_id(value: Any) -> str:
+    """Return the id of a drone as text; whole numbers (numpy's too) become text. Raises: InvalidRecord."""
+    if isinstance(value, str):
+        return str(value)
+    if not isinstance(value, bool):
+        try:
+            return str(operator.index(value))
+        except TypeError:
+            pass
+    raise InvalidRecord(f"the id of a drone is a text or a whole number, not {value!r}")
 
 
 def _seconds(t_s: Any) -> float:
-    if isinstance(t_s, bool) or not hasattr(t_s, "__float__"):
+    if isinstance(t_s, bool | str) or not hasattr(t_s, "__float__"):
         raise TimeOrderError(f"a sim_time is a number of seconds, not {t_s!r}")
-    return float(t_s)
+    try:
+        return float(t_s)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise TimeOrderError(f"a sim_time is a number of seconds, not {t_s!r}") from error
 
 
 def _vector(values: Any, name: str) -> list[float]:
     to_list = getattr(values, "tolist", None)
-    vector = to_list() if callable(to_list) else list(values)
-    if len(vector) != 3:
-        raise InvalidRecord(f"{name} has three numbers, not {len(vector)}")
-    for value in vector:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            raise InvalidRecord(f"{name}: {value!r} is not a finite number")
-    return vector
+    try:
+        vector = to_list() if callable(to_list) else list(values)
+        length = len(vector)
+    except TypeError as error:
+        raise InvalidRecord(f"{name} has three numbers, not {values!r}") from error
+    if length != 3 or isinstance(values, str | bytes | Mapping):
+        raise InvalidRecord(f"{name} has three numbers, not {values!r}"[:200])
+    return [value if type(value) is float and math.isfinite(value) else _number(value, name) for value in vector]
+
+
+def _number(value: Any, name: str) -> float:
+    """Return a finite number; numpy's scalars and arrays without a dimension too. Raises: InvalidRecord."""
+    to_list = getattr(value, "tolist", None)
+    number = to_list() if callable(to_list) else value
+    if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number):
+        raise InvalidRecord(f"{name}: {value!r} is not a finite number")
+    return number

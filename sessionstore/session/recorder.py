@@ -29,7 +29,7 @@ from sessionstore.session import Session, program_threads
 from sessionstore.session.artifacts import Artifact
 from sessionstore.session.handle import CLOCK_STREAM
 from sessionstore.session.log_handler import SessionLogHandler
-from sessionstore.session.motion import MOTION_STREAM, MotionWriter, movement_totals
+from sessionstore.session.motion import MOTION_STREAM, MotionWriter, PointOrder, movement_totals
 from sessionstore.session.run_clock import RunClock, RunWriter, Start
 from sessionstore.session.stream_writer import StreamWriter, SyncMode
 
@@ -55,6 +55,7 @@ class Recorder(Session):
         changed: Callable[[SessionRow], None] | None = None,
         sync: SyncMode = "batch",
         start: Start = "zero",
+        order: PointOrder = "any",
     ) -> None:
         super().__init__(root, session_id, changed)
         record = self.record
@@ -71,7 +72,7 @@ class Recorder(Session):
         self._heart: threading.Thread | None = None
         self._last_values: dict[str, Any] = {}
         self._died_threads: dict[str, str] = {}
-        self.motion = MotionWriter(self.stream(MOTION_STREAM))
+        self.motion = MotionWriter(self.stream(MOTION_STREAM), order)
 
     def renew_after_fork(self) -> None:
         """Forget a lock that another thread of the parent held."""
@@ -79,18 +80,32 @@ class Recorder(Session):
 
     # ------------------------------------------------------------ begin and end
 
-    def start(self) -> Self:
+    def start(self, resume_at_s: float | None = None) -> Self:
         """Mark the session running, by this process, and begin to beat.
+
+        Args:
+            resume_at_s: sim_time of a checkpoint before the crash: begins a new attempt, which replaces what was
+                recorded from there on. Nothing is deleted; readers can choose earlier attempts.
 
         Raises: IllegalTransition: it has ended before; and as ``Session.update``.
         """
         # Also when it ran before: a resumed run.
         self._uuid = self.update(status="running", owner=liveness.here(), reason="started").uuid
+        self.motion.sorted = not self.tape(MOTION_STREAM).exists()  # of a resumed run, the end reads all points
+        if resume_at_s is not None:
+            self._begin_attempt(resume_at_s)
         self._beat()
         self._heart = threading.Thread(target=self._keep_beating, name=f"beat-{self.session_id}", daemon=True)
         self._heart.start()
         program_threads.watch(self)
         return self
+
+    def _begin_attempt(self, resume_at_s: float) -> None:
+        for name, tape in self.tapes().items():
+            latest_s = tape.order().latest_s
+            if latest_s is not None and latest_s >= resume_at_s:
+                self.stream(name).begin_attempt(resume_at_s)
+        self._sim_time_s = resume_at_s
 
     def finish(
         self,
@@ -333,11 +348,14 @@ class Recorder(Session):
     # ------------------------------------------------------------ inside
 
     def _metrics(self, given: dict[str, Any]) -> dict[str, Any]:
+        if not self.motion.sorted:
+            self.motion.recompute(self.tape(MOTION_STREAM).in_time())
         moved = {name: movement.to_dict() for name, movement in self.motion.movements.items()}
         drones = given.get("drones", {})
         both = {name: {**moved.get(name, {}), **drones.get(name, {})} for name in {**moved, **drones}}
         # What the points themselves add up to is newer than the last progress report.
-        totals = {**self._progress, **(movement_totals(moved) if moved else {}), **given.get("totals", {})}
+        moved_totals = movement_totals(moved, self.motion.similar_names) if moved else {}
+        totals = {**self._progress, **moved_totals, **given.get("totals", {})}
         last = {"last": values.salvaged(self._last_values, "last", {}, {})} if self._last_values else {}
         return {**last, **given, "totals": totals, "drones": both}
 

@@ -7,6 +7,7 @@ Not here: the stream of the clock (recorder), order of times (stream_writer).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
@@ -75,7 +76,7 @@ class RunWriter(StreamWriter):
 
     clock: RunClock
 
-    def append(self, record: Mapping[str, Any], t_s: float | None = None, at_least_s: float = 0.0) -> None:
+    def append(self, record: Mapping[str, Any], t_s: float | None = None, at_least_s: float = -math.inf) -> None:
         """Store one record; see :meth:`StreamWriter.append`."""
         super().append(record, self.clock.sim_time_s(t_s), at_least_s)
 

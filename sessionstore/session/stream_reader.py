@@ -162,6 +162,14 @@ class Tape:
         except FileNotFoundError:
             return StreamOrder()
 
+    def encoding(self) -> str | None:
+        """Return the encoding that another program gave the file; None: UTF-8."""
+        try:
+            with stream_source.opened(self.path) as source:
+                return source.encoding
+        except FileNotFoundError:
+            return None
+
     def attempts(self) -> list[float]:
         """Return the sim_time at which each attempt after the first one resumed, in seconds."""
         return [cut.resume_at_s for cut in self.order().cuts]

@@ -30,6 +30,7 @@ from sessionstore.model import json_text, names, provenance, records, values
 from sessionstore.model.records import SessionRecord, SessionRow
 from sessionstore.query import Filter
 from sessionstore.session import Session
+from sessionstore.session.motion import PointOrder
 from sessionstore.session.recorder import Recorder
 from sessionstore.session.run_clock import Start
 from sessionstore.session.stream_writer import SyncMode
@@ -191,7 +192,12 @@ class SessionStore(StoreMapping):
     # ------------------------------------------------------------ record
 
     def record(
-        self, name: str | None = None, sync: SyncMode = "batch", start: Start = "zero", **fields: Any
+        self,
+        name: str | None = None,
+        sync: SyncMode = "batch",
+        start: Start = "zero",
+        order: PointOrder = "any",
+        **fields: Any,
     ) -> Recorder:
         """Make a session and start recording it; use it in a ``with`` block.
 
@@ -208,7 +214,7 @@ class SessionStore(StoreMapping):
             fields["metadata"], refused = values.storable(fields["metadata"], "metadata")
         session_id = self.create(name, **fields).session_id
         try:
-            recorder = self.start(session_id, sync, start)
+            recorder = self.start(session_id, sync, start, order=order)
         except SessionStoreError as error:
             error.add_note(f"the session {session_id} was created, and can be started or deleted")
             raise
@@ -216,13 +222,25 @@ class SessionStore(StoreMapping):
             recorder.value_refused(f"metadata.{key}", reason)
         return recorder
 
-    def start(self, session_id: str, sync: SyncMode = "batch", start: Start = "zero") -> Recorder:
+    def start(
+        self,
+        session_id: str,
+        sync: SyncMode = "batch",
+        start: Start = "zero",
+        resume_at_s: float | None = None,
+        order: PointOrder = "any",
+    ) -> Recorder:
         """Start recording a session that was created before; ``start`` as for :meth:`record`.
+
+        Args:
+            resume_at_s: sim_time of a checkpoint: a new attempt replaces what readers get from there on.
+            order: "any": motion points may arrive out of order; "drone": for each drone sim_time never goes back.
 
         Raises: SessionNotFound, IllegalTransition (it ended before), and as ``Session.update``.
         """
         found = self.get(session_id)
-        return Recorder(self.root, found.session_id, self.catalog.changed, sync, start).start()
+        recorder = Recorder(self.root, found.session_id, self.catalog.changed, sync, start, order)
+        return recorder.start(resume_at_s)
 
     # ------------------------------------------------------------ find
 

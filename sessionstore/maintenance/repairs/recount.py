@@ -6,12 +6,13 @@ For sessions whose recorder did not write them at the end. Not here: figures of 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, TypeGuard
+from typing import Any
 
 from sessionstore.errors import SessionStoreError
 from sessionstore.session import Session
 from sessionstore.session.handle import CLOCK_STREAM
 from sessionstore.session.motion import MOTION_STREAM, Movement, movement_totals
+from sessionstore.session.motion import take_point as take_point
 
 
 @dataclass(slots=True)
@@ -34,7 +35,7 @@ class Figures:
 def of_session(session: Session) -> Figures:
     """Read the streams of a session; damaged lines are passed over, and nothing is written."""
     figures = Figures()
-    for line in session.tape(MOTION_STREAM).read(damaged="skip"):
+    for line in session.tape(MOTION_STREAM).in_time():
         take_point(figures.movements, line.data, line.t_s)
     for name, tape in session.tapes().items():
         try:
@@ -42,17 +43,6 @@ def of_session(session: Session) -> Figures:
         except (SessionStoreError, OSError):
             continue  # a link or a pipe in place of a stream
         if last is not None:
-            figures.duration_sim_s = max(figures.duration_sim_s or 0.0, last.t_s)
+            latest_s = tape.order().latest_s or 0.0
+            figures.duration_sim_s = max(figures.duration_sim_s or 0.0, latest_s)
     return figures
-
-
-def take_point(movements: dict[str, Movement], point: dict[str, Any], t_s: float) -> None:
-    """Add one motion point; one without drone or place (written by hand) is passed over."""
-    drone, position, velocity = point.get("drone"), point.get("position"), point.get("velocity")
-    if isinstance(drone, str) and _is_vector(position):
-        movement = movements.setdefault(drone, Movement())
-        movement.add(t_s, position, velocity if _is_vector(velocity) else None)
-
-
-def _is_vector(value: Any) -> TypeGuard[list[float]]:
-    return isinstance(value, list) and len(value) == 3 and all(type(each) in (int, float) for each in value)

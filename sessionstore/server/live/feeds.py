@@ -47,7 +47,7 @@ def read_piece(tape: Tape, offset: int, most: int = PIECE_BYTES) -> Piece:
     offset = end = min(offset, size)
     records = []
     for line in tape.read(offset, damaged="skip"):
-        records.append({"n": line.n, "t": line.t_s, **line.data})
+        records.append(line.to_json())
         end = line.end
         if end - offset >= most:
             break

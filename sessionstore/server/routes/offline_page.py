@@ -98,7 +98,7 @@ def own_streams(session: Session) -> list[str]:
 def _records(session: Session, name: str) -> list[dict[str, Any]]:
     tape = session.tape(name)
     lines = tape.read(tape.last_lines(_MOST_RECORDS), damaged="skip")
-    return [{"n": line.n, "t": line.t_s, **line.data} for line in lines]
+    return [line.to_json() for line in lines]
 
 
 def _modules() -> dict[str, str]:

@@ -21,7 +21,7 @@ def piece_of(name: str, tape: Tape, query: Mapping[str, Any]) -> Reply:
     """Return the piece that a query asks for."""
     damaged: list[Damage] = []
     lines, offset = read_lines(tape, query, damaged)
-    records = [{"n": line.n, "t": line.t_s, **line.data} for line in lines]
+    records = [line.to_json() for line in lines]
     last = tape.last()
     at_end = last is None or offset >= last.end
     headers = {"x-next-offset": str(offset), "x-at-end": str(at_end).lower(), "x-damaged": str(len(damaged))}

@@ -15,6 +15,7 @@ from typing import IO, Any
 from sessionstore.store import SessionStore
 
 STREAM = "ml_training"
+OWN_COLUMNS = ("session_id", "seed", "scenario", "t")
 GROUPS = ("features", "decision", "outcome")
 FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would run such a cell
 
@@ -36,8 +37,9 @@ def training_rows(store: SessionStore, where: str | None = None) -> Iterator[dic
             "seed": record.provenance.get("seed"),
             "scenario": record.metadata.get("scenario"),
         }
-        for line in tape.read():
-            yield {**head, "t": line.t_s, **_flat(line.data)}
+        for line in tape.in_time(damaged="raise"):
+            row = _flat(line.data)  # a column of ours has its own name: a record's key of this name gets "data."
+            yield {**head, "t": line.t_s, **{f"data.{key}" if key in OWN_COLUMNS else key: row[key] for key in row}}
 
 
 def _flat(record: Mapping[str, Any]) -> dict[str, Any]:
