@@ -243,10 +243,13 @@ class Session:
 
         Raises: InvalidName: the name cannot be used (for a new stream: on some system), with one that can.
         """
+        return StreamWriter(self._path_to_write(name), sync, self._root.quarantine)
+
+    def _path_to_write(self, name: str, begun: Iterable[str] = ()) -> Path:
         path = self.stream_path(name)
         if name not in stream_names.KINDS and not path.exists():
-            stream_names.check_new(name, self.tapes())
-        return StreamWriter(path, sync, self._root.quarantine)
+            stream_names.check_new(name, {*self.tapes(), *begun})
+        return path
 
     @property
     def replay_available(self) -> bool:

@@ -246,7 +246,7 @@ class Recorder(Session):
             if self._finished and name not in self._writers:
                 raise StreamClosed(f"{self.session_id} has ended")
             if name not in self._writers:
-                writer = RunWriter(self.stream_path(name), self._sync, self._root.quarantine)
+                writer = RunWriter(self._path_to_write(name, self._writers), self._sync, self._root.quarantine)
                 writer.clock = self._clock
                 self._writers[name] = writer
             return self._writers[name]
