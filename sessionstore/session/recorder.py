@@ -21,11 +21,11 @@ from types import TracebackType
 from typing import Any, Self
 
 from sessionstore.disk.append_file import renewed_after_fork
-from sessionstore.errors import InvalidRecord, NotApplied, OutcomeUnknown, SessionStoreError, StreamClosed
+from sessionstore.errors import InvalidRecord, NotApplied, OutcomeUnknown, SessionStoreError, StreamClosed, Unreadable
 from sessionstore.layout import StoreRoot
 from sessionstore.model import liveness, records, values
 from sessionstore.model.records import SessionRow
-from sessionstore.session import Session, program_threads
+from sessionstore.session import Session, program_threads, stream_identity
 from sessionstore.session.artifacts import Artifact
 from sessionstore.session.handle import CLOCK_STREAM
 from sessionstore.session.log_handler import SessionLogHandler
@@ -94,6 +94,7 @@ class Recorder(Session):
         self.motion.sorted = not self.tape(MOTION_STREAM).exists()  # of a resumed run, the end reads all points
         if resume_at_s is not None:
             self._begin_attempt(resume_at_s)
+        stream_identity.mark_begin(self.stream(CLOCK_STREAM), self.record)
         self._beat()
         self._heart = threading.Thread(target=self._keep_beating, name=f"beat-{self.session_id}", daemon=True)
         self._heart.start()
@@ -146,9 +147,17 @@ class Recorder(Session):
                 _logger.warning("%s: the last heartbeat is not stored: %s", self.session_id, error)
         for writer in self._writers.values():
             try:
-                writer.close()
+                if writer is not self._writers.get(CLOCK_STREAM):
+                    writer.close()
             except OutcomeUnknown as error:
                 failure = failure or error
+        try:
+            stream_identity.mark_end(self.stream(CLOCK_STREAM), self.record, self.tapes())
+            self.stream(CLOCK_STREAM).close()
+        except OutcomeUnknown as error:
+            failure = failure or error
+        except (NotApplied, Unreadable) as error:
+            _logger.warning("%s: the ends of its streams are not stored: %s", self.session_id, error)
         return failure
 
     def _store_end(

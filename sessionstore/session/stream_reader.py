@@ -162,6 +162,10 @@ class Tape:
         except FileNotFoundError:
             return StreamOrder()
 
+    def marks(self) -> list[Mark]:
+        """Return what the stream says about itself, line by line (see ``session.stream_identity``)."""
+        return [found for found in self._lines(0) if isinstance(found, Mark)]
+
     def encoding(self) -> str | None:
         """Return the encoding that another program gave the file; None: UTF-8."""
         try:

@@ -15,7 +15,7 @@ import pytest
 from sessionstore.errors import InvalidName, InvalidRecord, SessionStoreError, TimeOrderError
 from sessionstore.playback.charts import figures
 from sessionstore.playback.replay import Replay
-from sessionstore.session import frames, stream_names
+from sessionstore.session import frames, stream_identity, stream_names
 from sessionstore.store import SessionStore
 
 
@@ -196,6 +196,27 @@ def test_resuming_moves_nothing_that_another_program_changed(store: SessionStore
         again.motion.append("a", 1.0, (1, 0, 0))
     assert list(store.root.quarantined()) == []
     assert len(Replay(again).window().history["a"]) == 2
+
+
+def test_streams_of_another_session_are_known_and_their_bytes_stay_those_of_the_seed(store: SessionStore) -> None:
+    sessions = []
+    for name, height in (("one", 5), ("two", 5), ("other", 7)):
+        with store.record(name) as session:
+            for moment in range(5):
+                session.motion.append("a", moment, (moment, 0, height))
+            session.event("landed", t_s=5.0)
+        sessions.append(session)
+    one, two, other = sessions
+    same = [each.tape("motion_history").path.read_bytes() for each in (one, two)]
+    assert same[0] == same[1]
+    assert [stream_identity.foreign_streams(each.record, each.tapes()) for each in sessions] == [{}, {}, {}]
+    two.tape("motion_history").path.write_bytes(other.tape("motion_history").path.read_bytes())
+    assert set(stream_identity.foreign_streams(two.record, two.tapes())) == {"motion_history"}
+    for name in ("clock", "motion_history", "events"):
+        one.tape(name).path.write_bytes(other.tape(name).path.read_bytes())
+    assert set(stream_identity.foreign_streams(one.record, one.tapes())) == {"clock", "motion_history", "events"}
+    one.update(notes="edited")
+    assert one.tape("clock").check().whole and one.tape("clock").order().plain
 
 
 @pytest.mark.parametrize("value", [0.0, 0.7, -2.5, math.pi / 2])

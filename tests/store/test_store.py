@@ -260,7 +260,7 @@ def test_a_stopped_lock_holder_gives_a_timeout_and_is_not_robbed(store: SessionS
 def test_a_recording_that_cannot_start_names_the_session_that_waits(
     store: SessionStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*_: object) -> None:
+    def refuse(*_: object, **__: object) -> None:
         raise LockTimeout("busy")
 
     monkeypatch.setattr(SessionStore, "start", refuse)
