@@ -26,7 +26,7 @@ def command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "sessionstore", *arguments]
 
 
-def in_terminal(*arguments: str, columns: int = 80, **environment: str) -> tuple[str, int]:
+def in_terminal(*arguments: str, columns: int = 80, program: Path | None = None, **environment: str) -> tuple[str, int]:
     """Return what a command prints in a terminal of this width, and its exit code."""
     leader, follower = pty.openpty()
     import fcntl
@@ -36,7 +36,8 @@ def in_terminal(*arguments: str, columns: int = 80, **environment: str) -> tuple
     fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     inherited = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "COLUMNS")}
     child = subprocess.Popen(
-        command(*arguments), stdout=follower, stderr=follower, stdin=follower,
+        command(*arguments) if program is None else [sys.executable, str(program), *arguments],
+        stdout=follower, stderr=follower, stdin=follower,
         env={**inherited, "TERM": "xterm-256color", **environment},
     )  # fmt: skip
     os.close(follower)
@@ -272,3 +273,16 @@ def test_a_reader_that_leaves_out_or_shows_edited_records_says_so(
         result = run(*arguments)
         assert result.code == 12 and "left out" in result.err and "sessionstore verify" in result.err and result.out
     assert len(list((tmp_path / "broken").iterdir())) == 1
+
+
+def test_work_of_more_than_a_second_shows_a_bar_with_rate_and_time_left(tmp_path: Path) -> None:
+    program = tmp_path / "work.py"
+    program.write_text(
+        "import sys, time\nfrom sessionstore.cli import progress\nprogress.SHOWN_AFTER_S = float(sys.argv[1])\n"
+        "with progress.progress('merging', 'sessions') as report:\n"
+        "    for number in range(8):\n        time.sleep(0.03)\n        report(number + 1, 1000)\n"
+    )
+    shown, _ = in_terminal("0", program=program, columns=120)
+    assert "merging" in shown and "of 1,000 sessions" in shown and "/s" in shown
+    assert in_terminal("5", program=program) == ("", 0)
+    assert in_terminal("0", program=program, NO_COLOR="1") == ("", 0)
