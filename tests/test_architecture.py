@@ -16,7 +16,7 @@ FLOORS = [
     {"index", "playback"},
     {"store"},
     {"maintenance", "boxes", "formats"},
-    {"legacy", "simulation"},
+    {"legacy", "exchange", "simulation"},
     {"server", "bench"},
     {"cli"},
     {"__main__"},

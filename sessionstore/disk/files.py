@@ -268,15 +268,14 @@ def _date_after(descriptor: int, temporary: str, path: AnyPath) -> os.stat_resul
     return os.fstat(descriptor)
 
 
-def create(path: AnyPath, data: bytes, *, sync: bool = True, mode: int = 0o666) -> os.stat_result:
+def create(path: AnyPath, data: bytes | Iterable[bytes], *, sync: bool = True, mode: int = 0o666) -> os.stat_result:
     """Write a new file that must not exist yet; its directory is for the caller to sync.
 
     Args:
         mode: who may read it (0o600 for secrets), less what the umask takes.
 
     Raises:
-        FileExistsError: nothing changed.
-        StoreUnusable: nothing changed, the file is removed again.
+        FileExistsError, StoreUnusable: nothing changed, no file is left.
     """
     try:
         descriptor = _open_new(path, mode)
@@ -286,7 +285,8 @@ def create(path: AnyPath, data: bytes, *, sync: bool = True, mode: int = 0o666) 
         raise refused(error, path) from error
     try:
         try:
-            write_all(descriptor, data, path)
+            for part in (data,) if isinstance(data, bytes) else data:
+                write_all(descriptor, part, path)
             if sync:
                 sync_file(descriptor, path)
             return os.fstat(descriptor)

@@ -28,6 +28,8 @@ from sessionstore.model.instants import is_canonical as is_canonical
 from sessionstore.model.instants import new_uuid as new_uuid
 from sessionstore.model.instants import now_text as now_text
 from sessionstore.model.instants import uuid_after as uuid_after
+from sessionstore.model.row_fields import MAX_COUNT as MAX_COUNT
+from sessionstore.model.row_fields import figures, kinds, origin
 from sessionstore.query import MISSING, Field
 
 _logger = logging.getLogger("sessionstore")
@@ -45,8 +47,6 @@ _MOVES = {
     "stopped": set[str](),
     "failed": set[str](),
 }
-#: Counts stay below 2**53, where every JSON reader is exact.
-MAX_COUNT = 1 << 53
 
 
 @dataclass(slots=True)
@@ -85,6 +85,8 @@ class SessionRecord:
     owner: dict[str, Any] | None = None
     created_by: str = ""
     provenance: dict[str, Any] = field(default_factory=dict)
+    lineage: list[str] = field(default_factory=list)  # digests of earlier contents (model.lineage)
+    merged_from: dict[str, Any] | None = None  # session_id, and for a diverged copy uuid and rev, of the original
     extra: dict[str, Any] = field(default_factory=dict)  # keys of the file that this version does not know
 
     def to_dict(self) -> dict[str, Any]:
@@ -100,7 +102,18 @@ OPEN_FIELDS = frozenset(("metadata", "progress", "performance_metrics", "drones"
 NOT_FINITE = "not_finite"
 _INSTANT_FIELDS = ("created_at", "updated_at", "started_at", "ended_at")
 #: What the store alone writes; an update that names one of them is refused.
-STORE_FIELDS = ("session_id", "uuid", "format", "rev", "created_at", "updated_at", "time_zone", "created_by")
+STORE_FIELDS = (
+    "session_id",
+    "uuid",
+    "format",
+    "rev",
+    "created_at",
+    "updated_at",
+    "time_zone",
+    "created_by",
+    "lineage",
+    "merged_from",
+)
 
 
 # ---------------------------------------------------------------- rules
@@ -250,6 +263,8 @@ class SessionRow(msgspec.Struct, omit_defaults=True, frozen=True, gc=False, rena
     problem: str | None = None  # why the record cannot be read, for the rows that stand for a broken session
     owner: Owner | None = None
     raw_metadata: msgspec.Raw = msgspec.Raw(b"{}")
+    merged_from: str | None = None  # the id that it had in the store it was merged from
+    merged_uuid: str | None = None  # of a diverged copy: the uuid of the session that it is a copy of
     # Answered when an index that several hosts share is read, never stored:
     host: str | None = None  # None: in this store
     store: str | None = None  # the folder of the store on that host
@@ -348,7 +363,7 @@ def to_row(record: SessionRecord, status: os.stat_result) -> SessionRow:
     """Return the row that mirrors a record in a file of this size and time."""
     points = distance_m = windows_cleaned = None
     if record.progress or record.performance_metrics:
-        points, distance_m, windows_cleaned = _figures(record)
+        points, distance_m, windows_cleaned = figures(record)
     drones = record.drones
     return SessionRow(  # in the order of its fields: naming them takes three times as long
         record.session_id, record.uuid, record.rev, status.st_size, status.st_mtime_ns,
@@ -356,35 +371,10 @@ def to_row(record: SessionRecord, status: os.stat_result) -> SessionRow:
         record.session_name, record.started_at, record.ended_at,
         record.duration_planned_s, record.duration_sim_s, record.duration_wall_s, record.end_reason,
         record.num_buildings, record.num_invisible_buildings,
-        len(drones), _kinds(drones) if drones else {}, record.tags, points, distance_m, windows_cleaned, None,
+        len(drones), kinds(drones) if drones else {}, record.tags, points, distance_m, windows_cleaned, None,
         _owner(record.owner) if record.status in ("running", "paused") else None,
-        msgspec.Raw(_encode(record.metadata)),
+        msgspec.Raw(_encode(record.metadata)), *(origin(record.merged_from) if record.merged_from else ()),
     )  # fmt: skip
-
-
-def _kinds(drones: list[dict[str, Any]]) -> dict[str, int]:
-    kinds: dict[str, int] = {}
-    for drone in drones:
-        kind = str(drone.get("kind", "drone"))
-        kinds[kind] = kinds.get(kind, 0) + 1
-    return kinds
-
-
-def _figures(record: SessionRecord) -> tuple[int | None, float | None, int | None]:
-    """Return points, metres and windows: the totals of a run that has ended, else how far it has come."""
-    totals = {**record.progress, **_mapping(record.performance_metrics.get("totals"))}
-    points, windows = _number(totals.get("points"), int), _number(totals.get("windows_cleaned"), int)
-    return points, _number(totals.get("distance_m"), float), windows
-
-
-def _number(value: Any, kind: type[int] | type[float]) -> Any:
-    """Return a figure that may have been edited by hand, or None when it is not a number."""
-    usable = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < MAX_COUNT
-    return kind(value) if usable else None
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
 
 
 def _owner(facts: dict[str, Any] | None) -> Owner:

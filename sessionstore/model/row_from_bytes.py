@@ -32,7 +32,15 @@ _IN_OTHER_WORDS: dict[str, Any] = {
     "duration_wall_s": _Seconds,
 }
 _FIELDS = {**REQUIRED, **OPTIONAL, **_IN_OTHER_WORDS}
-_Record: Any = msgspec.defstruct("Record", list(_FIELDS.items()), forbid_unknown_fields=True, gc=False)
+#: Fields that folders of an earlier version lack.
+_LATER: dict[str, Any] = {"lineage": msgspec.field(default_factory=list), "merged_from": None}
+_Record: Any = msgspec.defstruct(
+    "Record",
+    [(name, kind) for name, kind in _FIELDS.items() if name not in _LATER]
+    + [(name, _FIELDS[name], default) for name, default in _LATER.items()],
+    forbid_unknown_fields=True,
+    gc=False,
+)
 
 
 class _Document(msgspec.Struct, forbid_unknown_fields=True, gc=False):

@@ -101,3 +101,5 @@ class RecordSchema(Schema):
     owner = fields.Dict(keys=fields.String(), allow_none=True)
     created_by = fields.String()
     provenance = fields.Dict(keys=fields.String())
+    lineage = fields.List(fields.String(validate=validate.Length(min=1, max=200)))
+    merged_from = fields.Dict(keys=fields.String(), allow_none=True)

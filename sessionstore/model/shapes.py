@@ -65,6 +65,8 @@ OPTIONAL: dict[str, Any] = {
     "owner": _Object | None,
     "created_by": str,
     "provenance": _Object,
+    "lineage": list[_Short],
+    "merged_from": _Object | None,
 }
 RULED_FIELDS = (*REQUIRED, *OPTIONAL)
 _INSTANTS = ("created_at", "updated_at", "started_at", "ended_at")

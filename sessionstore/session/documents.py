@@ -44,6 +44,7 @@ class DocumentStorage(Storage):
         lock: gives the lock of this file; by default a lock file beside it.
         sync: False gives up durability in a power cut for speed.
         must_exist: a missing or empty file is an error (SessionGone, Corrupt), never a fresh database.
+        evolve: called before :meth:`write` with the tables before and after, to note the change in the latter.
     """
 
     def __init__(
@@ -52,12 +53,13 @@ class DocumentStorage(Storage):
         lock: Callable[[], contextlib.AbstractContextManager[None]] | None = None,
         sync: bool = True,
         must_exist: bool = False,
+        evolve: Callable[[Tables, Tables], None] | None = None,
     ) -> None:
         super().__init__()
         self._text_path = path if isinstance(path, str) and os.path.isabs(path) else str(Path(path).absolute())
         self._lock = lock or Locks(self.path.parent / f".{self.path.name[:200]}.locks").store
         self._sync = sync
-        self._must_exist = must_exist
+        self._must_exist, self._evolve = must_exist, evolve
         self._mine = threading.local()  # per thread: what it read last, and how often it holds the lock
 
     def __repr__(self) -> str:
@@ -124,10 +126,13 @@ class DocumentStorage(Storage):
             InvalidRecord, StoreUnusable: nothing changed.
             OutcomeUnknown: visible, not proven durable.
         """
-        encoded = json_text.layout(_plain_tables(data))
+        tables = _plain_tables(data)
         with self.exclusive():
             if self.stamp() != getattr(self._mine, "stamp", None):
                 raise Conflict(f"{self.path} was changed by another program since it was read")
+            if self._evolve is not None:
+                self._evolve(self.load()[0], tables)
+            encoded = json_text.layout(tables)
             try:
                 self._mine.stamp = stamp_of(files.put(self._text_path, encoded, sync=self._sync))
             except FileNotFoundError as error:

@@ -16,7 +16,7 @@ from typing import Any
 from sessionstore.disk import files
 from sessionstore.errors import Conflict, Corrupt, InvalidName, InvalidRecord, SessionGone
 from sessionstore.layout import DOCUMENT, StoreRoot
-from sessionstore.model import json_text, records, row_from_bytes
+from sessionstore.model import json_text, lineage, records, row_from_bytes
 from sessionstore.model import liveness as owners
 from sessionstore.model.records import INTERRUPTED, SessionRecord, SessionRow
 from sessionstore.session import documents, stream_names
@@ -50,7 +50,11 @@ class Session:
         self._told, self._changed = changed, changed or (lambda row: None)
         self._text_path = f"{self._text_folder}/{DOCUMENT}"
         self._storage = DocumentStorage(
-            self._text_path, lambda: root.locks.session(session_id), sync=root.durable, must_exist=True
+            self._text_path,
+            lambda: root.locks.session(session_id),
+            sync=root.durable,
+            must_exist=True,
+            evolve=lineage.note_change,
         )
 
     def __repr__(self) -> str:
@@ -309,10 +313,12 @@ class Session:
                 raise SessionGone(f"{self.folder} is another session by now; nothing was changed")
             if if_rev is not None and record.rev != if_rev:
                 raise Conflict(f"{self.session_id} is at revision {record.rev}, not {if_rev}")
+            content_changes = change is not None or edit_tables is not None or not lineage.VOLATILE.issuperset(given)
+            before = lineage.digest(tables) if content_changes else None
             wanted = {**given, **(edited_fields(record, change) if change else {})}
             if edit_tables is not None:
                 _edit_further(tables, edit_tables)
-            return apply_changes(tables, record, wanted, reason, sim_time_s)
+            return apply_changes(tables, record, wanted, reason, sim_time_s, before)
 
         record, status = self._storage.update(apply)
         self._changed(records.to_row(record, status))

@@ -11,18 +11,25 @@ from typing import Any
 
 from sessionstore.errors import IllegalTransition, InvalidRecord
 from sessionstore.model import liveness, records, values
+from sessionstore.model.lineage import extended
 from sessionstore.model.records import FINAL_STATUSES, SessionRecord
 from sessionstore.session.documents import Tables
 
 
 def apply_changes(
-    tables: Tables, record: SessionRecord, wanted: dict[str, Any], reason: str, sim_time_s: float | None
+    tables: Tables,
+    record: SessionRecord,
+    wanted: dict[str, Any],
+    reason: str,
+    sim_time_s: float | None,
+    before: str | None = None,
 ) -> SessionRecord:
     """Edit the tables in place, and return the record that they now hold.
 
     Args:
         record: what the tables hold before; it is changed too.
         wanted: checked changes (:func:`sessionstore.model.records.check_changes`).
+        before: the digest of the content before the change (model.lineage); None when only progress changes.
 
     Raises: IllegalTransition: nothing changed.
     """
@@ -40,6 +47,8 @@ def apply_changes(
     (document,) = tables["session"].values()
     not_finite = wanted.pop(records.NOT_FINITE, {})
     changes = {**wanted, "session_id": record.session_id, "rev": record.rev + 1, "updated_at": now}
+    if before is not None:
+        changes["lineage"] = extended(record.lineage, before)
     document.update(changes)
     for name, value in changes.items():
         setattr(record, name, value)

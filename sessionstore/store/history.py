@@ -25,6 +25,7 @@ from sessionstore.session.documents import Tables
 from sessionstore.session.stream_reader import Tape
 from sessionstore.session.stream_writer import StreamWriter
 from sessionstore.store import SessionStore, trash
+from sessionstore.store.merge_log import MergeLog
 
 FILE = "history.jsonl"
 #: What cannot be taken back: these moves are told by ``Session.transitions``.
@@ -99,9 +100,15 @@ class History:
 
         return session.update(changed, if_rev=if_rev, reason=reason, sim_time_s=sim_time_s, edit_tables=noted)
 
-    def merged(self, session_ids: Iterable[str], reason: str = "") -> None:
-        """Note that sessions came from elsewhere; undoing it moves them to the trash. Raises: StoreUnusable."""
-        self._note("merge", list(session_ids), None, {}, {}, reason)
+    def merged(self, session_ids: Iterable[str], reason: str = "", merge_id: str | None = None) -> str:
+        """Note that sessions come from elsewhere; undoing it moves them to the trash. Return the id of the change.
+
+        Args:
+            merge_id: of a merge with a log of its own (store.merge_log), which is read when the merge is undone.
+
+        Raises: StoreUnusable.
+        """
+        return self._note("merge", list(session_ids), None, {}, {"merge_id": merge_id} if merge_id else {}, reason)
 
     def restore(self, key: str) -> Session:
         """Bring a session back from the trash as ``SessionStore.restore`` does, and note it.
@@ -128,14 +135,15 @@ class History:
         after: dict[str, Any],
         reason: str,
         undoes: str | None = None,
-    ) -> None:
-        """Write one change down, durably."""
+    ) -> str:
+        """Write one change down, durably; return its id."""
         self._store.root.prepare()
         writer = StreamWriter(self._path, sync="full", quarantine=self._store.root.quarantine)
+        change_id = records.uuid_after(self._last_id())
         try:
             writer.append(
                 {
-                    "id": records.uuid_after(self._last_id()),
+                    "id": change_id,
                     "kind": kind,
                     "at": records.now_text(),
                     "sessions": sessions,
@@ -148,6 +156,7 @@ class History:
             )
         finally:
             writer.close()
+        return change_id
 
     def _last_id(self) -> str:
         """Return the id of the newest change: the next one comes behind it, whatever the clock says."""
@@ -267,7 +276,15 @@ class History:
             raise OutcomeUnknown(error.errno, "it was taken back, but that could not be noted") from error
 
     def _take_merge_back(self, change: Change) -> None:
-        for session_id in change.sessions:
+        added = change.sessions
+        if merge_id := change.after.get("merge_id"):
+            log = MergeLog(self._store.root, str(merge_id))
+            for entry in log.updated():
+                with self._store.root.locks.session(str(entry["session_id"])):
+                    log.take_back(entry)
+            added = log.added()
+            self._store.find()  # the rows of the sessions that were taken back
+        for session_id in added:
             try:
                 self._store.delete(session_id)
             except SessionNotFound:

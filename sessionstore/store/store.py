@@ -34,7 +34,7 @@ from sessionstore.session.motion import PointOrder
 from sessionstore.session.recorder import Recorder
 from sessionstore.session.run_clock import Start
 from sessionstore.session.stream_writer import SyncMode
-from sessionstore.store import trash
+from sessionstore.store import merge_log, trash
 from sessionstore.store.catalog import Catalog
 from sessionstore.store.delivery import Step
 from sessionstore.store.folder_rows import MISSING_FOLDER
@@ -188,6 +188,11 @@ class SessionStore(StoreMapping):
         if not self._swept:
             self._swept = True
             trash.sweep_staging(self.root)
+
+    def free_id(self, created: datetime, name: str | None) -> str:
+        """Reserve an id that no session has, for a session that was created at this time. Raises: LockTimeout."""
+        self.root.prepare()
+        return self._reservations.reserve(created, name)
 
     # ------------------------------------------------------------ record
 
@@ -380,6 +385,8 @@ class SessionStore(StoreMapping):
             self.index.remove({entry.session_id for entry in due})
             for entry in due:
                 trash.discard(self.root, entry.folder.parent)
+            for log in merge_log.logs(self.root) if older_than_s <= 0 else ():
+                trash.discard(self.root, log)
         return due
 
 

@@ -1,0 +1,206 @@
+"""Merging: sessions of another store, folder or bundle become sessions of this one, by what their copies prove.
+
+    uuid not here       copied whole; the id is kept, or the next free one is taken
+    same, ours ahead    nothing is written
+    theirs ahead        only what is new is transferred; our old record is kept for the undo
+    diverged            both are kept: theirs under a new id, ``merged_from`` names the original
+
+A merge that was interrupted is completed by running it again. The source is never written. One undo takes a merge back.
+A session that runs at the source is taken up to its last whole lines, and continued by the next merge.
+Not here: how copies are compared (exchange.compare), the undo (store.merge_log), what a source is (exchange.sources).
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from sessionstore.disk import files
+from sessionstore.disk.locks import Locks
+from sessionstore.errors import SessionStoreError
+from sessionstore.exchange.compare import Copy, compare, read_copy
+from sessionstore.exchange.place import Placer
+from sessionstore.exchange.sources import Progress, Source, open_source
+from sessionstore.exchange.trees import FolderTree
+from sessionstore.index.filtering import select
+from sessionstore.model import records
+from sessionstore.model.records import FILTER_ALIASES, FILTER_FIELDS, SessionRow
+from sessionstore.query import Filter, parse
+from sessionstore.store import SessionStore
+
+Action = Literal["copied", "updated", "same", "ahead", "diverged", "skipped"]
+#: Sessions that are synced and named together.
+BATCH = 128
+#: How long a merge waits for another merge into the same store.
+MERGE_LOCK_WAIT_S = 3600.0
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of one session of the source."""
+
+    source_id: str
+    action: Action
+    session_id: str | None = None
+    reason: str = ""
+    bytes: int = 0
+
+
+@dataclass(slots=True)
+class MergeReport:
+    """What a merge did, or would do.
+
+    Attributes:
+        change_id: for ``sessionstore undo``; None when nothing changed.
+    """
+
+    source: str
+    dry_run: bool
+    outcomes: list[Outcome] = field(default_factory=list)
+    change_id: str | None = None
+
+    def count(self, *actions: Action) -> int:
+        """Return how many sessions had one of these actions."""
+        return sum(outcome.action in actions for outcome in self.outcomes)
+
+    @property
+    def clean(self) -> bool:
+        """Whether nothing diverged and nothing was left out."""
+        return not self.count("diverged", "skipped")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data for ``--json``."""
+        return asdict(self)
+
+
+def merge(
+    store: SessionStore,
+    source: str | Path | Source,
+    where: str | Filter | None = None,
+    dry_run: bool = False,
+    progress: Progress | None = None,
+) -> MergeReport:
+    """Take the sessions of a source into a store.
+
+    Args:
+        where: take only sessions that match this filter.
+        dry_run: compare only; nothing is written.
+        progress: called with the number of bytes that were read.
+
+    Raises:
+        SessionNotFound, InvalidQuery, Corrupt, UnsafeFile: nothing was taken.
+        StoreUnusable, LockTimeout, OutcomeUnknown: what was taken stays; run it again.
+    """
+    tree = parse(where, FILTER_FIELDS, FILTER_ALIASES) if isinstance(where, str) else where
+    with contextlib.ExitStack() as cleanup:
+        given = source if isinstance(source, Source) else open_source(source, _scratch(store, cleanup), progress)
+        report = MergeReport(given.label, dry_run)
+        if dry_run:
+            _Merge(store, report, None, progress).run(given, tree)
+            return report
+        store.root.prepare()
+        cleanup.enter_context(Locks(store.root.private / "locks" / "merge").store(MERGE_LOCK_WAIT_S))
+        placer = Placer(store, given.label)
+        try:
+            _Merge(store, report, placer, progress).run(given, tree)
+        finally:
+            placer.finish()
+            report.change_id = placer.change_id
+    return report
+
+
+def _scratch(store: SessionStore, cleanup: contextlib.ExitStack) -> Callable[[], Path]:
+    def made() -> Path:
+        store.root.prepare()
+        folder = store.root.staging / f"unpacked-{records.new_uuid()}"
+        files.make_dir(folder)
+        cleanup.callback(files.remove_tree, folder)
+        return folder
+
+    return made
+
+
+class _Merge:
+    """One run over the sessions of a source."""
+
+    def __init__(
+        self, store: SessionStore, report: MergeReport, placer: Placer | None, progress: Progress | None
+    ) -> None:
+        self._store, self._report, self._placer = store, report, placer
+        self._progress = progress or (lambda count: None)
+        self._ours: dict[str, list[str]] = {}
+        for row in store.find(sort="created_at") if store.root.private.is_dir() else ():
+            if row.host is None and row.status not in ("missing", "unreadable"):
+                self._ours.setdefault(row.merged_uuid or row.uuid, []).append(row.session_id)
+
+    def run(self, source: Source, where: Filter | None) -> None:
+        """Take each session that matches."""
+        for opener in source.trees:
+            try:
+                tree = opener()
+                theirs = read_copy(tree)
+                if where is not None and not select([_row(theirs)], where):
+                    continue
+                outcome = self._take(theirs)
+            except SessionStoreError as error:
+                name = getattr(opener, "name", "")
+                if not name:
+                    with contextlib.suppress(SessionStoreError):
+                        name = opener().name
+                self._report.outcomes.append(Outcome(name, "skipped", None, f"{type(error).__name__}: {error}"))
+                continue
+            self._report.outcomes.append(outcome)
+            for file, reason in theirs.tree.unsafe.items():
+                left_out = Outcome(theirs.tree.name, "skipped", outcome.session_id, f"{file}: {reason}")
+                self._report.outcomes.append(left_out)
+            if self._placer is not None and self._placer.waiting >= BATCH:
+                self._placer.finish()
+
+    def _take(self, theirs: Copy) -> Outcome:
+        """Compare a session with ours of the same origin, and do what follows."""
+        name, total = theirs.tree.name, sum(theirs.tree.sizes.values())
+        family = self._ours.get(theirs.root_uuid, [])
+        if family and self._placer is not None and self._placer.holds_back(family):
+            self._placer.finish()
+        diverged: list[str] = []
+        behind: str | None = None
+        for session_id in family:
+            ours = read_copy(FolderTree(self._store.root.folder(session_id)))
+            found = compare(ours, theirs)
+            self._progress(total)
+            if found.relation in ("same", "ahead"):
+                return Outcome(name, found.relation, session_id)
+            if found.relation == "behind":
+                behind = behind or session_id
+            else:
+                diverged.append(f"{session_id}: {', '.join(found.reasons[:3])}")
+        if behind is not None:
+            count = self._placer.update(behind, theirs) if self._placer else 0
+            return Outcome(name, "updated", behind, "", count)
+        origin = theirs if diverged else None
+        session_id = self._placer.add(theirs, diverged=origin is not None) if self._placer else name
+        self._progress(total)
+        self._ours.setdefault(theirs.root_uuid, []).append(session_id)
+        if diverged:
+            return Outcome(name, "diverged", session_id, "; ".join(diverged), total)
+        return Outcome(name, "copied", session_id, "", total)
+
+
+def _row(copy: Copy) -> SessionRow:
+    return records.to_row(copy.record, _Status(len(copy.data)))  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, slots=True)
+class _Status:
+    """The size of a file that is not on this disk."""
+
+    st_size: int
+    st_mtime_ns: int = 0
+
+
+def sessions_in(report: MergeReport, action: Action) -> Iterator[Outcome]:
+    """Yield the outcomes of one action."""
+    yield from (outcome for outcome in report.outcomes if outcome.action == action)

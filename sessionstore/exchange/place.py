@@ -1,0 +1,239 @@
+"""Placing sessions that a merge takes: new ones by staging and rename, newer ones by appending what is missing.
+
+A new session is built in staging, synced together with others of its batch, and named by a rename that replaces
+nothing. An update first keeps our old record and the sizes of our files for the undo, then appends the missing ends of
+streams, then adds files, and replaces the record last: interrupted anywhere, our copy is still a prefix of theirs, so
+that the next merge completes it.
+Not here: which session is new or newer (exchange.compare), taking a merge back (store.merge_log).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from sessionstore.disk import files
+from sessionstore.disk.append_file import AppendFile
+from sessionstore.disk.bulk_sync import sync_trees
+from sessionstore.errors import Conflict, StoreUnusable
+from sessionstore.exchange.compare import STREAM_SUFFIX, Copy, branch_uuid, merged_document, same_file
+from sessionstore.exchange.trees import CHUNK_BYTES, FolderTree, Tree
+from sessionstore.layout import DOCUMENT
+from sessionstore.model import json_text, lineage, names, records
+from sessionstore.store import SessionStore
+from sessionstore.store.history import History
+from sessionstore.store.merge_log import MergeLog
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A session in staging: where, and under which id it will be known."""
+
+    staged: Path
+    session_id: str
+    uuid: str
+    created: datetime
+    name: str | None
+
+
+class Placer:
+    """Places the sessions of one merge.
+
+    Attributes:
+        change_id: of the change to be undone; None while nothing was written.
+    """
+
+    def __init__(self, store: SessionStore, source: str) -> None:
+        self._store, self._root, self._source = store, store.root, source
+        self._merge_id = records.new_uuid()
+        self._log = MergeLog(store.root, self._merge_id)
+        self.change_id: str | None = None
+        self._staged: list[Placed] = []
+        self._taken: set[str] = set()
+
+    def _begin(self) -> None:
+        """Note the merge before its first change."""
+        if self.change_id is None:
+            self.change_id = History(self._store).merged([], f"merge of {self._source}", self._merge_id)
+
+    @property
+    def waiting(self) -> int:
+        """How many sessions wait in staging for their sync and their name."""
+        return len(self._staged)
+
+    def holds_back(self, session_ids: list[str]) -> bool:
+        """Whether one of these waits in staging."""
+        return bool({placed.session_id for placed in self._staged} & set(session_ids))
+
+    # ------------------------------------------------------------ new sessions
+
+    def add(self, theirs: Copy, diverged: bool) -> str:
+        """Stage a session, and return the id that it will have. Raises: StoreUnusable: nothing is visible."""
+        session_id = self._free_id(theirs)
+        staged = self._root.staging / f"merge-{records.new_uuid()}"
+        files.make_dir(staged)
+        try:
+            self._write(staged, theirs, session_id, diverged)
+        except BaseException:
+            files.remove_tree(staged)
+            raise
+        uuid = branch_uuid(theirs) if diverged else theirs.record.uuid
+        created = records.instant(theirs.record.created_at)
+        self._staged.append(Placed(staged, session_id, uuid, created, theirs.record.session_name))
+        self._taken.add(session_id)
+        return session_id
+
+    def _free_id(self, theirs: Copy) -> str:
+        name = theirs.tree.name
+        if names.is_session_folder_name(name) and self._is_free(name):
+            return name
+        created, typed = records.instant(theirs.record.created_at), theirs.record.session_name
+        while True:
+            found = self._store.free_id(created, typed)
+            if found not in self._taken:
+                return found
+
+    def _is_free(self, name: str) -> bool:
+        return name not in self._taken and not os.path.lexists(self._root.folder(name))
+
+    def _write(self, staged: Path, theirs: Copy, session_id: str, diverged: bool) -> None:
+        for file, size in sorted(theirs.tree.sizes.items()):
+            if file == DOCUMENT:
+                continue
+            place = staged / file
+            if "/" in file:
+                _make_folders(staged, file)
+            files.create(place, whole_lines(theirs.tree, file, size), sync=False)
+        files.create(staged / DOCUMENT, _document(theirs, session_id, diverged), sync=False)
+
+    def finish(self) -> None:
+        """Sync what was staged, give each session its name, and deliver the rows."""
+        staged, self._staged = self._staged, []
+        if not staged:
+            return
+        self._begin()
+        if self._root.durable:
+            sync_trees([placed.staged for placed in staged])
+        self._log.adding([(placed.session_id, placed.uuid) for placed in staged])
+        placed_ids = [self._name(placed) for placed in staged]
+        if self._root.durable:
+            files.prove_renamed(self._root.path)
+        self._store.catalog.deliver(list(self._store.catalog.read_rows(placed_ids)))
+
+    def _name(self, placed: Placed) -> str:
+        session_id = placed.session_id
+        while True:
+            try:
+                files.rename_new(placed.staged, self._root.folder(session_id))
+                return session_id
+            except FileExistsError:  # a session was created under this id meanwhile
+                session_id = self._store.free_id(placed.created, placed.name)
+                self._log.adding([(session_id, placed.uuid)])
+
+    # ------------------------------------------------------------ newer sessions
+
+    def update(self, session_id: str, theirs: Copy) -> int:
+        """Bring our session forward to theirs; return the bytes that were transferred.
+
+        Raises: Conflict: it runs here, nothing was changed; StoreUnusable: run the merge again.
+        """
+        session = self._store.catalog.session(session_id)
+        with self._root.locks.session(session_id):
+            record, _ = session.read()
+            if record.status in ("running", "paused") and not (record.merged_from or {}).get("running"):
+                raise Conflict(f"{session_id} is running here")
+            ours = FolderTree(self._root.folder(session_id))
+            missing = _missing(ours, theirs.tree)
+            self._begin()
+            self._log.updating(ours, missing, lineage.digest(theirs.tables))
+            count = sum(self._bring(ours, theirs.tree, file) for file in missing)
+            data = _document(theirs, session_id, diverged=False, origin=record.merged_from, uuid=record.uuid)
+            files.put(ours.folder / DOCUMENT, data, sync=self._root.durable)
+        self._store.catalog.deliver(list(self._store.catalog.read_rows([session_id])))
+        return count + len(theirs.data)
+
+    def _bring(self, ours: FolderTree, theirs: Tree, file: str) -> int:
+        place, size = ours.folder / file, theirs.sizes[file]
+        if file.endswith(STREAM_SUFFIX) and "/" not in file:
+            return _append(place, ours.sizes.get(file, 0), theirs, file, size)
+        if "/" in file:
+            _make_folders(ours.folder, file)
+        files.put(place, theirs.chunks(file, 0, size), sync=self._root.durable)
+        return size
+
+
+def _append(place: Path, start: int, theirs: Tree, file: str, size: int) -> int:
+    """Append the missing end of a stream, durably. Raises: Conflict: it grew here meanwhile."""
+    target, count = AppendFile(place), 0
+    try:
+        if target.lock() != start:
+            raise Conflict(f"{place.name} is written here")
+        try:
+            for chunk in whole_lines(theirs, file, size, start):
+                files.write_all(target.descriptor, chunk, place)
+                count += len(chunk)
+            files.sync_file(target.descriptor, place)
+        finally:
+            target.unlock()
+    finally:
+        target.close()
+    return count
+
+
+def _missing(ours: FolderTree, theirs: Tree) -> list[str]:
+    """Return the files of theirs that ours lacks, or that are shorter or other here."""
+    found = []
+    for file, size in sorted(theirs.sizes.items()):
+        if file == DOCUMENT:
+            continue
+        if file.endswith(STREAM_SUFFIX) and "/" not in file:
+            if ours.sizes.get(file, 0) < size:
+                found.append(file)
+        elif file not in ours.sizes or not same_file(ours, theirs, file):
+            found.append(file)
+    return found
+
+
+def whole_lines(tree: Tree, file: str, size: int, start: int = 0) -> Iterator[bytes]:
+    """Yield the bytes of a file; of a stream only up to its last whole line."""
+    if not file.endswith(STREAM_SUFFIX) or "/" in file:
+        yield from tree.chunks(file, start, size)
+        return
+    rest = b""
+    for chunk in tree.chunks(file, start, size):
+        whole, newline, rest = (rest + chunk).rpartition(b"\n")
+        if newline:
+            yield whole + newline
+        if len(rest) > 64 * CHUNK_BYTES:
+            raise StoreUnusable(None, "a line is longer than 64 MiB", file)
+
+
+def _document(
+    theirs: Copy,
+    session_id: str,
+    diverged: bool,
+    origin: dict[str, object] | None = None,
+    uuid: str | None = None,
+) -> bytes:
+    """Return the bytes of session.json as it will stand here; theirs as they are when nothing has to be noted."""
+    note = dict(origin or theirs.record.merged_from or {})
+    if diverged:
+        note = {"session_id": theirs.tree.name, "uuid": theirs.root_uuid, "rev": theirs.record.rev}
+        uuid = branch_uuid(theirs)
+    elif session_id != theirs.tree.name and not note:
+        note = {"session_id": theirs.tree.name}
+    if theirs.record.status in ("running", "paused"):
+        note |= {"session_id": theirs.tree.name, "running": True}
+    else:
+        note.pop("running", None)
+    if note == (theirs.record.merged_from or {}) and uuid in (None, theirs.record.uuid):
+        return theirs.data
+    return json_text.layout(merged_document(theirs, uuid, note))
+
+
+def _make_folders(root: Path, file: str) -> None:
+    for depth in range(1, file.count("/") + 1):
+        files.make_dir(root / "/".join(file.split("/")[:depth]), exist_ok=True)

@@ -1,0 +1,72 @@
+"""What sessions can be taken from: a store, a session folder, a folder of sessions, or a bundle.
+
+Opening a source writes nothing to it. A bundle is verified whole before any of it becomes visible.
+Not here: the files of one session (exchange.trees), stores behind a URL (exchange.remote).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sessionstore.disk import files
+from sessionstore.errors import SessionNotFound
+from sessionstore.exchange.bundle import TAR_ZST, ZIP
+from sessionstore.exchange.trees import FolderTree, Tree
+from sessionstore.exchange.verify import Bundle
+from sessionstore.layout import DOCUMENT, PRIVATE, StoreRoot
+
+Progress = Callable[[int], None]
+
+
+@dataclass(slots=True)
+class Source:
+    """Sessions to be taken: how the source is called, and a tree opener for each."""
+
+    label: str
+    trees: list[Callable[[], Tree]] = field(default_factory=list)
+
+
+def open_source(where: str | Path, scratch: Callable[[], Path], progress: Progress | None = None) -> Source:
+    """Return the sessions at a place.
+
+    Args:
+        scratch: gives an empty folder for what must be unpacked first.
+        progress: called with the number of bytes that were verified.
+
+    Raises: SessionNotFound: there are no sessions; Corrupt, UnsafeFile: a bundle that cannot be trusted.
+    """
+    path = Path(where).expanduser().absolute()
+    if path.is_file():
+        if not path.name.lower().endswith((ZIP, TAR_ZST)):
+            raise SessionNotFound(f"{path} is not a store, a session folder or a bundle (.zip, .tar.zst)")
+        return _of_bundle(Bundle(path, scratch), progress)
+    if not path.is_dir():
+        raise SessionNotFound(f"there is nothing at {path}")
+    if (path / "bagit.txt").is_file():
+        return _of_bundle(Bundle(path), progress)
+    if (path / DOCUMENT).is_file():
+        return Source(str(path), [lambda: FolderTree(path)])
+    found = _session_folders(path)
+    if not found and not (path / PRIVATE).is_dir():
+        raise SessionNotFound(f"there are no sessions in {path}")
+    return Source(str(path), [_opener(folder) for folder in found])
+
+
+def _of_bundle(bundle: Bundle, progress: Progress | None) -> Source:
+    bundle.verify(progress)
+    return Source(str(bundle.path), [_given(tree) for tree in bundle.trees()])
+
+
+def _session_folders(path: Path) -> list[Path]:
+    names = sorted(StoreRoot(path).session_ids())
+    return [path / name for name in names if files.status(path / name / DOCUMENT) is not None]
+
+
+def _opener(folder: Path) -> Callable[[], Tree]:
+    return lambda: FolderTree(folder)
+
+
+def _given(tree: Tree) -> Callable[[], Tree]:
+    return lambda: tree

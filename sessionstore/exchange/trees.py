@@ -1,0 +1,186 @@
+"""The files of one session, wherever they are: a folder, an archive, a remote store.
+
+A tree lists plain files by their relative names and gives their bytes. Links, devices, names that would leave the
+folder, and names that some file system takes for one are left out; they are listed as ``unsafe`` with the reason.
+Not here: what the files mean (session), archives as a whole (exchange.bundle), finding the trees (exchange.sources).
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import unicodedata
+import zipfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Protocol
+
+from sessionstore.disk import files
+from sessionstore.errors import StoreUnusable, UnsafeFile
+from sessionstore.layout import DOCUMENT
+
+CHUNK_BYTES = 1 << 20
+MAX_DEPTH = 32
+MAX_NAME_BYTES = 1024
+
+
+class Tree(Protocol):
+    """The files of one session.
+
+    Attributes:
+        name: the name of the folder.
+        sizes: bytes of each plain file, by its relative name with ``/``.
+        unsafe: what was left out, by name, with the reason.
+    """
+
+    name: str
+    sizes: dict[str, int]
+    unsafe: dict[str, str]
+
+    def chunks(self, file: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+        """Yield the bytes of a file from ``start`` up to ``end``.
+
+        Raises: StoreUnusable: it cannot be read, or it is shorter than listed.
+        """
+
+
+def read_whole(tree: Tree, file: str) -> bytes:
+    """Return all bytes of a file. Raises: StoreUnusable."""
+    return b"".join(tree.chunks(file, 0, tree.sizes[file]))
+
+
+def problem_of_name(name: str) -> str | None:
+    """Return why a relative name cannot be used on every system, or None."""
+    parts = name.split("/")
+    if not name or name.startswith("/") or "\\" in name or "\0" in name or (len(name) > 1 and name[1] == ":"):
+        return "the name is absolute or holds a backslash"
+    if any(part in ("", ".", "..") for part in parts):
+        return "the name leaves its folder"
+    if len(parts) > MAX_DEPTH or len(os.fsencode(name)) > MAX_NAME_BYTES:
+        return "the name is too long or too deep"
+    if any(ord(letter) < 32 for letter in name):
+        return "the name holds a control character"
+    return None
+
+
+def folded(name: str) -> str:
+    """Return what two names share when some file system takes them for one."""
+    return unicodedata.normalize("NFKC", name).casefold()
+
+
+def twins(names: Iterable[str]) -> dict[str, str]:
+    """Return the names that some file system takes for an earlier one, each with that one."""
+    seen: dict[str, str] = {}
+    found = {}
+    for name in sorted(names):
+        first = seen.setdefault(folded(name), name)
+        if first != name:
+            found[name] = first
+    return found
+
+
+class FolderTree:
+    """The files of a session folder on this machine."""
+
+    def __init__(self, folder: Path) -> None:
+        self.name, self.folder = folder.name, folder
+        self.sizes: dict[str, int] = {}
+        self.unsafe: dict[str, str] = {}
+        self._scan(str(folder), "", 0)
+        self.unsafe.update(_leave_out_twins(self.sizes))
+
+    def _scan(self, folder: str, prefix: str, depth: int) -> None:
+        for entry in sorted(files.entries(folder), key=lambda each: each.name):
+            name = prefix + entry.name
+            if entry.name.startswith(".tmp-"):
+                continue  # a document that is being replaced at this moment
+            try:
+                mode = entry.stat(follow_symlinks=False)
+            except FileNotFoundError:
+                continue
+            if stat.S_ISDIR(mode.st_mode) and depth < MAX_DEPTH:
+                self._scan(entry.path, f"{name}/", depth + 1)
+            elif not stat.S_ISREG(mode.st_mode):
+                self.unsafe[name] = "it is not a plain file"
+            elif problem := problem_of_name(name):
+                self.unsafe[name] = problem
+            else:
+                self.sizes[name] = mode.st_size
+
+    def chunks(self, file: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+        """Yield the bytes of a file; see :class:`Tree`."""
+        path = self.folder / file
+        try:
+            descriptor = files.open_to_read(path)
+        except FileNotFoundError as error:
+            raise StoreUnusable(error.errno, "the file disappeared while it was copied", str(path)) from error
+        except UnsafeFile as error:
+            raise StoreUnusable(None, "the file was replaced while it was copied", str(path)) from error
+        with os.fdopen(descriptor, "rb", buffering=0) as source, files.refusals(path):
+            source.seek(start)
+            yield from _limited(source.read, None if end is None else end - start, str(path))
+
+
+class ZipTree:
+    """The files of one folder inside a ZIP archive.
+
+    Args:
+        prefix: the folder in the archive, with ``/`` at its end.
+        names: the members below it; their problems are checked here.
+    """
+
+    def __init__(self, archive: zipfile.ZipFile, prefix: str, members: Iterable[zipfile.ZipInfo]) -> None:
+        self.name = prefix.rstrip("/").rpartition("/")[2]
+        self._archive, self._prefix = archive, prefix
+        self.sizes: dict[str, int] = {}
+        self.unsafe: dict[str, str] = {}
+        for member in members:
+            name = member.filename.removeprefix(prefix)
+            kind = member.external_attr >> 16
+            if kind and stat.S_IFMT(kind) and not stat.S_ISREG(kind):
+                self.unsafe[name] = "it is not a plain file"
+            elif problem := problem_of_name(name):
+                self.unsafe[name] = problem
+            elif name in self.sizes:
+                self.unsafe[name] = "the archive holds the name twice"
+            else:
+                self.sizes[name] = member.file_size
+        self.unsafe.update(_leave_out_twins(self.sizes))
+
+    def chunks(self, file: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+        """Yield the bytes of a file; see :class:`Tree`."""
+        path = f"{self._archive.filename}:{self._prefix}{file}"
+        try:
+            with self._archive.open(self._prefix + file) as source:
+                source.seek(start)
+                yield from _limited(source.read, (self.sizes[file] if end is None else end) - start, path)
+        except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError) as error:
+            if isinstance(error, StoreUnusable):
+                raise
+            raise StoreUnusable(None, f"the archive is damaged: {error}", path) from error
+
+
+def _limited(read: object, left: int | None, path: str) -> Iterator[bytes]:
+    """Yield what ``read`` gives, at most ``left`` bytes. Raises: StoreUnusable: there are fewer."""
+    assert callable(read)
+    while left is None or left > 0:
+        chunk = read(CHUNK_BYTES if left is None else min(left, CHUNK_BYTES))
+        if not chunk:
+            if left:
+                raise StoreUnusable(None, f"the file ends {left} bytes early", path)
+            return
+        yield chunk
+        left = None if left is None else left - len(chunk)
+
+
+def _leave_out_twins(sizes: dict[str, int]) -> dict[str, str]:
+    """Take names out of a listing that some file system takes for an earlier one; return them with the reason."""
+    found = {name: f"some file systems take it for {first!r}" for name, first in twins(sizes).items()}
+    for name in found:
+        del sizes[name]
+    return found
+
+
+def is_session(tree: Tree) -> bool:
+    """Whether a tree holds a session.json."""
+    return DOCUMENT in tree.sizes

@@ -1,0 +1,224 @@
+"""Checking a bundle: every file of the manifest with its digest, and nothing else; hostile archives are refused.
+
+Refused before anything of it is visible in a store: a wrong digest, a missing or additional file, names that leave the
+folder, links and devices, two names that some file system takes for one, and archives that unpack to far more than
+they weigh.
+Not here: writing bundles (exchange.bundle), taking sessions out of them (exchange.merge).
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import tarfile
+import zipfile
+from collections.abc import Callable, Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import IO, Any
+
+from sessionstore.disk import files
+from sessionstore.errors import Corrupt, UnsafeFile
+from sessionstore.exchange import bag
+from sessionstore.exchange.bundle import TAR_ZST, ZIP, form_of
+from sessionstore.exchange.trees import CHUNK_BYTES, FolderTree, Tree, ZipTree, problem_of_name, twins
+from sessionstore.layout import DOCUMENT
+
+MAX_MEMBERS = 20_000_000
+#: An archive may unpack to this many times its size once it unpacks to more than MIN_SUSPECT_BYTES.
+MAX_RATIO = 200
+MIN_SUSPECT_BYTES = 256 << 20
+_MANIFEST, _TAGS = "manifest-sha256.txt", "tagmanifest-sha256.txt"
+Progress = Callable[[int], None]
+
+
+class Bundle:
+    """A bundle that was opened and whose list of members is safe; its content is checked by :meth:`verify`.
+
+    Args:
+        path: a ``.zip``, a folder, or a ``.tar.zst`` (which is unpacked into ``scratch`` first).
+        scratch: gives an empty folder on the disk of the store; needed for ``.tar.zst`` only.
+
+    Raises: Corrupt, UnsafeFile: it is not a bundle, or a hostile one.
+    """
+
+    def __init__(self, path: Path, scratch: Callable[[], Path] | None = None) -> None:
+        self.path = path
+        form = form_of(path)
+        if form == TAR_ZST:
+            if scratch is None:
+                raise Corrupt("a .tar.zst is unpacked before it is read", path)
+            folder = scratch()
+            _unpack_tar(path, folder)
+            self._open_folder(_top_folder(folder))
+        elif form == ZIP:
+            self._open_zip()
+        else:
+            self._open_folder(path)
+
+    # ------------------------------------------------------------ opening
+
+    def _open_folder(self, folder: Path) -> None:
+        tree = FolderTree(folder)
+        _refuse_unsafe(tree, self.path)
+        self._whole: Tree = tree
+        payload = folder / bag.PAYLOAD.rstrip("/") if "bagit.txt" in tree.sizes else folder
+        self._trees: list[Tree] = [
+            FolderTree(Path(entry.path))
+            for entry in sorted(files.entries(payload), key=lambda each: each.name)
+            if entry.is_dir(follow_symlinks=False) and (Path(entry.path) / DOCUMENT).is_file()
+        ]
+
+    def _open_zip(self) -> None:
+        try:
+            archive = zipfile.ZipFile(self.path)
+        except (zipfile.BadZipFile, OSError, EOFError, ValueError, NotImplementedError) as error:
+            raise Corrupt(f"not a readable ZIP: {error}", self.path) from error
+        members = [member for member in archive.infolist() if not member.is_dir()]
+        self._refuse_bomb(members)
+        self._refuse_folders(archive)
+        top = _common_top([member.filename for member in members])
+        self._whole = ZipTree(archive, top, members)
+        _refuse_unsafe(self._whole, self.path)
+        prefix = top + bag.PAYLOAD if "bagit.txt" in self._whole.sizes else top
+        self._trees = list(_zip_sessions(archive, prefix, members))
+
+    def _refuse_bomb(self, members: list[zipfile.ZipInfo]) -> None:
+        total, packed = sum(member.file_size for member in members), max(1, self.path.stat().st_size)
+        if len(members) > MAX_MEMBERS:
+            raise UnsafeFile(f"{len(members)} members, at most {MAX_MEMBERS} are read", self.path)
+        if total > MIN_SUSPECT_BYTES and total / packed > MAX_RATIO:
+            raise UnsafeFile(f"unpacks to {total / packed:.0f} times its size", self.path)
+
+    def _refuse_folders(self, archive: zipfile.ZipFile) -> None:
+        for member in archive.infolist():
+            kind = stat.S_IFMT(member.external_attr >> 16)
+            if member.is_dir() and kind not in (0, stat.S_IFDIR):
+                raise UnsafeFile(f"{member.filename}: it is not a folder", self.path)
+            if member.is_dir() and (problem := problem_of_name(member.filename.rstrip("/"))):
+                raise UnsafeFile(f"{member.filename}: {problem}", self.path)
+
+    # ------------------------------------------------------------ reading
+
+    @property
+    def is_bag(self) -> bool:
+        """Whether it carries checksums; a ZIP of session folders made by another program does not."""
+        return "bagit.txt" in self._whole.sizes
+
+    def trees(self) -> list[Tree]:
+        """Return the sessions in it."""
+        return self._trees
+
+    def verify(self, progress: Progress | None = None) -> int:
+        """Compare each file with the manifest; return the number of payload files.
+
+        Raises: Corrupt: naming the first file that is wrong, missing or additional.
+        """
+        if not self.is_bag:
+            return sum(len(tree.sizes) for tree in self._trees)
+        listed = {**self._manifest(_TAGS), **self._manifest(_MANIFEST)}
+        there = set(self._whole.sizes) - {_TAGS}
+        if missing := sorted(set(listed) - there):
+            raise Corrupt(f"{missing[0]} is missing ({len(missing)} in all)", self.path)
+        if additional := sorted(there - set(listed)):
+            raise Corrupt(f"{additional[0]} is not in the manifest ({len(additional)} in all)", self.path)
+        for name, digest in listed.items():
+            found = sha256()
+            for chunk in self._whole.chunks(name, 0, self._whole.sizes[name]):
+                found.update(chunk)
+                if progress is not None:
+                    progress(len(chunk))
+            if found.hexdigest() != digest:
+                raise Corrupt(f"the checksum of {name} is wrong", self.path)
+        return sum(name.startswith(bag.PAYLOAD) for name in listed)
+
+    def _manifest(self, name: str) -> dict[str, str]:
+        if name not in self._whole.sizes:
+            raise Corrupt(f"{name} is missing", self.path)
+        data = b"".join(self._whole.chunks(name, 0, self._whole.sizes[name]))
+        try:
+            return bag.parsed_manifest(data)
+        except (ValueError, UnicodeDecodeError) as error:
+            raise Corrupt(f"{name}: {error}", self.path) from error
+
+
+def _zip_sessions(archive: zipfile.ZipFile, prefix: str, members: list[zipfile.ZipInfo]) -> Iterator[Tree]:
+    grouped: dict[str, list[zipfile.ZipInfo]] = {}
+    for member in members:
+        folder, slash, _ = member.filename.removeprefix(prefix).partition("/")
+        if member.filename.startswith(prefix) and slash:
+            grouped.setdefault(folder, []).append(member)
+    for folder in sorted(grouped):
+        tree = ZipTree(archive, f"{prefix}{folder}/", grouped[folder])
+        if DOCUMENT in tree.sizes:
+            yield tree
+
+
+def _common_top(names: list[str]) -> str:
+    """Return the one folder that holds the tags of a bag, or nothing."""
+    tops = {name.partition("/")[0] for name in names if "/" in name}
+    if len(tops) == 1 and all("/" in name for name in names):
+        top = f"{tops.pop()}/"
+        if f"{top}bagit.txt" in names:
+            return top
+    return ""
+
+
+def _top_folder(folder: Path) -> Path:
+    """Return the folder of the bag in an unpacked archive."""
+    inside = files.entries(folder)
+    if len(inside) == 1 and inside[0].is_dir(follow_symlinks=False):
+        return Path(inside[0].path)
+    return folder
+
+
+def _refuse_unsafe(tree: Tree, path: Path) -> None:
+    for name, reason in tree.unsafe.items():
+        raise UnsafeFile(f"{name}: {reason}", path)
+
+
+def _unpack_tar(path: Path, folder: Path) -> None:
+    """Unpack a ``.tar.zst`` of plain files into an empty folder. Raises: Corrupt, UnsafeFile, StoreUnusable."""
+    try:
+        import zstandard
+    except ImportError as error:
+        raise ModuleNotFoundError(
+            "zstandard is missing: pip install 'sessionstore[remote]'", name="zstandard"
+        ) from error
+    packed, unpacked, names = max(1, path.stat().st_size), 0, set[str]()
+    try:
+        with (
+            os.fdopen(files.open_to_read(path), "rb") as raw,
+            zstandard.ZstdDecompressor().stream_reader(raw) as plain,
+            tarfile.open(fileobj=plain, mode="r|") as archive,
+        ):
+            for member in archive:
+                if member.isdir():
+                    continue
+                unpacked += member.size
+                _refuse_member(member, names, unpacked, packed, path)
+                names.add(member.name)
+                source = archive.extractfile(member)
+                place = folder / member.name
+                files.make_dirs(place.parent)
+                files.put(place, _pieces(source), sync=False)
+    except (tarfile.TarError, zstandard.ZstdError, EOFError) as error:
+        raise Corrupt(f"not a readable .tar.zst: {error}", path) from error
+    for name, first in twins(names).items():
+        raise UnsafeFile(f"{name}: some file systems take it for {first!r}", path)
+
+
+def _refuse_member(member: tarfile.TarInfo, names: set[str], unpacked: int, packed: int, path: Path) -> None:
+    if not member.isreg():
+        raise UnsafeFile(f"{member.name}: it is not a plain file", path)
+    if problem := problem_of_name(member.name):
+        raise UnsafeFile(f"{member.name}: {problem}", path)
+    if member.name in names:
+        raise UnsafeFile(f"{member.name}: the archive holds the name twice", path)
+    if len(names) > MAX_MEMBERS or (unpacked > MIN_SUSPECT_BYTES and unpacked / packed > MAX_RATIO):
+        raise UnsafeFile("unpacks to far more than its size", path)
+
+
+def _pieces(source: IO[bytes] | Any) -> Iterator[bytes]:
+    while chunk := source.read(CHUNK_BYTES):
+        yield chunk

@@ -1,0 +1,144 @@
+"""What a merge does, written down before it is done, so that one undo takes it back, also after a crash.
+
+It is in the trash, in one folder for each merge (``merge-<id>/``): ``sessions.jsonl`` names the sessions that were
+added or updated, and ``<session id>/`` keeps our record and the replaced files. Emptying the trash removes it.
+Not here: merging (exchange.merge), the list of changes (store.history).
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from sessionstore.disk import files
+from sessionstore.disk.append_file import AppendFile
+from sessionstore.errors import Conflict, SessionNotFound, SessionStoreError
+from sessionstore.layout import DOCUMENT, StoreRoot
+from sessionstore.model import lineage
+from sessionstore.session import documents
+from sessionstore.session.stream_reader import Tape
+from sessionstore.session.stream_writer import StreamWriter
+
+PREFIX = "merge-"
+
+
+class _Files(Protocol):
+    folder: Path
+    sizes: dict[str, int]
+
+
+class MergeLog:
+    """The log of one merge.
+
+    Args:
+        merge_id: a time-ordered uuid.
+    """
+
+    def __init__(self, root: StoreRoot, merge_id: str) -> None:
+        self._root = root
+        self.folder = root.trash / f"{PREFIX}{merge_id}"
+        self._path = self.folder / "sessions.jsonl"
+
+    # ------------------------------------------------------------ writing
+
+    def adding(self, sessions: Iterable[tuple[str, str]]) -> None:
+        """Note sessions (id, uuid) that are about to get their names. Raises: StoreUnusable: nothing was noted."""
+        self._write([{"action": "add", "session_id": session_id, "uuid": uuid} for session_id, uuid in sessions])
+
+    def updating(self, ours: _Files, touched: Iterable[str], digest: str) -> None:
+        """Keep our record and the files that will be replaced, and note the sizes of all that will change.
+
+        Args:
+            digest: of the record that the merge is about to put here (model.lineage).
+        """
+        place, touched = self.folder / ours.folder.name, list(touched)
+        files.make_dirs(place)
+        for name in [DOCUMENT, *(name for name in touched if name in ours.sizes and not _is_stream(name))]:
+            data, _ = files.read(ours.folder / name)
+            files.make_dirs((place / name).parent)
+            files.put(place / name, data)
+        sizes = {name: ours.sizes.get(name) for name in touched}
+        self._write([{"action": "update", "session_id": ours.folder.name, "sizes": sizes, "digest": digest}])
+
+    def _write(self, records: list[dict[str, Any]]) -> None:
+        files.make_dirs(self.folder)
+        writer = StreamWriter(self._path, sync="full", quarantine=self._root.quarantine)
+        try:
+            writer.extend(records)
+        finally:
+            writer.close()
+
+    # ------------------------------------------------------------ taking back
+
+    def added(self) -> list[str]:
+        """Return the ids of the sessions that were added and are still the same sessions."""
+        found = []
+        for entry in self._entries("add"):
+            session_id = str(entry.get("session_id"))
+            with contextlib.suppress(SessionStoreError, KeyError):
+                tables, _, _ = documents.load(str(self._root.folder(session_id) / DOCUMENT))
+                if any(document.get("uuid") == entry.get("uuid") for document in tables["session"].values()):
+                    found.append(session_id)
+        return found
+
+    def updated(self) -> list[Mapping[str, Any]]:
+        """Return what was noted of sessions that were updated, the newest first."""
+        return self._entries("update")[::-1]
+
+    def _entries(self, action: str) -> list[Mapping[str, Any]]:
+        return [line.data for line in Tape(self._path).read(damaged="skip") if line.data.get("action") == action]
+
+    def take_back(self, entry: Mapping[str, Any]) -> None:
+        """Bring an updated session back to what it was; the caller holds its lock.
+
+        Raises:
+            SessionNotFound: what was kept is gone; Conflict: the session changed since. Nothing changed.
+        """
+        session_id = str(entry["session_id"])
+        place, folder = self.folder / session_id, self._root.folder(session_id)
+        try:
+            old, _ = files.read(place / DOCUMENT)
+        except FileNotFoundError as error:
+            raise SessionNotFound(
+                f"the record of {session_id} before the merge is not in the trash any more"
+            ) from error
+        tables, data, _ = documents.load(str(folder / DOCUMENT))
+        if data != old and lineage.digest(tables) != entry["digest"]:
+            raise Conflict(f"{session_id} changed since the merge")
+        for name, size in entry["sizes"].items():
+            if _is_stream(name):
+                self._shorten(folder / name, size or 0)
+            if size is None:
+                files.remove(folder / name)
+            elif not _is_stream(name):
+                files.put(folder / name, files.read(place / name)[0])
+        files.put(folder / DOCUMENT, old)
+
+    def _shorten(self, path: Path, size: int) -> None:
+        """Cut a stream back; the bytes behind go to quarantine first."""
+        target = AppendFile(path)
+        try:
+            found = target.lock()
+            try:
+                if found < size:
+                    raise Conflict(f"{path.name} is shorter than before the merge")
+                if found > size:
+                    data, _ = files.read(path)
+                    self._root.quarantine(path, size, data[size:])
+                    files.truncate(target.descriptor, size, path)
+                    files.sync_file(target.descriptor, path)
+            finally:
+                target.unlock()
+        finally:
+            target.close()
+
+
+def logs(root: StoreRoot) -> list[Path]:
+    """Return the folders of all merges in the trash."""
+    return [Path(entry.path) for entry in files.entries(root.trash) if entry.name.startswith(PREFIX)]
+
+
+def _is_stream(name: str) -> bool:
+    return name.endswith(".jsonl") and "/" not in name

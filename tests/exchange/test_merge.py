@@ -1,0 +1,216 @@
+"""Merging: nothing is doubled, nothing is overwritten, and running it again completes or changes nothing."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+import sessionstore
+from sessionstore.errors import SessionNotFound
+from sessionstore.exchange.merge import merge
+from sessionstore.model.records import SessionRow
+from sessionstore.session import Session
+from sessionstore.store import SessionStore
+from sessionstore.store.history import History
+
+
+def flown(store: SessionStore, name: str = "Butterfly", points: int = 20) -> Session:
+    with store.record(name, metadata={"pilot": "Ada"}) as session:
+        for number in range(points):
+            session.motion.append("scout-1", t_s=number / 20, position_m=(number, 0.0, 5.0))
+    return store.get(session.session_id)
+
+
+def appended(session: Session) -> None:
+    writer = session.writer("log")
+    writer.append({"level": "info", "message": "later"})
+    writer.close()
+
+
+def listed(store: SessionStore) -> list[SessionRow]:
+    """Return the rows of a store; none before its first write."""
+    return store.find() if store.root.private.is_dir() else []
+
+
+def contents(store: SessionStore) -> dict[str, dict[str, bytes]]:
+    """Return the bytes of all files of a store's sessions."""
+    return {
+        row.session_id: {
+            str(path.relative_to(store.root.folder(row.session_id))): path.read_bytes()
+            for path in sorted(store.root.folder(row.session_id).rglob("*"))
+            if path.is_file()
+        }
+        for row in listed(store)
+    }
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> SessionStore:
+    return sessionstore.open(tmp_path / "here")
+
+
+@pytest.fixture
+def there(tmp_path: Path) -> SessionStore:
+    return sessionstore.open(tmp_path / "there")
+
+
+def actions(here: SessionStore, there: SessionStore, **more: object) -> list[tuple[str, str | None]]:
+    report = merge(here, there.root.path, **more)  # type: ignore[arg-type]
+    return [(outcome.action, outcome.session_id) for outcome in report.outcomes]
+
+
+def test_a_new_session_is_copied_byte_for_byte_and_listed(here: SessionStore, there: SessionStore) -> None:
+    session = flown(there)
+    session.artifacts.put("plot.txt", b"a plot")
+    assert actions(here, there) == [("copied", session.session_id)]
+    assert contents(here) == contents(there)
+    assert here.get("Butterfly").record.uuid == session.record.uuid
+
+
+def test_a_second_merge_writes_not_one_byte(here: SessionStore, there: SessionStore) -> None:
+    session = flown(there)
+    merge(here, there.root.path)
+    before = {path: path.stat().st_mtime_ns for path in here.root.path.rglob("*") if path.is_file()}
+    assert actions(here, there) == [("same", session.session_id)]
+    after = {path: path.stat().st_mtime_ns for path in here.root.path.rglob("*") if path.is_file()}
+    before = {path: stamp for path, stamp in before.items() if "locks" not in path.parts}
+    assert {path: stamp for path, stamp in after.items() if "locks" not in path.parts} == before
+
+
+def test_the_side_that_went_on_is_taken_and_the_other_direction_changes_nothing(
+    here: SessionStore, there: SessionStore
+) -> None:
+    session = flown(there)
+    merge(here, there.root.path)
+    session.update(notes="landed hard")
+    appended(session)
+    session.artifacts.put("late.txt", b"late")
+    assert actions(there, here) == [("ahead", session.session_id)]
+    assert actions(here, there) == [("updated", session.session_id)]
+    assert contents(here) == contents(there)
+    assert actions(here, there) == [("same", session.session_id)]
+
+
+def test_diverged_copies_are_both_kept_and_their_branches_go_on(here: SessionStore, there: SessionStore) -> None:
+    session = flown(there)
+    merge(here, there.root.path)
+    here.get("Butterfly").update(notes="here")
+    session.update(notes="there")
+    report = merge(here, there.root.path)
+    (outcome,) = report.outcomes
+    assert outcome.action == "diverged" and outcome.session_id != session.session_id and not report.clean
+    other = here.get(str(outcome.session_id))
+    assert (here.get(session.session_id).record.notes, other.record.notes) == ("here", "there")
+    assert other.record.merged_from == {"session_id": session.session_id, "uuid": session.record.uuid, "rev": 4}
+    assert other.record.uuid != session.record.uuid
+    assert actions(here, there) == [("same", outcome.session_id)]
+    session.update(notes="there again")
+    assert actions(here, there) == [("updated", outcome.session_id)]
+    assert here.get(str(outcome.session_id)).record.notes == "there again"
+    assert here.get(str(outcome.session_id)).record.uuid == other.record.uuid
+
+
+def test_a_stream_that_was_changed_diverges_although_the_record_is_the_same(
+    here: SessionStore, there: SessionStore
+) -> None:
+    session = flown(there)
+    merge(here, there.root.path)
+    path = here.root.folder(session.session_id) / "motion_history.jsonl"
+    path.write_bytes(path.read_bytes().replace(b"scout-1", b"scout-2", 1))
+    assert [action for action, _ in actions(here, there)] == ["diverged"]
+
+
+def test_an_id_that_another_session_has_gets_the_next_one_and_the_old_one_is_findable(
+    here: SessionStore, there: SessionStore
+) -> None:
+    theirs = flown(there)
+    folder = here.root.path / theirs.session_id
+    other = flown(here, "Moth")
+    shutil.move(here.root.folder(other.session_id), folder)
+    here.rebuild()
+    ((action, new_id),) = actions(here, there)
+    assert action == "copied" and new_id not in (None, theirs.session_id)
+    assert here.get(theirs.record.uuid).session_id == new_id
+    assert [row.session_id for row in here.find(f'merged_from="{theirs.session_id}"')] == [new_id]
+    assert actions(here, there) == [("same", new_id)]
+
+
+def test_a_running_session_is_taken_up_to_a_whole_line_and_continued_later(
+    here: SessionStore, there: SessionStore
+) -> None:
+    recorder = there.record("Butterfly")
+    for number in range(10):
+        recorder.motion.append("scout-1", t_s=number, position_m=(number, 0, 5))
+    recorder.stream("motion_history").flush()
+    path = recorder.folder / "motion_history.jsonl"
+    whole = path.read_bytes()
+    path.write_bytes(whole + b'{"n":10,"t":')  # a line that is being written
+    ((action, session_id),) = actions(here, there)
+    path.write_bytes(whole)
+    copy = here.get(str(session_id))
+    assert action == "copied" and (copy.record.merged_from or {})["running"] is True
+    assert (copy.folder / "motion_history.jsonl").read_bytes() == whole
+    recorder.motion.append("scout-1", t_s=11, position_m=(11, 0, 5))
+    recorder.finish()
+    assert actions(here, there) == [("updated", session_id)]
+    ended = here.get(str(session_id)).record
+    assert ended.status == "completed" and "running" not in (ended.merged_from or {})
+    assert actions(here, there) == [("same", session_id)]
+
+
+def test_one_undo_takes_a_whole_merge_back(here: SessionStore, there: SessionStore) -> None:
+    session = flown(there)
+    merge(here, there.root.path)
+    kept = contents(here)
+    session.update(notes="later")
+    appended(session)
+    session.artifacts.put("late.txt", b"late")
+    flown(there, "Moth")
+    report = merge(here, there.root.path)
+    assert (report.count("updated"), report.count("copied")) == (1, 1)
+    History(here).undo()
+    assert contents(here) == kept
+    assert [action for action, _ in actions(here, there)] == ["updated", "copied"]
+
+
+def test_what_is_damaged_or_unsafe_is_left_out_with_its_reason_and_the_rest_goes_on(
+    here: SessionStore, there: SessionStore
+) -> None:
+    broken, linked, whole = flown(there, "Broken"), flown(there, "Linked"), flown(there, "Whole")
+    (broken.folder / "session.json").write_text("{")
+    (linked.folder / "secret.jsonl").symlink_to("/etc/passwd")
+    report = merge(here, there.root.path)
+    reasons = {outcome.source_id: outcome.reason for outcome in report.outcomes if outcome.action == "skipped"}
+    assert "Corrupt" in reasons[broken.session_id] and "secret.jsonl" in reasons[linked.session_id]
+    assert {row.session_id for row in here.find()} == {linked.session_id, whole.session_id}
+    assert not (here.root.folder(linked.session_id) / "secret.jsonl").exists()
+
+
+def test_a_filter_and_a_dry_run(here: SessionStore, there: SessionStore) -> None:
+    flown(there, "Moth")
+    session = flown(there)
+    assert actions(here, there, where="name=Butterfly", dry_run=True) == [("copied", session.session_id)]
+    assert not here.root.path.exists()
+    assert actions(here, there, where="name=Butterfly") == [("copied", session.session_id)]
+
+
+def test_a_session_folder_alone_is_a_source_and_nothing_is_not(
+    here: SessionStore, there: SessionStore, tmp_path: Path
+) -> None:
+    session = flown(there)
+    shutil.copytree(session.folder, tmp_path / "usb" / session.session_id)
+    assert merge(here, tmp_path / "usb" / session.session_id).count("copied") == 1
+    for nothing in (tmp_path / "mistyped", tmp_path):
+        with pytest.raises(SessionNotFound):
+            merge(here, nothing)
+
+
+def test_a_session_that_runs_here_is_left_alone(here: SessionStore, there: SessionStore) -> None:
+    recorder = here.record("Butterfly")
+    merge(there, here.root.path)
+    copy = there.get("Butterfly")
+    copy.update(notes="edited in the copy", status="stopped")
+    assert [action for action, _ in actions(here, there)] == ["skipped"]
+    recorder.finish()
