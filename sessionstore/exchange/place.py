@@ -121,7 +121,7 @@ class Placer:
         placed_ids = [self._name(placed) for placed in staged]
         if self._root.durable:
             files.prove_renamed(self._root.path)
-        self._store.catalog.deliver(list(self._store.catalog.read_rows(placed_ids)))
+        self._store.catalog.delivery.deliver(list(self._store.catalog.folders.read(placed_ids)))
 
     def _name(self, placed: Placed) -> str:
         session_id = placed.session_id
@@ -152,7 +152,7 @@ class Placer:
             count = sum(self._bring(ours, theirs.tree, file) for file in missing)
             data = _document(theirs, session_id, diverged=False, origin=record.merged_from, uuid=record.uuid)
             files.put(ours.folder / DOCUMENT, data, sync=self._root.durable)
-        self._store.catalog.deliver(list(self._store.catalog.read_rows([session_id])))
+        self._store.catalog.delivery.deliver(list(self._store.catalog.folders.read([session_id])))
         return count + len(theirs.data)
 
     def _bring(self, ours: FolderTree, theirs: Tree, file: str) -> int:
