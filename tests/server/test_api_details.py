@@ -138,6 +138,13 @@ def test_any_number_of_any_stream_can_be_charted(served: Running, made: str) -> 
     assert served.client.get(f"/api/sessions/{made}/series", params={**asked, "stream": "nope"}).status_code == 404
 
 
+def test_a_record_with_keys_of_the_line_keeps_its_own_values(served: Running) -> None:
+    with served.store.record("keys") as session:
+        session.stream("mine").append({"n": 70, "t": "warm"}, 1.0)
+    found = served.client.get(f"/api/sessions/{session.session_id}/streams/mine").json()["records"]
+    assert found == [{"n": 0, "t": 1.0, "=": {"n": 70, "t": "warm"}}]
+
+
 def test_a_run_that_only_appends_says_what_its_streams_say(served: Running) -> None:
     recorder = served.store.record("Flying")
     for step in range(10):

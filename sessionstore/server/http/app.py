@@ -26,9 +26,10 @@ from starlette.routing import Route
 from sessionstore.errors import Corrupt, InvalidRecord
 from sessionstore.model import json_text
 from sessionstore.server.context import Context
-from sessionstore.server.http.operations import Call, Operation, Reply, Stream, encode
+from sessionstore.server.http.operations import Call, Operation
 from sessionstore.server.http.page_files import web_files
 from sessionstore.server.http.problems import PROBLEM, ApiProblem, Problem, problem_of
+from sessionstore.server.http.reply import Reply, Stream, encode
 from sessionstore.server.http.responses import respond
 from sessionstore.server.http.security import Gate
 from sessionstore.server.http.session_fast_path import Shortcut

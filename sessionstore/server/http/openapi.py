@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -17,8 +17,9 @@ from apispec.ext.marshmallow import MarshmallowPlugin
 from marshmallow import Schema
 
 from sessionstore import __version__
-from sessionstore.server.http.operations import Call, Operation, Reply, content_etag, encode
+from sessionstore.server.http.operations import Call, Operation
 from sessionstore.server.http.problems import PROBLEM
+from sessionstore.server.http.reply import Reply, content_etag, encode
 from sessionstore.server.routes import api_schemas
 
 _PARAMETER = re.compile(r"{(\w+)}")
@@ -123,26 +124,6 @@ def _responses(operation: Operation, plugin: MarshmallowPlugin) -> dict[str, Any
     return found
 
 
-@lru_cache(maxsize=1)
-def _rendered() -> tuple[bytes, bytes]:
-    from sessionstore.server.routes.table import all_operations
-
-    found = describe(all_operations())
-    return encode(found), page(found).encode()
-
-
-def openapi(call: Call) -> Reply:
-    """Return the OpenAPI description."""
-    body = _rendered()[0]
-    return Reply(body, etag=content_etag(body))
-
-
-def docs(call: Call) -> Reply:
-    """Return the page for people."""
-    body = _rendered()[1]
-    return Reply(body, content_type="text/html; charset=utf-8", etag=content_etag(body))
-
-
 def docs_style(call: Call) -> Reply:
     """Return the stylesheet of the page for people."""
     body = _STYLE.encode()
@@ -233,10 +214,27 @@ th { color: var(--ink-2); font-weight: 500; } main nav a { margin-right: 16px; }
 """
 
 
-def operations() -> list[Operation]:
-    """Return the routes of this module."""
+def operations(others: Sequence[Operation]) -> list[Operation]:
+    """Return the routes of this module, which describe the others and themselves; rendered at the first request."""
+    found: list[Operation] = []
+
+    @lru_cache(maxsize=1)
+    def rendered() -> tuple[bytes, bytes]:
+        described = describe([*others, *found])
+        return encode(described), page(described).encode()
+
+    def openapi(call: Call) -> Reply:
+        """Return the OpenAPI description."""
+        body = rendered()[0]
+        return Reply(body, etag=content_etag(body))
+
+    def docs(call: Call) -> Reply:
+        """Return the page for people."""
+        body = rendered()[1]
+        return Reply(body, content_type="text/html; charset=utf-8", etag=content_etag(body))
+
     page_type: dict[str, Any] = {"content_type": "text/html; charset=utf-8"}
-    return [
+    found += [
         Operation("GET", "/openapi.json", openapi, "Get this description", "server", reply=api_schemas.ANY_REPLY),
         Operation("GET", "/docs", docs, "Read this description", "server", **page_type),
         Operation(
@@ -244,3 +242,4 @@ def operations() -> list[Operation]:
             content_type="text/css; charset=utf-8",
         ),
     ]  # fmt: skip
+    return found

@@ -2,31 +2,24 @@
 
 Handlers know nothing of HTTP libraries and run in worker threads, so that a slow disk delays one request only. Their
 input is validated; their errors become problems. The same table makes the routes and the OpenAPI description.
-Not here: reading requests and sending replies (app), checks of origin and token (security).
+Not here: replies (reply), reading requests and sending replies (app), checks of origin and token (security).
 """
 
 from __future__ import annotations
 
-import gzip
-import hashlib
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 from marshmallow import Schema
 
 from sessionstore.errors import InvalidQuery
+from sessionstore.server.http.reply import JSON
 
 if TYPE_CHECKING:
     from sessionstore.server.context import Context
 
-JSON = "application/json"
-NDJSON = "application/x-ndjson"
 MAX_BODY_BYTES = 1 << 20
-_GZIP_FROM_BYTES = 1400  # what fits one network packet does not get quicker
-_GZIP_LEVEL = 4
-encode = msgspec.json.Encoder(enc_hook=str).encode
 
 
 @dataclass(slots=True)
@@ -38,33 +31,6 @@ class Call:
     query: Mapping[str, Any] = field(default_factory=dict)
     body: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class Reply:
-    """Bytes to be sent; with an etag, a client that has them already gets 304 instead."""
-
-    body: bytes
-    status: int = 200
-    content_type: str = JSON
-    etag: str | None = None
-    headers: dict[str, str] = field(default_factory=dict)
-    packed: bytes | None = None
-
-    def pack(self) -> None:
-        """Compress the body, once, when that is worth it; done in the worker thread."""
-        if self.packed is None and len(self.body) >= _GZIP_FROM_BYTES and "content-encoding" not in self.headers:
-            self.packed = gzip.compress(self.body, _GZIP_LEVEL, mtime=0)
-
-
-@dataclass(slots=True)
-class Stream:
-    """A reply that is made while it is sent; a plain iterator is advanced in worker threads."""
-
-    parts: AsyncIterator[bytes] | Iterator[bytes]
-    content_type: str
-    headers: dict[str, str] = field(default_factory=dict)
-    status: int = 200
 
 
 Handler = Callable[[Call], Any]
@@ -97,16 +63,6 @@ class Operation:
     def name(self) -> str:
         """The operationId."""
         return self.operation_id or self.handler.__name__
-
-
-def json_reply(value: Any, status: int = 200, etag: str | None = None, **headers: str) -> Reply:
-    """Return plain data as JSON."""
-    return Reply(encode(value), status, JSON, etag, dict(headers))
-
-
-def content_etag(body: bytes) -> str:
-    """Return an entity tag made of the content itself."""
-    return f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
 
 
 def split_names(text: str | None) -> list[str] | None:

@@ -10,7 +10,7 @@ import functools
 import mimetypes
 from pathlib import Path
 
-from sessionstore.server.http.operations import Reply, content_etag
+from sessionstore.server.http.reply import Reply, content_etag
 
 WEB_FOLDER = Path(__file__).parents[1] / "web"
 #: The first part of the addresses that the page handles by itself.

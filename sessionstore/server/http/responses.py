@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
-from sessionstore.server.http.operations import Reply
+from sessionstore.server.http.reply import Reply
 
 GZIP_SUFFIX = "-gzip"
 

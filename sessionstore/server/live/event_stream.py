@@ -21,24 +21,18 @@ import anyio.to_thread
 
 from sessionstore.errors import InvalidQuery, SessionGone, SessionStoreError, Unreadable
 from sessionstore.model.records import FINAL_STATUSES, INTERRUPTED
-from sessionstore.server.http.operations import Call, Reply, Stream, encode, split_names
+from sessionstore.server.http.operations import Call, split_names
 from sessionstore.server.http.problems import problem_of
+from sessionstore.server.http.reply import EVENT_STREAM, Reply, Stream, encode
 from sessionstore.server.live.feeds import Feed, Piece, read_piece
+from sessionstore.server.live.sse import KEEP_ALIVE_S, sse
 from sessionstore.session import Session
 
-EVENT_STREAM = "text/event-stream"
 DEFAULT_STREAMS = ("motion_history", "events", "commands", "communication", "metrics", "weather", "windows", "log")
-KEEP_ALIVE_S = 10.0
 _ENDED = (*FINAL_STATUSES, INTERRUPTED)
 _CURSOR = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}:[0-9]{1,18}(?:,[A-Za-z][A-Za-z0-9_]{0,63}:[0-9]{1,18}){0,31}")
 
 Offsets = dict[str, int]
-
-
-def sse(event: str, data: bytes, event_id: str | None = None) -> bytes:
-    """Return one event; the data is JSON, which holds no newline."""
-    head = f"id: {event_id}\n" if event_id is not None else ""
-    return f"{head}event: {event}\ndata: ".encode() + data + b"\n\n"
 
 
 def parse_cursor(text: str) -> Offsets:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 import anyio.to_thread
 
 from sessionstore.errors import NotApplied, SessionGone, SessionStoreError, Unreadable
-from sessionstore.server.http.operations import encode
+from sessionstore.server.http.reply import encode
 from sessionstore.session import Session
 from sessionstore.session.stream_reader import Tape
 from sessionstore.store import SessionStore

@@ -20,7 +20,7 @@ from typing import Any
 from sessionstore.layout import DOCUMENT
 from sessionstore.model import liveness
 from sessionstore.model.records import FINAL_STATUSES, INTERRUPTED
-from sessionstore.server.http.operations import Reply, encode
+from sessionstore.server.http.reply import Reply, encode
 from sessionstore.session import Session
 from sessionstore.session.handle import CLOCK_STREAM
 from sessionstore.session.motion import MOTION_STREAM

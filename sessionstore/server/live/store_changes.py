@@ -22,9 +22,9 @@ import anyio.to_thread
 from sessionstore.boxes.session_db_box import row_as_dict
 from sessionstore.errors import SessionStoreError
 from sessionstore.model.records import SessionRow
-from sessionstore.server.http.operations import Call, Stream, encode
 from sessionstore.server.http.problems import problem_of
-from sessionstore.server.live.event_stream import EVENT_STREAM, KEEP_ALIVE_S, sse
+from sessionstore.server.http.reply import encode
+from sessionstore.server.live.sse import KEEP_ALIVE_S, sse
 from sessionstore.store import SessionStore
 
 LOOK_EVERY_S = 0.5
@@ -118,9 +118,3 @@ class Changes:
             "removed": removed,
             "reset": False,
         }
-
-
-async def follow_list(call: Call) -> Stream:
-    """Follow the list of sessions."""
-    events = call.context.changes.listen(call.headers.get("last-event-id"))
-    return Stream(events, EVENT_STREAM, {"x-accel-buffering": "no", "cache-control": "no-store"})

@@ -18,9 +18,10 @@ from marshmallow import fields
 
 from sessionstore.disk import files
 from sessionstore.model import names
-from sessionstore.server.http.operations import Call, Operation, Reply, Stream, json_reply
+from sessionstore.server.http.operations import Call, Operation
 from sessionstore.server.http.problems import ApiProblem
 from sessionstore.server.http.ranges import asked_range, cut, range_headers
+from sessionstore.server.http.reply import Reply, Stream, json_reply
 from sessionstore.server.live.record_cache import digest_of
 from sessionstore.server.routes import api_schemas
 from sessionstore.session import Session

@@ -12,8 +12,9 @@ from typing import Any
 from marshmallow import fields, validate
 
 from sessionstore.errors import SessionStoreError
-from sessionstore.server.http.operations import Call, Operation, Reply, json_reply
+from sessionstore.server.http.operations import Call, Operation
 from sessionstore.server.http.problems import ApiProblem, problem_of
+from sessionstore.server.http.reply import Reply, json_reply
 from sessionstore.server.routes import api_schemas
 from sessionstore.store.history import History
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 from marshmallow import fields, validate
 
 from sessionstore.playback.charts import DEFAULT_POINTS, FIGURES, figures
-from sessionstore.server.http.operations import Call, Operation, Reply, json_reply, split_names
+from sessionstore.server.http.operations import Call, Operation, split_names
+from sessionstore.server.http.reply import Reply, json_reply
 from sessionstore.server.routes import api_schemas
 
 

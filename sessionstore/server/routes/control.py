@@ -16,8 +16,9 @@ from sessionstore.errors import InvalidRecord
 from sessionstore.server.context import Context
 from sessionstore.server.flights.plans import Plan, kind_of, store_city
 from sessionstore.server.flights.simulation_process import SimulationProcess
-from sessionstore.server.http.operations import Call, Operation, Reply, encode, json_reply
+from sessionstore.server.http.operations import Call, Operation
 from sessionstore.server.http.problems import ApiProblem
+from sessionstore.server.http.reply import Reply, encode, json_reply
 from sessionstore.server.routes import api_schemas, control_schemas, control_state
 from sessionstore.server.routes.known_addresses import find_drone, unknown_drone
 from sessionstore.server.routes.sessions import create

@@ -14,8 +14,9 @@ from sessionstore.boxes.session_db_box import as_dict
 from sessionstore.errors import SessionNotFound
 from sessionstore.server.context import Context
 from sessionstore.server.flights.simulation_process import SimulationProcess
-from sessionstore.server.http.operations import Call, Operation, Reply, json_reply
+from sessionstore.server.http.operations import Call, Operation
 from sessionstore.server.http.problems import ApiProblem, without_paths
+from sessionstore.server.http.reply import Reply, json_reply
 from sessionstore.server.routes import api_schemas
 from sessionstore.server.routes import control_schemas as shapes
 from sessionstore.session import Session

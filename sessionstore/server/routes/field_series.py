@@ -14,8 +14,9 @@ from typing import Any
 from marshmallow import fields, validate
 
 from sessionstore.playback.charts import extremes
-from sessionstore.server.http.operations import Call, Operation, Reply, json_reply
+from sessionstore.server.http.operations import Call, Operation
 from sessionstore.server.http.problems import ApiProblem
+from sessionstore.server.http.reply import Reply, json_reply
 from sessionstore.server.routes import api_schemas
 from sessionstore.session import Session
 from sessionstore.session.stream_reader import Line, Tape

@@ -9,7 +9,8 @@ from marshmallow import Schema, fields, validate
 
 from sessionstore.model.records import FILTER_ALIASES, FILTER_FIELDS
 from sessionstore.query import describe, parse
-from sessionstore.server.http.operations import Call, Operation, Reply, json_reply
+from sessionstore.server.http.operations import Call, Operation
+from sessionstore.server.http.reply import Reply, json_reply
 from sessionstore.server.routes import api_schemas
 
 

@@ -15,8 +15,9 @@ from sessionstore import __version__
 from sessionstore.disk import files
 from sessionstore.errors import SessionStoreError
 from sessionstore.server.context import Context
-from sessionstore.server.http.operations import Call, Operation, Reply, json_reply
+from sessionstore.server.http.operations import Call, Operation
 from sessionstore.server.http.problems import problem_of
+from sessionstore.server.http.reply import Reply, json_reply
 from sessionstore.server.routes import api_schemas
 
 TAG = "server"

@@ -13,8 +13,9 @@ from typing import Any
 from marshmallow import fields, validate
 
 from sessionstore.server.context import Context
-from sessionstore.server.http.operations import Call, Operation, Reply, json_reply
+from sessionstore.server.http.operations import Call, Operation
 from sessionstore.server.http.problems import ApiProblem
+from sessionstore.server.http.reply import Reply, json_reply
 from sessionstore.server.routes import api_schemas, control_state
 from sessionstore.server.routes import control_schemas as shapes
 from sessionstore.session import Session

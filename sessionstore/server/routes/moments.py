@@ -12,7 +12,8 @@ from typing import Any
 
 from marshmallow import Schema, fields, validate
 
-from sessionstore.server.http.operations import Call, Operation, Reply, json_reply
+from sessionstore.server.http.operations import Call, Operation
+from sessionstore.server.http.reply import Reply, json_reply
 from sessionstore.server.routes import api_schemas
 from sessionstore.session import Session
 from sessionstore.session.motion import MOTION_STREAM

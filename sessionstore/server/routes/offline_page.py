@@ -18,8 +18,8 @@ from sessionstore.playback.charts import figures
 from sessionstore.playback.downsample import Find, stretch, summary_of
 from sessionstore.playback.overview import Summary
 from sessionstore.playback.replay import KEPT_OF_A_SLICE, Replay
-from sessionstore.server.http.operations import encode
 from sessionstore.server.http.page_files import WEB_FOLDER
+from sessionstore.server.http.reply import encode
 from sessionstore.server.routes.tracks import columns_of, facades
 from sessionstore.session import Session
 

@@ -9,7 +9,8 @@ from marshmallow import Schema, fields, validate
 
 from sessionstore.errors import Unreadable
 from sessionstore.playback.comparison import compare
-from sessionstore.server.http.operations import Call, Operation, Reply, json_reply, split_names
+from sessionstore.server.http.operations import Call, Operation, split_names
+from sessionstore.server.http.reply import Reply, json_reply
 from sessionstore.server.routes import api_schemas
 from sessionstore.server.routes.offline_page import page_of
 from sessionstore.session import Session

@@ -12,9 +12,10 @@ import msgspec
 from sessionstore.errors import InvalidQuery
 from sessionstore.playback.replay import Clock, Replay, Window
 from sessionstore.server.context import Context
-from sessionstore.server.http.operations import Call, Operation, Reply, json_reply, split_names
+from sessionstore.server.http.operations import Call, Operation, split_names
 from sessionstore.server.http.problems import ApiProblem
-from sessionstore.server.live.event_stream import DEFAULT_STREAMS, EVENT_STREAM, cursor_text, follow_session
+from sessionstore.server.http.reply import EVENT_STREAM, Reply, json_reply
+from sessionstore.server.live.event_stream import DEFAULT_STREAMS, cursor_text, follow_session
 from sessionstore.server.routes import api_schemas
 from sessionstore.server.routes.stream_records import piece_of
 from sessionstore.session import Session

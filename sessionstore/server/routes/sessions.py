@@ -21,22 +21,11 @@ from sessionstore.layout import DOCUMENT
 from sessionstore.model.records import FILTER_FIELDS, RECORD_FIELDS, SessionRow
 from sessionstore.server.context import Context
 from sessionstore.server.http.csv_text import CSV, csv_text
-from sessionstore.server.http.operations import (
-    Call,
-    Operation,
-    Reply,
-    Stream,
-    content_etag,
-    encode,
-    json_reply,
-    pick,
-    split_names,
-)
+from sessionstore.server.http.operations import Call, Operation, pick, split_names
 from sessionstore.server.http.paging import page
 from sessionstore.server.http.problems import ApiProblem
-from sessionstore.server.live.event_stream import EVENT_STREAM
+from sessionstore.server.http.reply import EVENT_STREAM, Reply, Stream, content_etag, encode, json_reply
 from sessionstore.server.live.record_cache import digest_of, parse_etag
-from sessionstore.server.live.store_changes import follow_list
 from sessionstore.server.routes import api_schemas
 from sessionstore.session import Session
 from sessionstore.session.bundle import chunks
@@ -83,6 +72,12 @@ def _changed(context: Context, row: SessionRow) -> bool:
 def list_sessions_of_database(call: Call) -> Reply:
     """Return the same list, straight from the database box's engine and folders."""
     return list_sessions(call)
+
+
+async def follow_list(call: Call) -> Stream:
+    """Follow the list of sessions."""
+    events = call.context.changes.listen(call.headers.get("last-event-id"))
+    return Stream(events, EVENT_STREAM, {"x-accel-buffering": "no", "cache-control": "no-store"})
 
 
 def get_session(call: Call) -> Reply:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sessionstore.server.http.csv_text import CSV, csv_text
-from sessionstore.server.http.operations import NDJSON, Reply, encode, json_reply
+from sessionstore.server.http.reply import NDJSON, Reply, encode, json_reply
 from sessionstore.session.stream_reader import Damage, Line, Tape
 
 MAX_PIECE_BYTES = 8 << 20

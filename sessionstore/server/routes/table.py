@@ -41,7 +41,11 @@ def all_operations() -> list[Operation]:
         *control.operations(),
         *known_addresses.operations(),
         *health.operations(),
-        *openapi.operations(),
     ]
+    ordered = _ordered(found)
+    return _ordered([*ordered, *openapi.operations(ordered)])
+
+
+def _ordered(found: list[Operation]) -> list[Operation]:
     # Sessions first: they are requested most, and each address that does not match costs a microsecond or two.
     return sorted(found, key=lambda operation: (not operation.path.startswith("/api/sessions"), "{" in operation.path))

@@ -13,7 +13,8 @@ from marshmallow import Schema, fields, validate
 
 from sessionstore.playback.downsample import Find, stretch
 from sessionstore.playback.replay import KEPT_OF_A_SLICE, Point, Replay
-from sessionstore.server.http.operations import Call, Operation, Reply, content_etag, encode, split_names
+from sessionstore.server.http.operations import Call, Operation, split_names
+from sessionstore.server.http.reply import Reply, content_etag, encode
 from sessionstore.server.live.event_stream import cursor_text
 from sessionstore.server.routes import api_schemas
 from sessionstore.session import Session

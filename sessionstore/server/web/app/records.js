@@ -20,7 +20,8 @@ const USED = {
 };
 
 /** Return kind, text and who of a record of any stream. */
-export function textsOf(stream, record) {
+export function textsOf(stream, line) {
+  const record = line['='] || line; // a record with keys of the line itself (n, t, c) is nested
   const [kind, text, who] = TEXTS[stream] ? TEXTS[stream](record) : ['', '', record.drone];
   const shown = [text, text && TEXTS[stream] ? '' : rest(record, USED[stream] || ['drone'])].filter(Boolean).join(' · ');
   return [plainText(kind), shown, plainText(who)];
