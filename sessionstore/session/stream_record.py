@@ -19,7 +19,7 @@ from sessionstore.session.stream_line import NESTED, OWN_KEYS
 
 MAX_RECORD_BYTES = 1 << 20  # a kill tears large appends: 27 of 40 at 8 MiB (measured)
 _encode = msgspec.json.Encoder(enc_hook=json_text.foreign).encode
-_TEXT_KEYS = {str}
+_DEEP_BYTES = 2 * json_text.MAX_DEPTH  # that many brackets take at least
 
 
 def payload_of(record: Mapping[str, Any]) -> bytes:
@@ -33,11 +33,11 @@ def payload_of(record: Mapping[str, Any]) -> bytes:
         if b"null" in payload and "nan" not in record and (count := _count_not_finite(record)):
             record = {**record, "nan": count}
             payload = _encode(record)
-        if (
-            payload.count(b"{") > 1
-            or payload.count(b"[") >= json_text.MAX_DEPTH
-            or set(map(type, record)) != _TEXT_KEYS
-        ):
+        if payload.count(b"{") > 1 or (len(payload) > _DEEP_BYTES and payload.count(b"[") >= json_text.MAX_DEPTH):
+            _check_keys_and_depth(payload)
+        try:
+            "".join(record)  # the fastest way to see that all keys are texts, and so cannot collide
+        except TypeError:
             _check_keys_and_depth(payload)
     except (TypeError, ValueError, RecursionError) as error:  # UnicodeEncodeError is a ValueError
         raise InvalidRecord(f"a record cannot be stored: {_reason(error)}") from error
