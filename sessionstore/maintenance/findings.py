@@ -127,6 +127,11 @@ CATALOGUE: dict[str, Kind] = {
         "warning", "another program or a person changed the file; all of it is read, and appending goes on", "-"
     ),
     "stream-pointer": Kind("error", "the content of the stream is not on this machine", "git lfs pull"),
+    "stream-foreign": Kind(
+        "error",
+        "two sessions were mixed: the record is of the one, the stream of the other",
+        "take the folder of each session from its copy or backup",
+    ),
     "stream-gap": Kind(
         "error",
         "records are missing: lines were cut out, or two files were mixed",

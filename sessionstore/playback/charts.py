@@ -16,7 +16,7 @@ from typing import Any
 from sessionstore.errors import InvalidQuery
 from sessionstore.playback.downsample import Find, stretch
 from sessionstore.playback.replay import KEPT_OF_A_SLICE, Point, Window
-from sessionstore.session import Session
+from sessionstore.session import Session, stream_names
 from sessionstore.session.stream_reader import Tape
 
 Trace = dict[str, Any]
@@ -108,9 +108,9 @@ def _traces(
     name: str, session: Session, window: Window, base: list[float], points: int, end_s: float | None
 ) -> list[Trace]:
     if name == "windows":
-        return _windows(session.tape("metrics"), window.start_s, end_s, points)
+        return _windows(session.tape(stream_names.METRICS), window.start_s, end_s, points)
     if name == "link":
-        return _links(session.tape("communication"), window.start_s, end_s, points)
+        return _links(session.tape(stream_names.COMMUNICATION), window.start_s, end_s, points)
     value = _VALUES[name]
     found = []
     for drone, history in window.history.items():

@@ -382,3 +382,10 @@ def test_a_stream_that_another_folder_shares_by_a_hard_link_is_told_with_what_pa
     finding = found(store)["file-shared"]
     subprocess.run(["sh", "-c", finding.repair(str(store.root.path))], check=True)
     assert path.stat().st_nlink == 1 and found(store) == {}
+
+
+def test_a_stream_of_another_session_is_an_error(store: SessionStore) -> None:
+    one, other = store.root.folder(recorded(store, "one")), store.root.folder(recorded(store, "other"))
+    assert "stream-foreign" not in found(store)
+    (one / "clock.jsonl").write_bytes((other / "clock.jsonl").read_bytes())
+    assert "clock.jsonl" in found(store)["stream-foreign"].where

@@ -23,7 +23,7 @@ from sessionstore.maintenance.examination import Examination
 from sessionstore.maintenance.findings import Finding
 from sessionstore.model import liveness as owners
 from sessionstore.model.records import SessionRecord, SessionRow
-from sessionstore.session import Session
+from sessionstore.session import Session, stream_identity
 from sessionstore.session.stream_reader import StreamCheck, Tape
 
 #: Files of the old system's folders, see the module legacy.
@@ -91,6 +91,7 @@ def _with_document(examination: Examination, session_id: str, entries: Entries) 
         yield from _streams(examination, session, entries, live)
     if examination.deep and isinstance(record, SessionRecord):
         yield from _short_streams(session, record)
+        yield from _foreign_streams(session, record)
         yield from _artifacts(examination, session, record)
 
 
@@ -215,6 +216,11 @@ def _damage(session: Session, where: str, stream: str, result: StreamCheck, live
         if remark.kind in _REMARKS:
             facts = {"kind": remark.kind, "count": remark.count, "offset": remark.offset}
             yield Finding(_REMARKS[remark.kind], where, str(remark), session.session_id, facts)
+
+
+def _foreign_streams(session: Session, record: SessionRecord) -> Iterator[Finding]:
+    for name, reason in stream_identity.foreign_streams(record, session.tapes()).items():
+        yield Finding("stream-foreign", f"{session.session_id}/{name}.jsonl", reason, session.session_id)
 
 
 def _short_streams(session: Session, record: SessionRecord) -> Iterator[Finding]:

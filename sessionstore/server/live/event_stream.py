@@ -26,9 +26,9 @@ from sessionstore.server.http.problems import problem_of
 from sessionstore.server.http.reply import EVENT_STREAM, Reply, Stream, encode
 from sessionstore.server.live.feeds import Feed, Piece, read_piece
 from sessionstore.server.live.sse import KEEP_ALIVE_S, sse
-from sessionstore.session import Session
+from sessionstore.session import Session, stream_names
 
-DEFAULT_STREAMS = ("motion_history", "events", "commands", "communication", "metrics", "weather", "windows", "log")
+DEFAULT_STREAMS = stream_names.FOLLOWED
 _ENDED = (*FINAL_STATUSES, INTERRUPTED)
 _CURSOR = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}:[0-9]{1,18}(?:,[A-Za-z][A-Za-z0-9_]{0,63}:[0-9]{1,18}){0,31}")
 

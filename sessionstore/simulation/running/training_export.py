@@ -12,9 +12,10 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import IO, Any
 
+from sessionstore.session import stream_names
 from sessionstore.store import SessionStore
 
-STREAM = "ml_training"
+STREAM = stream_names.TRAINING
 OWN_COLUMNS = ("session_id", "seed", "scenario", "t")
 GROUPS = ("features", "decision", "outcome")
 FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would run such a cell
