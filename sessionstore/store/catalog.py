@@ -194,10 +194,11 @@ class Catalog:
         Raises: Corrupt, IndexUnavailable: of the index; StoreUnusable: the folder cannot be read.
         """
         version = self.index.version()
-        if not verify and self._rests(version):
+        if not verify and not self.delivery.pending and self._rests(version):
             return Difference([], set())
         stamps = self.index.stamps()
         on_disk, stale, away = self._compare(stamps, verify)
+        stale |= self.delivery.pending & on_disk  # never older than an update of this very process
         if not stale and not away:
             self._at_rest = (version, on_disk) if len(on_disk) == len(stamps) else None
             return Difference([], set())

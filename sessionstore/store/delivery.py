@@ -32,26 +32,26 @@ class Delivery:
 
     def __init__(self, root: StoreRoot, index: SessionIndex, folders: FolderRows) -> None:
         self._root, self.index, self._folders = root, index, folders
-        self._pending: set[str] = set()
+        self.pending: set[str] = set()  # sessions whose rows the index could not take
 
     def deliver(self, rows: list[SessionRow]) -> Step:
         """Put rows; what the index cannot take now goes with a later delivery, or is found by a later listing."""
         try:
             self.put(rows)
         except (NotApplied, OutcomeUnknown, Unreadable) as error:
-            self._pending.update(row.session_id for row in rows)
+            self.pending.update(row.session_id for row in rows)
             return Step("pending", f"{type(error).__name__}: {error}")
-        if self._pending:
+        if self.pending:
             self._catch_up()
         return Step("done")
 
     def _catch_up(self) -> None:
         """Deliver pending rows, as the folders hold them now."""
-        waiting, self._pending = self._pending, set()
+        waiting, self.pending = self.pending, set()
         try:
             self.put(list(self._folders.read(waiting)), exact=True)
         except (NotApplied, OutcomeUnknown, Unreadable):
-            self._pending |= waiting
+            self.pending |= waiting
 
     def put(self, rows: list[SessionRow], exact: bool = False) -> None:
         """Put rows, then check the files again: a newer row of another writer must not stay covered by an older one.

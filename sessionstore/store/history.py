@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from sessionstore.disk import files
 from sessionstore.errors import AmbiguousSession, Conflict, NotApplied, OutcomeUnknown, SessionNotFound, StoreUnusable
 from sessionstore.model import records
 from sessionstore.model.json_text import plain, utc_text
@@ -27,7 +26,6 @@ from sessionstore.session.stream_writer import StreamWriter
 from sessionstore.store import SessionStore, trash
 from sessionstore.store.merge_log import MergeLog
 
-FILE = "history.jsonl"
 #: What cannot be taken back: these moves are told by ``Session.transitions``.
 _ONE_WAY = ("status", "workflow_state")
 Kind = Literal["edit", "delete", "restore", "merge", "undo"]
@@ -58,7 +56,7 @@ class History:
 
     def __init__(self, store: SessionStore) -> None:
         self._store = store
-        self._path = store.root.private / FILE
+        self._path = store.root.private / trash.HISTORY_FILE
 
     # ------------------------------------------------------------ changing
 
@@ -139,7 +137,7 @@ class History:
         """Write one change down, durably; return its id."""
         self._store.root.prepare()
         writer = StreamWriter(self._path, sync="full", quarantine=self._store.root.quarantine)
-        change_id = records.uuid_after(self._last_id())
+        change_id = records.uuid_after(trash.newest_change_id(self._store.root))
         try:
             writer.append(
                 {
@@ -157,12 +155,6 @@ class History:
         finally:
             writer.close()
         return change_id
-
-    def _last_id(self) -> str:
-        """Return the id of the newest change: the next one comes behind it, whatever the clock says."""
-        noted = Tape(self._path).last()
-        ids = [entry.name for entry in files.entries(self._store.root.trash)]
-        return max([*ids, *([str(noted.data.get("id"))] if noted is not None else [])], default="")
 
     # ------------------------------------------------------------ looking
 

@@ -22,7 +22,9 @@ from sessionstore.layout import StoreRoot
 from sessionstore.model import records
 from sessionstore.query import matcher, parse
 from sessionstore.session import Session
+from sessionstore.session.stream_reader import Tape
 
+HISTORY_FILE = "history.jsonl"
 #: Creating takes milliseconds; an older folder in staging belongs to an interrupted creation.
 _ABANDONED_S = 600.0
 #: Folders with this prefix in staging are being removed.
@@ -80,7 +82,7 @@ def throw_away(root: StoreRoot, session_id: str) -> TrashEntry:
     Raises: SessionGone, StoreUnusable: nothing changed. OutcomeUnknown: moved, not proven durable.
     """
     # Behind all others: "deleted last" is true even after the clock was set back.
-    entry_id = records.uuid_after(max((entry.name for entry in files.entries(root.trash)), default=""))
+    entry_id = records.uuid_after(newest_change_id(root))
     place = root.trash / entry_id
     files.make_dir(place, sync=True)
     try:
@@ -92,6 +94,13 @@ def throw_away(root: StoreRoot, session_id: str) -> TrashEntry:
         raise
     files.prove_renamed(place, root.path)
     return TrashEntry(entry_id, session_id, deleted_at(entry_id), place / session_id)
+
+
+def newest_change_id(root: StoreRoot) -> str:
+    """Return the id of the newest deletion or noted change, whatever the clock says; the next id follows it."""
+    noted = Tape(root.private / HISTORY_FILE).last()
+    ids = [entry.name for entry in files.entries(root.trash)]
+    return max([*ids, *([str(noted.data.get("id"))] if noted is not None else [])], default="")
 
 
 def deleted_at(entry_id: str) -> datetime:

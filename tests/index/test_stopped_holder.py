@@ -76,6 +76,7 @@ def test_a_stopped_holder_of_the_journal_delays_one_call_by_a_fifth_of_a_second(
                 first.update(notes=f"{number}")
             assert [row.session_name for row in store.find("rev>10 or name=B")] == ["B", "A"]
             assert store.notice is not None
+            assert [row.rev for row in store.find("name=A", verify=False)] == [11]  # as this process has updated it
             store.delete("B")
             assert [row.session_name for row in store.find()] == ["A"]
             assert store.index.health()["rows"] == 1

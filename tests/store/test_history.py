@@ -232,3 +232,14 @@ def test_edits_of_python_and_of_the_box_can_be_undone(store: SessionStore) -> No
     for _ in range(3):
         History(store).undo()
     assert (session.record.metadata, session.record.notes, session.record.tags) == ({"a": 1}, "", [])
+
+
+def test_undo_after_the_clock_was_set_back_takes_the_last_change_back(
+    store: SessionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.create("A")
+    store.edit("A", notes="noted in the future")
+    monkeypatch.setattr(time, "time_ns", lambda: 10**18)
+    store.delete("A")
+    assert [change.kind for change in History(store).changes()] == ["delete", "edit"]
+    assert History(store).undo().kind == "delete" and store.get("A").record.notes == "noted in the future"
