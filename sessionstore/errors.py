@@ -7,8 +7,8 @@
     │   ├── InvalidQuery           ValueError     a filter that cannot be understood
     │   ├── IllegalTransition      ValueError     a status change that is not allowed
     │   ├── TimeOrderError         ValueError     a sim_time below the last one of its stream
-    │   ├── Conflict                              somebody else was faster (stale rev, taken name)
-    │   ├── LockTimeout            TimeoutError   the holder did not let go in time
+    │   ├── Conflict                              the record changed meanwhile, or the name is taken
+    │   ├── LockTimeout            TimeoutError   the lock was not free in time
     │   ├── StreamClosed                          the writer was closed before
     │   ├── StoreUnusable          OSError        the store cannot be written (permission, disk full, file system)
     │   │   └── UnsafeFilesystem                  a file system whose locks cannot be trusted
@@ -18,7 +18,7 @@
     │       ├── StoreNotFound                     there is no store at the named place
     │       └── AmbiguousSession                  more than one session fits
     ├── OutcomeUnknown             OSError        the new value may be visible, its durability is not proven
-    └── Unreadable                 ValueError     what lies on disk cannot be used; it was not touched
+    └── Unreadable                 ValueError     a file on disk cannot be used; it was not touched
         ├── Corrupt                               does not parse, fails its CRC, breaks its sequence
         ├── NewerFormat                           written by a newer version of this package
         └── UnsafeFile                            a symlink, FIFO, device or directory where a file belongs
@@ -57,11 +57,11 @@ class IllegalTransition(NotApplied, ValueError):
 
 
 class TimeOrderError(NotApplied, ValueError):
-    """The sim_time is not finite or lies below the last one of the stream; nothing was written."""
+    """The sim_time is not finite or is below the last one of the stream; nothing was written."""
 
 
 class Conflict(NotApplied):
-    """Somebody else changed it first; nothing changed: read again and retry."""
+    """It changed meanwhile; nothing was written: read again and retry."""
 
 
 class LockTimeout(NotApplied, TimeoutError):
@@ -108,7 +108,7 @@ class OutcomeUnknown(SessionStoreError, OSError):
 
 
 class Unreadable(SessionStoreError, ValueError):
-    """What lies on disk cannot be used; not a byte of it was changed.
+    """A file on disk cannot be used; not a byte of it was changed.
 
     Args: reason, path, and where the reader stopped: byte offset, line and column (counted from 1).
     """
@@ -142,4 +142,4 @@ class NewerFormat(Unreadable):
 
 
 class UnsafeFile(Unreadable):
-    """A symbolic link, FIFO, device or directory lies where a plain file belongs."""
+    """A symbolic link, FIFO, device or directory is in the place of a plain file."""

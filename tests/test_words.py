@@ -76,6 +76,26 @@ def test_the_pages_use_plain_words(page: Path) -> None:
     assert avoided_in(re.sub(r"```.*?```", "", text, flags=re.DOTALL)) == []
 
 
+def test_docstrings_and_comments_use_plain_words() -> None:
+    found = [
+        f"{path.relative_to(PACKAGE)}:{line} {words}"
+        for path in MODULES
+        for line, text in prose(path.read_text())
+        if (words := avoided_in(text))
+    ]
+    assert found == [], "\n".join(found)
+
+
+def test_every_not_here_pointer_names_a_module_that_exists() -> None:
+    lost = [
+        f"{path.relative_to(PACKAGE)}: {name}"
+        for path in MODULES
+        for name in pointers(ast.get_docstring(ast.parse(path.read_text())) or "")
+        if not resolves(name, path)
+    ]
+    assert lost == [], "\n".join(lost)
+
+
 def test_an_avoided_word_and_a_lost_pointer_are_noticed() -> None:
     assert avoided_in("Whoever lists is told so many rows") == ["Whoever", "so many", "told"]
     assert pointers("A module.\n\nNot here: rows (index.journal), nothing (nowhere).") == ["index.journal", "nowhere"]

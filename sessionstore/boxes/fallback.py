@@ -37,7 +37,7 @@ def create_with_fallback(
         return create(session_name=session_name, metadata=metadata, **fields)
     except (NotApplied, OutcomeUnknown):
         raise  # a bad name, a full disk: errors of the store, the same for both boxes
-    except Exception as error:  # noqa: BLE001 the run is recorded, whatever error a broken box raises
+    except Exception as error:  # noqa: BLE001 any error of a broken box: the run is recorded
         reason = f"{type(error).__name__}: {error}".encode("utf-8", "replace").decode()
     return _create_directly(database, session_name, {**(metadata or {}), MARK: True, REASON: reason}, fields)
 

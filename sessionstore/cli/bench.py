@@ -78,7 +78,7 @@ def bench(
         try:
             run(place, plan, figures, parts, systems)
         finally:
-            shutil.rmtree(place, ignore_errors=True)  # the bench's own scratch folder; the store lies elsewhere
+            shutil.rmtree(place, ignore_errors=True)  # the bench's own scratch folder; the store is elsewhere
         results = {"machine": facts, "figures": figures.to_list(), "left_out": figures.left_out}
         missed = [each for each in figures if figures.met(each) is False]
         session.beat(0.0, figures=len(figures.all), missed=len(missed))

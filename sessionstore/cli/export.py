@@ -1,6 +1,6 @@
 """``sessionstore export``: a session as one HTML file that works offline, or as a zip of its folder.
 
-Not here: what is in them (server.offline, bundle).
+Not here: what is in them (server.offline, session.bundle).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Values as a terminal shows them: always with a unit; control characters are escaped.
 
-Not here: colours of a status (sessions), JSON (options).
+Not here: colours of a status (server.routes.sessions), JSON (options).
 """
 
 from __future__ import annotations

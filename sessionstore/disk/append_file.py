@@ -41,7 +41,7 @@ class AppendFile:
     Args:
         path: made by the first lock, when its directory exists.
         durable: whether making it syncs the directory.
-        pinned: the folder that it lies in must stay the same: another one that took its name is another session.
+        pinned: the folder of the file must stay the same: another folder of that name is another session.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class AppendFile:
     ) -> None:
         self.path = path
         self.descriptor = -1
-        self.opened = 0  # counts the files that were behind this path: a change tells that offsets are void
+        self.opened = 0  # counts the files that were behind this path: a change makes offsets void
         self._text_path = str(path)
         self._durable = durable
         self._timeout_s = timeout_s
@@ -66,7 +66,7 @@ class AppendFile:
 
         Raises: SessionGone (no such directory), UnsafeFile, LockTimeout, StoreUnusable: nothing is locked.
         """
-        for _ in range(100):  # each round, somebody replaced the file between open and lock
+        for _ in range(100):  # each round, the file was replaced between open and lock
             if self.descriptor < 0 or self._forks != _fork_count:
                 self._open()
             try:
@@ -98,7 +98,7 @@ class AppendFile:
     def close(self) -> None:
         """Close the file; the next lock opens it again."""
         if self.descriptor >= 0:
-            # Forgotten first: closed twice, it could be somebody else's by then.
+            # Forgotten first: closed twice, the number could be another file by then.
             descriptor, self.descriptor = self.descriptor, -1
             with contextlib.suppress(OSError):  # nothing is waiting in it: every write went straight to the system
                 os.close(descriptor)

@@ -59,7 +59,7 @@ _TEMP_PREFIX = ".tmp-"
 
 
 def note(operation: str, path: AnyPath, payload: bytes | str | int | None = None) -> None:
-    """Tell the observer, when there is one, what is about to happen."""
+    """Report the next operation to the observer, when there is one."""
     if observer is not None:
         observer(operation, str(path), payload)
 
@@ -95,8 +95,8 @@ def open_to_append(path: AnyPath, *, durable: bool) -> int:
         found = checked(descriptor, path)
         try:
             if durable and found.st_size == 0:
-                # An empty file may be new, made by us or by somebody who failed, died or has not come to this line
-                # yet: whoever writes the first byte has made the name durable.
+                # An empty file may be new, made by us or by a process that failed, died or has not come to this line
+                # yet: the writer of the first byte makes the name durable.
                 sync_dir(os.path.dirname(path))
         except BaseException:
             os.close(descriptor)
@@ -131,7 +131,7 @@ def sync_dir(path: AnyPath) -> None:
 
 
 class _Directory:
-    """An open directory, which can be synced also after somebody moved it away.
+    """An open directory, which can be synced also after it was moved.
 
     Raises: StoreUnusable, FileNotFoundError.
     """
@@ -150,7 +150,7 @@ class _Directory:
                 os.fsync(self._descriptor)
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close it."""
         if self._descriptor >= 0:
             descriptor, self._descriptor = self._descriptor, -1
             with contextlib.suppress(OSError):  # what was synced is synced
@@ -178,7 +178,7 @@ def _replace(source: AnyPath, target: AnyPath) -> None:
 
 
 def _unknown(error: OSError, what: str, directory: AnyPath) -> OutcomeUnknown:
-    """Return the error that tells of a failure after the visible change."""
+    """Return the error of a failure after the visible change."""
     return OutcomeUnknown(error.errno, f"{what}, but not proven durable: {error.strerror}", str(directory))
 
 
@@ -219,9 +219,9 @@ def put(path: AnyPath, data: bytes | Iterable[bytes], *, sync: bool = True) -> o
 def put_visible(
     path: AnyPath, data: bytes | Iterable[bytes], *, sync: bool = True
 ) -> tuple[os.stat_result, Proof | None]:
-    """Replace a file as :func:`put` does, all but the last step: the caller may let go of a lock before the proof.
+    """Replace a file as :func:`put` does, all but the last step: the caller may release a lock before the proof.
 
-    Whoever replaces the file next has read what is there now, and proves that with his own.
+    The next writer's directory fsync also covers this rename.
 
     Raises: FileNotFoundError, StoreUnusable: nothing changed.
     """
@@ -336,7 +336,7 @@ def make_dirs(path: Path) -> None:
 
 
 def rename_new(source: AnyPath, target: AnyPath) -> None:
-    """Give a file or directory a name that nobody has; the directories are for the caller to sync.
+    """Give a file or directory a name that is not taken; the directories are for the caller to sync.
 
     Raises:
         FileExistsError: the name is taken (a plain rename would replace an empty directory without a word).

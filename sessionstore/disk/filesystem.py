@@ -1,4 +1,4 @@
-"""Which file system a path lies on, and whether locks, renames and fsync can be trusted there.
+"""The file system of a path, and whether locks, renames and fsync can be trusted there.
 
 A store belongs to the processes of one host: on a network or shared-folder file system a lock may hold on one machine
 only, and two writers would silently lose each other's work. The type is read from the mount table (Linux); otherwise it
@@ -34,7 +34,7 @@ _UNSAFE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class FileSystem:
-    """Where a path lies: the type (``ext4``), the mount point, and whether a store is safe there (None: unknown)."""
+    """The file system of a path: type (``ext4``), mount point, and whether a store is safe there (None: unknown)."""
 
     kind: str
     mount: str
@@ -43,14 +43,14 @@ class FileSystem:
 
 
 def judge(kind: str) -> bool | None:
-    """Return whether a store is safe on this type of file system; None for one that nobody has judged."""
+    """Return whether a store is safe on this type of file system; None for an unknown one."""
     if _UNSAFE.fullmatch(kind):
         return False
     return True if _SAFE.fullmatch(kind) else None
 
 
 def of(path: Path) -> FileSystem:
-    """Return the file system that a path, or the nearest folder above it that exists, lies on."""
+    """Return the file system of a path, or of the nearest folder above it that exists."""
     real = os.path.realpath(_existing(path))
     if real.startswith(("\\\\", "//")):
         return FileSystem("unc", real, False)  # a share of Windows

@@ -163,7 +163,7 @@ class Locks:
 
 
 def _names(path: str, descriptor: int) -> bool:
-    """Whether the path still names the open file: somebody may have deleted a lock file by hand."""
+    """Whether the path still names the open file: a lock file may have been deleted by hand."""
     found = files.status(path)
     with files.refusals(path):
         return found is not None and os.path.samestat(found, os.fstat(descriptor))
@@ -205,7 +205,7 @@ if os.name == "nt":
         return True
 
     def unlock_descriptor(descriptor: int) -> None:
-        """Let go of a file locked by :func:`lock_descriptor`."""
+        """Unlock a file locked by :func:`lock_descriptor`."""
         os.lseek(descriptor, _FAR, os.SEEK_SET)
         msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)  # type: ignore[attr-defined,unused-ignore]
 else:
@@ -222,5 +222,5 @@ else:
         return True
 
     def unlock_descriptor(descriptor: int) -> None:
-        """Let go of a file locked by :func:`lock_descriptor`."""
+        """Unlock a file locked by :func:`lock_descriptor`."""
         fcntl.flock(descriptor, _UNLOCK)

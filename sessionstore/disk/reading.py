@@ -52,7 +52,7 @@ def status(path: AnyPath, *, follow: bool = False) -> os.stat_result | None:
 
 
 def is_folder(path: AnyPath, *, follow: bool = False) -> bool:
-    """Whether a directory is there (with ``follow`` also a link to one). Raises: StoreUnusable: it cannot be told."""
+    """Whether a directory is there (with ``follow`` also a link to one). Raises: StoreUnusable: no answer."""
     found = status(path, follow=follow)
     return found is not None and stat.S_ISDIR(found.st_mode)
 

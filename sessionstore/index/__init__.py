@@ -1,7 +1,7 @@
 """The index over all sessions: one small protocol, engines behind it, chosen by URL.
 
 An index is a cache of the folders: it may be lost, late or wrong, and the store puts it right. What an engine promises
-is only that what was put is found, and that :meth:`SessionIndex.stamps` tells the truth about what it holds.
+is only that what was put is found, and that :meth:`SessionIndex.stamps` is right about what it holds.
 
     journal:                          index.jsonl in the store (the default)
     journal:/path/index.jsonl         elsewhere
@@ -59,8 +59,8 @@ class SessionIndex(Protocol):
         """Insert or replace rows.
 
         Args:
-            exact: the rows are what the folders hold now, whatever was there. Otherwise they are a writer's report,
-                and an engine that can tell may keep a higher revision of the same session that came in meanwhile.
+            exact: the rows are what the folders hold now, and replace any older ones. Otherwise they are a writer's
+                report, and an engine that compares revisions may keep a higher one that came in meanwhile.
 
         Raises: IndexUnavailable, StoreUnusable, LockTimeout: the folders are untouched.
         """
@@ -240,7 +240,7 @@ def _open_foreign(scheme: str, url: str, root: Path) -> SessionIndex:
         raise InvalidQuery(f"no index engine is called {scheme!r} (there are {known})")
     try:
         factory = found[scheme].load()
-    except Exception as error:  # noqa: BLE001 whatever a plug-in does when imported, the session is recorded
+    except Exception as error:  # noqa: BLE001 any failure of a plug-in at its import: the session is recorded
         from sessionstore.index.missing_driver import MissingDriverIndex
         from sessionstore.index.url import show_url
 

@@ -2,7 +2,7 @@
 
 Rows that the target already holds are skipped, so that an interrupted move resumes where it stopped. At the end both
 sides are read and their SHA-256 compared; changes of the source during the move are copied in a further round.
-Not here: switching the store over (cli.engines), filling an engine from the folders (catalog.rebuild).
+Not here: switching the store over (cli.engines), filling an engine from the folders (store.catalog).
 """
 
 from __future__ import annotations

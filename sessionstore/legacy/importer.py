@@ -80,7 +80,7 @@ def import_legacy(
 def _one(
     store: SessionStore, folder: Path, stated: tzinfo | None, zone: str | None, dry_run: bool, there: dict[str, str]
 ) -> Imported:
-    """Return what became of one folder, whatever it holds."""
+    """Return what became of one folder, of any content."""
     try:
         old = read_folder(folder, stated)
     except InvalidRecord as error:

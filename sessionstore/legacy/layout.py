@@ -4,8 +4,8 @@
     simulation_summary.json   counts, base, times    ml_training_data.json    features, decisions, outcomes
     communication_log.json    messages               detection_data.json      detections
 
-Any of them may be missing, torn or broken: the others still count. Not here: times and points (motion), writing it down
-(importer), the layout the other way round (exporter).
+Any of them may be missing, torn or broken: the others still count.
+Not here: times and points (legacy.motion_history), writing it down (importer), the layout the other way round (exporter).
 """
 
 from __future__ import annotations

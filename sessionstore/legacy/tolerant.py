@@ -1,7 +1,7 @@
 """JSON as old programs left it: torn, damaged in the middle, with NaN, twice the same key, or in a wrong encoding.
 
 What can be read is returned with a sentence for each thing that was wrong; of a torn list only whole elements count.
-Not here: our own files, which are never read so leniently (jsontext).
+Not here: our own files, which are never read so leniently (model.json_text).
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ def examine(
     progress: Progress | None = None,
     only: Collection[str] | None = None,
 ) -> Report:
-    """Return all that is wrong with a store, the worst first; nothing is written, whatever is found.
+    """Return all that is wrong with a store, the worst first; nothing is written.
 
     Args:
         folder, index: as :func:`sessionstore.open`.

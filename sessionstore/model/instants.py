@@ -2,7 +2,7 @@
 
 Any instant of ISO 8601 with a zone is accepted; one form is stored, so that text order is time order. An instant
 without a zone is refused here.
-Not here: datetimes of programs (values), clocks of a run (recorder).
+Not here: datetimes of programs (values), clocks of a run (session.recorder).
 """
 
 from __future__ import annotations

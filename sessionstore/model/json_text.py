@@ -3,7 +3,8 @@
 Parsing refuses what other readers would take differently: duplicate keys, NaN and Infinity, lone surrogates, integers
 beyond 4,300 digits, nesting beyond 200. Integers are exact at any size. Formatting is canonical: equal values give
 equal bytes.
-Not here: values of other types (values), files (documents), meaning (records), the lines of streams (stream_writer).
+Not here: values of other types (values), files (session.documents), meaning (records), lines of
+streams (session.stream_writer).
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Who records a session, and whether that process still does: the answer to "running, or crashed?".
 
-The answer is computed when somebody looks, never stored: a crash cannot set a flag. A process is identified by
+The answer is computed by each reader, never stored: a crash cannot set a flag. A process is identified by
 host, boot, process namespace, number and start time, so that a number used again is not mistaken for it; where it
 cannot be seen (another machine, a copied folder) the age of the last beat decides.
-Not here: writing the beat (recorder), showing the verdict (records, cli).
+Not here: writing the beat (session.recorder), showing the verdict (records, cli).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Where a session came from: code, command, interpreter, packages, machine. Data for people, never needed for reading.
 
 Gathered once per process, since a git call costs milliseconds. Arguments that look like secrets are masked.
-Not here: the owner of a running session (owner).
+Not here: the process of a running session (model.liveness).
 """
 
 from __future__ import annotations

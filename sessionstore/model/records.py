@@ -3,7 +3,7 @@
 A record that was written keeps the rules of :class:`RecordSchema`; one that was edited by hand is checked against them
 when it is read, and what is wrong is reported with line and column. Keys that this version does not know are kept.
 Statuses are a closed list with allowed moves; ``interrupted`` is never stored, it is what a reader finds (liveness).
-Not here: the file (documents), who may change it (store), searching (query, index).
+Not here: the file (session.documents), who may change it (store), searching (query, index).
 
 On the edge, where people and programs hand data in, marshmallow checks it; inside, msgspec reads rows.
 """

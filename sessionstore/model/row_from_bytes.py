@@ -4,7 +4,7 @@ Decoding, shape and rules are one pass in C, into a type that only a file which 
 this format with every field it has, known fields only, and no table but ours. Anything else is left to the long way
 (documents, then records), which finds it right all the same or says what is wrong, with line and column. The row is
 byte for byte the one that the long way gives.
-Not here: reading the file (documents), what a row holds (records), the rules (rules).
+Not here: reading the file (session.documents), what a row holds (records), the rules (model.shapes).
 """
 
 from __future__ import annotations

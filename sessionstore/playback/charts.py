@@ -4,7 +4,7 @@ Defined once, as plain plotly figures (dicts of ``data`` and ``layout``): the we
 with a canvas of their own, notebooks hand them to plotly (:func:`plot`, the extra ``plot``). A stretch is read in a
 window and thinned, minima and maxima of every figure kept; while the summary of a very long flight is being made, it
 is sampled by seeking, and ``layout.meta`` says so.
-Not here: reading and thinning (stretch, replay), drawing (server.web, plotly).
+Not here: reading and thinning (playback.downsample, replay), drawing (server.web).
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def figures(
 
     Args:
         start_s, end_s: sim_time in seconds; by default the whole flight.
-        points: at most so many for each trace.
+        points: the maximum for each trace.
         find: where the summary of a very long flight comes from; by default it is made now.
 
     Raises:
@@ -198,7 +198,7 @@ def _links(tape: Tape, start_s: float, end_s: float | None, points: int) -> list
 
 
 def extremes(pairs: list[tuple[float, float]], most: int) -> list[tuple[float, float]]:
-    """Return at most so many pairs (four at least), in order: of each run its first, last, least and greatest."""
+    """Return at most ``count`` pairs (four at least), in order: of each run its first, last, least and greatest."""
     if len(pairs) <= most:
         return pairs
     runs = max(1, most // _KEPT_OF_A_RUN)

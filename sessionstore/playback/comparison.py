@@ -2,7 +2,7 @@
 
 Two runs of one seed are the same byte for byte, so the motion is first compared as bytes; only from the first byte that
 differs on are lines read and compared as data.
-Not here: charts (figures), showing it (server.web).
+Not here: charts (playback.charts), showing it (server.web).
 """
 
 from __future__ import annotations

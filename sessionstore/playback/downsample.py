@@ -3,7 +3,7 @@
 A short stretch is read whole, a longer one in a single pass that keeps what stands out of each slice, and a very long
 one comes from the summary of the flight. Where that is still being made, moments are sampled by seeking, and
 ``thinned`` says so: asked again later, the extremes are there.
-Not here: reading and thinning itself (replay, summary), who holds summaries (server.summaries).
+Not here: reading and thinning itself (replay, playback.overview), who holds summaries (server.summaries).
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ def stretch(
     most_bytes: int = 8 << 20,
     find: Find | None = None,
 ) -> Window:
-    """Return the points from one moment to another that show all extremes in so many slices of time.
+    """Return the points from one moment to another that show all extremes in a number of slices of time.
 
     Args:
         start_s, end_s: sim_time in seconds; by default all there is.
-        max_points: at most so many for each drone; by default what the slices keep.
+        max_points: the maximum for each drone; by default what the slices keep.
         most_bytes: a stretch of no more bytes is read whole.
         find: returns the summary of a flight, or None while it is being made; by default it is made at once.
 

@@ -31,7 +31,7 @@ from sessionstore.session.motion import MOTION_STREAM
 from sessionstore.session.stream_reader import Line, Tape, parse_line
 
 SLICES = 512
-COARSE = 4  # so many slices are one of the coarser level, which serves whole flights
+COARSE = 4  # slices that make one of the coarser level, which serves whole flights
 _CHUNK = 1 << 20
 _NEARLY = 1.25  # the coarse level is taken for a little more slices than it has
 _T, _YAW, _MODE, _BATTERY, _SPEED = 0, 4, 5, 6, 7

@@ -4,7 +4,7 @@ A window reads only the bytes between its two moments (bisected, see tape). Posi
 interpolation in sim_time, headings turn the short way; before a drone's first point it is nowhere, after its last one
 it stays. Thinning keeps the first and last point of each slice of time and the extremes of east, north and up within
 it, all of them points that were recorded.
-Not here: drawing (server.web), the file (tape), following a run as it grows (server.live).
+Not here: drawing (server.web), the file (session.stream_reader), following a run as it grows (server.live).
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class Replay:
             start_s, end_s: sim_time in seconds; by default all there is.
             step_s: interpolate at multiples of this instead of returning what was recorded.
             drones: only these.
-            max_points: at most so many for each drone, extremes kept; at least eight.
+            max_points: the maximum for each drone, extremes kept; at least eight.
             most_bytes: windows of more bytes are sampled by seeking instead of being read whole.
 
         Raises:
@@ -204,7 +204,7 @@ class Clock:
 
 
 def thin(points: list[Point], most: int) -> list[Point]:
-    """Return at most so many of the points, in order: of each slice of time its first, last and extreme ones."""
+    """Return at most ``count`` of the points, in order: of each slice of time its first, last and extreme ones."""
     if len(points) <= most:
         return points
     slices = max(1, most // KEPT_OF_A_SLICE)
@@ -295,7 +295,7 @@ def point_of(line: Line) -> Point | None:
 
 
 def _multiples(start_s: float, end_s: float, step_s: float) -> list[float]:
-    """Return the moments start, start + step ... up to the end; none when the end lies before the start."""
+    """Return the moments start, start + step ... up to the end; none when the end is before the start."""
     if end_s < start_s:
         return []  # and no division, which may overflow
     count = math.floor((end_s - start_s) / step_s + 1e-9) + 1 if step_s > 0 else 1

@@ -1,7 +1,7 @@
 """What all routes share: the store, its boxes, the live feeds, the simulations and the settings.
 
 Everything comes in through the constructor, so that a test has a server of its own.
-Not here: what the routes do with it (sessions, replays, simulation ...).
+Not here: what the routes do with it (server.routes.sessions, server.routes.replays, simulation ...).
 """
 
 from __future__ import annotations

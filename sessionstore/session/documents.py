@@ -1,10 +1,10 @@
 """One JSON document file as a TinyDB database that many processes may write: ``session.json``.
 
-Whoever reads sees the old file or the new one, as it is now: nothing is remembered between two calls. Every operation
+A reader sees the old file or the new one, as it is now: nothing is remembered between two calls. Every operation
 that writes holds the lock, reads afresh inside it and replaces the file durably. A program with TinyDB's own ``TinyDB``
 class on :class:`DocumentStorage` cannot lose an update either: its write is refused (Conflict) when the file changed
 since it read.
-Not here: what the tables mean (records), the index file (index.journal), streams.
+Not here: what the tables mean (model.records), the index file (index.journal), streams.
 """
 
 from __future__ import annotations

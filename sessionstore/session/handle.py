@@ -183,7 +183,7 @@ class Session:
 
     @property
     def status(self) -> str:
-        """The status as it is: a run whose process is gone is ``interrupted``, whatever the file says."""
+        """The status as it is: a run whose process is gone is ``interrupted``, also when the file says running."""
         return INTERRUPTED if self.interrupted() else self.record.status
 
     def interrupted(self) -> str | None:

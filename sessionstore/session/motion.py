@@ -1,7 +1,7 @@
 """Motion points and what they add up to: distance, extent, speed per drone.
 
 A point is stored in the stream ``motion_history`` as drone, position and velocity (metres, east-north-up from the
-base), orientation (roll, pitch, yaw in radians) and whatever more the caller gives.
+base), orientation (roll, pitch, yaw in radians) and further fields of the caller.
 All of a point is checked before anything is written. Points may arrive out of order in sim_time; then the figures of
 the end are computed from the stream, sorted.
 Not here: files (stream_writer), when to store a point (recorder), axes and quaternions (frames), replay (playback).

@@ -27,7 +27,7 @@ _next_hook: Callable[[threading.ExceptHookArgs], Any] | None = None
 
 
 def watch(recorder: Watched) -> None:
-    """Tell a run of each thread that dies, until :func:`unwatch`."""
+    """Report each thread that dies to a run, until :func:`unwatch`."""
     global _next_hook
     with _hook_mutex:
         _running.add(recorder)
@@ -36,12 +36,12 @@ def watch(recorder: Watched) -> None:
 
 
 def unwatch(recorder: Watched) -> None:
-    """Tell this run no more."""
+    """Report to this run no more."""
     _running.discard(recorder)
 
 
 def _thread_died(args: threading.ExceptHookArgs) -> None:
-    """Tell the runs that the thread used (else all), then do what was done before."""
+    """Report to the runs that the thread used (else all), then do what was done before."""
     runs = list(_running)
     if args.exc_value is not None and not isinstance(args.exc_value, SystemExit):
         name = str(getattr(args.thread, "name", "unknown"))

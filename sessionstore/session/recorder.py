@@ -5,7 +5,7 @@
 
 The block's end completes the session; an exception marks it failed, with the traceback as an event, and is raised
 again; Ctrl-C and SystemExit mark it stopped. A process that dies stores no end: readers report it as interrupted.
-Not here: the simulation (simulation), reading (session, tape).
+Not here: the simulation (simulation), reading (session, session.stream_reader).
 """
 
 from __future__ import annotations

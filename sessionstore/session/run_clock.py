@@ -41,7 +41,7 @@ class RunClock:
     def sim_time_s(self, t_s: Any) -> Any:
         """Return the sim_time of a time of the program.
 
-        Raises: TimeOrderError: it looks like seconds since 1970, and nobody said that it is.
+        Raises: TimeOrderError: it looks like seconds since 1970, and ``start`` does not say so.
         """
         if t_s is None or self._start == "keep" or isinstance(t_s, bool) or not hasattr(t_s, "__float__"):
             return t_s

@@ -1,6 +1,6 @@
 """What an update does to a record: its revision, status history, instants and durations. Pure: no file is opened.
 
-Not here: reading and replacing the file (documents), which fields exist (records), the handle (handle).
+Not here: reading and replacing the file (documents), which fields exist (model.records), the handle (handle).
 """
 
 from __future__ import annotations

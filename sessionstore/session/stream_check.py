@@ -96,7 +96,7 @@ class StreamCheck:
     first_t_s: float | None = None
     last_t_s: float | None = None
     torn_bytes: int = 0
-    good_end: int = 0  # where the last usable line ends: what lies behind it, a crash or a hand left there
+    good_end: int = 0  # where the last usable line ends: the bytes behind it are of a crash or of an edit
     damaged: list[Damage] = field(default_factory=list)
     remarks: Remarks = field(default_factory=Remarks)
     numbers: Numbers = field(default_factory=lambda: Numbers())
@@ -117,7 +117,7 @@ class StreamCheck:
         self.last_t_s = line.t_s
 
     def finish(self) -> None:
-        """Turn what the numbers tell into remarks, once all lines were taken in."""
+        """Turn what the numbers show into remarks, once all lines were taken in."""
         for kind, offsets in self.numbers.oddities().items():
             for offset, count in offsets:
                 self.remarks.add(kind, offset, count=count)

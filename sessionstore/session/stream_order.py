@@ -2,7 +2,7 @@
 
 Records may arrive out of order. A line keeps its place and number; from the first one that goes back on, each line says
 under ``<`` the earliest and the latest sim_time so far, how far any line went back, and the attempts. So the last line
-of a stream tells a reader how wide the window is in which it must sort, and a stream in order costs nothing.
+of a stream gives a reader the width of the window in which it must sort, and a stream in order costs nothing.
 Not here: bytes of a line (stream_line), reading files (stream_reader).
 """
 
@@ -101,7 +101,7 @@ def _read(value: Any) -> StreamOrder | None:
 
 
 def in_time_order(lines: Iterable[Line], late_s: float) -> Iterator[Line]:
-    """Yield lines sorted by sim_time, those of one moment as they came; holds what lies within ``late_s`` seconds."""
+    """Yield lines sorted by sim_time, those of one moment as they came; holds what is within ``late_s`` seconds."""
     if late_s <= 0.0:
         yield from lines
         return

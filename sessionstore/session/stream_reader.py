@@ -1,6 +1,6 @@
 """Reading a stream: from the start, from a moment, from an offset on, sorted by sim_time, or as it grows.
 
-Nothing is ever written. Lines are told apart by newlines alone, so that damage stays where it is. A line that a person
+Nothing is ever written. Lines are separated by newlines alone, so that damage stays where it is. A line that a person
 edited is shown and marked; what follows the last newline is shown when it is a whole record, and else a record still
 being written or torn by a crash: never shown, counted by :meth:`Tape.check`.
 ``read`` yields lines as they arrived, ``in_time`` sorted by sim_time and without what a later attempt replaced. Seeking
@@ -155,7 +155,7 @@ class Tape:
         return None if order.earliest_s is None or order.latest_s is None else (order.earliest_s, order.latest_s)
 
     def order(self) -> StreamOrder:
-        """Return what the last lines tell of the order of the whole stream; constant time."""
+        """Return what the last lines say of the order of the whole stream; constant time."""
         try:
             with stream_source.opened(self.path) as source:
                 return order_of_source(source)

@@ -2,7 +2,7 @@
 
 Refused: keys without a text form, two keys that are the same as text (1 and "1"), nesting
 beyond 200 levels, values without a JSON form, and more than 1 MiB. NaN and infinities become null, counted in "nan".
-Not here: number, sim_time and checksum around it (stream_line), metadata of the session (records).
+Not here: number, sim_time and checksum around it (stream_line), metadata of the session (model.records).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The bytes of a stream as UTF-8 text, whatever a foreign program made of the file.
+"""The bytes of a stream as UTF-8 text, also after a foreign program rewrote the file.
 
 A file that another program rewrote in UTF-16 or UTF-32 is read through a copy in memory; offsets are then those of the
 UTF-8 text. A pointer of Git LFS in a stream's place is recognised, reads as empty and is never appended to.
@@ -17,7 +17,7 @@ from sessionstore.disk import files
 CHUNK_BYTES = 1 << 18
 _HEAD_BYTES = 64
 LFS_POINTER = b"version https://git-lfs.github.com/spec/"
-#: The first bytes of a file, and the encoding they tell; the longer marks first. Without a mark a line begins with {.
+#: The first bytes of a file, and the encoding they mark; the longer marks first. Without a mark a line begins with {.
 _ENCODINGS = (
     (b"\xff\xfe\0\0", "utf-32-le"), (b"\0\0\xfe\xff", "utf-32-be"), (b"\xff\xfe", "utf-16-le"),
     (b"\xfe\xff", "utf-16-be"), (b"{\0\0\0", "utf-32-le"), (b"\0\0\0{", "utf-32-be"), (b"{\0", "utf-16-le"),
@@ -59,7 +59,7 @@ class Source:
 
 
 def encoding_of(head: bytes) -> str | None:
-    """Return the encoding that the first bytes of a file tell; None: UTF-8."""
+    """Return the encoding that the first bytes of a file mark; None: UTF-8."""
     return next((name for mark, name in _ENCODINGS if head.startswith(mark)), None)
 
 

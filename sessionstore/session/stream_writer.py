@@ -75,7 +75,7 @@ class StreamWriter:
         self._quarantine = quarantine or keep_beside
         self._strict = order == "stream"
         self._mutex = threading.Lock()
-        self._seen = (0, -1)  # which file, and where our view of it ends; anything else: somebody else wrote
+        self._seen = (0, -1)  # which file, and where our view of it ends; anything else: another process wrote
         self._next_n = 0
         self._order = StreamOrder()
         self._order_text = b""
@@ -143,7 +143,7 @@ class StreamWriter:
             self._put(mark_bytes(dict(content)), size)
 
     def flush(self) -> None:
-        """Return when all that was appended survives a power cut, whatever the sync mode.
+        """Return when all that was appended survives a power cut, in every sync mode.
 
         Raises: StreamClosed, OutcomeUnknown.
         """
@@ -253,7 +253,7 @@ class StreamWriter:
         self._order_text = order.text()
 
     def _known_order(self) -> StreamOrder:
-        """Return the order up to the last line; while the stream was in order, nobody looked at it."""
+        """Return the order up to the last line; it is not read while the stream is in order."""
         if self._order.earliest_s is None and self._next_n:
             self._order = order_of_source(Source(self._file.descriptor))
         return self._order

@@ -3,9 +3,10 @@ does.
 
 The simulation itself knows no wall clock: pausing, polling and the real-time factor change when a tick
 happens, never what is in it. Everything that comes from other threads (commands, questions) waits in one
-inbox that the loop empties between ticks. Sessions are made by the creator box; when that fails, whatever the
+inbox that the loop empties between ticks. Sessions are made by the creator box; when that fails, for any
 reason, by the database box; when both fail, the run does not start. Ctrl-C and SIGTERM end the session as
-stopped, with everything kept. Not here: the model (fleet), the figures of the end (figures), HTTP (server).
+stopped, with everything kept.
+Not here: the model (mission.fleet), the figures of the end (mission.flight_figures), HTTP (server).
 """
 
 from __future__ import annotations
@@ -146,7 +147,7 @@ class HMRSSimulationLive:
         """Fly until the planned duration, a stop, or an end; return the session id.
 
         Raises:
-            whatever broke the run, after the session was marked failed with the traceback as an event.
+            any error that broke the run, after the session was marked failed with the traceback as an event.
         """
         if self.run_state != "created":
             raise NotRunning("run", self.run_state)

@@ -57,7 +57,7 @@ class Catalog:
         self.root = root
         self.index = index
         self._pickled = pickled  # a function and its arguments that return this catalog in another process
-        #: What a person should know of the last listing: the index did not answer, or could not be told.
+        #: What a person should know of the last listing: the index did not answer, or could not be updated.
         self.notice: str | None = None
         self.folders = FolderRows(root)
         self.delivery = Delivery(root, index, self.folders)
@@ -140,7 +140,7 @@ class Catalog:
         return Difference(fresh, gone)
 
     def _whereabouts(self, away: Set[str], on_disk: Set[str]) -> tuple[Set[str], Set[str]]:
-        """Return which of the sessions that have a row and were not seen lie in the trash, and which are back.
+        """Return which of the sessions that have a row and were not seen are in the trash, and which are back.
 
         A session moved between the two scans is in neither, so both are repeated under the store lock (0.2 s at most);
         not when certainly nothing moved in between, nor where there is no store (any more), which the lock would make.

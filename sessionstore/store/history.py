@@ -26,7 +26,7 @@ from sessionstore.session.stream_writer import StreamWriter
 from sessionstore.store import SessionStore, trash
 from sessionstore.store.merge_log import MergeLog
 
-#: What cannot be taken back: these moves are told by ``Session.transitions``.
+#: What cannot be taken back: these moves are in ``Session.transitions``.
 _ONE_WAY = ("status", "workflow_state")
 Kind = Literal["edit", "delete", "restore", "merge", "undo"]
 
@@ -199,7 +199,7 @@ class History:
         except AmbiguousSession:
             raise
         except SessionNotFound as error:
-            return {key}, error  # it may lie in the trash
+            return {key}, error  # it may be in the trash
 
     # ------------------------------------------------------------ taking back
 
@@ -210,7 +210,7 @@ class History:
 
         Raises:
             NotApplied: there is nothing to take back, or it was taken back before.
-            Conflict: somebody changed the same fields since, or the session's name is taken; nothing changed.
+            Conflict: the same fields changed since, or the session's name is taken; nothing changed.
             SessionNotFound: the session is gone.
         """
         while True:
@@ -257,7 +257,7 @@ class History:
             applied = True
 
         session.update(back, reason=f"undo of {change.change_id}")
-        # Noted when it is done: were it noted before, a crash in between would leave an edit that nobody can undo.
+        # Noted when it is done: were it noted before, a crash in between would leave an edit that cannot be undone.
         self._note_undo(change, [session.session_id], change.after, change.before)
         return applied
 

@@ -90,7 +90,7 @@ class IdReservations:
         return number
 
     def _free(self, first: str, line: bytes) -> int:
-        """Return the next number of a name; one whose id somebody typed as a name (``scan-2``) is passed over."""
+        """Return the next number of a name; one whose id was typed as a name (``scan-2``) is passed over."""
         number = self._counts[line] + 1
         if number == 1 and (typed := _NUMBERED.fullmatch(first)) and self._counts[_line_of(typed[1])] >= int(typed[2]):
             number = 2

@@ -2,7 +2,8 @@
 
 Directory, then record: a session is built in staging, whole and durable, gets its name by a rename that never replaces
 anything, and only then is the index updated. Nothing is acknowledged that is not durable.
-Not here: one session (session), recording (recorder), listing and the index (catalog), checks and repairs (care).
+Not here: one session (session), recording (session.recorder), listing (catalog), checks and repairs
+(maintenance).
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ def doc_id_of(session_id: str) -> int:
 
 def intern_rows(rows: Iterable[SessionRow]) -> None:
     """Copy metadata out of the decode buffer, and intern repeated strings."""
-    change = msgspec.structs.force_setattr  # nobody else has these rows yet
+    change = msgspec.structs.force_setattr  # no other code has these rows yet
     for row in rows:
         change(row, "raw_metadata", row.raw_metadata.copy())  # Raw is a view: without a copy it pins the buffer
         change(row, "status", intern(row.status))

@@ -220,7 +220,7 @@ class JournalIndex:
             filesystem.refuse_unsafe(self._journal.path)  # what others write meanwhile would be lost
             with self._journal.exclusive(COMPACT_LOCK_WAIT_S):
                 self._journal.refresh()
-                if self._journal.is_worth_compacting():  # nobody else has done it meanwhile
+                if self._journal.is_worth_compacting():  # no other process has done it meanwhile
                     self._journal.compact()
             self._compact_at = 0
         except (NotApplied, OutcomeUnknown, FileNotFoundError):  # a full disk, a stopped writer, a store just removed

@@ -3,7 +3,7 @@
     {"table":"sessions","id":4611686018427387904,"doc":{...},"c":"crc"}       "doc":null removes
     {"table":"sessions","id":-2,"doc":null,"bytes":700,"crc":"...","c":"crc"}   one sum over the 700 bytes behind it
 
-A write costs the line it writes, whatever the file holds; a reader reads on from where it stopped, so that what other
+A write costs the line it writes, at any size of the file; a reader reads on from where it stopped, so that what other
 processes wrote is seen at once. Lines carry a CRC-32; the next writer cuts a torn end, damage elsewhere is Corrupt.
 Compaction writes a new file beside and renames it.
 Not here: the rows of sessions (index.journal), the block that they stand in (index.block), TinyDB's face of the same
@@ -127,7 +127,7 @@ class Journal:
             with files.opened(self.path) as descriptor:
                 found = os.fstat(descriptor)
                 identity, offset = (found.st_dev, found.st_ino), self._read_to[1]
-                # Not longer, or another end: somebody wrote over it in place, and compacting would undo that.
+                # Not longer, or another end: it was overwritten in place, and compacting would undo that.
                 anew = (
                     identity != self._read_to[0] or found.st_size <= offset or self._end(descriptor) != self._read_end
                 )
@@ -176,7 +176,7 @@ class Journal:
 
     def _let_go(self) -> None:
         if self._kept >= 0:
-            kept, self._kept = self._kept, -1  # first: closed twice, it could be somebody else's by then
+            kept, self._kept = self._kept, -1  # first: closed twice, the number could be another file by then
             os.close(kept)
 
     def _ingest(self, data: bytes, offset: int) -> None:
@@ -307,7 +307,7 @@ class Journal:
         return self.lines - sum(map(len, self.tables.values()))
 
     def compact(self) -> None:
-        """Write the file anew, one line a document, in order of ids within the table; nobody notices.
+        """Write the file anew, one line a document, in order of ids within the table; readers see no change.
 
         Raises: Corrupt, LockTimeout, StoreUnusable, OutcomeUnknown: the old file is still there.
         """
@@ -350,7 +350,7 @@ class Journal:
         self._compaction_due = True
 
     def renew_after_fork(self) -> None:
-        """Forget a lock that another thread of the parent held: it will never be let go of here.
+        """Forget a lock that another thread of the parent held: it is never released here.
 
         Nor keep the parent's file open: it would stay locked when the parent was killed with it.
         """
@@ -364,7 +364,7 @@ class Journal:
             self._start_over((0, 0))
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         with self._writing, self._mutex:
             self._file.close()
             self._let_go()

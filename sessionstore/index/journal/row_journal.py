@@ -135,7 +135,7 @@ class RowJournal(Journal):
             self._read_already(written)
 
     def _start_over(self, identity: tuple[int, int]) -> None:
-        self._forget()  # first: once the file counts as begun anew, nobody forgets any more
+        self._forget()  # first: once the file counts as begun anew, nothing is forgotten any more
         super()._start_over(identity)
 
     def _read_lines(self, descriptor: int, offset: int) -> int:

@@ -3,7 +3,7 @@
 ``Database(path, storage=JournalStorage)`` is a TinyDB on an append-only file: an insert into 10,000 documents
 writes one line, not 10,000. Middleware and TinyDB's own ``TinyDB`` class work too: they hand over whole tables, and the
 difference is found and written.
-Not here: the file (index.journal), TinyDB on one JSON document (documents).
+Not here: the file (index.journal), TinyDB on one JSON document (session.documents).
 """
 
 from __future__ import annotations

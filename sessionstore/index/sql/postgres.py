@@ -335,7 +335,7 @@ class _PostgresNarrowing(Narrowing):
     def _or_list(self, path: Keys, test: str, parameters: list[Any]) -> Condition:
         if path[0] not in ("tags", "metadata"):
             return test, parameters
-        value = _text(text_of(path))  # "\" follows "[" : the text of a list lies between the two
+        value = _text(text_of(path))  # "\" follows "[" : the text of a list is between the two
         return f"({test}) OR ({value} >= '[' AND {value} < '\\')", parameters
 
     def empty(self, path: Keys) -> Condition | None:

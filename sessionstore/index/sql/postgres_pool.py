@@ -43,7 +43,7 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
 
     @classmethod
     def open(cls, limit_s: float, **arguments: Any) -> Self:
-        """Return a connection within ``limit_s``, whatever hangs. Raises: psycopg.Error."""
+        """Return a connection within ``limit_s``, also when the server hangs. Raises: psycopg.Error."""
         outcome: list[Self | BaseException] = []
         late = threading.Event()
 

@@ -1,4 +1,4 @@
-"""The tables in PostgreSQL, made and brought up to date by whoever comes first, under an advisory lock.
+"""The tables in PostgreSQL, made and brought up to date by the first process, under an advisory lock.
 
 :data:`STEPS` is the history: each entry brings the schema one version further and is never edited once released.
 Not here: queries (index.postgres).
@@ -85,7 +85,7 @@ def ensure(connection: Connection, schema: str, keys: tuple[Keys, ...]) -> None:
 def _bring_up(connection: Connection, schema: str) -> None:
     exists = connection.execute("SELECT to_regclass(%s)", [f"{schema}.meta"]).fetchone()
     version = version_of(connection, schema) if exists and exists[0] else 0
-    if not version:  # IF NOT EXISTS alone would ask for a right that is not needed where somebody made it before
+    if not version:  # IF NOT EXISTS alone would ask for a right that is not needed where it exists
         present = connection.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", [schema]).fetchone()
         if not present:
             connection.execute(_in("CREATE SCHEMA {schema}", schema))

@@ -3,7 +3,7 @@
 A row is stored as the JSON text that the journal writes, byte for byte, so that a migration changes nothing; searched
 columns stand beside it. A find fetches what the filter implies (prefilter), merges the copies of several stores
 (store_copies), and applies the filter itself to each row.
-Not here: SQL (index.sql.sqlite, index.sql.postgres), timeouts (there, and index.circuit_breaker).
+Not here: SQL (index.sql.sqlite, index.sql.postgres), timeouts (index.circuit_breaker).
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from sessionstore.query import Path as Keys
 
 SCHEMA = 1
 _POLL_S = 0.002
-_APPLICATION = 0x53455353  # "SESS": tells our files from those of other programs
+_APPLICATION = 0x53455353  # "SESS": marks our files
 _FIELDS = (
     "status", "workflow_state", "session_name", "created_at", "started_at", "ended_at", "end_reason",
     "duration_sim_s", "num_drones", "points", "distance_m", "windows_cleaned",
@@ -98,7 +98,7 @@ def analyse(connection: sqlite3.Connection) -> None:
 
 @contextlib.contextmanager
 def _one_state(connection: sqlite3.Connection) -> Iterator[None]:
-    """Let everything read inside be of one moment: a file that somebody makes just now is empty or whole."""
+    """Let everything read inside be of one moment: a file that is being made is empty or whole."""
     connection.execute("BEGIN")
     try:
         yield
@@ -151,7 +151,7 @@ class SqliteNarrowing(Narrowing):
         return self._or_list(path, " AND ".join(tests), bounds)
 
     def text(self, path: Keys, low: str | None, high: str | None) -> Condition | None:
-        """Text lies from the empty one on."""
+        """Text sorts from the empty one on."""
         if path == ("tags",):
             return _tagged(low, high)
         value = _value(path)
@@ -170,8 +170,8 @@ class SqliteNarrowing(Narrowing):
     def _or_list(self, path: Keys, test: str, parameters: list[Any]) -> Condition:
         if path[0] not in ("tags", "metadata"):
             return test, parameters
-        value = _value(path)  # "\" follows "[" : the text of a list lies between the two
-        # Without a word on it, the planner expects so many lists that it prefers another index.
+        value = _value(path)  # "\" follows "[" : the text of a list is between the two
+        # Without a word on it, the planner expects many lists that it prefers another index.
         return f"({test}) OR ({value} >= '[' AND likelihood({value} < '\\', 0.0001))", parameters
 
     def empty(self, path: Keys) -> Condition | None:

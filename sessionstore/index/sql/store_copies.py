@@ -1,4 +1,4 @@
-"""Rows of several stores in one listing: a session that lies in two of them is one session with two copies.
+"""Rows of several stores in one listing: a session that is in two of them is one session with two copies.
 
 Copies share the session's uuid. This store's row goes first; of the others the highest revision is shown. Two folders
 with one uuid within this store stay two rows, so that a folder copied beside itself is noticed.

@@ -1,7 +1,7 @@
 """What is to fly next: buildings, drones, weather, duration; collected by several requests, used by ``start``.
 
 A plan with a session waits in it: its buildings are stored there already, and the start flies in that session.
-Not here: flying (worker), which plan is the present one (simulations).
+Not here: flying (server.flights.simulation_worker), which plan is the present one (simulations).
 """
 
 from __future__ import annotations

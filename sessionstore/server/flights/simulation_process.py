@@ -2,7 +2,7 @@
 
 Safe for threads: any number may ask at once. A process that dies answers everybody who waits with the reason; its
 session then reads as interrupted, by itself.
-Not here: what the process does (worker), which of several is meant (simulations).
+Not here: what the process does (server.flights.simulation_worker), which of several is meant (simulations).
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class SimulationProcess:
         self._number = 0
         self._state: tuple[float, int, dict[str, Any]] = (0.0, 0, {})
         self._orders = 0
-        self._silent = False  # its end of the pipe is closed; while somebody waits for it, poll() knows nothing
+        self._silent = False  # its end of the pipe is closed; while a thread waits for it, poll() knows nothing
         self._over = threading.Event()
         self._ready: Future[str] = Future()
         # A session of its own: Ctrl-C in the terminal goes to the server, which stops the runs in order.
@@ -143,7 +143,7 @@ class SimulationProcess:
         try:
             for line in self._process.stdout:
                 self._hear(_message(line))
-        finally:  # a line that nobody can read must not leave callers waiting
+        finally:  # an unreadable line must not leave callers waiting
             self._silent = True
             self._closed()
 

@@ -8,7 +8,7 @@ server is gone: the run is stopped, and its session stored.
 
 Why a process: a simulation computes without a pause, and in a thread it would take every other turn of the interpreter
 from the event loop; and when one crashes or is killed, the server and the other simulations go on.
-Not here: the other end (processes), the run itself (simulation).
+Not here: the other end (server.flights.simulation_process), the run itself (simulation).
 """
 
 from __future__ import annotations

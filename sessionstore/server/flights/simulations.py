@@ -2,7 +2,7 @@
 
 Requests without a session id mean the current one: the one started last. One change at a time (start, stop, reset);
 questions never wait for a change.
-Not here: a single process (processes), plans (plans), routes (simulation).
+Not here: a single process (server.flights.simulation_process), plans (plans), routes (simulation).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The application: the table of operations as routes, requests read and checked, replies sent.
 
-Every operation gets validated values and runs in a worker thread (or as a coroutine, when it says so); whatever it
+Every operation gets validated values and runs in a worker thread (or as a coroutine, when it says so); all that it
 raises is answered as a problem. Bodies are parsed strictly: duplicate keys, NaN, lone surrogates and numbers without
 end are refused before a schema sees them.
 Not here: which operations there are (routes), who may call (security), sockets (protocol).

@@ -1,6 +1,6 @@
 """Rows as CSV (RFC 4180): a header, then one line for each row; nested values as JSON in a cell, None as nothing.
 
-Not here: which rows (sessions, stream_records).
+Not here: which rows (server.routes.sessions, routes.stream_records).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The OpenAPI 3.1 description, made from the same table as the routes, and a page for people made from it.
 
 The page is plain HTML with one stylesheet of our own: it needs no script, no network and no CDN.
-Not here: what the routes do (their modules), schemas (schemas).
+Not here: what the routes do (their modules), schemas (server.routes.api_schemas).
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Sessions that appear or go between two pages shift nothing: the next page begins behind that row, or, when it is gone,
 where it would be.
-Not here: sorting (catalog).
+Not here: sorting (store.catalog).
 """
 
 from __future__ import annotations

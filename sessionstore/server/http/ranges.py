@@ -1,6 +1,6 @@
 """Byte ranges (RFC 9110, 14): one range of a reply whose length is known, so that a broken download goes on.
 
-Not here: what is sent (artifacts).
+Not here: what is sent (server.routes.artifacts).
 """
 
 from __future__ import annotations

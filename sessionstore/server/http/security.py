@@ -8,7 +8,7 @@
 
 A browser may bring the token once, as ``?token=`` of a page: it becomes a cookie (HttpOnly, SameSite=Strict) that does
 not hold the token itself. Every reply forbids sniffing, framing and foreign scripts.
-Not here: sockets without a request (protocol), what a body may hold (schemas).
+Not here: sockets without a request (protocol), what a body may hold (server.routes.api_schemas).
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ class Gate:
 
         Raises: ApiProblem.
         """
-        if not scope["raw_path"].startswith(b"/"):  # a proxy's request, for somebody else
+        if not scope["raw_path"].startswith(b"/"):  # a request for a proxy
             raise ApiProblem(400, "bad-address", "an address begins with a slash")
         if len(scope["raw_path"]) + len(scope["query_string"]) > MAX_TARGET_BYTES:
             raise ApiProblem(414, "address-too-long", f"an address has at most {MAX_TARGET_BYTES} bytes")

@@ -2,7 +2,7 @@
 
 Input: a request that passed the gate. Output: the rendered record, if its files are unchanged.
 Guarantees: three stats, no read, no thread; every other case goes on to the application.
-Not here: rendering and remembering (documents), who may ask (security).
+Not here: rendering and remembering (server.live.record_cache), who may ask (security).
 """
 
 from __future__ import annotations

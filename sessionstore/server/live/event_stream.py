@@ -6,8 +6,8 @@
 
 The id names the offset reached in every stream followed, so that Last-Event-ID goes on exactly there: no record is
 lost, none comes twice. ``session`` events carry the record when it changes, ``end`` the last one; then the reply ends,
-and a client that comes back with the last id gets 204, which tells an EventSource to stop.
-Not here: polling files (feeds), the list of sessions (changes).
+and a client that comes back with the last id gets 204, which makes an EventSource stop.
+Not here: polling files (feeds), the list of sessions (server.live.store_changes).
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 The newest piece is rendered once and shared; a viewer that is behind is served from the file, in bounded pieces, until
 it has caught up. Nothing is lost, nothing is repeated, and nothing is queued for a slow viewer. One task polls all
 followed streams, in one worker thread.
-Not here: the format of events (live), the list of sessions (changes).
+Not here: the format of events (live), the list of sessions (server.live.store_changes).
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ class Feed:
 
 
 class Feeds:
-    """All sessions that somebody follows; lives in the event loop of the server."""
+    """All sessions that are followed; lives in the event loop of the server."""
 
     def __init__(self, store: SessionStore, poll_s: float = POLL_S) -> None:
         self._store = store

@@ -2,7 +2,7 @@
 
 The first request gets sampled data while the overview is computed (about half a minute). A flight that has
 grown far beyond its summary is summed up again, while the old one still serves. One is made at a time.
-Not here: what a summary keeps (sessionstore.playback.overview), when one is needed (sessionstore.playback.downsample).
+Not here: what a summary keeps (playback.overview), when one is needed (playback.downsample).
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 What is remembered is used only while inode, size and both times of the files are the same, and only when the file has
 rested long enough that a change within one tick of the clock cannot hide. Runs in progress are looked at every time.
-Not here: changing a record (sessions), lists (sessions).
+Not here: changing a record (server.routes.sessions), lists (server.routes.sessions).
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@
 The store is listed once for all viewers, about twice a second: other processes, copied folders and hand edits are
 seen too. A viewer that reconnects with an older id receives ``reset`` and reads the list again: past changes are
 not kept.
-Not here: the list itself (sessions), one session's streams (live).
+Not here: the list itself (server.routes.sessions), one session's streams (live).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _MOST_ROWS = 200
 
 
 class Changes:
-    """Compares the list with what it was; runs while somebody listens."""
+    """Compares the list with what it was; runs while there are listeners."""
 
     def __init__(self, store: SessionStore, hidden: tuple[str, ...]) -> None:
         self._store = store

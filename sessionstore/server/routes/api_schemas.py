@@ -2,7 +2,7 @@
 
 Unknown fields and parameters are refused, numbers are numbers and not text, and every text and list has a limit.
 Schemas stand at module level, since building one costs more than a hundred validations' worth.
-Not here: the rules of a stored record (sessionstore.model.schemas), checks that need the store (the routes).
+Not here: the rules of a stored record (model.schemas), checks that need the store (the routes).
 """
 
 from __future__ import annotations

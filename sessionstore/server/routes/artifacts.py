@@ -3,7 +3,7 @@
 Only plain files inside the folder are ever opened: no link is followed, no FIFO waited for, and what a file is called
 is data. Artifacts are sent as attachments; only pictures and videos, which hold no code, can be shown in place. Ranges
 are answered, so that a broken download goes on and a video can be sought.
-Not here: the zip itself (bundle), single streams (streams).
+Not here: the zip itself (session.bundle), single streams (server.routes.stream_records).
 """
 
 from __future__ import annotations

@@ -66,7 +66,7 @@ def restore_sessions(call: Call) -> Reply:
 
 
 def change_tags(call: Call) -> Reply:
-    """Add and remove tags of sessions; tags that nobody names stay."""
+    """Add and remove tags of sessions; other tags stay."""
     add, remove = call.body["add"], set(call.body["remove"])
     if not add and not remove:
         raise ApiProblem(400, "bad-body", "name at least one tag to add or to remove")

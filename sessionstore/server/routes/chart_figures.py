@@ -1,6 +1,6 @@
 """The figures of a session over HTTP, as plotly writes them: one request for all charts of a stretch.
 
-Not here: what is in them (sessionstore.playback.charts), drawing (web).
+Not here: what is in them (playback.charts), drawing (web).
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 ``create-demo`` and ``spawn`` make a session that waits; ``start`` flies that one and makes no second. ``stop`` answers
 when the session is stored. Addresses without a session id mean the current simulation.
-Not here: what it looks like now (simulation_state), processes (simulations).
+Not here: what it looks like now (server.routes.control_state), processes (server.flights.simulations).
 """
 
 from __future__ import annotations

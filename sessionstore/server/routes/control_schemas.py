@@ -1,6 +1,6 @@
 """What requests to the live simulation may hold; the names are those that the users' programs send, and clearer ones.
 
-Not here: sessions (schemas), what the simulation itself refuses (simulation).
+Not here: sessions (server.routes.api_schemas), what the simulation itself refuses (simulation).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Health that tells the truth: it tries what a write would need, and says 503 with the reason when one would fail.
+"""Health by trial: the check does what a write needs, and answers 503 with the reason when one would fail.
 
-Not here: checks of what is stored (care).
+Not here: checks of what is stored (maintenance).
 """
 
 from __future__ import annotations

@@ -98,7 +98,7 @@ def list_commands(call: Call) -> Reply:
 
 
 def master_controls(call: Call) -> Reply:
-    """Return what the fleet as a whole can be told now, and by which request."""
+    """Return the commands that the fleet as a whole takes now, and the request for each."""
     found = control_state.state_of(call.context, call.query.get("session_id"))
     flies = bool(found["running"])
     able = {

@@ -2,7 +2,7 @@
 
 Nothing here is interpolated or thinned: each value is that of the last record at or before the moment, so that a number
 on the page is a number in the stream. A speed without a recorded velocity is the way between the last two points.
-Not here: tracks for drawing (tracks), charts (sessionstore.playback.charts).
+Not here: tracks for drawing (tracks), charts (playback.charts).
 """
 
 from __future__ import annotations

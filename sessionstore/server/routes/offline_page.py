@@ -2,7 +2,7 @@
 
 The modules of the page stand in an import map as data addresses, the data in a block of JSON that no markup can end;
 the file asks nothing of any network. A long flight is thinned until it fits (:data:`POINTS` for each drone).
-Not here: the page (web), what it shows (figures, tracks).
+Not here: the page (web), what it shows (playback.charts, tracks).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What whole pages need at once: a comparison, and a session as one HTML file.
 
-Not here: the comparison itself (sessionstore.playback.comparison), the file itself (offline).
+Not here: the comparison itself (playback.comparison), the file itself (server.routes.offline_page).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Replay over HTTP: windows of the motion, thinned for the eye, and what the players of old expect of ``select``.
 
-Not here: reading and thinning (sessionstore.playback.replay), following a run (live).
+Not here: reading and thinning (playback.replay), following a run (live).
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 What is returned is read from the folders at this moment; what is acknowledged is stored. Changes name exactly the
 session they mean, and with If-Match or ``rev`` exactly the revision.
-Not here: replay and streams (replays, streams), sessions with buildings that wait for a start (simulation).
+Not here: replay and streams (replays, stream_records), sessions with buildings that wait for a start (control).
 """
 
 from __future__ import annotations

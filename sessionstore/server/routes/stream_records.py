@@ -2,7 +2,7 @@
 
 A piece has at most the number of records asked for, and some megabytes; ``next_offset`` is where the next one begins.
 Damaged lines are skipped and reported.
-Not here: following (live), reading (tape).
+Not here: following (live), reading (session.stream_reader).
 """
 
 from __future__ import annotations

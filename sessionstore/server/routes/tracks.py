@@ -2,7 +2,8 @@
 
 Columns of rounded numbers are a fifth of the points as they are stored: a minute of a hundred drones stays below a
 megabyte before compression. Signal strength comes with them, from the messages of the same stretch.
-Not here: reading and thinning (stretch, replay), events and other streams as they are (streams), drawing (web).
+Not here: reading and thinning (playback.downsample, playback.replay), events and other streams as they are
+(stream_records), drawing (web).
 """
 
 from __future__ import annotations

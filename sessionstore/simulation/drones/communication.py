@@ -4,7 +4,7 @@ counted.
     RSSI = P_tx - PL(1 m) - 10 n log10(d) + shadowing
 
 Deterministic for a seed. Chosen, not known: every constant below; they give about 400 m of range in a town.
-Not here: what the messages mean (roles, fleet).
+Not here: what the messages mean (simulation.mission.roles, simulation.mission.fleet).
 """
 
 from __future__ import annotations

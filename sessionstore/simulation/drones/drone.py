@@ -2,7 +2,7 @@
 
 Guarantees for a drone that is not lost: |v| <= cruise speed, |vz| <= climb speed, |dv| <= acceleration * dt,
 always. The loop over the steps of one tick is written out flat: it is the hot spot of a run.
-Not here: where to go (roles, pilot), who gives way (separation), what it costs (battery).
+Not here: where to go (mission.roles, mission.pilot), who gives way (separation), what it costs (battery).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """RTK GPS: what a drone believes its place to be, beside where it truly is.
 
 Known: 1 cm noise with an RTK fix, 20 Hz, NO_FIX to RTK_FIX. Chosen: the other noises, the time to a fix,
-RTK_FLOAT on a wall, where half the sky is hidden. Not here: GPS loss as a fault (faults).
+RTK_FLOAT on a wall, where half the sky is hidden. Not here: GPS loss as a fault (simulation.mission.faults).
 """
 
 from __future__ import annotations

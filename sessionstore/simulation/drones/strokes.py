@@ -1,7 +1,7 @@
 """The way of the brush: Z (row by row) on wide facades, N (column by column) on tall ones, with 15 % overlap.
 
 Pure functions; (u, v) are metres from the lower left corner of the window. Not here: moving along it
-(roles.climber).
+(simulation.mission.roles.climber).
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Known: 15 N, 10-20 N allowed, a snag is reported at 5 N off, PID 0.5 / 0.1 / 0.2, 50 m of tether.
 Chosen: the tether's stiffness and the winch's gain, with which these PID figures are stable at 20 Hz.
-Not here: where the lifeline hovers (roles.lifeline).
+Not here: where the lifeline hovers (simulation.mission.roles.lifeline).
 """
 
 from __future__ import annotations

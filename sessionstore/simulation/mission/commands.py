@@ -63,7 +63,7 @@ def check(kind: str, drone: str, target: object, args: Mapping[str, object]) -> 
     """Return the target as a point.
 
     Raises:
-        CommandRefused: the command is malformed, whatever the fleet is doing.
+        CommandRefused: the command is malformed.
     """
     if kind not in COMMAND_TYPES:
         raise CommandRefused(kind, drone, f"unknown command; one of {', '.join(COMMAND_TYPES)}")

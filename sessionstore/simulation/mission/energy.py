@@ -1,6 +1,6 @@
 """What one tick costs a drone, and what its berth gives back.
 
-Not here: the formula of the power (battery).
+Not here: the formula of the power (simulation.drones.battery).
 """
 
 from __future__ import annotations

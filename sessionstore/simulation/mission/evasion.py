@@ -2,7 +2,7 @@
 there.
 
 Six directions are tried, beginning with one that the seed chooses; none is taken that comes near a building
-or a drone. Not here: who is blocked (separation).
+or a drone. Not here: who is blocked (simulation.drones.separation).
 """
 
 from __future__ import annotations

@@ -218,7 +218,7 @@ class Fleet:
         drone.mode = "flying"
 
     def find(self, drone_id: str) -> Drone:
-        """The drone of that name, whatever the case of its letters.
+        """The drone of that name, in any case of its letters.
 
         Raises:
             CommandRefused: there is none, or it is lost or retired.

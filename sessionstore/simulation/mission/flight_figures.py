@@ -72,7 +72,7 @@ def performance(fleet: Fleet) -> dict[str, Any]:
 
 
 def warnings_of(fleet: Fleet) -> list[str]:
-    """What somebody who looks at this session later must not miss."""
+    """What a later reader of this session must not miss."""
     found = [f"{d.id} {d.activity}" for d in fleet.drones if d.mode == "lost"]
     found += [f"{d.id} never moved" for d in fleet.drones if d.day.distance_m < MOTIONLESS_M]
     found += [f"{d.id} is stuck" for d in fleet.drones if d.stuck]

@@ -2,7 +2,7 @@
 home.
 
 A behaviour may be dropped at any tick (a command, an empty battery, a storm); its `finally` blocks give back
-what it had claimed. Not here: what a role does with its day (roles), the motion itself (drone).
+what it had claimed. Not here: what a role does with its day (roles), the motion itself (simulation.drones.drone).
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def _out_point(drone: Drone, facade: Facade) -> Vec3:
 
 
 def go_home(fleet: Fleet, drone: Drone, reason: str) -> Behaviour:
-    """Fly to the own berth, and stay there until whatever was wrong is right again."""
+    """Fly to the own berth, and stay there until the reason for the return is gone."""
     day = drone.day
     day.returns[reason] = day.returns.get(reason, 0) + 1
     decision = fleet.decide(

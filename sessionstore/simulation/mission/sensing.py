@@ -1,6 +1,7 @@
 """Hidden buildings: known to the physics only, until a drone comes near enough to sense them.
 
-Then the planner knows them, and who is on the way to one stops and plans anew. Not here: paths (navigation).
+Then the planner knows them, and who is on the way to one stops and plans anew.
+Not here: paths (drones.navigation).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Supply: cartridge calls for the mules, and the tethers between lifelines and climbers.
 
-Not here: how they fly there (roles.mule, roles.lifeline), the tether's physics (tether).
+Not here: how they fly there (roles.mule, roles.lifeline), the tether's physics (simulation.drones.tether).
 """
 
 from __future__ import annotations

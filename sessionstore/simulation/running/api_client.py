@@ -1,7 +1,7 @@
 """What the checking scripts share: HTTP calls by the standard library, a server of their own, a report.
 
 A failed call raises :class:`CallFailed` with the server's own words. A server that was started here is ended here.
-Not here: what is checked (the scripts), the server (sessionstore.server).
+Not here: what is checked (the scripts), the server (server).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Real time: when the next tick is due. The simulation itself knows nothing of it.
 
-Not here: what a tick does (fleet), pausing (hmrs_simulation_live).
+Not here: what a tick does (simulation.mission.fleet), pausing (hmrs_simulation_live).
 """
 
 from __future__ import annotations

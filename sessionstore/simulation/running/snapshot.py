@@ -1,7 +1,7 @@
 """Views of a fleet for readers outside the run: the record before the flight, the state between two ticks, the
 windows.
 
-Not here: motion lines (samples), figures of the end (figures).
+Not here: motion lines (simulation.mission.samples), figures of the end (mission.flight_figures).
 """
 
 from __future__ import annotations

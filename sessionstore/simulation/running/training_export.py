@@ -2,7 +2,7 @@
 
 Rows keep the order of the sessions and, in each, of the outcomes. A session without decisions gives no rows;
 one that cannot be read raises, since a data set with a silent hole is worse than none.
-Not here: where decisions come from (training, roles), files (the caller has the output).
+Not here: where decisions come from (mission.decisions, mission.roles), files (the caller has the output).
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@ them.
 
 A wall gets windows only where it is open to the air; a window can be served only if a drone that keeps the
 planner's margin can hover in front of it. Chosen, not known: the window's size and pitch, and the first dirt.
-Not here: who cleans what (planning), how a window is wiped (strokes).
+Not here: who cleans what (simulation.drones.navigation), how a window is wiped (simulation.drones.strokes).
 """
 
 from __future__ import annotations

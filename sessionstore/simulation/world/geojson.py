@@ -107,7 +107,7 @@ def _system(path: Path, document: Mapping[str, Any]) -> ReferenceSystem:
 
 
 def _middle(found: Sequence[_Found]) -> tuple[float, float]:
-    """The middle of the mass: what lies more than 50 km from the median does not count."""
+    """The middle of the mass: what is more than 50 km from the median does not count."""
     lon = median(each.rings[0][0][0] for each in found)
     lat = median(each.rings[0][0][1] for each in found)
     east, north = metres_per_degree(lat)

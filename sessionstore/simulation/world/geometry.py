@@ -2,7 +2,7 @@
 
 Pure functions over tuples of floats in metres; the same input gives the same bits on every run.
 A footprint is a tuple of rings and its inside is even-odd, so that courtyards and split buildings need no
-special case. Not here: heights and margins (world), the search for a way around (navigation).
+special case. Not here: heights and margins (world), the search for a way around (simulation.drones.navigation).
 """
 
 from __future__ import annotations

@@ -89,6 +89,6 @@ def first_levels_m(properties: Mapping[str, object], keys: Iterable[str]) -> flo
 
 
 def elevation_m(value: object, unit_m: float = 1.0) -> float | None:
-    """A height above the datum, where one is given and lies on the earth's surface."""
+    """A height above the datum, where one is given that is plausible."""
     length = length_m(value, unit_m)
     return length if length is not None and LOWEST_GROUND_M <= length <= HIGHEST_GROUND_M + MAX_HEIGHT_M else None

@@ -126,7 +126,7 @@ def _leave_out_twins(raw: RawCity) -> None:
 
 
 def _name_apart(raw: RawCity) -> None:
-    """Equal names (whatever the case) get -2, -3 ... in the order of the file."""
+    """Equal names (in any case) get -2, -3 ... in the order of the file."""
     given = {f.name.lower() for f in raw.footprints}
     taken: set[str] = set()
     numbers: dict[str, int] = {}

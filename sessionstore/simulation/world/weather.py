@@ -2,7 +2,7 @@
 
 Deterministic for a seed; one sample per recording tick. Known: storm is 15-25 m/s, no drone flies above 10 m/s,
 scouts not above 6.9 m/s (25 km/h). Chosen: all other figures of the table and the time constants.
-Not here: who stays at home (pilot), the drag (battery).
+Not here: who stays at home (simulation.mission.pilot), the drag (simulation.drones.battery).
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """The world: buildings, their facades and windows, the base, and the one question "how close is that?".
 
 Local frame: metres, east-north-up, the base at (0, 0, 0). A building is an upright prism: a footprint, a
-ground height and a roof height, so whatever is free stays free upwards; the planner relies on that.
+ground height and a roof height, so a free place stays free upwards; the planner relies on that.
 Hidden buildings are known to the physics only, until a drone senses them.
-Not here: reading files (cityjson, geojson, random_city), paths (navigation).
+Not here: reading files (cityjson, geojson, simulation.world.city), paths (simulation.drones.navigation).
 """
 
 from __future__ import annotations
