@@ -97,7 +97,7 @@ def throw_away(root: StoreRoot, session_id: str) -> TrashEntry:
 
 
 def newest_change_id(root: StoreRoot) -> str:
-    """Return the id of the newest deletion or noted change, whatever the clock says; the next id follows it."""
+    """Return the id of the newest deletion or noted change, at any setting of the clock; the next id follows it."""
     noted = Tape(root.private / HISTORY_FILE).last()
     ids = [entry.name for entry in files.entries(root.trash)]
     return max([*ids, *([str(noted.data.get("id"))] if noted is not None else [])], default="")
