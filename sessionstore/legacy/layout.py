@@ -5,7 +5,7 @@
     communication_log.json    messages               detection_data.json      detections
 
 Any of them may be missing, torn or broken: the others still count.
-Not here: times and points (legacy.motion_history), writing it down (importer), the layout the other way round (exporter).
+Not here: times and points (legacy.motion_history), writing sessions (importer), writing old folders (exporter).
 """
 
 from __future__ import annotations
