@@ -21,7 +21,7 @@ import pytest
 from click.testing import CliRunner
 
 import sessionstore
-from sessionstore.cli.sessions import list_command
+from sessionstore.cli.list import list_command
 from sessionstore.errors import SessionNotFound
 from sessionstore.store import SessionStore
 from tests.outage import eventually
