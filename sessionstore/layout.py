@@ -27,7 +27,7 @@ from typing import Any
 from sessionstore.disk import files, filesystem
 from sessionstore.disk.locks import DEFAULT_TIMEOUT_S, Locks
 from sessionstore.errors import Corrupt, NewerFormat, StoreNotFound
-from sessionstore.model import json_text, names
+from sessionstore.model import foreign_names, json_text, names
 
 STORE_FORMAT = 1
 DEFAULT_FOLDER = "training_sessions"
@@ -236,4 +236,6 @@ class StoreRoot:
 
 
 def _plausible(name: str) -> bool:
+    if not "0" <= name[0] <= "9" and foreign_names.is_system_folder(name):  # ids begin with a digit
+        return False
     return (name.isascii() and name.isprintable() and "\\" not in name) or names.is_session_folder_name(name)

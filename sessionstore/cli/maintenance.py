@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING
 import click
 
 from sessionstore.cli import text
-from sessionstore.cli.options import json_option, open_store, store_options
+from sessionstore.cli.options import json_option, open_store, require_store, store_options
 
 if TYPE_CHECKING:
     from sessionstore.maintenance.checks.portability import Moved
     from sessionstore.maintenance.doctor import Progress
     from sessionstore.maintenance.findings import Finding, Report
+    from sessionstore.maintenance.repairs.conflict_copies import Side
     from sessionstore.maintenance.repairs.plan import Outcome
     from sessionstore.store.history import Change
 
@@ -32,9 +33,20 @@ _COLOURS = {"error": "red", "warning": "yellow", "info": None}
 @click.option("--quick", is_flag=True, help="Only what changed since the index saw it, and open runs: seconds.")
 @click.option("--fix", is_flag=True, help="Repair what can be repaired; the original bytes are kept in quarantine.")
 @click.option("--salvage", is_flag=True, help="With --fix: also rebuild records that could be repaired by hand.")
+@click.option("--take", type=click.Choice(["ours", "theirs"]), help="Of conflict copies keep the file, or the copy.")
+@click.option("--accept-edits", is_flag=True, help="Give lines of streams that were edited by hand a new checksum.")
 @json_option
 @store_options
-def doctor(quick: bool, fix: bool, salvage: bool, as_json: bool, folder: str | None, index: str | None) -> None:
+def doctor(
+    quick: bool,
+    fix: bool,
+    salvage: bool,
+    take: Side | None,
+    accept_edits: bool,
+    as_json: bool,
+    folder: str | None,
+    index: str | None,
+) -> None:
     """Check the store: every document and stream, the index, its environment. Writes only with --fix.
 
     Exit code 0 when neither an error nor a warning is left, else 12.
@@ -43,14 +55,18 @@ def doctor(quick: bool, fix: bool, salvage: bool, as_json: bool, folder: str | N
 
     if salvage and not fix:
         raise click.UsageError("--salvage goes with --fix")
+    require_store(folder)
     with progress_bar("checking") as progress:
         report = examine(folder, index, deep=not quick, progress=progress)
     outcomes: list[Outcome] = []
-    if fix and report.findings:
-        from sessionstore.maintenance.repairs.plan import repair
+    if report.findings and (fix or take or accept_edits):
+        from sessionstore.maintenance.repairs.plan import repair, resolve_by_choice
 
+        if take or accept_edits:
+            with open_store(folder, index) as store:
+                outcomes += resolve_by_choice(store, report.findings, take, accept_edits)
         with progress_bar("repairing") as progress:
-            outcomes = repair(report.findings, folder, index, salvage, progress)
+            outcomes += repair(report.findings, folder, index, salvage, progress) if fix else []
         with progress_bar("checking again") as progress:
             report = examine(folder, index, deep=not quick, progress=progress)
     if as_json:
@@ -59,8 +75,13 @@ def doctor(quick: bool, fix: bool, salvage: bool, as_json: bool, folder: str | N
         for outcome in outcomes:
             mark = click.style("repaired  ", fg="green") if outcome.repaired else click.style("failed  ", fg="red")
             click.echo(f"{mark}{outcome.finding.code}  {text.shown(f'{outcome.finding.where}: {outcome.what}')}")
+        if any(outcome.repaired for outcome in outcomes):
+            click.echo(f"the original bytes: sessionstore quarantine list{report.options}", err=True)
         print_report(report)
-    sys.exit(0 if report.healthy else UNHEALTHY)
+    failed = any(not outcome.repaired for outcome in outcomes)
+    if failed and report.healthy:
+        click.echo("a repair failed", err=True)
+    sys.exit(UNHEALTHY if failed or not report.healthy else 0)
 
 
 @click.command()
@@ -79,6 +100,7 @@ def verify(
 
     Exit code 0 when they are whole (and, moved, the same), else 12.
     """
+    require_store(folder)
     with open_store(folder, index) as store:
         on_disk = store.root.session_ids()
         wanted = sorted({each if each in on_disk else store.get(each).session_id for each in sessions} or on_disk)

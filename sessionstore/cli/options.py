@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from sessionstore.errors import StoreNotFound
+
 if TYPE_CHECKING:
     from sessionstore.store import SessionStore
 
@@ -24,6 +26,22 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, 
 def store_options(command: Command) -> Command:
     """Add --dir and --index."""
     return dir_option(index_option(command))
+
+
+def require_store(folder: str | None) -> None:
+    """Refuse a path where there is no store, so that a mistyped path is neither healthy nor made.
+
+    A folder of copied sessions is a store, though nothing was written to it yet.
+
+    Raises: StoreNotFound.
+    """
+    from sessionstore.layout import DOCUMENT, PRIVATE, resolve
+
+    root = resolve(folder)
+    if not root.is_dir():
+        raise StoreNotFound(f"there is no store at {root}")
+    if not (root / PRIVATE).is_dir() and next(root.glob(f"*/{DOCUMENT}"), None) is None:
+        raise StoreNotFound(f"{root} is not a store: it holds neither {PRIVATE} nor a session")
 
 
 def open_store(folder: str | None, index: str | None, create: bool = False) -> SessionStore:

@@ -9,7 +9,7 @@ import sys
 
 import click
 
-from sessionstore.cli.options import open_store, store_options
+from sessionstore.cli.options import open_store, require_store, store_options
 
 
 @click.command()
@@ -20,6 +20,7 @@ def training(where: str | None, as_csv: bool, folder: str | None, index: str | N
     """Print every decision with its features and outcome, over all sessions."""
     from sessionstore.simulation.running.training_export import training_rows, write_csv, write_json_lines
 
+    require_store(folder)
     with open_store(folder, index) as store:
         count = (write_csv if as_csv else write_json_lines)(training_rows(store, where), sys.stdout)
     click.echo(f"{count} decisions", err=True)

@@ -14,7 +14,7 @@ import click
 from sessionstore.cli import text
 from sessionstore.cli.completion import complete_sessions
 from sessionstore.cli.lookup import find_session, keys_of
-from sessionstore.cli.options import json_option, open_store, store_options
+from sessionstore.cli.options import json_option, open_store, require_store, store_options
 from sessionstore.cli.output import print_json
 from sessionstore.errors import SessionNotFound
 
@@ -208,6 +208,7 @@ def _piece_row(piece: Any, now: datetime) -> tuple[str, ...]:
 @store_options
 def rebuild(folder: str | None, index: str | None) -> None:
     """Rebuild the index from the folders. Never required, always safe."""
+    require_store(folder)
     with open_store(folder, index) as store:
         begin = time.perf_counter()
         rows = store.rebuild()

@@ -18,7 +18,7 @@ from pathlib import Path
 from sessionstore.errors import Unreadable
 from sessionstore.index import choose_url, open_index
 from sessionstore.layout import StoreRoot, resolve
-from sessionstore.maintenance.checks import environment, index_rows, leftovers, session_folders
+from sessionstore.maintenance.checks import environment, foreign_files, index_rows, leftovers, session_folders
 from sessionstore.maintenance.examination import Examination
 from sessionstore.maintenance.findings import Finding, Report, worst_first
 
@@ -84,6 +84,7 @@ def _checks(examination: Examination, progress: Progress) -> Iterator[Finding]:
     if not examination.deep:
         examination.wake_the_disk()
     yield from _folders(examination, examination.on_disk, progress)
+    yield from foreign_files.check_root(examination)
     yield from index_rows.check_index(examination)
     yield from index_rows.check_uuids(examination)
     yield from environment.check_clock(examination)

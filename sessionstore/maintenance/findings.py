@@ -121,10 +121,24 @@ CATALOGUE: dict[str, Kind] = {
     "stream-edited": Kind(
         "error",
         "a value is not the one that was recorded: a person changed it, or the disk did; readers show it, marked",
-        "restore it from a backup",
+        "accept it (a new checksum): sessionstore doctor --accept-edits{dir}; or restore the old line from a backup",
     ),
     "stream-changed": Kind(
         "warning", "another program or a person changed the file; all of it is read, and appending goes on", "-"
+    ),
+    "stream-line-ends": Kind(
+        "warning",
+        "another program rewrote the line ends, the first or the last bytes; every record is read, its checksum holds",
+        "sessionstore doctor --fix{dir} (rewrites line ends only)",
+        True,
+    ),
+    "conflict-copy": Kind(
+        "warning",
+        "a sync program kept two versions of one file; the copy is never read",
+        "keep the file: sessionstore doctor --take ours{dir}; or the copy: sessionstore doctor --take theirs{dir}",
+    ),
+    "stream-not-portable": Kind(
+        "warning", "it is lost or refused when the folder is copied to another system", "rename the file"
     ),
     "stream-pointer": Kind("error", "the content of the stream is not on this machine", "git lfs pull"),
     "stream-foreign": Kind(
@@ -149,6 +163,10 @@ CATALOGUE: dict[str, Kind] = {
     "stream-unverified": Kind("info", "lines without checksum were written by hand or by another program", "-"),
     "artifact-missing": Kind("warning", "the record lists it, the folder does not hold it", _BACK),
     "artifact-changed": Kind("warning", "it is not the file that was stored", _BACK),
+    "folder-link": Kind("warning", "links are never followed, so it is not listed", "{repair}"),
+    "folder-hidden": Kind("warning", "a session that no listing shows", "{repair}"),
+    "folder-nested": Kind("warning", "a session that no listing shows; it was copied one level too deep", "{repair}"),
+    "folder-not-portable": Kind("warning", "copying it to Windows fails or changes its name", "{repair}"),
     "folder-empty": Kind("info", "an empty folder with the name of a session", _FIX, True),
     "folder-foreign": Kind("info", "it is not a session: neither a record nor a stream", "move it out of the store"),
     "folder-legacy": Kind("info", "it has the layout of the old system", "sessionstore import-legacy {path}{dir}"),
@@ -201,7 +219,11 @@ class Finding:
             store: its folder, which places are relative to.
             options: those that name this store, with a leading blank.
         """
-        return self.kind.repair.format(path=shlex.quote(os.path.join(store, self.where)), dir=options)
+        return self.kind.repair.format(
+            repair=self.data.get("repair", "rename or move it"),
+            path=shlex.quote(os.path.join(store, self.where)),
+            dir=options,
+        )
 
     def to_dict(self, store: str, options: str = "") -> dict[str, Any]:
         """Return plain data for ``--json``. Args: as :meth:`repair`."""

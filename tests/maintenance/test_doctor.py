@@ -231,10 +231,10 @@ def test_leftovers_of_crashes_are_told_once_they_are_old(store: SessionStore) ->
     staged, hollow = store.root.staging / "half", store.root.trash / "0190b1a0-0000-7000-8000-000000000000"
     staged.mkdir()
     hollow.mkdir()
-    (folder / ".tmp-1-abc").write_text("half a document")
+    (folder / ".tmp-1-0123abcd").write_text("half a document")
     assert found(store) == {}
     long_ago = time.time() - 3600
-    for path in (staged, hollow, folder / ".tmp-1-abc"):
+    for path in (staged, hollow, folder / ".tmp-1-0123abcd"):
         os.utime(path, (long_ago, long_ago))
     assert set(found(store)) == {"staging-left", "trash-hollow", "temp-left"}
 

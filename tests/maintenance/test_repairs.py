@@ -56,7 +56,7 @@ def leave_hollow_trash(store: SessionStore) -> None:
 
 
 def leave_temporary_file(store: SessionStore) -> bytes:
-    path = store.root.folder(recorded(store)) / ".tmp-1-abc"
+    path = store.root.folder(recorded(store)) / ".tmp-1-0123abcd"
     path.write_bytes(b"half a document")
     os.utime(path, (LONG_AGO, LONG_AGO))
     return b"half a document"
@@ -111,6 +111,12 @@ def rename_folder(store: SessionStore) -> None:
     folder.rename(store.root.folder("renamed"))
 
 
+def turn_line_ends(store: SessionStore) -> bytes:
+    path = motion_of(store.root.folder(recorded(store)))
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    return b"}\r\n"
+
+
 Damage = Callable[[SessionStore], "bytes | None"]
 DAMAGES: dict[str, tuple[Damage, ...]] = {
     "format-unreadable": (break_format,),
@@ -119,6 +125,7 @@ DAMAGES: dict[str, tuple[Damage, ...]] = {
     "trash-hollow": (leave_hollow_trash,),
     "temp-left": (leave_temporary_file,),
     "folder-empty": (leave_empty_folder,),
+    "stream-line-ends": (turn_line_ends,),
     "stream-torn": (tear_stream,),
     "document-missing": (lose_document, zero_document),
     "stream-damaged": (damage_stream,),

@@ -17,12 +17,12 @@ import pytest
 import sessionstore
 from sessionstore.disk import files
 from sessionstore.layout import StoreRoot
-from sessionstore.legacy import importer
 from sessionstore.legacy.importer import import_legacy
 from sessionstore.maintenance.checks.portability import describe
 from sessionstore.maintenance.doctor import examine
 from sessionstore.maintenance.repairs.plan import REPAIRABLE, repair
 from sessionstore.session import Session
+from sessionstore.session.stream_writer import StreamWriter
 from tests.maintenance.test_repairs import CASES, Damage, holds, records_of, tear_stream
 from tests.old_folders import FIXTURES
 from tests.proof.crash_states import Disk, lay_out, tree_of
@@ -159,6 +159,6 @@ def test_a_power_cut_within_an_import_leaves_the_whole_session_or_none(place: Pa
 
 
 def test_an_import_that_does_not_sync_its_streams_is_found_out(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(importer.StreamWriter, "flush", lambda writer: None)
+    monkeypatch.setattr(StreamWriter, "flush", lambda writer: None)
     _, wrong = imported_states(place)
     assert any("half an import is listed" in reason for reason in wrong)

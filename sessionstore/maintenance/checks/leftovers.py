@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +18,8 @@ from sessionstore.store import trash
 
 #: A write takes milliseconds, a creation too: what is this old belongs to a process that died.
 ABANDONED_S = 600.0
-TEMP_PREFIX = ".tmp-"
+#: As disk.files names them; a file of this prefix that another program made is not ours.
+TEMP_NAME = re.compile(r"\.tmp-[0-9a-f]+-[0-9a-f]{8}")
 
 
 def check_leftovers(examination: Examination) -> Iterator[Finding]:
@@ -37,7 +39,7 @@ def check_leftovers(examination: Examination) -> Iterator[Finding]:
 def temporary_files(examination: Examination, entries: list[os.DirEntry[str]]) -> Iterator[Finding]:
     """Report temporary files of writers that died."""
     for entry in entries:
-        if entry.name.startswith(TEMP_PREFIX) and _age_s(examination, entry) > ABANDONED_S:
+        if TEMP_NAME.fullmatch(entry.name) and _age_s(examination, entry) > ABANDONED_S:
             yield Finding("temp-left", examination.place(entry.path), "a temporary file of a writer that died")
 
 

@@ -17,10 +17,12 @@ import msgspec
 from sessionstore.disk import files
 from sessionstore.errors import Corrupt, NewerFormat, SessionGone, SessionStoreError, UnsafeFile
 from sessionstore.layout import DOCUMENT
+from sessionstore.maintenance.checks import foreign_files
 from sessionstore.maintenance.checks.environment import SKEW_S
 from sessionstore.maintenance.checks.leftovers import temporary_files
 from sessionstore.maintenance.examination import Examination
 from sessionstore.maintenance.findings import Finding
+from sessionstore.model import foreign_names, names
 from sessionstore.model import liveness as owners
 from sessionstore.model.records import SessionRecord, SessionRow
 from sessionstore.session import Session, stream_identity
@@ -50,6 +52,8 @@ def check_folder(examination: Examination, session_id: str) -> Iterator[Finding]
         yield Finding("unreadable-file", session_id, f"the folder cannot be read: {error.strerror}", session_id)
         return
     yield from temporary_files(examination, list(entries.values()))
+    yield from foreign_files.check_session(examination, session_id, list(entries))
+    entries = {name: entry for name, entry in entries.items() if not foreign_names.is_foreign(name)}
     if DOCUMENT not in entries:
         yield from _without_document(examination, session_id, entries)
     else:
@@ -62,7 +66,7 @@ def _without_document(examination: Examination, session_id: str, entries: Entrie
         yield Finding("document-missing", f"{session_id}/{DOCUMENT}", what, session_id)
     elif any(name in LEGACY_FILES for name in entries):
         yield Finding("folder-legacy", session_id, "a folder of the old system", session_id)
-    elif entries:
+    elif entries or names.stamp_of(session_id) is None:  # only a folder with a name of ours may ever be moved
         yield Finding(
             "folder-foreign", session_id, f"neither a record nor a stream in {len(entries)} files", session_id
         )
@@ -163,10 +167,10 @@ _REMARKS = {
     "reordered": "stream-changed",
     "repeated": "stream-changed",
     "blank": "stream-changed",
-    "line-ends": "stream-changed",
-    "byte-order-mark": "stream-changed",
+    "line-ends": "stream-line-ends",
+    "byte-order-mark": "stream-line-ends",
     "encoding": "stream-changed",
-    "no-last-newline": "stream-changed",
+    "no-last-newline": "stream-line-ends",
     "lfs-pointer": "stream-pointer",
 }
 

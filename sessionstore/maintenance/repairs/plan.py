@@ -18,7 +18,7 @@ from sessionstore.disk import files
 from sessionstore.errors import Conflict, NotApplied, SessionStoreError, Unreadable
 from sessionstore.layout import DOCUMENT, STORE_FORMAT, StoreRoot, resolve
 from sessionstore.maintenance.findings import Finding
-from sessionstore.maintenance.repairs import record_repair, recount, stream_repair
+from sessionstore.maintenance.repairs import conflict_copies, record_repair, recount, stream_lines, stream_repair
 from sessionstore.model import json_text, records
 from sessionstore.session.documents import DocumentStorage, Tables
 from sessionstore.store import SessionStore, trash
@@ -222,6 +222,29 @@ def _damaged(store: SessionStore, finding: Finding) -> str:
     return f"{cut} damaged lines moved to quarantine" if cut else "it is whole by now"
 
 
+def _line_ends(store: SessionStore, finding: Finding) -> str:
+    changed = stream_lines.restore_line_ends(store.root, store.root.path / finding.where)
+    return f"line ends of {changed} lines rewritten; the old file is in quarantine" if changed else "it is whole by now"
+
+
+def resolve_by_choice(
+    store: SessionStore, findings: Iterable[Finding], take: conflict_copies.Side | None, accept_edits: bool
+) -> list[Outcome]:
+    """Do what only a person can decide: take one side of conflict copies, accept edited lines."""
+    outcomes = []
+    for finding in findings:
+        if take is not None and finding.code == "conflict-copy":
+            outcomes.append(_tried(finding, lambda finding: conflict_copies.take(store, finding, take)))
+        elif accept_edits and finding.code == "stream-edited":
+            outcomes.append(_tried(finding, lambda finding: _accepted(store, finding)))
+    return outcomes
+
+
+def _accepted(store: SessionStore, finding: Finding) -> str:
+    changed = stream_lines.accept_edits(store.root, store.root.path / finding.where)
+    return f"{changed} edited lines have a new checksum; the old file is in quarantine"
+
+
 def _session_id(finding: Finding) -> str:
     assert finding.session_id is not None, finding.code
     return finding.session_id
@@ -237,6 +260,7 @@ _REPAIRS: dict[str, Callable[[SessionStore, Finding], str]] = {
     "trash-hollow": _hollow_trash,
     "temp-left": _temporary_file,
     "folder-empty": _empty_folder,
+    "stream-line-ends": _line_ends,
     "stream-torn": _torn,
     _RECORD: _record,
     "stream-damaged": _damaged,

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from sessionstore.disk import files
+from sessionstore.errors import Conflict, SessionNotFound
 from sessionstore.layout import StoreRoot
 
 
@@ -63,6 +64,30 @@ def empty(root: StoreRoot, age_s: float, now: datetime) -> list[Piece]:
     if due:
         files.sync_dir(root.quarantine_folder)
     return due
+
+
+def restore(root: StoreRoot, name: str, to: Path | None = None) -> Path:
+    """Copy a piece to a new file: ``to``, or beside its source with ``.restored`` behind the name; return it.
+
+    Nothing is replaced, and the piece stays in quarantine.
+
+    Raises: SessionNotFound: no such piece, or more than one; Conflict: the file exists; StoreUnusable.
+    """
+    found = [piece for piece in pieces(root) if piece.path.name == name] or [
+        piece for piece in pieces(root) if piece.path.name.startswith(name) or name in piece.path.name
+    ]
+    if len(found) != 1:
+        raise SessionNotFound(f"{len(found)} pieces match {name!r}; name one as `sessionstore quarantine list` does")
+    (piece,) = found
+    target = to or root.path / f"{piece.source}.restored"
+    if not files.is_folder(target.parent):
+        target = root.path / f"{target.name}"
+    try:
+        files.create(target, files.read(piece.path)[0])
+    except FileExistsError as error:
+        raise Conflict(f"{target} exists; name another with --to") from error
+    files.sync_dir(target.parent)
+    return target
 
 
 def _origin(label: str, root: StoreRoot) -> tuple[str, int | None]:
