@@ -128,8 +128,8 @@ CATALOGUE: dict[str, Kind] = {
     ),
     "stream-line-ends": Kind(
         "warning",
-        "another program rewrote the line ends, the first or the last bytes; every record is read, its checksum holds",
-        "sessionstore doctor --fix{dir} (rewrites line ends only)",
+        "another program changed line ends or a byte order mark; all records are read; --fix rewrites only these",
+        _FIX,
         True,
     ),
     "conflict-copy": Kind(
