@@ -100,4 +100,4 @@ def note(row: SessionRow) -> str:
     """Return what a reader should know of a session: another host, a problem, an unusual end."""
     place = f"on {row.host}" + ("" if row.openable else ", not here") if row.host is not None else ""
     ended = row.end_reason if row.end_reason and row.end_reason != row.status else ""
-    return "; ".join(part for part in (place, row.problem or ended) if part)
+    return "; ".join(part for part in (place, row.problem or ended, row.remark) if part)

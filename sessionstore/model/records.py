@@ -22,6 +22,8 @@ import msgspec
 
 from sessionstore.errors import Corrupt, IllegalTransition, InvalidRecord, NewerFormat
 from sessionstore.model import json_text
+from sessionstore.model.figures import MAX_COUNT as MAX_COUNT
+from sessionstore.model.figures import figures, kinds, remark
 from sessionstore.model.instants import canonical as canonical
 from sessionstore.model.instants import instant as instant
 from sessionstore.model.instants import is_canonical as is_canonical
@@ -263,6 +265,7 @@ class SessionRow(msgspec.Struct, omit_defaults=True, frozen=True, gc=False, rena
     problem: str | None = None  # why the record cannot be read, for the rows that stand for a broken session
     owner: Owner | None = None
     raw_metadata: msgspec.Raw = msgspec.Raw(b"{}")
+    remark: str | None = None  # what is remarkable of a run that has ended, or is open: it stood still, it is suspended
     merged_from: str | None = None  # the id that it had in the store it was merged from
     merged_uuid: str | None = None  # of a diverged copy: the uuid of the session that it is a copy of
     # Answered when an index that several hosts share is read, never stored:
@@ -373,7 +376,9 @@ def to_row(record: SessionRecord, status: os.stat_result) -> SessionRow:
         record.num_buildings, record.num_invisible_buildings,
         len(drones), kinds(drones) if drones else {}, record.tags, points, distance_m, windows_cleaned, None,
         _owner(record.owner) if record.status in ("running", "paused") else None,
-        msgspec.Raw(_encode(record.metadata)), *(origin(record.merged_from) if record.merged_from else ()),
+        msgspec.Raw(_encode(record.metadata)),
+        remark(record, points) if record.status in FINAL_STATUSES else None,
+        *(origin(record.merged_from) if record.merged_from else ()),
     )  # fmt: skip
 
 

@@ -212,7 +212,7 @@ def test_every_field_of_a_row_is_that_of_the_record() -> None:
         "size": STATUS.st_size, "mtime_ns": STATUS.st_mtime_ns, "num_drones": 3, "points": 13, "distance_m": 3.5,
         "drones": {"scout": 1, "climber": 1, "drone": 1}, "windows_cleaned": 2, "problem": None,
         "owner": records.Owner(host="here", pid=12), "raw_metadata": msgspec.Raw(msgspec.json.encode(record.metadata)),
-        "host": None, "store": None, "openable": True, "copies": (), "merged_uuid": None,
+        "host": None, "store": None, "openable": True, "copies": (), "merged_uuid": None, "remark": None,
     }  # fmt: skip
     for name in row.__struct_fields__:
         assert getattr(row, name) == (derived[name] if name in derived else getattr(record, name)), name

@@ -90,10 +90,32 @@ def test_a_thread_that_dies_shows_in_the_end_of_the_run_that_it_used(store: Sess
     assert other.status == "completed"
 
 
+def test_what_a_completed_run_does_not_say_is_in_the_list(store: SessionStore) -> None:
+    with store.record("still", duration_planned_s=300) as session:
+        for number in range(200):
+            session.motion.append("a", t_s=0, position_m=(number, 0, 0))
+            session.motion.append("b", t_s=0, position_m=(0, 0, 0))
+    with store.record("good", duration_planned_s=2) as session:
+        session.motion.append("a", t_s=0, position_m=(0, 0, 0))
+        session.motion.append("a", t_s=2, position_m=(1, 0, 0))
+    remark = "never moved: b; time stood still: 400 points at 0 s; ended at 0 of 300 s planned"
+    assert {row.session_name: row.remark for row in store.find()} == {"good": None, "still": remark}
+    assert [row.session_name for row in store.find('remark~"stood still"')] == ["still"]
+
+
+def test_a_killed_run_lists_the_points_and_the_distance_of_its_stream(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", CHILD, str(tmp_path)], stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None and child.stdout.readline() == "ready\n"
+        child.kill()
+    (row,) = sessionstore.open(tmp_path).find()
+    assert (row.status, row.points, row.distance_m) == ("interrupted", 2, 5.0)
+
+
 CHILD = """
 import sys, time, sessionstore
 session = sessionstore.open(sys.argv[1]).record("flight").__enter__()
 session.motion.append("a", t_s=0, position_m=(0, 0, 0))
+session.motion.append("a", t_s=1, position_m=(3, 4, 0))
 print("ready", flush=True)
 time.sleep(60)
 """
@@ -110,6 +132,7 @@ def test_a_stopped_process_of_this_host_is_alive_whatever_its_heartbeat(tmp_path
         old = time.time() - 40
         os.utime(session.folder / "clock.jsonl", (old, old))
         (row,) = store.find()
+        assert str(row.remark).startswith(f"process {child.pid} is stopped")
         assert (row.status, session.status) == ("running", "running") and session.interrupted() is None
         said = f"process {child.pid} is stopped (Ctrl-Z or SIGSTOP), no heartbeat for 40 s"
         assert liveness.why_silent(session.record.owner, session.last_beat()) == said
