@@ -17,8 +17,9 @@ from msgspec import UNSET, Meta, UnsetType
 
 from sessionstore.errors import InvalidRecord
 from sessionstore.model import json_text
+from sessionstore.model.instants import is_stored_form
 from sessionstore.model.names import MAX_TYPED_BYTES
-from sessionstore.model.records import FORMAT, MAX_COUNT, SessionRow, instant, is_canonical, to_row
+from sessionstore.model.records import FORMAT, MAX_COUNT, SessionRow, to_row
 from sessionstore.model.shapes import OPTIONAL, REQUIRED
 
 _Seconds = Annotated[int, Meta(ge=0, le=MAX_COUNT)] | Annotated[float, Meta(ge=0, le=MAX_COUNT)] | None
@@ -58,10 +59,8 @@ def row_of(data: bytes, status: os.stat_result, session_id: str) -> SessionRow |
         document = _decode(data)
         ((doc_id, record),) = document.session.items()
         for text in {record.created_at, record.updated_at, record.started_at, record.ended_at}:
-            if text is not None:
-                if not is_canonical(text):
-                    return None
-                instant(text)
+            if text is not None and not is_stored_form(text):
+                return None
         if not (_is_number(doc_id) and all(map(_is_number, document.workflow or ()))):
             return None
         record.metadata = msgspec.Raw(_encode(record.metadata))  # once, for the row and for the look at all keys
