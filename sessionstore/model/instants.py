@@ -11,6 +11,7 @@ import os
 import re
 import time
 from datetime import UTC, datetime
+from functools import lru_cache
 from uuid import UUID
 
 from sessionstore.errors import InvalidRecord
@@ -48,6 +49,7 @@ def instant(text: str) -> datetime:
         raise InvalidRecord(f"{text!r} is not an instant: {error}") from error
 
 
+@lru_cache(maxsize=1024)
 def canonical(text: str) -> str:
     """Return an instant as records hold it: UTC, microseconds, Z, so that text order is time order.
 

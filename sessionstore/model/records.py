@@ -22,8 +22,6 @@ import msgspec
 
 from sessionstore.errors import Corrupt, IllegalTransition, InvalidRecord, NewerFormat
 from sessionstore.model import json_text
-from sessionstore.model.figures import MAX_COUNT as MAX_COUNT
-from sessionstore.model.figures import figures, kinds, remark
 from sessionstore.model.instants import canonical as canonical
 from sessionstore.model.instants import instant as instant
 from sessionstore.model.instants import is_canonical as is_canonical
@@ -31,7 +29,7 @@ from sessionstore.model.instants import new_uuid as new_uuid
 from sessionstore.model.instants import now_text as now_text
 from sessionstore.model.instants import uuid_after as uuid_after
 from sessionstore.model.row_fields import MAX_COUNT as MAX_COUNT
-from sessionstore.model.row_fields import figures, kinds, origin
+from sessionstore.model.row_fields import figures, kinds, origin, remark
 from sessionstore.query import MISSING, Field
 
 _logger = logging.getLogger("sessionstore")

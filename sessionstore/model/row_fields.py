@@ -39,6 +39,21 @@ def figures(record: SessionRecord) -> tuple[int | None, float | None, int | None
     return points, number(totals.get("distance_m"), float), windows
 
 
+def remark(record: SessionRecord, points: int | None) -> str | None:
+    """Return what an end status does not say: time stood still, drones never moved, the planned end was not reached."""
+    found = []
+    still = mapping(record.performance_metrics.get("totals")).get("never_moved")
+    if isinstance(still, list) and still:
+        shown = ", ".join(map(str, still[:3])) + (" ..." if len(still) > 3 else "")
+        found.append(f"never moved: {shown}")
+    flown_s, planned_s = record.duration_sim_s, record.duration_planned_s
+    if points is not None and points > 1 and flown_s == 0:
+        found.append(f"time stood still: {points} points at 0 s")
+    if planned_s is not None and flown_s is not None and flown_s < planned_s - max(1.0, planned_s / 100):
+        found.append(f"ended at {flown_s:g} of {planned_s:g} s planned")
+    return "; ".join(found) or None
+
+
 def number(value: Any, kind: type[int] | type[float]) -> Any:
     """Return a figure that may have been edited by hand, or None when it is not a number."""
     usable = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < MAX_COUNT

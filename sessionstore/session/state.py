@@ -73,6 +73,8 @@ def _set_instants(record: SessionRecord, wanted: dict[str, Any], now: str) -> No
 
 def _note_not_finite(document: dict[str, Any], record: SessionRecord, found: dict[str, str]) -> None:
     """Keep in the record which of its nulls stand for a NaN or an infinity, and drop what is no longer null."""
+    if not found and records.NOT_FINITE not in document:
+        return
     before = document.get(records.NOT_FINITE)
     known = values.still_null({**(before if isinstance(before, dict) else {}), **found}, document)
     for target in (document, record.extra):

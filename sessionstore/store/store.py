@@ -35,12 +35,11 @@ from sessionstore.session.motion import PointOrder
 from sessionstore.session.recorder import Recorder
 from sessionstore.session.run_clock import Start
 from sessionstore.session.stream_writer import SyncMode
-from sessionstore.store import merge_log, trash
+from sessionstore.store import merge_log, open_runs, trash
 from sessionstore.store.catalog import Catalog
 from sessionstore.store.delivery import Step
 from sessionstore.store.folder_rows import MISSING_FOLDER
 from sessionstore.store.id_reservations import IdReservations
-from sessionstore.store.look import OpenRuns
 from sessionstore.store.mapping import StoreMapping
 from sessionstore.store.trash import TrashEntry
 
@@ -75,7 +74,6 @@ class SessionStore(StoreMapping):
         self.index: SessionIndex = open_index(
             choose_url(index, os.environ, settings), self.root.path, self.root.quarantine
         )
-        self._open_runs = OpenRuns(self.root)
         self._opened_by = (str(self.root.path), index, force, sync)
         self.catalog = Catalog(self.root, self.index, (_catalog_of, self._opened_by))
         self._reservations = IdReservations(self.root)
@@ -305,7 +303,7 @@ class SessionStore(StoreMapping):
         verify: bool = True,
     ) -> list[SessionRow]:
         """Return the rows that a filter fits, newest first; see :meth:`sessionstore.store.catalog.Catalog.find`."""
-        return self._open_runs.completed(self.catalog.find(where, sort, limit, offset, verify))
+        return open_runs.completed(self.root, self.catalog.find(where, sort, limit, offset, verify))
 
     def watch(self, poll_s: float = 1.0) -> Watch:
         """Return what wakes up when sessions may have changed, on this host or another that shares the index."""

@@ -25,38 +25,40 @@ _READ_BYTES = 64 << 20
 _Figures = tuple[int, float | None]
 
 
-class OpenRuns:
-    """Completes the rows of open runs of one store."""
+#: The figures of streams that were read, by file and its state; dropped when there are many.
+_known: dict[str, tuple[tuple[int, int], _Figures]] = {}
+_MAX_KNOWN = 1000
 
-    def __init__(self, root: StoreRoot) -> None:
-        self._root = root
-        self._known: dict[str, tuple[tuple[int, int], _Figures]] = {}
 
-    def completed(self, rows: list[SessionRow]) -> list[SessionRow]:
-        """Return the rows, those of open runs with what is known of them now."""
-        return [row if row.owner is None or row.host is not None else self._completed(row) for row in rows]
+def completed(root: StoreRoot, rows: list[SessionRow]) -> list[SessionRow]:
+    """Return the rows, those of open runs with what is known of them now."""
+    return [row if row.owner is None or row.host is not None else _completed(root, row) for row in rows]
 
-    def _completed(self, row: SessionRow) -> SessionRow:
-        if row.status == INTERRUPTED:
-            points, distance_m = self._figures(row.session_id)
-            if points <= (row.points or 0):
-                return row
-            distance_m = row.distance_m if distance_m is None else distance_m
-            return msgspec.structs.replace(row, points=points, distance_m=distance_m)
-        beat = files.status(f"{self._root.text}/{row.session_id}/clock.jsonl")
-        owner: Any = msgspec.to_builtins(row.owner)
-        silence = liveness.why_silent(owner, None if beat is None else beat.st_mtime)
-        return row if silence is None else msgspec.structs.replace(row, remark=silence)
 
-    def _figures(self, session_id: str) -> _Figures:
-        path = self._root.path / session_id / f"{MOTION_STREAM}.jsonl"
-        found = files.status(path)
-        if found is None:
-            return 0, None
-        state = (found.st_size, found.st_mtime_ns)
-        if session_id not in self._known or self._known[session_id][0] != state:
-            self._known[session_id] = state, _figures_of(Tape(path), found)
-        return self._known[session_id][1]
+def _completed(root: StoreRoot, row: SessionRow) -> SessionRow:
+    if row.status == INTERRUPTED:
+        points, distance_m = _figures(root, row.session_id)
+        if points <= (row.points or 0):
+            return row
+        distance_m = row.distance_m if distance_m is None else distance_m
+        return msgspec.structs.replace(row, points=points, distance_m=distance_m)
+    beat = files.status(f"{root.text}/{row.session_id}/clock.jsonl")
+    owner: Any = msgspec.to_builtins(row.owner)
+    silence = liveness.why_silent(owner, None if beat is None else beat.st_mtime)
+    return row if silence is None else msgspec.structs.replace(row, remark=silence)
+
+
+def _figures(root: StoreRoot, session_id: str) -> _Figures:
+    path = root.path / session_id / f"{MOTION_STREAM}.jsonl"
+    found = files.status(path)
+    if found is None:
+        return 0, None
+    key, state = str(path), (found.st_size, found.st_mtime_ns)
+    if key not in _known or _known[key][0] != state:
+        if len(_known) >= _MAX_KNOWN:
+            _known.clear()
+        _known[key] = state, _figures_of(Tape(path), found)
+    return _known[key][1]
 
 
 def _figures_of(tape: Tape, status: os.stat_result) -> _Figures:
