@@ -12,6 +12,7 @@ Names below are imported when they are first used, so that ``import sessionstore
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -52,6 +53,7 @@ def open(
     """Return the store in a folder (by default SESSIONSTORE_DIR, the nearest store at or above, ./training_sessions).
 
     Args:
+        folder: a path; or read-only the URL of a store (``s3://bucket/fleet``) or a ZIP of sessions (docs: remote).
         index: the URL of the index engine (``journal:`` by default).
         force: write even to a file system whose locks cannot be trusted.
         sync: ``full``: what was created or changed survives a power cut; ``os``: the death of the process only.
@@ -60,9 +62,14 @@ def open(
 
     Raises: NewerFormat, Corrupt: what is there was not touched.
     """
-    from sessionstore.layout import is_named
+    from sessionstore.layout import is_named, is_remote
     from sessionstore.store import SessionStore
 
+    named = folder if folder is not None else os.environ.get("SESSIONSTORE_DIR")
+    if named and is_remote(named):
+        from sessionstore.exchange.remote.store import RemoteStore
+
+        return RemoteStore(str(named))
     store = SessionStore(folder, index, force, sync)
     store.root.must_exist = is_named(folder)
     return store

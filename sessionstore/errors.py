@@ -11,8 +11,11 @@
     │   ├── LockTimeout            TimeoutError   the lock was not free in time
     │   ├── StreamClosed                          the writer was closed before
     │   ├── StoreUnusable          OSError        the store cannot be written (permission, disk full, file system)
-    │   │   └── UnsafeFilesystem                  a file system whose locks cannot be trusted
+    │   │   ├── UnsafeFilesystem                  a file system whose locks cannot be trusted
+    │   │   └── ReadOnlyStore                     a store behind a URL, or in a ZIP, is only read
     │   ├── IndexUnavailable       ConnectionError  the index engine does not answer; the folders are whole
+    │   ├── RemoteUnavailable      ConnectionError  a remote store does not answer, or changed while it was read
+    │   │   └── RemoteRefused                     it refuses access
     │   └── SessionNotFound        KeyError       no such session
     │       ├── SessionGone                       it was deleted while you held it
     │       ├── StoreNotFound                     there is no store at the named place
@@ -78,6 +81,21 @@ class StoreUnusable(NotApplied, OSError):
 
 class UnsafeFilesystem(StoreUnusable):
     """Locks cannot be trusted on this file system; nothing changed."""
+
+
+class ReadOnlyStore(StoreUnusable):
+    """The store stands behind a URL or in a ZIP, where it is only read; nothing changed."""
+
+
+class RemoteUnavailable(NotApplied, ConnectionError):
+    """A remote store does not answer, or a file changed while it was read; try again."""
+
+    def __str__(self) -> str:
+        return Exception.__str__(self)
+
+
+class RemoteRefused(RemoteUnavailable):
+    """A remote store refuses access: the credentials are missing or do not suffice."""
 
 
 class IndexUnavailable(NotApplied, ConnectionError):

@@ -60,6 +60,15 @@ def is_named(folder: str | Path | None) -> bool:
     return folder is not None or bool(os.environ.get("SESSIONSTORE_DIR"))
 
 
+def is_remote(folder: str | Path) -> bool:
+    """Whether a store is named by a URL, or as a ZIP: it is read in place."""
+    text = str(folder)
+    scheme, separator, _ = text.partition("://")
+    if separator and scheme.isalnum() and isinstance(folder, str):
+        return True
+    return text.lower().endswith(".zip") and not Path(text).expanduser().is_dir()
+
+
 def nearest_store(path: Path) -> Path | None:
     """Return the store that was probably meant: above the path, or beside it with the most similar name."""
     from difflib import get_close_matches  # needed for mistakes only

@@ -67,6 +67,7 @@ EXIT_CODES: dict[type[BaseException], int] = {
     errors.LockTimeout: 7,
     errors.StoreUnusable: 8,
     errors.UnsafeFilesystem: 8,
+    errors.ReadOnlyStore: 8,
     errors.StreamClosed: 8,
     errors.Unreadable: 9,
     errors.Corrupt: 9,
@@ -74,6 +75,8 @@ EXIT_CODES: dict[type[BaseException], int] = {
     errors.UnsafeFile: 9,
     errors.OutcomeUnknown: 10,
     errors.IndexUnavailable: 11,
+    errors.RemoteUnavailable: 11,
+    errors.RemoteRefused: 11,
 }
 
 

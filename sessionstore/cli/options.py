@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 dir_option = click.option(
-    "--dir", "folder", metavar="FOLDER", help="The store (default: SESSIONSTORE_DIR, the nearest, ./training_sessions)."
+    "--dir", "folder", metavar="FOLDER", help="The store, a URL or a ZIP (default: SESSIONSTORE_DIR, the nearest)."
 )
 index_option = click.option(
     "--index", "index", metavar="URL", help="The index engine (default: the engine of the store)."

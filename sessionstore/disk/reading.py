@@ -10,8 +10,9 @@ import contextlib
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 from pathlib import Path
+from typing import Protocol
 
 from sessionstore.errors import SessionStoreError, StoreUnusable, UnsafeFile
 
@@ -23,6 +24,23 @@ _READ_FLAGS = os.O_RDONLY | NOFOLLOW | NONBLOCK | CLOEXEC | BINARY
 NOT_PLAIN_ERRORS = (errno.ELOOP, errno.ENXIO)  # what O_NOFOLLOW says to a link, and a socket to an open
 
 AnyPath = str | Path
+
+
+class Elsewhere(Protocol):
+    """A file whose place here is taken by an empty one of its size, while its bytes lie elsewhere."""
+
+    def fetch(self) -> None:
+        """Put the bytes in place. Raises: SessionStoreError."""
+
+    def size(self) -> int:
+        """Return the bytes of the file."""
+
+    def read_at(self, count: int, offset: int) -> bytes:
+        """Return up to that many bytes from an offset on, fewer at the end only. Raises: SessionStoreError."""
+
+
+#: The files of remote stores that are open in this process, by path; nearly always there are none (exchange.remote).
+elsewhere: MutableMapping[str, Elsewhere] = {}
 
 
 def refused(error: OSError, path: AnyPath) -> StoreUnusable:
@@ -101,6 +119,8 @@ def open_to_read(path: AnyPath) -> int:
 
 
 def _opened_plain(path: AnyPath) -> tuple[int, os.stat_result]:
+    if elsewhere and (remote := elsewhere.get(str(path))) is not None:
+        remote.fetch()
     try:
         descriptor = os.open(path, _READ_FLAGS)
         return descriptor, checked(descriptor, path)

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sessionstore.disk import files
+from sessionstore.disk.reading import Elsewhere, elsewhere
 
 CHUNK_BYTES = 1 << 18
 _HEAD_BYTES = 64
@@ -30,7 +31,7 @@ class Source:
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
-        head = _read_at(descriptor, _HEAD_BYTES, 0)
+        head = self._bytes_at(_HEAD_BYTES, 0)
         self.encoding = encoding_of(head)
         self.pointer = head.startswith(LFS_POINTER)
         self._text: bytes | None = None
@@ -40,7 +41,7 @@ class Source:
         """The bytes that can be read."""
         if self.pointer:
             return 0
-        return os.fstat(self._descriptor).st_size if self.encoding is None else len(self._converted(self.encoding))
+        return self._bytes() if self.encoding is None else len(self._converted(self.encoding))
 
     def read_at(self, count: int, offset: int) -> bytes:
         """Return up to that many bytes from an offset on; fewer at the end only."""
@@ -48,14 +49,33 @@ class Source:
             return b""
         if self.encoding is not None:
             return self._converted(self.encoding)[offset : offset + count]
+        return self._bytes_at(count, offset)
+
+    def _bytes(self) -> int:
+        return os.fstat(self._descriptor).st_size
+
+    def _bytes_at(self, count: int, offset: int) -> bytes:
         return _read_at(self._descriptor, count, offset)
 
     def _converted(self, encoding: str) -> bytes:
         if self._text is None:
-            size = os.fstat(self._descriptor).st_size
-            text = _read_at(self._descriptor, size, 0).decode(encoding, "replace")
+            text = self._bytes_at(self._bytes(), 0).decode(encoding, "replace")
             self._text = text.removeprefix("\ufeff").encode("utf-8", "replace")
         return self._text
+
+
+class RemoteSource(Source):
+    """An open stream of a remote store, of which only what is asked for is transferred."""
+
+    def __init__(self, remote: Elsewhere) -> None:
+        self._remote = remote
+        super().__init__(-1)
+
+    def _bytes(self) -> int:
+        return self._remote.size()
+
+    def _bytes_at(self, count: int, offset: int) -> bytes:
+        return self._remote.read_at(count, offset)
 
 
 def encoding_of(head: bytes) -> str | None:
@@ -66,6 +86,9 @@ def encoding_of(head: bytes) -> str | None:
 @contextlib.contextmanager
 def opened(path: Path | str) -> Iterator[Source]:
     """Open a stream for reading. Raises: FileNotFoundError, UnsafeFile, StoreUnusable."""
+    if elsewhere and (remote := elsewhere.get(str(path))) is not None:
+        yield RemoteSource(remote)
+        return
     with files.opened(path) as descriptor:
         yield Source(descriptor)
 

@@ -37,6 +37,8 @@ ALLOWED = {
     ("exchange/bundle.py", "tarfile.open"): "an archive that is sent through files.put",
     ("exchange/bundle.py", "self._archive.open"): "an entry of that archive",
     ("exchange/trees.py", "self._archive.open"): "an entry that is read",
+    ("exchange/remote/zipped.py", "io.BufferedReader"): "range reads of an archive",
+    ("exchange/remote/store.py", "tempfile.mkdtemp"): "the folder of a mirror, removed with its process",
     ("session/bundle.py", "archive.open"): "an entry of a ZIP that is sent, not stored",
     ("cli/__init__.py", "os.open"): "the null device in place of a closed standard output",
 }
