@@ -25,7 +25,9 @@ def create_with_fallback(
     metadata: dict[str, Any] | None = None,
     **fields: Any,
 ) -> Mapping[str, Any]:
-    """Make a session by ``create`` (a creator box's ``create_session``), or by the database box when that raises.
+    """Make a session by ``create`` (a creator box's ``create_session``), or by the database box when that fails.
+
+    A failure is an exception, or one in the old manner: None, ``{"success": False}``, an id that is not in the store.
 
     Returns: what the creator box returns; after a fallback ``fallback_used`` is True, ``fallback_reason``
         says why, and the metadata hold both.
@@ -34,12 +36,33 @@ def create_with_fallback(
         NotApplied, OutcomeUnknown: the store refused or failed: the other box would fail in the same way.
     """
     try:
-        return create(session_name=session_name, metadata=metadata, **fields)
+        made = create(session_name=session_name, metadata=metadata, **fields)
+        failure = _failure_in(made, database)
+        if failure is None:
+            return made
+        reason = failure
     except (NotApplied, OutcomeUnknown):
         raise  # a bad name, a full disk: errors of the store, the same for both boxes
     except Exception as error:  # noqa: BLE001 any error of a broken box: the run is recorded
         reason = f"{type(error).__name__}: {error}".encode("utf-8", "replace").decode()
     return _create_directly(database, session_name, {**(metadata or {}), MARK: True, REASON: reason}, fields)
+
+
+def _failure_in(made: object, database: SessionDBBox) -> str | None:
+    """Why a box's answer does not stand for a stored session, or None when it does."""
+    if not isinstance(made, Mapping):
+        return f"the creator box returned {str(made)[:80]!r} in place of a session"
+    if made.get("success", True) is not True:
+        why = made.get("error") or made.get("reason") or made.get("message") or "no reason given"
+        return f"the creator box reported a failure: {str(why)[:200]}"
+    session_id = made.get("session_id")
+    if not isinstance(session_id, str):
+        return "the creator box returned no session_id"
+    try:
+        database.store.get(session_id)
+    except NotApplied as error:
+        return f"the creator box returned a session that is not stored: {error}"
+    return None
 
 
 def _create_directly(

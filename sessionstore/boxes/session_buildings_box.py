@@ -25,7 +25,7 @@ class SessionBuildingsBox:
     """
 
     def __init__(
-        self, session_db_box: SessionDBBox | None = None, training_sessions_dir: str | Path = "training_sessions"
+        self, session_db_box: SessionDBBox | None = None, training_sessions_dir: str | Path | None = None
     ) -> None:
         box = session_db_box or SessionDBBox(training_sessions_dir=training_sessions_dir)
         self.store: SessionStore = box.store

@@ -8,10 +8,12 @@ Not here: records of sessions that exist (session_db_box), buildings (session_bu
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from sessionstore.boxes.session_db_box import SessionDBBox
+from sessionstore.errors import InvalidRecord
 from sessionstore.model.names import sanitise
 from sessionstore.store.delivery import Step
 
@@ -24,11 +26,11 @@ class SessionCreatorBox:
 
     Args:
         session_db_box: the database box whose store and engine are used.
-        training_sessions_dir: the store when no box is given.
+        training_sessions_dir: the store when no box is given; by default as :func:`sessionstore.open`.
     """
 
     def __init__(
-        self, session_db_box: SessionDBBox | None = None, training_sessions_dir: str | Path = "training_sessions"
+        self, session_db_box: SessionDBBox | None = None, training_sessions_dir: str | Path | None = None
     ) -> None:
         if session_db_box is None:
             session_db_box = SessionDBBox(training_sessions_dir=training_sessions_dir)
@@ -63,7 +65,7 @@ class SessionCreatorBox:
         """
         session, steps = self.store.create_with_report(
             session_name,
-            base_position=[0.0, 0.0, 0.0] if base_position is None else [float(value) for value in base_position],
+            base_position=_position(base_position),
             num_buildings=num_buildings,
             num_invisible_buildings=num_invisible_buildings,
             metadata=metadata or {},
@@ -90,3 +92,16 @@ class SessionCreatorBox:
 
 def _told(step: Step) -> dict[str, str | None]:
     return {"status": step.status, "reason": step.reason}
+
+
+def _position(value: object) -> list[float]:
+    """Three numbers; the origin for None. Raises: InvalidRecord."""
+    if value is None:
+        return [0.0, 0.0, 0.0]
+    try:
+        position = [float(each) for each in value] if not isinstance(value, str | bytes) else []  # type: ignore[attr-defined]
+    except (TypeError, ValueError):
+        position = []
+    if len(position) != 3 or not all(isfinite(each) for each in position):
+        raise InvalidRecord(f"base_position: three numbers in metres are needed, not {str(value)[:80]!r}")
+    return position

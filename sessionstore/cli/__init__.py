@@ -45,6 +45,7 @@ COMMANDS = {
     "engines": ("engines:engines", "Show the engine that serves the store, and the stores that share it."),
     "serve": ("serve:serve", "Serve the HTTP API, the web page and the live simulation."),
     "export": ("export:export", "Write sessions as one offline HTML page, or as a zip."),
+    "shim": ("shim:shim", "Write files that let programs with the old import paths go on."),
     "bench": ("bench:bench", "Measure engines, the limit and peers, in one run."),
     "docs": ("docs:docs", "Show a page of the documentation."),
     "completion": ("completion:completion", "Print the shell completion for bash, zsh or fish."),

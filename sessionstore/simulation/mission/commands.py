@@ -109,7 +109,7 @@ def apply(fleet: Fleet, command: Command) -> None:
             command.note(fleet, "applied")
             command.note(fleet, "done")
             return
-        fleet.give(drone, _carry_out(fleet, drone, command), "command")
+        fleet.give(drone, _carry_out(fleet, drone, command), "command", "another command")
     except CommandRefused as error:
         command.note(fleet, "failed", error.reason)
 

@@ -45,6 +45,7 @@ BERTH_PITCH_M = 4.0  # chosen: two mules fit beside each other
 MIN_LEVEL_M = 12.0  # chosen: level flight stays above the berths
 LEVEL_STEP_M = 1.5  # chosen: neighbours in the fleet fly at different levels
 HEARTBEAT_S = 5.0  # chosen
+BREAK_OFF = {"link loss": "link lost", "gps loss": "GPS lost", "battery": "battery low", "wind": "too much wind"}
 MOTIONLESS_TICKS = 15 * TICK_HZ  # chosen: later than a command's own check
 
 
@@ -273,11 +274,11 @@ class Fleet:
         if not drone.active:
             return
         if self._stands_still(drone):
-            self.give(drone, stand_still(self, drone), "motionless")
+            self.give(drone, stand_still(self, drone), "motionless", "the drone does not move")
         elif drone.duty in ("role", "command"):
             reason = must_return(self, drone)
             if reason is not None:
-                self.give(drone, go_home(self, drone, reason), "home")
+                self.give(drone, go_home(self, drone, reason), "home", BREAK_OFF.get(reason, reason))
         self._warn(drone)
         if drone.behaviour is None:
             drone.behaviour = behaviour_of(self, drone)
@@ -292,9 +293,9 @@ class Fleet:
         drone.still_ticks = 0 if waits else drone.still_ticks + 1
         return drone.still_ticks == MOTIONLESS_TICKS and drone.duty != "motionless"
 
-    def give(self, drone: Drone, behaviour: Behaviour, duty: str) -> None:
+    def give(self, drone: Drone, behaviour: Behaviour, duty: str, why: str | None = None) -> None:
         """Replace what a drone does; what it did before is dropped and gives its claims back."""
-        self._drop(drone, duty)
+        self._drop(drone, why or duty)
         drone.halt()
         drone.behaviour, drone.duty = behaviour, duty
 

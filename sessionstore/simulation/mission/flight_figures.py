@@ -11,6 +11,7 @@ from typing import Any
 from sessionstore.simulation.drones.drone import Drone
 from sessionstore.simulation.mission.fleet import Fleet
 
+ON_CALL = ("mule", "lifeline")
 MOTIONLESS_M = 0.01  # the users' own movement check
 
 
@@ -74,9 +75,14 @@ def performance(fleet: Fleet) -> dict[str, Any]:
 def warnings_of(fleet: Fleet) -> list[str]:
     """What a later reader of this session must not miss."""
     found = [f"{d.id} {d.activity}" for d in fleet.drones if d.mode == "lost"]
-    found += [f"{d.id} never moved" for d in fleet.drones if d.day.distance_m < MOTIONLESS_M]
+    found += [f"{d.id} never moved" for d in fleet.drones if d.day.distance_m < MOTIONLESS_M and not _was_idle(d)]
     found += [f"{d.id} is stuck" for d in fleet.drones if d.stuck]
     return found
+
+
+def _was_idle(drone: Drone) -> bool:
+    """Whether a drone stayed on its berth because no call came for it."""
+    return drone.kind.role in ON_CALL and drone.mode == "docked" and not drone.stuck
 
 
 def end_reason(fleet: Fleet, reason: str) -> str:
