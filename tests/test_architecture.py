@@ -16,13 +16,13 @@ FLOORS = [
     {"index", "playback"},
     {"store"},
     {"maintenance", "boxes", "formats"},
-    {"legacy", "exchange", "simulation"},
+    {"legacy", "exchange", "simulation", "analysis"},
     {"server", "bench"},
     {"cli"},
     {"__main__"},
 ]
 #: Imported inside a function, each for a reason: a store names its doctor, and a session in a notebook plots itself.
-ALLOWED_UPWARD = {("store", "maintenance"), ("session", "playback")}
+ALLOWED_UPWARD = {("store", "maintenance"), ("session", "playback"), ("store", "analysis")}
 LONG_FOR_A_REASON: set[str] = set()
 
 

@@ -21,6 +21,7 @@ from sessionstore import __version__, errors
 #: Where each command lives, and what it says of itself in the overview.
 COMMANDS = {
     "run": ("run:run", "Fly a simulated fleet and record it as a session."),
+    "sql": ("sql:sql_command", "Answer a SELECT over all sessions, or ask at a prompt."),
     "training": ("training:training", "Print the decisions of all sessions as a data set."),
     "scenarios": ("run:scenarios", "List the ready scenarios."),
     "world": ("world:world", "Report what a city file holds, and draw its plan."),

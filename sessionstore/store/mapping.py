@@ -36,6 +36,22 @@ class StoreMapping:
         """Make a session."""
         raise NotImplementedError
 
+    def sql(self, query: str) -> Any:
+        """Return the answer to one SELECT over all sessions as a DuckDB relation (``.df() .pl() .arrow() .show()``).
+
+        Lines that cannot be trusted are left out; a warning counts them.
+
+        Raises: InvalidQuery; ModuleNotFoundError: the extra is missing (``pip install 'sessionstore[analysis]'``).
+        """
+        import warnings
+
+        from sessionstore.analysis import query as queries  # it stands above: a question reads many sessions
+
+        answer = queries.ask(self, query)  # type: ignore[arg-type]  # the only subclass
+        if sentences := answer.left_out.sentences():
+            warnings.warn("; ".join(sentences), stacklevel=2)
+        return answer.relation
+
     def __bool__(self) -> bool:
         return True  # also when it is empty: a store is a place
 

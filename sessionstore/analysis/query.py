@@ -1,0 +1,172 @@
+"""One SELECT over a store: its tables are made, the engine is closed off, then the statement runs.
+
+Only a single SELECT (or EXPLAIN of one) is taken. The engine of each query is new, in memory, may open no file, load no
+extension and read no variable of the program; its settings are locked, and its memory is limited.
+Not here: what the tables hold (analysis.streams, analysis.tables), which sessions are read (analysis.narrowing).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from sessionstore.analysis import narrowing
+from sessionstore.analysis.streams import LeftOut, stream_table
+from sessionstore.analysis.tables import DOCUMENT_TABLES, document_table, sessions_table
+from sessionstore.errors import InvalidQuery
+from sessionstore.session import stream_names
+from sessionstore.store import SessionStore
+
+MEMORY_MB = 1024
+_EXPLAIN = re.compile(r"\s*explain\s+(?:analyze\s+)?", re.IGNORECASE)
+_TEMPLATE = "SELECT session_id FROM sessions WHERE session_id = ''"
+
+
+@dataclass(slots=True)
+class Answer:
+    """A relation that computes when it is asked, what was left out of its tables, and how many sessions were read."""
+
+    relation: Any
+    engine: Any
+    left_out: LeftOut
+    sessions_read: dict[str, int] = field(default_factory=dict)
+
+    def table(self, timeout_s: float | None = None, max_rows: int | None = None) -> pa.Table:
+        """Return the rows. Raises: InvalidQuery: it fails, takes longer, needs more memory or has more rows."""
+        with failures(), _time_limit(self.engine, timeout_s):
+            relation = self.relation if max_rows is None else self.relation.limit(max_rows + 1)
+            found: pa.Table = relation.to_arrow_table()
+        if max_rows is not None and found.num_rows > max_rows:
+            raise InvalidQuery(f"the answer has more than {max_rows} rows; add a LIMIT")
+        return found
+
+
+def ask(store: SessionStore, sql: str, memory_mb: int = MEMORY_MB) -> Answer:
+    """Return the answer to one SELECT. Raises: InvalidQuery: it is not one, or names what is not there."""
+    engine = duckdb.connect(
+        ":memory:", config={"python_enable_replacements": "false", "memory_limit": f"{memory_mb}MB"}
+    )
+    with failures():
+        tree = _parsed(engine, sql)
+        answer = Answer(None, engine, LeftOut())
+        _make_tables(store, tree, answer)
+        for setting in ("temp_directory = ''", "TimeZone = 'UTC'", "enable_external_access = false"):
+            _fetched(engine, f"SET {setting}")
+        _fetched(engine, "SET lock_configuration = true")
+        answer.relation = engine.sql(sql)
+    return answer
+
+
+def _parsed(engine: Any, sql: str) -> dict[str, Any]:
+    statements = engine.extract_statements(sql)
+    kinds = [statement.type.name for statement in statements]
+    if kinds not in (["SELECT"], ["EXPLAIN"]):
+        raise InvalidQuery(f"one SELECT is taken, not {', '.join(kinds) or 'an empty text'}")
+    text = _EXPLAIN.sub("", sql, count=1) if kinds == ["EXPLAIN"] else sql
+    tree: dict[str, Any] = json.loads(_serialised(engine, text))
+    if tree.get("error"):
+        raise InvalidQuery(f"one SELECT is taken: {tree.get('error_message')}")
+    return tree
+
+
+def _serialised(engine: Any, sql: str) -> str:
+    return str(_fetched(engine, "SELECT json_serialize_sql($1)", [sql])[0][0])
+
+
+def _fetched(engine: Any, sql: str, values: list[str] | None = None) -> list[tuple[Any, ...]]:
+    """Run one statement to its end: the engine takes no other one before."""
+    found: list[tuple[Any, ...]] = engine.execute(sql, values or []).fetchall()
+    return found
+
+
+def _make_tables(store: SessionStore, tree: dict[str, Any], answer: Answer) -> None:
+    """Register each table that the statement names, and no other."""
+    engine, names = answer.engine, {name.lower(): name for name in sorted(narrowing.table_names(tree))}
+    rows = [row for row in store.find(sort="created_at") if row.host is None]
+    session_ids = [row.session_id for row in rows if row.problem is None or store.root.folder(row.session_id).is_dir()]
+    sessions = sessions_table(rows)
+    engine.register("_sessions", sessions)
+    _fetched(engine, "CREATE VIEW sessions AS SELECT * REPLACE (metadata::JSON AS metadata) FROM _sessions")
+    template = _serialised(engine, _TEMPLATE)
+    for lower, name in names.items():
+        if lower == narrowing.SESSIONS:
+            continue
+        wanted = _narrowed(engine, tree, name, session_ids, set(map(str.lower, sessions.column_names)), template)
+        if lower in DOCUMENT_TABLES:
+            table = document_table(store, lower, wanted, answer.left_out)
+        elif (stream := _stream_name(store, name, session_ids)) is not None:
+            table = stream_table(store.root.text, stream, wanted, answer.left_out)
+        else:
+            continue  # the engine names what is not there, or the statement defines it (WITH)
+        answer.sessions_read[lower] = len(wanted)
+        engine.register(name, table)
+
+
+def _stream_name(store: SessionStore, name: str, session_ids: list[str]) -> str | None:
+    """Return the stream of this name in any case: one of ours, or one that a session has."""
+    if name.lower() in stream_names.KINDS:
+        return name.lower()
+    if not stream_names.is_stream_name(name):
+        return None
+    for session_id in session_ids:
+        for found in store.catalog.session(session_id).tapes():
+            if found.lower() == name.lower():
+                return found
+    return None
+
+
+def _narrowed(
+    engine: Any, tree: dict[str, Any], name: str, session_ids: list[str], columns: set[str], template: str
+) -> list[str]:
+    found = narrowing.conditions(tree, name, columns)
+    if found is None:
+        return session_ids
+    wanted: set[str] = set()
+    for condition in found:
+        query = narrowing.sessions_query(condition, template)
+        try:
+            ((text,),) = _fetched(engine, "SELECT json_deserialize_sql($1::JSON)", [query])
+            wanted.update(row[0] for row in _fetched(engine, text))
+        except duckdb.Error:
+            return session_ids  # the statement itself will say what is wrong with its condition
+    return [session_id for session_id in session_ids if session_id in wanted]
+
+
+def tables_of(store: SessionStore) -> list[str]:
+    """Return the names of all tables: of records, of the streams of this program, and of streams of newest sessions."""
+    rows = [row for row in store.find(limit=20) if row.host is None]
+    streams = {name for row in rows for name in store.catalog.session(row.session_id).tapes()}
+    return [narrowing.SESSIONS, *DOCUMENT_TABLES, *sorted({*stream_names.KINDS, *streams})]
+
+
+@contextmanager
+def failures() -> Iterator[None]:
+    """Translate what the engine refuses. Raises: InvalidQuery."""
+    try:
+        yield
+    except duckdb.Error as error:
+        raise InvalidQuery(str(error).strip().partition("\n\nLINE")[0]) from error
+
+
+@contextmanager
+def _time_limit(engine: Any, timeout_s: float | None) -> Iterator[None]:
+    if timeout_s is None:
+        yield
+        return
+    timer = threading.Timer(timeout_s, engine.interrupt)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except duckdb.InterruptException as error:
+        raise InvalidQuery(f"the query took longer than {timeout_s:g} s") from error
+    finally:
+        timer.cancel()
