@@ -5,12 +5,12 @@
 
 The block's end completes the session; an exception marks it failed, with the traceback as an event, and is raised
 again; Ctrl-C and SystemExit mark it stopped. A process that dies stores no end: readers report it as interrupted.
+A disk that is full is waited for, 30 s at most (session.full_disk).
 Not here: the simulation (simulation), reading (session, session.stream_reader).
 """
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import threading
@@ -21,12 +21,22 @@ from types import TracebackType
 from typing import Any, Self
 
 from sessionstore.disk.append_file import renewed_after_fork
-from sessionstore.errors import InvalidRecord, NotApplied, OutcomeUnknown, SessionStoreError, StreamClosed, Unreadable
-from sessionstore.layout import StoreRoot
+from sessionstore.errors import (
+    InvalidRecord,
+    NotApplied,
+    OutcomeUnknown,
+    SessionStoreError,
+    StoreUnusable,
+    StreamClosed,
+    Unreadable,
+)
+from sessionstore.layout import DOCUMENT, StoreRoot
 from sessionstore.model import liveness, records, values
-from sessionstore.model.records import SessionRow
+from sessionstore.model.records import SessionRecord, SessionRow
 from sessionstore.session import Session, program_threads, stream_identity
 from sessionstore.session.artifacts import Artifact
+from sessionstore.session.exception_text import as_text, reason_of
+from sessionstore.session.full_disk import FullDiskWait, is_full
 from sessionstore.session.handle import CLOCK_STREAM
 from sessionstore.session.log_handler import SessionLogHandler
 from sessionstore.session.motion import MOTION_STREAM, MotionWriter, PointOrder, movement_totals
@@ -58,6 +68,7 @@ class Recorder(Session):
         order: PointOrder = "any",
     ) -> None:
         super().__init__(root, session_id, changed)
+        self._full_disk = FullDiskWait(session_id)
         record = self.record
         self._clock = RunClock(start, record.started_at if record.status == "created" else None, self._begun_at)
         self._sync = sync
@@ -171,7 +182,7 @@ class Recorder(Session):
         metrics, refused = self._figures(given)
         wanted: dict[str, Any] = {
             "status": status,
-            "end_reason": _as_text(end_reason),
+            "end_reason": as_text(end_reason),
             "duration_sim_s": self._sim_time_s if duration_sim_s is None else duration_sim_s,
             "streams": {name: tape.count() for name, tape in self.tapes().items()},
             "progress": {},
@@ -189,7 +200,7 @@ class Recorder(Session):
         if "status" in refused:
             raise InvalidRecord(refused["status"])
         wanted["performance_metrics"] = {**metrics, "refused": refused} if refused else metrics
-        self.update(**wanted, reason=_as_text(end_reason), sim_time_s=self._sim_time_s)
+        self.update(**wanted, reason=as_text(end_reason), sim_time_s=self._sim_time_s)
 
     def _figures(self, given: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
         """Return the figures of the run, and what could not be taken into them, with the reasons."""
@@ -218,7 +229,7 @@ class Recorder(Session):
             if isinstance(error, _STOPS) or type(error).__name__ == "CancelledError":
                 self.finish("stopped", f"stopped by {type(error).__name__}")
                 return
-            reason = _reason(error)
+            reason = reason_of(error)
             if not self._ended.is_set():
                 self._note_exception(error, reason)
             self.finish("failed", reason)
@@ -239,7 +250,7 @@ class Recorder(Session):
     def _note_exception(self, error: BaseException, reason: str) -> None:
         """Store the traceback as an event; when that is refused, the end is stored all the same."""
         try:
-            trace = _as_text("".join(traceback.format_exception(error)))
+            trace = as_text("".join(traceback.format_exception(error)))
             self.event("exception", reason, level="error", traceback=trace[-_MAX_TRACE:])
         except SessionStoreError as second:
             error.add_note(f"and it could not be stored as an event: {second}")
@@ -256,9 +267,14 @@ class Recorder(Session):
                 raise StreamClosed(f"{self.session_id} has ended")
             if name not in self._writers:
                 writer = RunWriter(self._path_to_write(name, self._writers), self._sync, self._root.quarantine)
-                writer.clock = self._clock
+                writer.clock, writer.full_disk = self._clock, self._full_disk
                 self._writers[name] = writer
             return self._writers[name]
+
+    def update(self, change: Callable[[dict[str, Any]], None] | None = None, **given: Any) -> SessionRecord:
+        """Change fields of the record; see :meth:`Session.update`. A full disk is waited for (session.full_disk)."""
+        write = super().update
+        return self._full_disk.call(DOCUMENT, lambda: write(change, **given))
 
     def _begun_at(self, instant: str) -> None:
         self.update(started_at=instant)
@@ -346,10 +362,10 @@ class Recorder(Session):
         """Note that a thread of the program ended with an exception: the run then ends as failed, with the reason."""
         if self._finished:
             return
-        reason = _reason(error)
+        reason = reason_of(error)
         self._died_threads[name] = reason
         try:
-            trace = _as_text("".join(traceback.format_exception(error)))[-_MAX_TRACE:]
+            trace = as_text("".join(traceback.format_exception(error)))[-_MAX_TRACE:]
             self.event("thread_died", f"{name}: {reason}", level="error", traceback=trace)
         except SessionStoreError as second:
             _logger.warning("%s: the death of thread %s is not stored as an event: %s", self.session_id, name, second)
@@ -376,21 +392,8 @@ class Recorder(Session):
     def _keep_beating(self) -> None:
         while not self._ended.wait(BEAT_S):
             # The run itself gets the same error at its next append; here it only ends the beat.
-            with contextlib.suppress(StreamClosed):
-                try:
-                    self._beat()
-                except SessionStoreError:
+            try:
+                self._beat()
+            except SessionStoreError as error:
+                if not (isinstance(error, StoreUnusable) and is_full(error)):
                     return
-
-
-def _as_text(text: Any) -> str:
-    """Return a text that can be stored: lone surrogates are written as escapes."""
-    return str(text).encode("utf-8", "backslashreplace").decode()
-
-
-def _reason(error: BaseException) -> str:
-    """Return what an exception says on its last line, also when its own ``__str__`` fails."""
-    try:
-        return _as_text("".join(traceback.format_exception_only(error)).strip()) or type(error).__name__
-    except Exception as second:  # noqa: BLE001  # a method of the user's exception; it must not cost the run its end
-        return f"{type(error).__name__} (its text cannot be had: {type(second).__name__})"

@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-from sessionstore.errors import InvalidRecord, TimeOrderError
+from sessionstore.errors import InvalidRecord, StoreUnusable, TimeOrderError
 from sessionstore.model import json_text, records
+from sessionstore.session.full_disk import FullDiskWait
 from sessionstore.session.stream_writer import StreamWriter
 
 #: ``zero``: times count from 0; ``epoch``: they are seconds since 1970; ``keep``: store even such times as they are.
@@ -47,9 +48,9 @@ class RunClock:
             return t_s
         if self._start == "epoch":
             if self._zero_s is None:
-                self._zero_s = float(t_s)
-                self._started = datetime.fromtimestamp(self._zero_s, UTC)
-                self._begun(json_text.utc_text(self._started))
+                started = datetime.fromtimestamp(float(t_s), UTC)
+                self._begun(json_text.utc_text(started))  # first: when it is refused, the next time is the first one
+                self._zero_s, self._started = float(t_s), started
             return round(float(t_s) - self._zero_s, 9)
         if _EPOCH_S[0] <= float(t_s) <= _EPOCH_S[1]:
             day = datetime.fromtimestamp(float(t_s), UTC).strftime("%Y-%m-%d")
@@ -72,14 +73,28 @@ class RunClock:
 
 
 class RunWriter(StreamWriter):
-    """A stream of a run: times of the program become sim_time."""
+    """A stream of a run: times of the program become sim_time, and a full disk is waited for (full_disk)."""
 
     clock: RunClock
+    full_disk: FullDiskWait
 
     def append(self, record: Mapping[str, Any], t_s: float | None = None, at_least_s: float = -math.inf) -> None:
         """Store one record; see :meth:`StreamWriter.append`."""
-        super().append(record, self.clock.sim_time_s(t_s), at_least_s)
+        sim_time_s = self.clock.sim_time_s(t_s)
+        try:
+            super().append(record, sim_time_s, at_least_s)
+        except StoreUnusable as error:
+            write = super().append
+            self.full_disk.again(self.path.name, error, lambda: write(record, sim_time_s, at_least_s))
+        if self.full_disk.refused:
+            self.full_disk.stored(self.path.name)
 
     def extend(self, records: Iterable[Mapping[str, Any]], t_s: float | None = None) -> None:
         """Store many records of one moment; see :meth:`StreamWriter.extend`."""
-        super().extend(records, self.clock.sim_time_s(t_s))
+        kept, sim_time_s, write = list(records), self.clock.sim_time_s(t_s), super().extend
+        self.full_disk.call(self.path.name, lambda: write(kept, sim_time_s))
+
+    def mark(self, content: Mapping[str, Any]) -> None:
+        """Store a line that is not a record; see :meth:`StreamWriter.mark`."""
+        write = super().mark
+        self.full_disk.call(self.path.name, lambda: write(content))

@@ -211,3 +211,28 @@ def test_an_error_of_filelock_that_is_no_system_error_is_typed(locks: Locks, mon
     monkeypatch.setattr(filelock.BaseFileLock, "acquire", acquire)
     with pytest.raises(StoreUnusable, match=r"store\.lock"), locks.store():
         pass
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="fcntl is missing")
+def test_ctrl_c_right_after_the_system_gave_the_store_lock_leaves_it_free_for_others(
+    locks: Locks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """filelock before 4.2.1 forgot the descriptor then, and the process kept the lock."""
+    import fcntl
+
+    flock, interrupted = fcntl.flock, list[int]()
+
+    def interrupt(descriptor: int, operation: int) -> None:
+        flock(descriptor, operation)
+        if not operation & fcntl.LOCK_UN and not interrupted:
+            interrupted.append(descriptor)
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fcntl, "flock", interrupt)
+        with pytest.raises(KeyboardInterrupt), locks.store():
+            pass
+    assert interrupted
+    assert outcome_in_a_child(locks) == "entered"
+    with locks.store():
+        assert outcome_in_a_child(locks) == "refused"

@@ -18,6 +18,7 @@ import pytest
 
 import sessionstore
 from sessionstore.index import open_index
+from sessionstore.index.journal import engine
 from sessionstore.store import SessionStore
 from tests.outage import at_most
 from tests.postgres_server import with_settings
@@ -92,8 +93,10 @@ def test_threads_do_not_queue_behind_a_stopped_holder_of_the_journal(store: Sess
         assert max(seconds_of([*calls, store.find, store.index.health])) < 1.5
 
 
-def test_a_busy_lock_is_waited_for(tmp_path: Path) -> None:
+def test_a_busy_lock_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Writers that make progress are waited for: only a holder that writes nothing counts as stopped."""
+    monkeypatch.setattr(engine, "LOCK_WAIT_S", 1.0)  # a thread of a loaded machine sleeps longer than 0.2 s
+    monkeypatch.setattr(engine, "BUSY_WAIT_S", 60.0)
     path = tmp_path / "index.jsonl"
     index, other = open_index(None, tmp_path), open_index(None, tmp_path)
     index.put([a_row("a")])
@@ -102,9 +105,9 @@ def test_a_busy_lock_is_waited_for(tmp_path: Path) -> None:
     def keep_busy() -> None:
         with other._journal.exclusive():  # type: ignore[attr-defined]
             ready.set()
-            for _ in range(50):
+            for _ in range(25):  # longer than the wait for a stopped one
                 os.utime(path)
-                end.wait(0.01)
+                end.wait(0.1)
 
     thread = threading.Thread(target=keep_busy)
     thread.start()

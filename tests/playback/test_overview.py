@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import sessionstore
 from sessionstore.playback import downsample as stretches
 from sessionstore.playback import overview as summaries
-from sessionstore.playback.charts import figures
+from sessionstore.playback.charts import _speeds, figures
 from sessionstore.playback.downsample import stretch, summary_of
 from sessionstore.playback.overview import Summary
 from sessionstore.playback.replay import Replay
@@ -45,9 +45,11 @@ def flown(tmp_path_factory: pytest.TempPathFactory) -> Session:
 
 
 def extremes_of(points: list[dict[str, Any]]) -> dict[str, Any]:
+    """The extremes of all points; where no velocity was recorded, the speed is that of the way between two points."""
     found = {}
     for name, measure in MEASURES.items():
-        values = [value for value in map(measure, points) if value is not None]
+        measured = _speeds(points) if name == "speed" else map(measure, points)
+        values = [value for value in measured if value is not None]
         found[name] = pytest.approx((min(values), max(values)), abs=1e-6) if values else None
     return found
 
@@ -127,7 +129,10 @@ def test_lines_by_hand_count_and_damaged_ones_do_not(tmp_path: Path) -> None:
         kept = summary.window(session.tape("motion_history"), 0.0, 9.0, None, 10).history["a"]
         heights = {point["position"][2] for point in kept}
         assert heights == {5.0, 900.0}
-        assert next(point for point in kept if point["position"][2] == 900.0).keys() & {"battery", "speed"} == set()
+        by_hand_point = next(point for point in kept if point["position"][2] == 900.0)
+        assert "battery" not in by_hand_point
+        way_m = math.dist((0, 0, 5), (1, 2, 900))  # its velocity cannot be read: the speed is that of the way
+        assert by_hand_point["speed"] == pytest.approx(way_m / (2.5 - 49 / 20))
 
 
 def test_an_unrecorded_charge_or_speed_hides_no_recorded_one(tmp_path: Path) -> None:

@@ -185,6 +185,16 @@ IN_OUR_CODE = (
         "odd values",
         "tests/store/test_store.py::test_text_of_a_class_of_its_own_is_stored_as_the_text_that_it_is",
     ),
+    Found(
+        "a child that took the store lock which its parent knew got a bare RuntimeError of filelock",
+        "forks with threads",
+        "tests/disk/test_locks.py::test_a_forked_child_takes_the_store_lock_that_its_parent_knows_and_never_beside_it",
+    ),
+    Found(
+        "Ctrl-C left the store lock held by its process with filelock older than 4.2.1; such versions are refused",
+        "interrupts with the oldest core packages",
+        "tests/disk/test_locks.py::test_ctrl_c_right_after_the_system_gave_the_store_lock_leaves_it_free_for_others",
+    ),
 )
 IN_THE_HARNESS = (
     Found(

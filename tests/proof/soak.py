@@ -1,4 +1,4 @@
-"""The soak: processes that create, update, append, delete, list and merge for a long time, killed and stopped meanwhile.
+"""The soak: processes that create, update, append, delete, list and merge for long, killed and stopped meanwhile.
 
     python -m tests.proof.soak --minutes 30 [--engine postgresql://...]
 
