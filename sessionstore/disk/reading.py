@@ -156,13 +156,18 @@ def opened(path: AnyPath) -> Iterator[int]:
             os.close(descriptor)
 
 
-def read(path: AnyPath) -> tuple[bytes, os.stat_result]:
+def read(path: AnyPath, limit: int | None = None) -> tuple[bytes, os.stat_result]:
     """Return the bytes of a plain file and the status of the very file they came from.
 
-    Raises: as :func:`open_to_read`.
+    Args:
+        limit: refuse a file of more bytes, before it is read.
+
+    Raises: as :func:`open_to_read`; UnsafeFile: it is larger than the limit.
     """
     descriptor, found = _opened_plain(path)
     try:
+        if limit is not None and found.st_size > limit:
+            raise UnsafeFile(f"it has {found.st_size:,} bytes; at most {limit:,} are read", str(path))
         wanted = found.st_size + 1
         data = os.read(descriptor, wanted)
         if len(data) < wanted:  # less than was asked for is the end

@@ -22,13 +22,15 @@ from tinydb.table import Table
 
 from sessionstore.disk import files
 from sessionstore.disk.locks import Locks
-from sessionstore.errors import Conflict, Corrupt, SessionGone
+from sessionstore.errors import Conflict, Corrupt, InvalidRecord, SessionGone
 from sessionstore.model import json_text
 
 Tables = dict[str, dict[str, Any]]
 Stamp = tuple[int, int, int]
 Result = TypeVar("Result")
 _MAX_TRIES = 100
+#: The bytes of a document; parsing takes up to five times as much memory. Larger data belongs in streams, artifacts.
+MAX_DOCUMENT_BYTES = 32 << 20
 
 
 def stamp_of(status: os.stat_result) -> Stamp:
@@ -102,7 +104,7 @@ class DocumentStorage(Storage):
             self._mine.stamp = stamp_of(status)
             return tables
         try:
-            data, status = files.read(self._text_path)
+            data, status = files.read(self._text_path, MAX_DOCUMENT_BYTES)
         except FileNotFoundError:
             self._mine.stamp = None
             return None
@@ -132,7 +134,7 @@ class DocumentStorage(Storage):
                 raise Conflict(f"{self.path} was changed by another program since it was read")
             if self._evolve is not None:
                 self._evolve(self.load()[0], tables)
-            encoded = json_text.layout(tables)
+            encoded = encode(tables)
             try:
                 self._mine.stamp = stamp_of(files.put(self._text_path, encoded, sync=self._sync))
             except FileNotFoundError as error:
@@ -162,7 +164,7 @@ class DocumentStorage(Storage):
         for _ in range(_MAX_TRIES):
             tables, data, status = self.load()
             result = change(tables, data)
-            encoded = json_text.layout(tables)
+            encoded = encode(tables)
             if self.stamp() != stamp_of(status):  # it was edited by hand meanwhile, or the lock file was removed
                 continue
             try:
@@ -179,6 +181,17 @@ def _plain_tables(tables: Mapping[Any, Any]) -> Tables:
     }
 
 
+def encode(tables: Tables) -> bytes:
+    """Return the bytes of a document. Raises: InvalidRecord: they would be more than can be read."""
+    data = json_text.layout(tables)
+    if len(data) > MAX_DOCUMENT_BYTES:
+        raise InvalidRecord(
+            f"the document would have {len(data):,} bytes; at most {MAX_DOCUMENT_BYTES:,} are stored: "
+            "put large data into a stream or an artifact"
+        )
+    return data
+
+
 def load(path: str) -> tuple[Tables, bytes, os.stat_result]:
     """Return the tables of a document file; see :meth:`DocumentStorage.load`."""
     data, status = read(path)
@@ -193,7 +206,7 @@ def tables_of(data: bytes, path: str) -> Tables:
 def read(path: str) -> tuple[bytes, os.stat_result]:
     """Return the bytes of a document file and the status of that very file. Raises: as :meth:`DocumentStorage.load`."""
     try:
-        return files.read(path)
+        return files.read(path, MAX_DOCUMENT_BYTES)
     except (FileNotFoundError, NotADirectoryError) as error:
         folder, name = os.path.split(path)
         if not files.is_folder(folder):

@@ -31,6 +31,7 @@ from sessionstore.model import json_text, names, provenance, records, values
 from sessionstore.model.records import SessionRecord, SessionRow
 from sessionstore.query import Filter
 from sessionstore.session import Session
+from sessionstore.session.documents import encode
 from sessionstore.session.motion import PointOrder
 from sessionstore.session.recorder import Recorder
 from sessionstore.session.run_clock import Start
@@ -157,7 +158,7 @@ class SessionStore(StoreMapping):
             status = None
             while True:
                 document = {"session": {"1": record.to_dict()}, "workflow": {}, **tables}
-                status = self._write_staged(f"{staged}/{DOCUMENT}", json_text.layout(document), first=status is None)
+                status = self._write_staged(f"{staged}/{DOCUMENT}", encode(document), first=status is None)
                 try:
                     files.rename_new(staged, f"{self.root.text}/{record.session_id}")
                     break
