@@ -44,6 +44,8 @@ COMMANDS = {
     "formats": ("formats:formats_command", "List the formats that can be imported and exported."),
     "migrate": ("engines:migrate", "Move the index to another engine and make the store use it."),
     "engines": ("engines:engines", "Show the engine that serves the store, and the stores that share it."),
+    "push": ("remote:push_command", "Send sessions to a store behind a URL."),
+    "pull": ("remote:pull_command", "Take sessions from a store behind a URL."),
     "serve": ("serve:serve", "Serve the HTTP API, the web page and the live simulation."),
     "export": ("export:export", "Write sessions as one offline HTML page, or as a zip."),
     "shim": ("shim:shim", "Write files that let programs with the old import paths go on."),

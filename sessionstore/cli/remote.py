@@ -1,0 +1,99 @@
+"""``sessionstore push`` and ``pull``: sessions go to a store behind a URL, and come from one.
+
+Not here: what is transferred (exchange.remote), reading a remote store in place (``--dir URL``).
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+from sessionstore.cli import output
+from sessionstore.cli.options import json_option, open_store, store_options
+from sessionstore.cli.progress import progress
+from sessionstore.cli.remarks import NOT_WHOLE
+
+if TYPE_CHECKING:
+    from sessionstore.exchange.merge import MergeReport
+
+where_option = click.option("--where", metavar="FILTER", help="Only the sessions that match this filter.")
+dry_run_option = click.option("--dry-run", is_flag=True, help="Report what would happen, and write nothing.")
+
+
+@click.command()
+@click.argument("url")
+@where_option
+@click.option("--delete", type=click.Choice(["never"]), default="never", help="Nothing is deleted there.")
+@dry_run_option
+@json_option
+@store_options
+def push_command(
+    url: str, where: str | None, delete: str, dry_run: bool, as_json: bool, folder: str | None, index: str | None
+) -> None:
+    """Send to a store behind a URL what it lacks of the sessions of this one.
+
+    URL is s3://bucket/folder, sftp://host/folder or what else fsspec opens. Interrupted, run it again. Exit code 12
+    if sessions diverged or were left out.
+    """
+    from sessionstore.exchange.remote.transfer import push
+
+    with open_store(folder, index) as store, _bytes("sending") as count:
+        report = push(store, url, where, dry_run, count)
+    _report(report, as_json)
+
+
+@click.command()
+@click.argument("url")
+@where_option
+@dry_run_option
+@json_option
+@store_options
+def pull_command(
+    url: str, where: str | None, dry_run: bool, as_json: bool, folder: str | None, index: str | None
+) -> None:
+    """Take from a store behind a URL what this one lacks; one undo takes it back.
+
+    URL is s3://bucket/folder, sftp://host/folder, https://host/runs.zip or what else fsspec opens. Exit code 12 if
+    sessions diverged or were left out.
+    """
+    from sessionstore.exchange.remote.transfer import pull
+
+    with open_store(folder, index, create=True) as store, _bytes("receiving") as count:
+        report = pull(store, url, where, dry_run, count)
+    _report(report, as_json)
+
+
+@contextmanager
+def _bytes(label: str) -> Iterator[Callable[[int], None]]:
+    """Show a progress bar; what it gives is called with each number of bytes that is done."""
+    done, lock = 0, threading.Lock()
+    with progress(label, "bytes") as report:
+
+        def count(more: int) -> None:
+            nonlocal done
+            with lock:  # sixteen transfers report at once
+                done += more
+                report(done, None)
+
+        yield count
+
+
+def _report(report: MergeReport, as_json: bool) -> None:
+    if as_json:
+        output.print_json(report.to_dict())
+    else:
+        for outcome in report.outcomes:
+            if outcome.action not in ("same", "ahead"):
+                reason = f": {outcome.reason}" if outcome.reason else ""
+                click.echo(f"{outcome.action:<9} {outcome.source_id}{reason}")
+        same = report.count("same", "ahead")
+        click.echo(f"{len(report.outcomes) - same} of {len(report.outcomes)} sessions, {same} the other side has")
+        if report.change_id is not None:
+            click.echo("sessionstore undo takes it back")
+    if not report.clean:
+        sys.exit(NOT_WHOLE)

@@ -1,0 +1,204 @@
+"""Push and pull: sessions go to a remote store and come from one, as far as the other side lacks them by lineage.
+
+A push of one session holds a claim that is made only where there is none, so that two pushes of it follow each other.
+Its files are sent 16 at once, the record last; each is looked at afterwards; then the manifest gets an entry. Nothing
+there is deleted, and a copy that diverged is never overwritten: it is reported, and a pull shows both. Interrupted
+anywhere, it is completed by running it again: files that stand there already are not sent again.
+Not here: a merge of what comes (exchange.merge), reading in place (remote.store).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from hashlib import sha256
+
+from sessionstore.errors import Conflict, LockTimeout, RemoteUnavailable, SessionStoreError
+from sessionstore.exchange.compare import STREAM_SUFFIX, Copy, compare, compare_stream, read_copy, same_file
+from sessionstore.exchange.merge import MergeReport, Outcome, merge
+from sessionstore.exchange.remote import manifest
+from sessionstore.exchange.remote.places import FsspecPlace
+from sessionstore.exchange.remote.store import AT_ONCE, open_place, refuse
+from sessionstore.exchange.remote.tree import RemoteTree, openers
+from sessionstore.exchange.sources import Source
+from sessionstore.exchange.trees import FolderTree, Tree
+from sessionstore.layout import DOCUMENT, PRIVATE
+from sessionstore.model import records
+from sessionstore.query import Filter
+from sessionstore.store import SessionStore
+from sessionstore.store.folder_rows import MISSING_FOLDER, UNREADABLE
+
+Progress = Callable[[int], None]
+CLAIMS = f"{PRIVATE}/claims"
+#: A claim that has not changed for so long belongs to a push that died; measured here, so that no clocks are compared.
+CLAIM_STALE_S = 60.0
+_CLAIM_WAIT_S = 600.0
+
+
+def pull(
+    store: SessionStore,
+    url: str,
+    where: str | Filter | None = None,
+    dry_run: bool = False,
+    progress: Progress | None = None,
+) -> MergeReport:
+    """Take the sessions of a remote store, or of a ZIP behind a URL, into this one; it is a merge.
+
+    Raises: StoreNotFound, RemoteUnavailable, RemoteRefused; as :func:`sessionstore.exchange.merge.merge`.
+    """
+    place = open_place(url)
+    known = (
+        {} if not store.root.private.is_dir() else {row.uuid: row.session_id for row in store.find() if not row.host}
+    )
+
+    def ours(uuid: str) -> Tree | None:
+        return FolderTree(store.root.folder(known[uuid])) if uuid in known else None
+
+    return merge(store, Source(place.label, openers(place, ours)), where, dry_run, progress)
+
+
+def push(
+    store: SessionStore,
+    url: str,
+    where: str | Filter | None = None,
+    dry_run: bool = False,
+    progress: Progress | None = None,
+) -> MergeReport:
+    """Send to a remote store what it lacks of the sessions of this one. Run it again when it was interrupted.
+
+    Raises: RemoteUnavailable, RemoteRefused: what was sent stays; ReadOnlyStore: the place is a ZIP.
+    """
+    place = open_place(url)
+    if not isinstance(place, FsspecPlace):
+        refuse(place.label)
+    found = manifest.read(place)
+    run = _Push(place, found[0] if found else {}, dry_run, progress or (lambda count: None))
+    report = MergeReport(place.label, dry_run)
+    rows = [row for row in store.find(where, sort="created_at") if row.host is None]
+    sent: dict[str, manifest.Entry] = {}
+    try:
+        for row in rows:
+            if row.status in (UNREADABLE, MISSING_FOLDER):
+                report.outcomes.append(Outcome(row.session_id, "skipped", None, row.problem or row.status))
+                continue
+            try:
+                outcome, entry = run.session(FolderTree(store.root.folder(row.session_id)), row)
+            except RemoteUnavailable:
+                raise
+            except SessionStoreError as error:
+                outcome, entry = Outcome(row.session_id, "skipped", None, f"{type(error).__name__}: {error}"), None
+            report.outcomes.append(outcome)
+            if entry is not None and outcome.session_id is not None:
+                sent[outcome.session_id] = entry
+    finally:
+        if not dry_run:
+            manifest.add(place, sent)
+    return report
+
+
+class _Push:
+    """One run towards one place."""
+
+    def __init__(
+        self, place: FsspecPlace, entries: dict[str, manifest.Entry], dry_run: bool, progress: Progress
+    ) -> None:
+        self._place, self._entries, self._dry_run, self._progress = place, entries, dry_run, progress
+
+    def session(self, tree: FolderTree, row: records.SessionRow) -> tuple[Outcome, manifest.Entry | None]:
+        """Send one session, and return what became of it and its entry. Raises: SessionStoreError."""
+        ours = read_copy(tree)
+        digests = {file: _digest(tree, file) for file in tree.sizes}
+        known = self._entries.get(tree.name)
+        if known is not None and known.files == digests and known.row.uuid == ours.record.uuid:
+            return Outcome(tree.name, "same", tree.name), None
+        if self._dry_run:
+            return self._compared(ours)[0], None
+        with self._claimed(tree.name):
+            outcome, missing = self._compared(ours)
+            if outcome.action in ("copied", "updated"):
+                outcome.bytes = self._send(tree, missing)
+        if outcome.action in ("diverged", "ahead"):
+            return outcome, None
+        portable = manifest.portable(row, size=len(ours.data), mtime_ns=0)
+        return outcome, manifest.Entry(portable, digests, ours.chain)
+
+    def _compared(self, ours: Copy) -> tuple[Outcome, list[str]]:
+        """Compare with what is there; return the outcome, and the files that are to be sent.
+
+        Raises: Conflict: another session has this id there.
+        """
+        name = ours.tree.name
+        remote = RemoteTree(self._place, name, self._entries.get(name), ours.tree)
+        if DOCUMENT not in remote.sizes:  # new, or begun by a push that was interrupted
+            missing = [file for file in ours.tree.sizes if not _stands(ours.tree, remote, file)]
+            return Outcome(name, "copied", name), missing
+        theirs = read_copy(remote)
+        if theirs.root_uuid != ours.root_uuid:
+            raise Conflict(f"another session is called {name} at {self._place.label}; give this folder another name")
+        found = compare(theirs, ours)
+        if found.relation == "behind":
+            return Outcome(name, "updated", name), [
+                file for file in ours.tree.sizes if _differs(remote, ours.tree, file)
+            ]
+        if found.relation == "diverged":
+            return Outcome(name, "diverged", name, ", ".join(found.reasons[:3])), []
+        return Outcome(name, "same" if found.relation == "same" else "ahead", name), []
+
+    def _send(self, tree: FolderTree, missing: list[str]) -> int:
+        """Send files, the record last; return the bytes. Raises: RemoteUnavailable."""
+        first = [file for file in missing if file != DOCUMENT]
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            count = sum(pool.map(lambda file: self._send_file(tree, file), first))
+        return count + self._send_file(tree, DOCUMENT)
+
+    def _send_file(self, tree: FolderTree, file: str) -> int:
+        name, size = f"{tree.name}/{file}", tree.sizes[file]
+        self._place.send(str(tree.folder / file), name)
+        stands = self._place.facts(name).size
+        if stands < size:
+            raise RemoteUnavailable(f"{self._place.label}/{name} has {stands} of {size} bytes after it was sent")
+        self._progress(size)
+        return size
+
+    @contextmanager
+    def _claimed(self, session_id: str) -> Iterator[None]:
+        """Hold the claim of a session. Raises: LockTimeout: another push holds it."""
+        name, mine = f"{CLAIMS}/{session_id}", records.new_uuid().encode()
+        began = since = time.monotonic()
+        seen = b""
+        while not self._place.create(name, mine):
+            try:
+                now = self._place.read(name)
+            except FileNotFoundError:
+                continue  # it was given back at this moment
+            if now != seen:
+                seen, since = now, time.monotonic()
+            elif time.monotonic() - since > CLAIM_STALE_S:
+                self._place.remove(name)
+            if time.monotonic() - began > _CLAIM_WAIT_S:
+                raise LockTimeout(f"another push sends {session_id} to {self._place.label}")
+            time.sleep(0.2)
+        try:
+            yield
+        finally:
+            self._place.remove(name)
+
+
+def _digest(tree: FolderTree, file: str) -> tuple[int, str]:
+    """Return size and SHA-256 of a file. Raises: StoreUnusable."""
+    found = sha256()
+    for chunk in tree.chunks(file, 0, tree.sizes[file]):
+        found.update(chunk)
+    return tree.sizes[file], found.hexdigest()
+
+
+def _stands(ours: Tree, remote: Tree, file: str) -> bool:
+    return file in remote.sizes and same_file(ours, remote, file)
+
+
+def _differs(remote: Tree, ours: Tree, file: str) -> bool:
+    if file.endswith(STREAM_SUFFIX) and "/" not in file:
+        return compare_stream(remote, ours, file) != "same"
+    return file not in remote.sizes or not same_file(ours, remote, file)
