@@ -12,6 +12,7 @@ import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import fsspec
 import pytest
@@ -232,12 +233,20 @@ def sftp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     key.write_public_key(str(tmp_path / "authorized"))
     loop, ready = asyncio.new_event_loop(), threading.Event()
     ports: list[int] = []
+    accepted: list[Any] = []
+
+    async def close(server: Any) -> None:
+        server.close()
+        for connection in accepted:
+            connection.abort()
+            await connection.wait_closed()
 
     async def serve() -> object:
         server = await asyncssh.listen(
             "127.0.0.1",
             0,
             server_host_keys=[host_key],
+            acceptor=accepted.append,
             authorized_client_keys=str(tmp_path / "authorized"),
             sftp_factory=lambda channel: asyncssh.SFTPServer(channel, chroot=str(root)),
         )
@@ -249,8 +258,7 @@ def sftp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         asyncio.set_event_loop(loop)
         server = loop.run_until_complete(serve())
         loop.run_forever()
-        server.close()  # type: ignore[attr-defined]
-        loop.run_until_complete(asyncio.sleep(0))
+        loop.run_until_complete(close(server))
 
     thread = threading.Thread(target=run)
     thread.start()
