@@ -239,7 +239,7 @@ def sftp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         server.close()
         for connection in accepted:
             connection.abort()
-            await connection.wait_closed()
+            await asyncio.wait_for(connection.wait_closed(), 2)
 
     async def serve() -> object:
         server = await asyncssh.listen(
