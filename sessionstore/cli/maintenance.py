@@ -6,9 +6,11 @@ Not here: the checks and repairs themselves (maintenance), the list of changes (
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -98,8 +100,12 @@ def verify(
 ) -> None:
     """Read sessions whole, every record with its checksum and number; all of them when none is named.
 
+    A bundle (.zip, .tar.zst, or a folder with bagit.txt) is compared with its manifest.
+
     Exit code 0 when they are whole (and, moved, the same), else 12.
     """
+    if sessions and all(_is_bundle(each) for each in sessions):
+        sys.exit(_verify_bundles(sessions, as_json))
     require_store(folder)
     with open_store(folder, index) as store:
         on_disk = store.root.session_ids()
@@ -125,6 +131,36 @@ def verify(
     else:
         print_report(report)
     sys.exit(0 if report.healthy else UNHEALTHY)
+
+
+def _is_bundle(path: str) -> bool:
+    return os.path.isfile(path) or os.path.isfile(os.path.join(path, "bagit.txt"))
+
+
+def _verify_bundles(paths: tuple[str, ...], as_json: bool) -> int:
+    """Compare bundles with their manifests; return the exit code."""
+    import tempfile
+
+    from sessionstore.errors import SessionStoreError
+    from sessionstore.exchange.verify import Bundle
+
+    found: list[dict[str, object]] = []
+    for path in paths:
+        with tempfile.TemporaryDirectory(prefix="sessionstore-") as scratch:
+            try:
+                bundle = Bundle(Path(path), lambda folder=scratch: Path(folder))  # type: ignore[misc]
+                count = bundle.verify()
+                found.append({"bundle": path, "sessions": len(bundle.trees()), "files": count, "problem": None})
+                if not bundle.is_bag:
+                    found[-1]["problem"] = "it carries no checksums: it was not made by pack"
+            except SessionStoreError as error:
+                found.append({"bundle": path, "sessions": None, "files": None, "problem": str(error)})
+    if as_json:
+        print_json(found)
+    for each in () if as_json else found:
+        good = f"{each['sessions']} sessions, {each['files']} files, every checksum is right"
+        click.echo(text.shown(f"{each['bundle']}: {each['problem'] or good}"))
+    return UNHEALTHY if any(each["problem"] for each in found) else 0
 
 
 def _moved_line(moved: Moved) -> str:

@@ -18,13 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from sessionstore import __version__
 from sessionstore.disk import files
-from sessionstore.errors import (
-    AmbiguousSession,
-    InvalidRecord,
-    SessionNotFound,
-    SessionStoreError,
-    StoreUnusable,
-)
+from sessionstore.errors import AmbiguousSession, InvalidRecord, SessionNotFound, SessionStoreError, StoreUnusable
 from sessionstore.index import SessionIndex, choose_url, open_index
 from sessionstore.layout import DOCUMENT, StoreRoot, resolve
 from sessionstore.model import json_text, names, provenance, records, values
@@ -45,6 +39,7 @@ from sessionstore.store.mapping import StoreMapping
 from sessionstore.store.trash import TrashEntry
 
 if TYPE_CHECKING:
+    from sessionstore.exchange.merge import MergeReport
     from sessionstore.index.changes import Watch
     from sessionstore.maintenance.findings import Report
 
@@ -328,6 +323,12 @@ class SessionStore(StoreMapping):
         from sessionstore.maintenance.doctor import examine
 
         return examine(self.root.path, self.index.url, deep)
+
+    def merge(self, source: str | Path, where: str | Filter | None = None, dry_run: bool = False) -> MergeReport:
+        """Take sessions of another store, folder or bundle into this one; see ``sessionstore.exchange.merge``."""
+        from sessionstore.exchange.merge import merge
+
+        return merge(self, source, where, dry_run)
 
     # ------------------------------------------------------------ change and delete
 
