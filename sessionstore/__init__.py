@@ -13,8 +13,14 @@ Names below are imported when they are first used, so that ``import sessionstore
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+
+if sys.version_info < (3, 11):  # noqa: UP036 a checkout is run without the check of an installer
+    raise ImportError(
+        f"sessionstore needs Python 3.11 or newer; this is Python {'.'.join(map(str, sys.version_info[:2]))}"
+    )
 
 if TYPE_CHECKING:
     from sessionstore.errors import *  # noqa: F403

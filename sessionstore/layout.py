@@ -1,6 +1,7 @@
 """The paths of a store: the root folder, and the private folder ``.sessionstore`` in it.
 
     training_sessions/
+      .gitignore, .gitattributes     what version control leaves out, and leaves as it is; yours once they are made
       index.jsonl                    the journal index
       .sessionstore/format.json      the version of this layout, and the index engine when it was chosen for good
       .sessionstore/locks/           lock files, never deleted
@@ -16,6 +17,7 @@ Not here: what is in a session folder (session), which index engine (index).
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Iterator, Set
@@ -36,6 +38,20 @@ PRIVATE = ".sessionstore"
 #: The second change within a tick of the file system's clock leaves the time as it is: 4 ms on ext4, 2 s on FAT.
 SETTLED_S = 3.0
 _AT_ONCE = 1000
+#: Written when a store is made, where there is none: sessions, settings and history travel, what is derived does not.
+VERSION_CONTROL = {
+    ".gitignore": b"""# Derived, or of this machine only. Sessions, format.json and history.jsonl are kept.
+/index.*
+/.sessionstore/*
+!/.sessionstore/format.json
+!/.sessionstore/history.jsonl
+.tmp-*
+""",
+    ".gitattributes": b"""# The bytes are checked: line ends must stay as they are.
+*.jsonl -text
+session.json -text
+""",
+}
 
 
 def resolve(folder: str | Path | None = None) -> Path:
@@ -160,12 +176,20 @@ class StoreRoot:
         with files.refusals(self.private):
             for each in (self.staging, self.trash, self.claims, self.quarantine_folder):
                 files.make_dirs(each)
-            if new:  # others may be making the same folders, and not have synced them yet
+            if new:
+                self._advise_version_control()
+                # Others may be making the same folders, and not have synced them yet.
                 for each in (self.path.parent, self.path, self.private):
                     files.sync_dir(each)
         if new:
             files.put(self.private / "format.json", json_text.layout({"format": STORE_FORMAT, **(settings or {})}))
         self._prepared = True
+
+    def _advise_version_control(self) -> None:
+        """Write the files that git reads; what is there already stays as it is."""
+        for name, data in VERSION_CONTROL.items():
+            with contextlib.suppress(FileExistsError):
+                files.create(self.path / name, data)
 
     def settings(self) -> dict[str, Any] | None:
         """Return format.json, or None when this is not a store yet.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sessionstore.cli.options import dir_option, index_option, json_option, open_store, store_options
+from sessionstore.cli.options import dir_option, index_option, json_option, open_store, require_store, store_options
 
 if TYPE_CHECKING:
     from sessionstore.index import SessionIndex
@@ -38,7 +38,8 @@ def migrate(
     from sessionstore.index import choose_url, open_index
     from sessionstore.index.url import kept_url
 
-    with open_store(folder, index, create=True) as store:
+    require_store(folder)
+    with open_store(folder, index) as store:
         store.root.prepare()
         target = open_index(choose_url(target_url, os.environ, {}), store.root.path, store.root.quarantine)
         try:

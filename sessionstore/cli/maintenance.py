@@ -71,19 +71,19 @@ def doctor(
             outcomes += repair(report.findings, folder, index, salvage, progress) if fix else []
         with progress_bar("checking again") as progress:
             report = examine(folder, index, deep=not quick, progress=progress)
+    failed = sum(not outcome.repaired for outcome in outcomes)
+    healthy = report.healthy and not failed
     if as_json:
-        print_json({**report.to_dict(), "repairs": [outcome.to_dict() for outcome in outcomes]})
+        repairs = [outcome.to_dict() for outcome in outcomes]
+        print_json({**report.to_dict(), "healthy": healthy, "repairs": repairs})
     else:
         for outcome in outcomes:
             mark = click.style("repaired  ", fg="green") if outcome.repaired else click.style("failed  ", fg="red")
             click.echo(f"{mark}{outcome.finding.code}  {text.shown(f'{outcome.finding.where}: {outcome.what}')}")
         if any(outcome.repaired for outcome in outcomes):
             click.echo(f"the original bytes: sessionstore quarantine list{report.options}", err=True)
-        print_report(report)
-    failed = any(not outcome.repaired for outcome in outcomes)
-    if failed and report.healthy:
-        click.echo("a repair failed", err=True)
-    sys.exit(UNHEALTHY if failed or not report.healthy else 0)
+        print_report(report, failed)
+    sys.exit(0 if healthy else UNHEALTHY)
 
 
 @click.command()
@@ -238,13 +238,19 @@ def print_json(value: object) -> None:
     sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
 
 
-def print_report(report: Report) -> None:
-    """Print findings for people, the worst first."""
+def print_report(report: Report, failed: int = 0) -> None:
+    """Print findings for people, the worst first.
+
+    Args:
+        failed: how many repairs failed; with one, the last word is not "healthy".
+    """
     for finding in report.findings:
         click.echo(sentence(finding, report))
     looked = f"{report.sessions:,} sessions, {report.streams:,} streams, {report.lines:,} records"
     counts = ", ".join(f"{report.count(severity)} {severity}" for severity in ("error", "warning", "info"))
-    verdict = "healthy" if report.healthy else "not healthy"
+    verdict = "healthy" if report.healthy and not failed else "not healthy"
+    if failed:
+        counts = f"{failed} failed repair{'s' if failed > 1 else ''}, {counts}"
     click.echo(f"{verdict}: {counts}; {looked} in {report.seconds:.2f} s", err=True)
 
 

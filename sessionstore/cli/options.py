@@ -35,13 +35,15 @@ def require_store(folder: str | None) -> None:
 
     Raises: StoreNotFound.
     """
-    from sessionstore.layout import DOCUMENT, PRIVATE, resolve
+    from sessionstore.layout import DOCUMENT, PRIVATE, nearest_store, resolve
 
     root = resolve(folder)
+    near = nearest_store(root)
+    hint = f"; the nearest store is {near}" if near is not None else ""
     if not root.is_dir():
-        raise StoreNotFound(f"there is no store at {root}")
+        raise StoreNotFound(f"there is no store at {root}{hint}")
     if not (root / PRIVATE).is_dir() and next(root.glob(f"*/{DOCUMENT}"), None) is None:
-        raise StoreNotFound(f"{root} is not a store: it holds neither {PRIVATE} nor a session")
+        raise StoreNotFound(f"{root} is not a store: it holds neither {PRIVATE} nor a session{hint}")
 
 
 def open_store(folder: str | None, index: str | None, create: bool = False) -> SessionStore:

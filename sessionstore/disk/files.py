@@ -40,9 +40,9 @@ from sessionstore.disk.reading import (
     status,
 )
 from sessionstore.disk.rename import rename_noreplace
+from sessionstore.disk.sharing import keep_access, share_file, share_folder
 from sessionstore.errors import OutcomeUnknown, UnsafeFile
 
-#: The reading half is re-exported: modules above import one name for files.
 __all__ = [
     "entries", "folder_names", "is_folder", "is_plain", "open_to_read",
     "opened", "read", "refusals", "refused", "status",
@@ -64,12 +64,12 @@ def note(operation: str, path: AnyPath, payload: bytes | str | int | None = None
         observer(operation, str(path), payload)
 
 
-# ---------------------------------------------------------------- single steps
-
-
 def _open_new(path: AnyPath, mode: int = 0o666) -> int:
     note("open", path)
-    return os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | NOFOLLOW | CLOEXEC | BINARY, mode)
+    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | NOFOLLOW | CLOEXEC | BINARY, mode)
+    if mode == 0o666:  # not a secret
+        share_file(descriptor, path)
+    return descriptor
 
 
 def open_to_append(path: AnyPath, *, durable: bool) -> int:
@@ -88,6 +88,7 @@ def open_to_append(path: AnyPath, *, durable: bool) -> int:
             except FileNotFoundError:
                 note("open", path)
                 descriptor = os.open(path, flags | os.O_CREAT, 0o666)
+                share_file(descriptor, path)
         except OSError as error:
             if error.errno in NOT_PLAIN_ERRORS or isinstance(error, IsADirectoryError):
                 raise UnsafeFile("not a plain file", str(path)) from error
@@ -174,9 +175,6 @@ def _replace(source: AnyPath, target: AnyPath) -> None:
             time.sleep(0.05 * (attempt + 1))
 
 
-# ---------------------------------------------------------------- whole operations
-
-
 def _unknown(error: OSError, what: str, directory: AnyPath) -> OutcomeUnknown:
     """Return the error of a failure after the visible change."""
     return OutcomeUnknown(error.errno, f"{what}, but not proven durable: {error.strerror}", str(directory))
@@ -255,12 +253,13 @@ def put_visible(
 
 
 def _date_after(descriptor: int, temporary: str, path: AnyPath) -> os.stat_result:
-    """Make a new file younger than the one it replaces; return its status.
+    """Make a new file younger than the one it replaces, and as accessible; return its status.
 
-    Clocks tick every 4 ms, and backwards when they are set; two states of one size within a tick would look the same
-    to everybody who compares size and time.
+    Clocks tick every 4 ms, and are set back; two states of one size within a tick would look the same to a reader.
     """
-    old, new = status(path), os.fstat(descriptor)
+    old = status(path)
+    keep_access(descriptor, old)
+    new = os.fstat(descriptor)
     if old is None or new.st_mtime_ns > old.st_mtime_ns:
         return new
     note("utime", temporary, old.st_mtime_ns + 1)
@@ -315,6 +314,7 @@ def make_dir(path: AnyPath, *, exist_ok: bool = False, sync: bool = False) -> No
         return
     except OSError as error:
         raise refused(error, path) from error
+    share_folder(path)
     try:
         if sync:
             sync_dir(os.path.dirname(path) or ".")

@@ -139,6 +139,7 @@ class Locks:
             from filelock import FileLock
 
             self._prepare()
+            os.close(self._open(path))  # made with the mode that a shared folder needs
             opened: deque[int] = deque(maxlen=1)
             # A soft lock outlives its holder's crash, so a file system without flock is refused instead.
             lock = FileLock(path, fallback_to_soft=False, on_acquired=opened.append)

@@ -257,6 +257,7 @@ class SessionStore(StoreMapping):
         tests: tuple[Callable[[SessionRow], bool], ...] = (
             lambda row: row.session_name == key,
             lambda row: row.uuid == key,
+            lambda row: key != "" and row.session_id.partition("-")[2] == key,  # the folder was renamed by hand
             lambda row: key != "" and row.session_id.startswith(key),
         )
         here = [row for row in rows if row.host is None]

@@ -65,11 +65,12 @@ COPIES = {
 @pytest.mark.parametrize("name", COPIES)
 def test_a_conflict_copy_is_never_a_stream_never_touched_and_a_finding(store: SessionStore, name: str) -> None:
     folder = recorded(store)
+    streams = set(store.get("flight").tapes())
     (folder / name).write_bytes((folder / COPIES[name]).read_bytes())
     before = plain_files(store.root.path)
     assert conflict_of(name) is not None and conflict_of(name)[0] == COPIES[name]  # type: ignore[index]
     assert "both are the same" in found(store)["conflict-copy"].what
-    assert all(not is_foreign(f"{stream}.jsonl") for stream in store.get("flight").tapes())
+    assert is_foreign(name) and set(store.get("flight").tapes()) == streams
     fix(store)
     assert plain_files(store.root.path) == before
 
@@ -176,7 +177,7 @@ def test_a_linked_a_hidden_a_nested_and_an_unportable_session_are_reported_with_
     shutil.copytree(folder, tmp_path / "elsewhere")
     (store.root.path / "linked").symlink_to(tmp_path / "elsewhere")
     root = os.fsencode(store.root.path)
-    for name in (b".hidden", b"two\nlines", b"not\xffutf8", b"202611231430-outer/inner", b"run:1", b"x.", b"CON"):
+    for name in (b".hidden", b"two\nlines", b"not\xffutf8", b"202611231430-outer/inner", b"run:1", b"a?b", b"CON"):
         shutil.copytree(os.fsencode(folder), os.path.join(root, name))
     kinds: dict[str, list[Finding]] = {}
     for finding in examine(store.root.path).findings:

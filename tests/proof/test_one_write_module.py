@@ -13,7 +13,20 @@ WRITE_MODULE = "disk/files.py"
 #: objects are told from those of os and pathlib by what they are called on.
 OF_OS = {
     *("rename", "renames", "replace", "remove", "unlink", "rmdir", "removedirs", "mkdir", "makedirs", "truncate"),
-    *("ftruncate", "link", "symlink", "chmod", "fchmod", "chown", "utime", "mkfifo", "mknod", "write", "pwrite"),
+    *(
+        "ftruncate",
+        "link",
+        "symlink",
+        "chmod",
+        "fchmod",
+        "chown",
+        "fchown",
+        "utime",
+        "mkfifo",
+        "mknod",
+        "write",
+        "pwrite",
+    ),
     *("writev", "fsync", "fdatasync", "sync", "posix_fallocate", "sendfile", "copy_file_range"),
 }
 OF_SHUTIL = {"copy", "copy2", "copyfile", "copytree", "copyfileobj", "move", "rmtree", "make_archive", "unpack_archive"}
@@ -27,6 +40,9 @@ BY_HAND = (PACKAGE / "bench",)
 #: Who may, and why: (module, call).
 ALLOWED = {
     ("disk/rename.py", "renameat2"): "looked up here, called by files alone",
+    ("disk/sharing.py", "os.chmod"): "access to what files has just made",
+    ("disk/sharing.py", "os.fchmod"): "access to what files has just made",
+    ("disk/sharing.py", "os.fchown"): "access to what files has just made",
     ("index/sql/postgres.py", "Connection.open"): "a connection to a server",
     ("cli/bench.py", "shutil.rmtree"): "the folder that the measurements were made in",
     (

@@ -155,7 +155,7 @@ def test_every_naughty_string_makes_a_session_and_finds_it_again(store: SessionS
         found = store.get(name)
         assert found.session_id == made[name] and found.record.session_name == name
         assert unicodedata.is_normalized("NFC", found.session_id)
-    assert len(os.listdir(store.root.path)) == len(typed) + 2  # the index and .sessionstore
+    assert len(os.listdir(store.root.path)) == len(typed) + 4  # the index, .sessionstore, .gitignore, .gitattributes
 
 
 def test_a_name_that_cannot_be_stored_is_refused(store: SessionStore) -> None:

@@ -259,6 +259,8 @@ class SqliteIndex(SqlIndex):
     def _connect(self, to_write: bool) -> _Connection:
         if to_write:
             files.make_dirs(self.path.parent)
+            if files.status(self.path, follow=True) is None:  # with the mode that a shared folder needs
+                os.close(files.open_to_append(self.path, durable=False))
         uri = f"{self.path.as_uri()}?mode={'rwc' if to_write else 'rw'}"
         connection = sqlite3.connect(
             uri, self._timeout_s, isolation_level=None, check_same_thread=False, factory=_Connection, uri=True
