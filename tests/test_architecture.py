@@ -22,7 +22,7 @@ FLOORS = [
     {"__main__"},
 ]
 #: Imported inside a function, each for a reason: a store names its doctor, and a session in a notebook plots itself.
-ALLOWED_UPWARD = {("store", "maintenance"), ("session", "playback"), ("store", "analysis")}
+ALLOWED_UPWARD = {("store", "maintenance"), ("session", "playback"), ("store", "analysis"), ("session", "analysis")}
 LONG_FOR_A_REASON: set[str] = set()
 
 
