@@ -266,6 +266,12 @@ class Session:
             seen.add(drone)
         return False
 
+    def frame(self, name: str = MOTION_STREAM, **window: Any) -> Any:
+        """Return a stream as a frame: ``drones``, ``from_s``, ``to_s``, ``columns``, ``form`` ("pandas" by default)."""
+        from sessionstore.analysis import frames  # it stands above, as charts do
+
+        return frames.stream_frame(self, name, **window)
+
     def plot(self, name: str | None = None, start_s: float | None = None, end_s: float | None = None) -> Any:
         """Return a plotly figure: altitude, speed, battery, distance, windows or link; by default all of them.
 

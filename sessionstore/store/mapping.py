@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from sessionstore.errors import AmbiguousSession, SessionNotFound
 from sessionstore.layout import StoreRoot
@@ -51,6 +51,17 @@ class StoreMapping:
         if sentences := answer.left_out.sentences():
             warnings.warn("; ".join(sentences), stacklevel=2)
         return answer.relation
+
+    def frame(
+        self, where: Any = None, keys: list[str] | None = None, form: Literal["pandas", "arrow", "polars"] = "pandas"
+    ) -> Any:
+        """Return the sessions that a filter fits as a frame: the columns of the SQL table ``sessions``, or some.
+
+        Raises: InvalidQuery; ModuleNotFoundError: the extra is missing (``pip install 'sessionstore[analysis]'``).
+        """
+        from sessionstore.analysis import frames
+
+        return frames.sessions_frame(self.find(where), keys, form)
 
     def __bool__(self) -> bool:
         return True  # also when it is empty: a store is a place
