@@ -21,7 +21,7 @@ FLOORS = [
     {"cli"},
     {"__main__"},
 ]
-#: Imported inside a function: methods of a store and a session that name what is above them (doctor, merge, SQL, plots).
+#: Imported inside a function: methods of a store and a session that name what is above them (merge, SQL, plots).
 ALLOWED_UPWARD = {
     ("store", "maintenance"),
     ("store", "exchange"),
