@@ -22,6 +22,7 @@ from sessionstore.model.records import INTERRUPTED, SessionRecord, SessionRow
 from sessionstore.session import documents, stream_names
 from sessionstore.session.artifacts import Artifacts
 from sessionstore.session.documents import Database, DocumentStorage, SharedTable, Tables, check_tables
+from sessionstore.session.foreign import Foreign
 from sessionstore.session.mappings import Data, Metadata, Tags
 from sessionstore.session.motion import MOTION_STREAM
 from sessionstore.session.state import apply_changes, edited_fields, merged
@@ -32,7 +33,7 @@ _OWN_TABLES = ("session", "workflow")
 CLOCK_STREAM = stream_names.CLOCK
 
 
-class Session:
+class Session(Foreign):
     """A handle to one session folder.
 
     Args:

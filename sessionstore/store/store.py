@@ -40,6 +40,7 @@ from sessionstore.store import merge_log, open_runs, trash
 from sessionstore.store.catalog import Catalog
 from sessionstore.store.delivery import Step
 from sessionstore.store.folder_rows import MISSING_FOLDER
+from sessionstore.store.foreign import Foreign
 from sessionstore.store.id_reservations import IdReservations
 from sessionstore.store.mapping import StoreMapping
 from sessionstore.store.trash import TrashEntry
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
     from sessionstore.maintenance.findings import Report
 
 
-class SessionStore(StoreMapping):
+class SessionStore(Foreign, StoreMapping):
     """All sessions below one folder; safe for threads and processes. Opening one makes nothing.
 
     Args:
