@@ -21,13 +21,15 @@ FLOORS = [
     {"cli"},
     {"__main__"},
 ]
-<<<<<<< HEAD
-#: Imported inside a function, each for a reason: a store names its doctor, and a session in a notebook plots itself.
-ALLOWED_UPWARD = {("store", "maintenance"), ("session", "playback"), ("store", "analysis")}
-=======
-#: Imported inside a function, each for a reason: a store names its doctor and imports, a session plots and exports.
-ALLOWED_UPWARD = {("store", "maintenance"), ("session", "playback"), ("store", "formats"), ("session", "formats")}
->>>>>>> f2f78d0 (Import of PX4 logs: every topic a stream, the flight as motion, phases and events; import and export by command, store and session)
+#: Imported inside a function, each for a reason: a store names its doctor, its analysis and imports, a session plots
+#: and exports.
+ALLOWED_UPWARD = {
+    ("store", "maintenance"),
+    ("session", "playback"),
+    ("store", "analysis"),
+    ("store", "formats"),
+    ("session", "formats"),
+}
 LONG_FOR_A_REASON: set[str] = set()
 
 

@@ -4,7 +4,7 @@
     /scene                     foxglove.SceneUpdate: buildings, and a cube for each drone in its frame
     /location/DRONE            foxglove.LocationFix, when the session has a GPS origin
     /log                       foxglove.Log
-    /sessionstore/STREAM       each stream as JSON with a schema, sim_time under ``@t``; so the file can be imported again
+    /sessionstore/STREAM       each stream as JSON with a schema, sim_time under ``@t``: the file can be imported again
 
 Times are those of the wall clock at sim_time 0 plus sim_time. Left out: artifacts, transitions.
 Not here: reading (mcap_file).

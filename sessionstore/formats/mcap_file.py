@@ -132,7 +132,9 @@ class _Reading:
             self._report.count(topic, stream="(scene)")
             return
         if stream == "motion_history":
-            more = {key: each for key, each in value.items() if key not in ("drone", "position", "velocity", "orientation")}
+            more = {
+                key: each for key, each in value.items() if key not in ("drone", "position", "velocity", "orientation")
+            }
             self._into.motion.append(
                 value["drone"], t_s, value["position"], value.get("velocity"), value.get("orientation"), **more
             )

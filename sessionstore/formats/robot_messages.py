@@ -1,4 +1,4 @@
-"""Messages of robots (ROS and Foxglove schemas) into a session: each topic a stream; poses, fixes, transforms and logs also as what they are.
+"""Messages of robots (ROS and Foxglove schemas): each topic a stream; poses, fixes, transforms and logs what they are.
 
     pose, odometry, transform from map, world or odom    motion points of a drone (ENU metres, as ROS does by REP 103)
     satellite fix                                        the origin (the first), and motion points where no pose came

@@ -1,4 +1,4 @@
-"""Tracks of a session for maps: GeoJSON, GPX, KML and CZML, one track for each drone, with time where the wall clock is known.
+"""Tracks of a session for maps (GeoJSON, GPX, KML, CZML): one for each drone, with the instants of the wall clock.
 
 Positions are longitude and latitude in degrees (WGS 84) and metres of altitude, from the origin ``gps`` of the session.
 Refused: a session without an origin or without positions. Left out: attitude, buildings, other streams.
@@ -96,7 +96,10 @@ class GeoJson(_Tracks):
             times = {"times": [at for _, at, _ in points], "sim_times": [t for t, _, _ in points]}
             feature = {
                 "type": "Feature",
-                "geometry": {"type": "Point" if single else "LineString", "coordinates": places[0] if single else places},
+                "geometry": {
+                    "type": "Point" if single else "LineString",
+                    "coordinates": places[0] if single else places,
+                },
                 "properties": {"name": drone, "session": flight.name, "coordinateProperties": times},
             }
             yield ("," if number else "") + json.dumps(feature, ensure_ascii=False)
