@@ -21,14 +21,13 @@ FLOORS = [
     {"cli"},
     {"__main__"},
 ]
-#: Imported inside a function, each for a reason: a store names its doctor, its analysis and imports, a session plots
-#: and exports.
+#: Imported inside a function, each for a reason: a store names its doctor, its analysis and imports, and a
+#: session in a notebook plots itself.
 ALLOWED_UPWARD = {
     ("store", "maintenance"),
     ("session", "playback"),
     ("store", "analysis"),
     ("store", "formats"),
-    ("session", "formats"),
 }
 LONG_FOR_A_REASON: set[str] = set()
 

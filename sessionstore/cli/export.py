@@ -69,14 +69,14 @@ def export(
 def _export_to(to: str, out: Path, folder: str | None, index: str | None, keys: tuple[str, ...]) -> None:
     """Write sessions in a format of other programs, one file each."""
     from sessionstore.disk import files
-    from sessionstore.formats.exporting import extension_of
+    from sessionstore.formats.exporting import export_session, extension_of
 
     extension = extension_of(to)
     with open_store(folder, index) as store:
         for key in keys_of(keys):
             session = find_session(store, key, elsewhere=True)
             files.make_dirs(out)
-            click.echo(str(session.export(out / f"{session.session_id}{extension}", to)))
+            click.echo(str(export_session(session, out / f"{session.session_id}{extension}", to)))
 
 
 def _page(session: Session) -> bytes:

@@ -22,7 +22,6 @@ from sessionstore.model.records import INTERRUPTED, SessionRecord, SessionRow
 from sessionstore.session import documents, stream_names
 from sessionstore.session.artifacts import Artifacts
 from sessionstore.session.documents import Database, DocumentStorage, SharedTable, Tables, check_tables
-from sessionstore.session.foreign import Foreign
 from sessionstore.session.mappings import Data, Metadata, Tags
 from sessionstore.session.motion import MOTION_STREAM
 from sessionstore.session.state import apply_changes, edited_fields, merged
@@ -33,7 +32,7 @@ _OWN_TABLES = ("session", "workflow")
 CLOCK_STREAM = stream_names.CLOCK
 
 
-class Session(Foreign):
+class Session:
     """A handle to one session folder.
 
     Args:

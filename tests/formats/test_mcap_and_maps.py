@@ -11,6 +11,7 @@ import pytest
 
 import sessionstore
 from sessionstore.errors import Conflict, InvalidRecord
+from sessionstore.formats import export_session
 from sessionstore.formats.geodesy import Origin
 from sessionstore.session import Session
 from sessionstore.store import SessionStore
@@ -38,7 +39,7 @@ def test_a_session_comes_back_from_mcap_as_it_was(store: SessionStore, tmp_path:
     from mcap.reader import make_reader
 
     session = flown(store, GPS)
-    path = session.export(tmp_path / "fly.mcap")
+    path = export_session(session, tmp_path / "fly.mcap")
     with path.open("rb") as file:
         reader = make_reader(file, validate_crcs=True)
         counts: dict[str, int] = {}
@@ -54,11 +55,11 @@ def test_a_session_comes_back_from_mcap_as_it_was(store: SessionStore, tmp_path:
         assert all(lines(back, name) == lines(session, name) for name in session.tapes())
         assert back.record.gps == GPS and other.doctor().findings == []
     with pytest.raises(Conflict):
-        session.export(path)
+        export_session(session, path)
 
 
 def test_a_cut_or_damaged_mcap_is_imported_in_part_or_refused(store: SessionStore, tmp_path: Path) -> None:
-    whole = flown(store, GPS).export(tmp_path / "fly.mcap").read_bytes()
+    whole = export_session(flown(store, GPS), tmp_path / "fly.mcap").read_bytes()
     path, chance = tmp_path / "cut.mcap", random.Random(3)
     for part in range(1, 100, 4):
         path.write_bytes(whole[: len(whole) * part // 100])
@@ -76,7 +77,7 @@ def test_a_cut_or_damaged_mcap_is_imported_in_part_or_refused(store: SessionStor
 @pytest.mark.parametrize("to", ["geojson", "gpx", "kml", "czml"])
 def test_a_map_needs_an_origin_and_holds_each_drone(store: SessionStore, tmp_path: Path, to: str) -> None:
     session = flown(store, GPS)
-    text = session.export(tmp_path / f"fly.{to}").read_text()
+    text = export_session(session, tmp_path / f"fly.{to}").read_text()
     assert all(f"d{drone}" in text for drone in range(3)) and "4.3" in text and "52.0" in text
     if to in ("gpx", "kml"):
         ElementTree.fromstring(text)
@@ -84,7 +85,7 @@ def test_a_map_needs_an_origin_and_holds_each_drone(store: SessionStore, tmp_pat
         json.loads(text)
     session.update(gps=None)
     with pytest.raises(InvalidRecord, match="GPS origin"):
-        session.export(tmp_path / f"again.{to}")
+        export_session(session, tmp_path / f"again.{to}")
 
 
 def test_geographic_positions_come_back_to_the_micrometre() -> None:
