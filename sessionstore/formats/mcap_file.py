@@ -1,7 +1,7 @@
 """MCAP files: read from any recorder (JSON, protobuf, ROS 2), written for Foxglove.
 
 Read: each topic a stream, and what robot_messages makes of it. A file of ours comes back as the session it was.
-Read as it lies in the file, chunk by chunk, so an unfinished file is read up to its end.
+Read in the order of the file, chunk by chunk, so an unfinished file is read up to its end.
 Not here: what is written (mcap_export), what a message means (robot_messages).
 """
 

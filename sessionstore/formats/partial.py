@@ -1,6 +1,6 @@
 """Reading what another program wrote, up to its damage: what was read stays, and the report says where it ended.
 
-Libraries raise whatever they like on damaged input, so every exception of theirs becomes one of ours here.
+Libraries raise exceptions of any class on damaged input, so every exception of theirs becomes one of ours here.
 Not here: the libraries (each format).
 """
 

@@ -76,7 +76,7 @@ def _parsed(path: Path) -> Any:
     try:
         with contextlib.redirect_stdout(io.StringIO()):  # it prints what it finds wrong
             return pyulog.ULog(str(path))
-    except Exception as error:  # it raises whatever damaged bytes lead to
+    except Exception as error:  # damaged bytes lead it to exceptions of any class
         raise Corrupt(f"not a readable ULog ({type(error).__name__}: {error})"[:300], path) from error
 
 
