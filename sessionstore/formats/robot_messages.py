@@ -5,7 +5,7 @@
     log                                                  the log
 
 A drone is named by the child frame of a transform, else by the first part of its topic (``/uav1/odom`` is ``uav1``).
-Not here: files and encodings (mcap, rosbag).
+Not here: files and encodings (mcap_file, rosbag).
 """
 
 from __future__ import annotations

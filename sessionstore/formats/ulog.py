@@ -2,7 +2,7 @@
 
 Position and velocity become east-north-up metres, attitude roll, pitch and yaw; other fields keep PX4's units and axes.
 pyulog reads a log whole: memory grows with the file.
-Not here: the derived flight (ulog_flight), MAVLink logs (mavlink).
+Not here: the derived flight (ulog_flight).
 """
 
 from __future__ import annotations
