@@ -40,7 +40,6 @@ from sessionstore.store import merge_log, open_runs, trash
 from sessionstore.store.catalog import Catalog
 from sessionstore.store.delivery import Step
 from sessionstore.store.folder_rows import MISSING_FOLDER
-from sessionstore.store.foreign import Foreign
 from sessionstore.store.id_reservations import IdReservations
 from sessionstore.store.mapping import StoreMapping
 from sessionstore.store.trash import TrashEntry
@@ -50,7 +49,7 @@ if TYPE_CHECKING:
     from sessionstore.maintenance.findings import Report
 
 
-class SessionStore(Foreign, StoreMapping):
+class SessionStore(StoreMapping):
     """All sessions below one folder; safe for threads and processes. Opening one makes nothing.
 
     Args:
