@@ -24,18 +24,29 @@ if TYPE_CHECKING:
 @click.argument("keys", nargs=-1, required=True, metavar="ID...", shell_complete=complete_sessions)
 @click.option("--html", "as_html", is_flag=True, help="One page with table, charts and player; needs no network.")
 @click.option("--zip", "as_zip", is_flag=True, help="The whole folder.")
-@click.option("--to", "target", type=click.Path(file_okay=False, path_type=Path), default=Path(), help="Folder.")
+@click.option("--to", "to", metavar="FORMAT", help="A format of other programs (see `formats`); or the folder.")
+@click.option("--out", "out", type=click.Path(file_okay=False, path_type=Path), metavar="FOLDER", help="The folder.")
 @store_options
 def export(
-    folder: str | None, index: str | None, keys: tuple[str, ...], as_html: bool, as_zip: bool, target: Path
+    folder: str | None,
+    index: str | None,
+    keys: tuple[str, ...],
+    as_html: bool,
+    as_zip: bool,
+    to: str | None,
+    out: Path | None,
 ) -> None:
-    """Write sessions to self-contained files (--html needs the extra `api`).
+    """Write sessions to files: --html (needs the extra `api`), --zip, or --to FORMAT for other programs.
 
     ID is an id, its beginning, a name, a path, latest, or - for ids from stdin. An existing file is never overwritten.
     Exit code 12 if records are damaged (the page leaves them out) or were edited by hand; the file is written.
     """
-    if as_html == as_zip:
-        raise click.UsageError("choose one of --html and --zip")
+    if (as_html and as_zip) or not (as_html or as_zip or to):
+        raise click.UsageError("choose one of --html, --zip and --to FORMAT")
+    if not (as_html or as_zip):
+        _export_to(str(to), out or Path(), folder, index, keys)
+        return
+    target = out or Path(to or "")
     packed = _page if as_html else _zip
     from sessionstore.disk import files
 
@@ -53,6 +64,19 @@ def export(
             written.append(session)
     if report_all(written, all_sizes=True):
         sys.exit(NOT_WHOLE)
+
+
+def _export_to(to: str, out: Path, folder: str | None, index: str | None, keys: tuple[str, ...]) -> None:
+    """Write sessions in a format of other programs, one file each."""
+    from sessionstore.disk import files
+    from sessionstore.formats.exporting import export_session, extension_of
+
+    extension = extension_of(to)
+    with open_store(folder, index) as store:
+        for key in keys_of(keys):
+            session = find_session(store, key, elsewhere=True)
+            files.make_dirs(out)
+            click.echo(str(export_session(session, out / f"{session.session_id}{extension}", to)))
 
 
 def _page(session: Session) -> bytes:

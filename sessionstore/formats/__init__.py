@@ -8,6 +8,7 @@ Not here: the old system's folders (legacy), bundles and the offline page (sessi
 """
 
 from sessionstore.formats.draft import SessionDraft
+from sessionstore.formats.exporting import export_session
 from sessionstore.formats.importing import import_path
 from sessionstore.formats.protocol import Format, ImportReport, Options, Readable, TopicCount, Writable
 from sessionstore.formats.registry import detect, find, formats
@@ -21,6 +22,7 @@ __all__ = [
     "TopicCount",
     "Writable",
     "detect",
+    "export_session",
     "find",
     "formats",
     "import_path",

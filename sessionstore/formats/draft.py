@@ -220,6 +220,14 @@ class _Counted:
         """Store records of one moment. Raises: as ``StreamWriter.extend``."""
         self._draft._append(self.name, list(rows), t_s)
 
+    def extend_timed(self, rows: Iterable[tuple[float, Mapping[str, Any]]]) -> int:
+        """Store records of many moments, as (sim_time, record), and return their number. Raises: as ``append``."""
+        count = 0
+        for t_s, record in rows:
+            self._draft._append(self.name, [record], t_s)
+            count += 1
+        return count
+
 
 def known_session(store: SessionStore, uuid: str) -> str | None:
     """Return the id of the session with this uuid, or None."""

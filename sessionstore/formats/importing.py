@@ -72,6 +72,9 @@ def import_path(
         report.state, report.reason = "skipped", str(error)
     except (SessionStoreError, OSError) as error:
         report.state, report.reason = "failed", f"{type(error).__name__}: {error}"
+    except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, EOFError, MemoryError) as error:
+        # What damaged content led a library to.
+        report.state, report.reason = "failed", f"Corrupt: {path.name} is damaged ({type(error).__name__}: {error})"
     return report
 
 

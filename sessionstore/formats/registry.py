@@ -22,6 +22,13 @@ HEAD_BYTES = 4096
 #: The formats of this package, by module and class; each is imported when it is asked for.
 BUILT_IN = {
     "legacy": "sessionstore.legacy.format:LegacyFolders",
+    "ulog": "sessionstore.formats.ulog:ULogFormat",
+    "mcap": "sessionstore.formats.mcap_file:McapFormat",
+    "rosbag": "sessionstore.formats.rosbag:RosBag",
+    "geojson": "sessionstore.formats.tracks:GeoJson",
+    "gpx": "sessionstore.formats.tracks:Gpx",
+    "kml": "sessionstore.formats.tracks:Kml",
+    "czml": "sessionstore.formats.tracks:Czml",
 }
 
 

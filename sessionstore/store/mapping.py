@@ -16,9 +16,10 @@ from sessionstore.model.records import SessionRow
 from sessionstore.session import Session
 from sessionstore.store.catalog import Catalog
 from sessionstore.store.folder_rows import MISSING_FOLDER
+from sessionstore.store.foreign import Foreign
 
 
-class StoreMapping:
+class StoreMapping(Foreign):
     """The part of :class:`~sessionstore.store.SessionStore` that works like a read-only mapping from id to session."""
 
     root: StoreRoot

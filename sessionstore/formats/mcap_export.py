@@ -1,0 +1,190 @@
+"""A session as MCAP for Foxglove.
+
+    /tf                        foxglove.FrameTransforms, from ``map`` to each drone
+    /scene                     foxglove.SceneUpdate: buildings, and a cube for each drone in its frame
+    /location/DRONE            foxglove.LocationFix, when the session has a GPS origin
+    /log                       foxglove.Log
+    /sessionstore/STREAM       each stream as JSON with a schema, sim_time under ``@t``: the file can be imported again
+
+Times are those of the wall clock at sim_time 0 plus sim_time. Left out: artifacts, transitions.
+Not here: reading (mcap_file).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sessionstore.disk import files
+from sessionstore.formats.geodesy import Origin, origin_of
+from sessionstore.formats.mcap_file import OWN, TIME
+from sessionstore.model import records
+
+if TYPE_CHECKING:
+    from sessionstore.session import Session
+
+_KEPT = ("session_name", "metadata", "tags", "notes", "status", "workflow_state", "started_at", "ended_at", "gps",
+         "base_position", "base_orientation", "drones", "duration_sim_s", "end_reason")  # fmt: skip
+_DERIVED = {"sessionstore": "derived"}
+
+
+def write_mcap(session: Session, path: Path) -> Path:
+    """Write a session; the file has its name once it is whole. Raises: Conflict."""
+    import foxglove
+
+    temporary = path.with_name(f".tmp-{records.new_uuid()}.mcap")
+    context = foxglove.Context()
+    writer = foxglove.open_mcap(temporary, context=context)
+    try:
+        try:
+            _Writing(session, context).run()
+        finally:
+            writer.close()
+        files.rename_new(temporary, path)
+    finally:
+        if os.path.lexists(temporary):
+            files.remove(temporary)
+    files.prove_renamed(path.parent)
+    return path
+
+
+class _Writing:
+    def __init__(self, session: Session, context: Any) -> None:
+        from foxglove import channels
+
+        record = session.record
+        self._session, self._record, self._context = session, record, context
+        started = record.started_at or record.created_at
+        self._start_ns = int(records.instant(started).timestamp() * 1e6) * 1000 if started else 0
+        self._origin: Origin | None = origin_of(record.gps, session.session_id) if record.gps else None
+        self._transforms = channels.FrameTransformsChannel("/tf", context=context, metadata=_DERIVED)
+        self._scene = channels.SceneUpdateChannel("/scene", context=context, metadata=_DERIVED)
+        self._log = channels.LogChannel("/log", context=context, metadata=_DERIVED)
+        self._places: dict[str, Any] = {}
+
+    def run(self) -> None:
+        document = self._record.to_dict()
+        self._json("session", {key: document[key] for key in _KEPT if document.get(key) is not None}, 0.0)
+        rows = list(self._session.tables().get("scene", {}).values())
+        if rows:
+            self._json("scene", {"rows": rows}, 0.0)
+        self._write_scene(rows)
+        for name, tape in self._session.tapes().items():
+            channel = self._channel(name)
+            take = {"motion_history": self._motion, "log": self._line}.get(name)
+            for line in tape.in_time():
+                self._put(channel, line.data, line.t_s)
+                if take is not None:
+                    take(line.data, line.t_s)
+
+    def _ns(self, t_s: float) -> int:
+        return max(0, self._start_ns + round(t_s * 1e9))
+
+    def _stamp(self, t_s: float) -> Any:
+        from foxglove.messages import Timestamp
+
+        return Timestamp(*divmod(self._ns(t_s), 10**9))
+
+    def _channel(self, name: str) -> Any:
+        import foxglove
+
+        schema = {"type": "object", "title": name, "properties": {TIME: {"type": "number"}}}
+        return foxglove.Channel(OWN + name, schema=schema, message_encoding="json", context=self._context)
+
+    def _json(self, name: str, content: Mapping[str, Any], t_s: float) -> None:
+        self._put(self._channel(name), content, t_s)
+
+    def _put(self, channel: Any, content: Mapping[str, Any], t_s: float) -> None:
+        data = json.dumps({**content, TIME: t_s}, ensure_ascii=False, separators=(",", ":")).encode()
+        channel.log(data, log_time=self._ns(t_s))
+
+    def _write_scene(self, rows: list[Any]) -> None:
+        from foxglove import messages as m
+
+        entities = []
+        for number, row in enumerate(rows):
+            position, size = row.get("position"), row.get("size") or row.get("dimensions")
+            if row.get("kind") == "building" and _is_vector(position) and _is_vector(size):
+                cube = _cube(position, size, m.Color(r=0.6, g=0.6, b=0.65, a=0.8))
+                label = str(row.get("id") or row.get("name") or number)
+                entities.append(m.SceneEntity(timestamp=self._stamp(0), frame_id="map", id=label, cubes=[cube]))
+        for drone in self._record.drones:
+            cube = _cube((0, 0, 0), (0.8, 0.8, 0.3), m.Color(r=1.0, g=0.5, b=0.0, a=1.0))
+            name = str(drone.get("id"))
+            entities.append(
+                m.SceneEntity(
+                    timestamp=self._stamp(0), frame_id=name, id=f"drone {name}", frame_locked=True, cubes=[cube]
+                )
+            )
+        if entities:
+            self._scene.log(m.SceneUpdate(entities=entities), log_time=self._ns(0))
+
+    def _motion(self, point: Mapping[str, Any], t_s: float) -> None:
+        from foxglove import messages as m
+
+        drone, position = point.get("drone"), point.get("position")
+        if drone is None or not _is_vector(position):
+            return
+        assert position is not None
+        angles = point.get("orientation")
+        x, y, z, w = quaternion(*(angles if _is_vector(angles) and angles is not None else (0.0, 0.0, 0.0)))
+        transform = m.FrameTransform(
+            timestamp=self._stamp(t_s),
+            parent_frame_id="map",
+            child_frame_id=str(drone),
+            translation=m.Vector3(x=position[0], y=position[1], z=position[2]),
+            rotation=m.Quaternion(x=x, y=y, z=z, w=w),
+        )
+        self._transforms.log(m.FrameTransforms(transforms=[transform]), log_time=self._ns(t_s))
+        if self._origin is not None:
+            self._place(str(drone), self._origin.to_geographic(*position), t_s)
+
+    def _place(self, drone: str, place: tuple[float, float, float], t_s: float) -> None:
+        from foxglove import channels
+        from foxglove import messages as m
+
+        if drone not in self._places:
+            self._places[drone] = channels.LocationFixChannel(
+                f"/location/{drone}", context=self._context, metadata=_DERIVED
+            )
+        latitude, longitude, altitude = place
+        fix = m.LocationFix(
+            timestamp=self._stamp(t_s), frame_id=drone, latitude=latitude, longitude=longitude, altitude=altitude
+        )
+        self._places[drone].log(fix, log_time=self._ns(t_s))
+
+    def _line(self, line: Mapping[str, Any], t_s: float) -> None:
+        from foxglove import messages as m
+
+        names = {"debug": "Debug", "warning": "Warning", "error": "Error", "critical": "Fatal"}
+        level = getattr(m.LogLevel, names.get(str(line.get("level")), "Info"))
+        text = str(line.get("message", ""))
+        self._log.log(m.Log(timestamp=self._stamp(t_s), level=level, message=text), log_time=self._ns(t_s))
+
+
+def _cube(position: Any, size: Any, color: Any) -> Any:
+    from foxglove import messages as m
+
+    centre = m.Vector3(x=position[0], y=position[1], z=position[2])
+    pose = m.Pose(position=centre, orientation=m.Quaternion(x=0.0, y=0.0, z=0.0, w=1.0))
+    return m.CubePrimitive(pose=pose, size=m.Vector3(x=size[0], y=size[1], z=size[2]), color=color)
+
+
+def _is_vector(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 3 and all(isinstance(each, int | float) for each in value)
+
+
+def quaternion(roll: float, pitch: float, yaw: float) -> tuple[float, float, float, float]:
+    """Return (x, y, z, w) of roll, pitch and yaw: the inverse of ``frames.from_quaternion``."""
+    sr, cr, sp, cp = math.sin(roll / 2), math.cos(roll / 2), math.sin(pitch / 2), math.cos(pitch / 2)
+    sy, cy = math.sin(yaw / 2), math.cos(yaw / 2)
+    return (
+        sr * cp * cy - cr * sp * sy,
+        cr * sp * cy + sr * cp * sy,
+        cr * cp * sy - sr * sp * cy,
+        cr * cp * cy + sr * sp * sy,
+    )

@@ -1,0 +1,161 @@
+"""PX4 flight logs (ULog): every topic a stream, and the flight of the vehicle as motion points, phases and events.
+
+Position and velocity become east-north-up metres, attitude roll, pitch and yaw; other fields keep PX4's units and axes.
+pyulog reads a log whole: memory grows with the file.
+Not here: the derived flight (ulog_flight).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import math
+import os
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sessionstore.errors import Corrupt, InvalidRecord
+from sessionstore.formats.protocol import ImportReport, Options
+
+if TYPE_CHECKING:
+    from sessionstore.formats.draft import SessionDraft
+
+MAGIC = b"ULog\x01\x12\x35"
+_LEVELS = {"EMERGENCY": "critical", "ALERT": "critical", "CRITICAL": "critical", "ERROR": "error", "WARNING": "warning"}
+
+
+class ULogFormat:
+    """A PX4 log; it can be read."""
+
+    name = "ulog"
+    about = "PX4 flight logs"
+    extensions = (".ulg",)
+    requires = ("pyulog",)
+
+    def sniff(self, head: bytes, path: Path) -> float:
+        """Return 1.0 for the magic bytes."""
+        return 1.0 if head.startswith(MAGIC) else 0.0
+
+    def read(self, path: Path, into: SessionDraft, options: Options) -> ImportReport:
+        """Read a log. Raises: Corrupt: it cannot be parsed; InvalidRecord: it holds no data."""
+        from sessionstore.formats import ulog_flight
+
+        report = ImportReport(str(path), self.name)
+        log = _parsed(path)
+        if (problem := _end_of(path)) is not None:
+            report.problems.append(problem)
+        topics = {(data.name, data.multi_id): _columns(data.data) for data in log.data_list}
+        topics = {key: columns for key, columns in topics.items() if columns.get("timestamp")}
+        if not topics:
+            raise InvalidRecord(f"{path.name} holds no data")
+        start_us = _start_of(topics)
+        for (name, instance), columns in sorted(topics.items()):
+            _write_topic(into, report, name, instance, columns, start_us)
+        _write_messages(into, report, log, start_us)
+        flight = ulog_flight.Flight(topics, start_us)
+        count = flight.write(into)
+        report.count("(motion points of the vehicle)", 0, count)
+        into.set(metadata={"px4": _metadata(log)})
+        return report
+
+
+def _start_of(topics: dict[tuple[str, int], dict[str, list[Any]]]) -> int:
+    """Return what becomes sim_time 0: the first position, else the first sample; times that are not set do not count.
+
+    Samples before it have a sim_time below 0.
+    """
+    flown = [columns for (name, _), columns in topics.items() if name == "vehicle_local_position"] or topics.values()
+    return min((t for columns in flown for t in columns["timestamp"] if t > 0), default=0)
+
+
+def _parsed(path: Path) -> Any:
+    import pyulog
+
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):  # it prints what it finds wrong
+            return pyulog.ULog(str(path))
+    except Exception as error:  # damaged bytes lead it to exceptions of any class
+        raise Corrupt(f"not a readable ULog ({type(error).__name__}: {error})"[:300], path) from error
+
+
+def _end_of(path: Path) -> str | None:
+    """Return what is wrong with the end of the file: the last message is cut off, or the file is damaged before it."""
+    size, offset = os.path.getsize(path), 16
+    with path.open("rb") as file:
+        file.seek(offset)
+        while len(header := file.read(3)) == 3:
+            length, kind = int.from_bytes(header[:2], "little"), header[2:]
+            if kind == b"B" and any(file.read(length)[16:40]):
+                return None  # data was appended elsewhere: its messages do not follow one another
+            if not kind.isalpha() or offset + 3 + length > size:
+                break
+            offset += 3 + length
+            file.seek(offset)
+    return None if offset == size else f"partial: whole messages end at byte {offset} of {size}"
+
+
+def _columns(data: dict[str, Any]) -> dict[str, list[Any]]:
+    """Return columns as lists under JSON names; ``q[0]`` .. ``q[3]`` become one column of lists."""
+    found: dict[str, list[Any]] = {}
+    groups: dict[str, list[list[Any]]] = {}
+    for field, values in data.items():
+        if field.startswith("_padding") or "._padding" in field:
+            continue
+        if (match := re.fullmatch(r"(.+)\[(\d+)\]", field)) is not None:
+            groups.setdefault(match[1], []).append(values.tolist())
+        else:
+            found[field] = values.tolist()
+    for field, parts in groups.items():
+        found[field] = [list(row) for row in zip(*parts, strict=True)]
+    return found
+
+
+def _write_topic(
+    into: SessionDraft, report: ImportReport, name: str, instance: int, columns: dict[str, list[Any]], start_us: int
+) -> None:
+    stream = f"{name}_{instance}" if instance else name
+    fields = [field for field in columns if field != "timestamp"]
+    rows = zip(*(columns[field] for field in fields), strict=True) if fields else iter([()] * len(columns["timestamp"]))
+    target = into.stream(stream)
+    target.extend_timed(
+        ((t - start_us) / 1e6, dict(zip(fields, row, strict=True)))
+        for t, row in zip(columns["timestamp"], rows, strict=False)
+    )
+    count = len(columns["timestamp"])
+    report.count(stream, count, count, stream)
+
+
+def _write_messages(into: SessionDraft, report: ImportReport, log: Any, start_us: int) -> None:
+    for message in [*log.logged_messages, *(each for tag in log.logged_messages_tagged.values() for each in tag)]:
+        level = _LEVELS.get(message.log_level_str(), "info")
+        into.log(message.message, level, (message.timestamp - start_us) / 1e6)
+        report.count("(logged messages)", stream="log")
+    for dropout in log.dropouts:
+        t_s = (dropout.timestamp - start_us) / 1e6
+        into.event("dropout", f"no data for {dropout.duration} ms", t_s, "warning", duration_ms=dropout.duration)
+        report.count("(dropouts)", stream="events")
+    for timestamp, name, value in log.changed_parameters:
+        into.event("parameter", f"{name} = {value}", (timestamp - start_us) / 1e6, name=name, value=value)
+        report.count("(changed parameters)", stream="events")
+    if log.file_corruption:
+        report.problems.append("pyulog found damaged messages and passed over them")
+
+
+def _metadata(log: Any) -> dict[str, Any]:
+    plain = {name: value for name, value in log.msg_info_dict.items() if _is_plain(value)}
+    parameters = {name: value for name, value in log.initial_parameters.items() if _is_plain(value)}
+    texts = {name: ["".join(map(str, part)) for part in parts] for name, parts in log.msg_info_multiple_dict.items()}
+    return {"information": {**plain, **texts}, "parameters": parameters}
+
+
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value))
+
+
+def utc_of(microseconds: int) -> datetime | None:
+    """Return the instant of a GPS time, or None where it is not set (before 2000) or not a time."""
+    if not 946_684_800_000_000 < microseconds < 4_102_444_800_000_000:
+        return None
+    return datetime.fromtimestamp(microseconds / 1e6, UTC)
