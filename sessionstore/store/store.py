@@ -256,8 +256,7 @@ class SessionStore(StoreMapping):
         rows = [row for row in self.find(limit=1 if key == "latest" else None) if row.status != MISSING_FOLDER]
         tests: tuple[Callable[[SessionRow], bool], ...] = (
             lambda row: row.session_name == key,
-            lambda row: row.uuid == key,
-            lambda row: key != "" and row.session_id.partition("-")[2] == key,  # the folder was renamed by hand
+            lambda row: key != "" and key in (row.uuid, row.session_id.partition("-")[2]),  # a folder renamed by hand
             lambda row: key != "" and row.session_id.startswith(key),
         )
         here = [row for row in rows if row.host is None]
