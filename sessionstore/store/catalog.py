@@ -17,7 +17,7 @@ import msgspec
 
 from sessionstore.disk import files, filesystem
 from sessionstore.errors import Corrupt, NewerFormat, NotApplied, OutcomeUnknown, UnsafeFile
-from sessionstore.index import RowStamp, SessionIndex
+from sessionstore.index import RowStamp, SessionIndex, SharedByStores
 from sessionstore.index.filtering import select, sort_order
 from sessionstore.index.gc_pause import gc_paused
 from sessionstore.layout import StoreRoot
@@ -92,7 +92,8 @@ class Catalog:
 
         Raises: InvalidQuery, StoreUnusable, StoreNotFound.
         """
-        self.root.check_exists()
+        if not (isinstance(self.index, SharedByStores) and self.root.text not in self.index.url):
+            self.root.check_exists()  # an index elsewhere lists other stores before this one has a folder
         tree = parse_query(where, FILTER_FIELDS, FILTER_ALIASES) if isinstance(where, str) else where
         order, rows = sort_order(sort), self._select(tree, verify)
         rows = rows if order is None else order(rows)

@@ -50,8 +50,7 @@ class SessionStore(StoreMapping):
 
     Args:
         folder: the root; see :func:`sessionstore.layout.resolve` for the default.
-        index: the URL of the index engine; by default what SESSIONSTORE_INDEX, format.json or DB_HOST say, else the
-            journal.
+        index: the URL of the index engine; by default that of SESSIONSTORE_INDEX, format.json or DB_HOST, or journal:
         force: write even to a file system whose locks cannot be trusted (also by SESSIONSTORE_FORCE=1).
         sync: ``full``: creating and updating wait for the disk; ``os``: they survive the death of the process, and a
             power cut may take the last of them (deleting, and making the store, wait always).
