@@ -59,5 +59,5 @@ def open_store(folder: str | None, index: str | None, create: bool = False) -> S
     store = sessionstore.open(folder, index)
     if create:
         store.root.must_exist = False
-    store.root.check_exists()
+    store.catalog.check_exists()
     return store

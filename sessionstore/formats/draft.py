@@ -231,4 +231,5 @@ class _Counted:
 
 def known_session(store: SessionStore, uuid: str) -> str | None:
     """Return the id of the session with this uuid, or None."""
-    return next((row.session_id for row in store.find(verify=False) if row.uuid == uuid), None)
+    rows = store.find(verify=False) if store.root.path.is_dir() else ()
+    return next((row.session_id for row in rows if row.uuid == uuid), None)

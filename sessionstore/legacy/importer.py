@@ -68,7 +68,7 @@ def import_legacy(
     if not place.is_dir():
         raise InvalidRecord(f"there is no folder {place}")
     folders = list(old_folders(place))
-    there = {row.uuid: row.session_id for row in store.find(verify=False)}
+    there = {row.uuid: row.session_id for row in (store.find(verify=False) if store.root.path.is_dir() else ())}
     if not dry_run:
         store.root.prepare()
     for number, folder in enumerate(folders, 1):

@@ -17,7 +17,7 @@ import msgspec
 
 from sessionstore.disk import files, filesystem
 from sessionstore.errors import Corrupt, NewerFormat, NotApplied, OutcomeUnknown, UnsafeFile
-from sessionstore.index import RowStamp, SessionIndex, SharedByStores
+from sessionstore.index import RowStamp, SessionIndex
 from sessionstore.index.filtering import select, sort_order
 from sessionstore.index.gc_pause import gc_paused
 from sessionstore.layout import StoreRoot
@@ -70,6 +70,14 @@ class Catalog:
         """Return a handle whose updates reach the index."""
         return Session(self.root, session_id, self.changed)
 
+    def check_exists(self) -> None:
+        """Refuse a store that does not exist; an index outside it may list sessions before it has a folder.
+
+        Raises: StoreNotFound.
+        """
+        if self.root.text in self.index.url:
+            self.root.check_exists()
+
     def changed(self, row: SessionRow) -> None:
         """Take in the new row of a session."""
         self.delivery.deliver([row])
@@ -92,8 +100,7 @@ class Catalog:
 
         Raises: InvalidQuery, StoreUnusable, StoreNotFound.
         """
-        if not (isinstance(self.index, SharedByStores) and self.root.text not in self.index.url):
-            self.root.check_exists()  # an index elsewhere lists other stores before this one has a folder
+        self.check_exists()
         tree = parse_query(where, FILTER_FIELDS, FILTER_ALIASES) if isinstance(where, str) else where
         order, rows = sort_order(sort), self._select(tree, verify)
         rows = rows if order is None else order(rows)

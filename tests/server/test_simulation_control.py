@@ -103,11 +103,13 @@ def test_a_command_that_cannot_be_carried_out_says_why_in_the_session(served: Ru
     started = post(served, "/api/start", duration=60)
     refused = served.client.post("/api/command", json={"drone_name": "scout-1", "command_type": "move_to"})
     assert refused.status_code == 400 and "target" in refused.json()["detail"]
-    number = post(served, "/api/command", drone_name="nobody", command_type="hover")["command_id"]
+    unknown = served.client.post("/api/command", json={"drone_name": "nobody", "command_type": "hover"})
+    assert unknown.status_code == 404 and "scout-1" in unknown.json()["detail"]
+    number = post(served, "/api/command", drone_name="scout-1", command_type="move_to", target=[0, 0, -5])["command_id"]
     outcome = wait_until(
         lambda: found if (found := get(served, f"/api/commands/{number}"))["status"] == "failed" else None
     )
-    assert "nobody" in outcome["reason"] and outcome["history"][-1]["status"] == "failed"
+    assert outcome["reason"] and outcome["history"][-1]["status"] == "failed"
     spawned = post(served, "/api/spawn", type="quadcopter", name="Extra")
     wait_until(lambda: get(served, f"/api/commands/{spawned['command_id']}")["status"] == "done")
     assert "Extra" in {drone["name"] for drone in get(served, "/api/drones")["drones"]}
