@@ -12,7 +12,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from sessionstore.boxes.session_db_box import SessionDBBox
+from sessionstore.boxes.session_db_box import FIRST_STATE, SessionDBBox
 from sessionstore.errors import InvalidRecord
 from sessionstore.model.names import sanitise
 from sessionstore.store.delivery import Step
@@ -69,7 +69,7 @@ class SessionCreatorBox:
             num_buildings=num_buildings,
             num_invisible_buildings=num_invisible_buildings,
             metadata=metadata or {},
-            **fields,
+            **{"workflow_state": FIRST_STATE, **fields},
         )
         return {
             "session_id": session.session_id,

@@ -15,6 +15,9 @@ from sessionstore.session import Session
 from sessionstore.session.handle import merge_of
 from sessionstore.store import SessionStore
 
+#: The workflow state of a session that a box made: existing programs wait for the next one.
+FIRST_STATE = "initializing"
+
 
 class SessionDBBox:
     """The session records of one store.
@@ -41,7 +44,7 @@ class SessionDBBox:
 
     def create_session(self, session_name: str | None = None, **fields: Any) -> dict[str, Any]:
         """Make a session directly; return its record. Raises: as ``SessionStore.create``."""
-        return as_dict(self.store.create(session_name, **fields))
+        return as_dict(self.store.create(session_name, **{"workflow_state": FIRST_STATE, **fields}))
 
     def get_session(self, session_id: str) -> dict[str, Any]:
         """Return the record of one session, with its folder and whether it can be replayed.

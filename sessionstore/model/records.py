@@ -61,7 +61,7 @@ class SessionRecord:
     tags: list[str] = field(default_factory=list)
     notes: str = ""
     status: str = "created"
-    workflow_state: str = "initializing"
+    workflow_state: str = ""  # empty until the program sets one
     created_at: str = ""
     updated_at: str = ""
     started_at: str | None = None

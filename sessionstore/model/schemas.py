@@ -77,7 +77,7 @@ class RecordSchema(Schema):
     tags = fields.List(fields.String(validate=validate.Length(min=1, max=200)), validate=validate.Length(max=100))
     notes = fields.String()
     status = fields.String(required=True, validate=validate.OneOf(STATUSES))
-    workflow_state = fields.String(required=True, validate=validate.Length(min=1, max=200))
+    workflow_state = fields.String(required=True, validate=validate.Length(max=200))
     created_at = fields.String(required=True, validate=_instant)
     updated_at = fields.String(required=True, validate=_instant)
     started_at = _when()

@@ -36,7 +36,7 @@ REQUIRED: dict[str, Any] = {
     "format": _Positive,
     "rev": _Positive,
     "status": Literal[STATUSES],
-    "workflow_state": _Short,
+    "workflow_state": Annotated[str, Meta(max_length=200)],
     "created_at": str,
     "updated_at": str,
 }

@@ -10,6 +10,7 @@ Not here: what the tables mean (model.records), the index file (index.journal), 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -22,7 +23,7 @@ from tinydb.table import Table
 
 from sessionstore.disk import files
 from sessionstore.disk.locks import Locks
-from sessionstore.errors import Conflict, Corrupt, InvalidRecord, SessionGone
+from sessionstore.errors import Conflict, Corrupt, InvalidRecord, SessionGone, StoreUnusable
 from sessionstore.model import json_text
 
 Tables = dict[str, dict[str, Any]]
@@ -46,6 +47,9 @@ class DocumentStorage(Storage):
         lock: gives the lock of this file; by default a lock file beside it.
         sync: False gives up durability in a power cut for speed.
         must_exist: a missing or empty file is an error (SessionGone, Corrupt), never a fresh database.
+        create_dirs, encoding, access_mode: as of TinyDB's JSONStorage (``r``: writing is refused; UTF-8 only).
+        form: ``indent``, ``sort_keys``, ``separators``, ``ensure_ascii`` for :func:`json.dumps`, in place of the
+            layout of this package.
         evolve: called before :meth:`write` with the tables before and after, to note the change in the latter.
     """
 
@@ -56,8 +60,19 @@ class DocumentStorage(Storage):
         sync: bool = True,
         must_exist: bool = False,
         evolve: Callable[[Tables, Tables], None] | None = None,
+        create_dirs: bool = False,
+        encoding: str | None = None,
+        access_mode: str = "r+",
+        **form: Any,
     ) -> None:
         super().__init__()
+        if encoding is not None and encoding.lower() not in ("utf-8", "utf8"):
+            raise InvalidRecord(f"a document is UTF-8, not {encoding!r}")
+        if access_mode not in ("r", "rb", "r+", "rb+"):
+            raise InvalidRecord(f"the access mode is r, rb, r+ or rb+, not {access_mode!r}")
+        if create_dirs:
+            files.make_dirs(Path(path).absolute().parent)
+        self._read_only, self._form = "+" not in access_mode, form
         self._text_path = path if isinstance(path, str) and os.path.isabs(path) else str(Path(path).absolute())
         self._lock = lock or Locks(self.path.parent / f".{self.path.name[:200]}.locks").store
         self._sync = sync
@@ -128,13 +143,15 @@ class DocumentStorage(Storage):
             InvalidRecord, StoreUnusable: nothing changed.
             OutcomeUnknown: visible, not proven durable.
         """
+        if self._read_only:
+            raise StoreUnusable(f"{self.path} was opened for reading only")
         tables = _plain_tables(data)
         with self.exclusive():
             if self.stamp() != getattr(self._mine, "stamp", None):
                 raise Conflict(f"{self.path} was changed by another program since it was read")
             if self._evolve is not None:
                 self._evolve(self.load()[0], tables)
-            encoded = encode(tables)
+            encoded = encode(tables, self._form)
             try:
                 self._mine.stamp = stamp_of(files.put(self._text_path, encoded, sync=self._sync))
             except FileNotFoundError as error:
@@ -181,9 +198,13 @@ def _plain_tables(tables: Mapping[Any, Any]) -> Tables:
     }
 
 
-def encode(tables: Tables) -> bytes:
-    """Return the bytes of a document. Raises: InvalidRecord: they would be more than can be read."""
-    data = json_text.layout(tables)
+def encode(tables: Tables, form: Mapping[str, Any] | None = None) -> bytes:
+    """Return the bytes of a document. Raises: InvalidRecord: they would be more than can be read.
+
+    Args:
+        form: arguments of :func:`json.dumps` in place of the layout of this package.
+    """
+    data = json.dumps(tables, **form).encode() if form else json_text.layout(tables)
     if len(data) > MAX_DOCUMENT_BYTES:
         raise InvalidRecord(
             f"the document would have {len(data):,} bytes; at most {MAX_DOCUMENT_BYTES:,} are stored: "

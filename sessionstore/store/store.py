@@ -26,6 +26,7 @@ from sessionstore.errors import (
     StoreUnusable,
 )
 from sessionstore.index import SessionIndex, choose_url, open_index
+from sessionstore.index.url import kept_url
 from sessionstore.layout import DOCUMENT, StoreRoot, resolve
 from sessionstore.model import json_text, names, provenance, records, values
 from sessionstore.model.records import SessionRecord, SessionRow
@@ -71,10 +72,9 @@ class SessionStore(StoreMapping):
         if sync not in ("full", "os"):
             raise InvalidRecord(f"the sync mode of a store is full or os, not {sync!r}")
         self.root = StoreRoot(resolve(folder), force=force, durable=sync == "full")
-        settings = self.root.settings() or {}
-        self.index: SessionIndex = open_index(
-            choose_url(index, os.environ, settings), self.root.path, self.root.quarantine
-        )
+        url = choose_url(index, os.environ, self.root.settings() or {})
+        self.index: SessionIndex = open_index(url, self.root.path, self.root.quarantine)
+        self._settings = {"index": kept_url(index)} if index and kept_url(index) else None  # of a new store
         self._opened_by = (str(self.root.path), index, force, sync)
         self.catalog = Catalog(self.root, self.index, (_catalog_of, self._opened_by))
         self._reservations = IdReservations(self.root)
@@ -128,7 +128,7 @@ class SessionStore(StoreMapping):
         created = (
             datetime.now(UTC) if created_at is None else records.instant(json_text.plain(created_at, "created_at"))
         )
-        self.root.prepare()
+        self.root.prepare(self._settings)
         self._sweep_once()
         record = SessionRecord(
             session_id=self._reservations.reserve(created, name),

@@ -173,7 +173,7 @@ def test_updates_count_revisions_and_keep_a_history(store: SessionStore) -> None
     ]
     assert moves == [
         ("status", "created", "running", "go", 0.5),
-        ("workflow_state", "initializing", "SCAN", "go", 0.5),
+        ("workflow_state", "", "SCAN", "go", 0.5),
         ("status", "running", "completed", "", 9.5),
     ]
 

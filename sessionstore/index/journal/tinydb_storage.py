@@ -9,6 +9,8 @@ Not here: the file (index.journal), TinyDB on one JSON document (session.documen
 from __future__ import annotations
 
 import contextlib
+import os
+import re
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,8 @@ from typing import Any
 import msgspec
 from tinydb.storages import Storage
 
+from sessionstore.disk import files
+from sessionstore.errors import Corrupt
 from sessionstore.index.journal.file import TABLE_DROPPED, TABLE_EXISTS, Change, Journal
 from sessionstore.model import json_text
 from sessionstore.session.documents import Database, SharedTable
@@ -89,6 +93,22 @@ def _number(key: object) -> int:
         raise KeyError(key) from None
 
 
+#: The beginning of a document file of TinyDB: an object of tables. In a journal the first value is a text.
+_DOCUMENT = re.compile(rb"\s*\{\s*(?:\"(?:[^\"\\\\]|\\\\.)*\"\s*:\s*\{|\}\s*$)")
+
+
+def _refuse_document(path: Path) -> None:
+    """Refuse a file that TinyDB wrote: it would be taken for a journal with a torn line. Raises: Corrupt."""
+    try:
+        with files.opened(path) as descriptor:
+            start = os.read(descriptor, 4096)
+    except FileNotFoundError:
+        return
+    if _DOCUMENT.match(start):
+        reason = "a document file of TinyDB, not a journal: open it with Database(path), and copy its tables over"
+        raise Corrupt(reason, path, 0)
+
+
 class JournalStorage(Storage):
     """A TinyDB storage on a journal file.
 
@@ -100,6 +120,7 @@ class JournalStorage(Storage):
     def __init__(self, path: str | Path, sync: bool = True) -> None:
         super().__init__()
         self.path = Path(path).absolute()
+        _refuse_document(self.path)
         self.journal = Journal(self.path, sync)
 
     def __repr__(self) -> str:
