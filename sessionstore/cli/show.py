@@ -123,7 +123,7 @@ def _phase_table(session: Session) -> list[str]:
     rows = [
         (
             "-" if move.get("sim_time") is None else f"{move['sim_time']:.1f} s",
-            text.shown(f"{move.get('old')} -> {move.get('new')}"),
+            text.shown(f"{move.get('old') or '-'} -> {move.get('new')}"),
             text.shown(str(move.get("reason") or "")),
         )
         for move in moves

@@ -50,7 +50,7 @@ def test_an_empty_store_says_how_to_begin_on_stderr(run) -> None:  # type: ignor
 def test_show_tells_record_drones_phases_and_streams(run, store: SessionStore) -> None:  # type: ignore[no-untyped-def]
     session_id = flown(store, "Butterfly")
     out = run("show", "Butterfly").out
-    for part in (session_id, "completed", "scout-1", "initializing -> SCAN", "motion_history  40"):
+    for part in (session_id, "completed", "scout-1", "- -> SCAN", "motion_history  40"):
         assert part in out
     shown = json.loads(run("show", "--json").out)
     assert shown["streams"]["motion_history"]["records"] == 40 and shown["replay_available"] is True
