@@ -24,7 +24,7 @@ def flying(serve_with: Callable[..., Running], open_page: Opener) -> Any:
     site = serve_with()
     page = open_page(f"{site.url}/control")
     page.get_by_label("Name", exact=True).fill("by hand")
-    page.get_by_label("Rate (× real time, 0 = fastest)").fill("4")
+    page.get_by_label("Rate (0 = fastest)").fill("4")
     page.get_by_label("climber").fill("0")
     page.get_by_label("overseer").fill("0")
     page.get_by_role("button", name="Start").click()
