@@ -155,7 +155,7 @@ class StoreRoot:
 
     def check_exists(self) -> None:
         """Refuse a place that is not a folder, or a named one that does not exist. Raises: StoreNotFound."""
-        if self.path.is_dir() or not (self.must_exist or os.path.lexists(self.path)):
+        if files.is_folder(self.path, follow=True) or not (self.must_exist or os.path.lexists(self.path)):
             return
         near = nearest_store(self.path)
         hint = f"; the nearest store is {near}" if near is not None else ""

@@ -251,7 +251,7 @@ class Session:
 
     def _path_to_write(self, name: str, begun: Iterable[str] = ()) -> Path:
         path = self.stream_path(name)
-        if name not in stream_names.KINDS and not path.exists():
+        if name not in stream_names.KINDS and files.status(path) is None:
             stream_names.check_new(name, {*self.tapes(), *begun})
         return path
 

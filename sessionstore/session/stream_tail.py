@@ -95,7 +95,7 @@ def _is_usable(raw: bytes) -> bool:
 def _torn(pieces: list[bytes]) -> bytes:
     """Return what an interrupted write left at the end: an object without its end, zeros, lines that hold zeros."""
     last, torn = pieces[-1], b""
-    if last and not (last.startswith(b"{") or not last.strip(b"\0")):
+    if last and not (last.startswith(b"{") or b"\0" in last):
         return b""
     torn = last
     for raw in reversed(pieces[:-1]):
