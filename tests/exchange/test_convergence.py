@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import sessionstore
-from sessionstore.exchange.compare import read_copy
+from sessionstore.exchange.compare import compare, read_copy
 from sessionstore.exchange.merge import merge
 from sessionstore.exchange.trees import FolderTree
 from sessionstore.store import SessionStore
@@ -26,10 +26,17 @@ STEPS = st.one_of(
 
 
 def content(store: SessionStore) -> set[tuple[str, str, tuple[tuple[str, bytes], ...]]]:
-    """Return what a store holds, without ids and the notes of merges."""
+    """Return the newest contents that a store holds, without ids and the notes of merges.
+
+    A copy that is a mere ancestor of another copy of its session in the same store is not counted: a store that took
+    the branches one by one may still hold it.
+    """
+    copies = [read_copy(FolderTree(store.root.folder(row.session_id))) for row in listed(store)]
     found = set()
-    for row in listed(store):
-        copy = read_copy(FolderTree(store.root.folder(row.session_id)))
+    for copy in copies:
+        family = [other for other in copies if other is not copy and other.root_uuid == copy.root_uuid]
+        if any(compare(copy, other).relation == "behind" for other in family):
+            continue
         streams = tuple(sorted((path.name, path.read_bytes()) for path in copy.tree.folder.glob("*.jsonl")))  # type: ignore[attr-defined]
         found.add((copy.root_uuid, copy.chain[-1], streams))
     return found
