@@ -127,14 +127,12 @@ class Recorder(Session):
         performance_metrics: dict[str, Any] | None = None,
     ) -> None:
         """End the session: streams flushed, then the record with its figures. A second call does nothing.
-
         Args:
             end_reason: by default the status.
             duration_sim_s: by default the latest sim_time seen.
             performance_metrics: ``{"totals": {...}, "drones": {id: {...}}}``, laid over what the motion adds up to.
 
         What cannot be stored of the figures is left out, with the reason under ``performance_metrics.refused``.
-
         Raises: as ``Session.update``: the record is then not marked ended; OutcomeUnknown of the streams: it is.
         """
         with self._mutex:
@@ -164,11 +162,14 @@ class Recorder(Session):
                 failure = failure or error
         try:
             stream_identity.mark_end(self.stream(CLOCK_STREAM), self.record, self.tapes())
-            self.stream(CLOCK_STREAM).close()
         except OutcomeUnknown as error:
             failure = failure or error
         except (NotApplied, Unreadable) as error:
             _logger.warning("%s: the ends of its streams are not stored: %s", self.session_id, error)
+        try:  # also after a failure above: closing reports a sync of the clock that failed in the background
+            self.stream(CLOCK_STREAM).close()
+        except OutcomeUnknown as error:
+            failure = failure or error
         return failure
 
     def _store_end(
