@@ -1,7 +1,7 @@
 """Exact Arrow columns of JSON values: integers stay integers, null stays null, and no value is rounded.
 
 A column whose values are of several kinds (or whose integers need more than 64 bits) holds text: integers as digits,
-everything else as JSON. Each such column is reported by name.
+everything else as JSON. These columns are not reported.
 Not here: which rows there are (analysis.streams, analysis.tables).
 """
 

@@ -232,7 +232,7 @@ class Catalog:
             self.delivery.put([row for row in fresh if stamp_in(row) != UNREAD], exact=True)
             self.index.remove(gone)
         except (NotApplied, OutcomeUnknown) as error:
-            self.notice = f"the index could not be told of {len(fresh) + len(gone)} sessions: {error}"
+            self.notice = f"the index was not updated for {len(fresh) + len(gone)} sessions: {error}"
             return Difference(fresh, gone)
         return Difference(untold, set())
 
