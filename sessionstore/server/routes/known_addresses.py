@@ -163,7 +163,13 @@ def operations() -> list[Operation]:
         ("get_drone_sensors", "/api/drones/{drone}/sensors", drone_sensors, "Get the sensors of a drone", which),
         ("list_commands", "/api/commands", list_commands, "List the commands", commands),
         ("list_master_commands", "/api/master/commands", list_commands, "List the commands", commands),
-        ("list_master_controls", "/api/master/controls", master_controls, "List the commands that the fleet takes", which),
+        (
+            "list_master_controls",
+            "/api/master/controls",
+            master_controls,
+            "List the commands that the fleet takes",
+            which,
+        ),
         (
             "get_training_buildings",
             "/api/training/buildings",
