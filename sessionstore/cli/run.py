@@ -54,6 +54,8 @@ def _kind_options(command: Callable[..., Any]) -> Callable[..., Any]:
     help="Scenario file (TOML), or a ready one by name.",
 )
 @click.option("--city", type=click.Path(dir_okay=False), metavar="FILE", help="CityJSON or GeoJSON file.")
+@click.option("--default-height", type=click.FloatRange(1, 500), metavar="M", help="For buildings without a height.")
+@click.option("--default-levels", type=click.IntRange(1, 150), metavar="N", help="The same in levels of 3 m.")
 @click.option("--buildings", type=click.IntRange(0, 2000), metavar="N", help="Random buildings, without --city.")
 @click.option(
     "--hidden-buildings",
@@ -148,6 +150,7 @@ def _scenario(options: dict[str, Any]) -> Scenario:
     faults = tuple(_fault(text) for text in options["faults"])
     scenario = scenario.with_options(
         city=options["city"],
+        default_height_m=_default_height_m(options, scenario.city),
         hidden_buildings=options["hidden_buildings"],
         duration_s=options["duration"],
         seed=options["seed"],
@@ -157,6 +160,20 @@ def _scenario(options: dict[str, Any]) -> Scenario:
     )
     check_faults(scenario, faults, "--fault")
     return scenario
+
+
+def _default_height_m(options: dict[str, Any], city: str | None) -> float | None:
+    """The height for buildings without one; None where no option sets it."""
+    from sessionstore.simulation.world.heights import STOREY_M
+
+    height_m, levels = options["default_height"], options["default_levels"]
+    if height_m is None and levels is None:
+        return None
+    if height_m is not None and levels is not None:
+        raise click.UsageError("--default-height and --default-levels exclude each other")
+    if options["city"] is None and city is None:
+        raise click.UsageError("--default-height and --default-levels need a city file")
+    return float(levels * STOREY_M if height_m is None else height_m)
 
 
 def _fault(text: str) -> Fault:

@@ -101,5 +101,9 @@ def _print_rest(console: Console, fleet: Fleet) -> None:
     if ignored:
         passed = ", ".join(f"{n} {kind}" for kind, n in sorted(ignored.items()))
         console.print(f"ignored in the city file: {passed}", markup=False)
+    replaced = fleet.world.city.replaced
+    if replaced:
+        guessed = ", ".join(f"{n} {what}" for what, n in sorted(replaced.items()))
+        console.print(f"replaced in the city file: {guessed}", markup=False)
     for warning in warnings_of(fleet):
         console.print(f"warning: {warning}", style="yellow", markup=False)

@@ -106,3 +106,44 @@ def test_scenarios_are_listed_with_what_they_are_about() -> None:
     rows = json.loads(CliRunner().invoke(scenarios, ["--json"]).stdout)
     assert "bad-day" in text and "first-flight" in text
     assert {"name", "description", "duration_s", "fleet", "weather", "faults"} == set(rows[0])
+
+
+def _town_without_heights(folder: Path) -> Path:
+    ring = [[4.0, 52.0], [4.0002, 52.0], [4.0002, 52.0001], [4.0, 52.0001], [4.0, 52.0]]
+    feature = {
+        "type": "Feature",
+        "properties": {"building": "yes"},
+        "geometry": {"type": "Polygon", "coordinates": [ring]},
+    }
+    path = folder / "town.geojson"
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": [feature]}), "utf-8")
+    return path
+
+
+@pytest.mark.parametrize("option", [("--default-height", "12"), ("--default-levels", "4")])
+def test_a_default_height_is_flown_with_and_what_it_replaced_is_counted(
+    store: SessionStore, tmp_path: Path, option: tuple[str, str]
+) -> None:
+    result = typed(store, "--city", str(_town_without_heights(tmp_path)), "--duration", "2", "--scout", "1", *option)
+    assert result.exit_code == 0, result.output
+    assert "replaced in the city file: 1 " in result.stdout and "12 m taken" in " ".join(result.stdout.split())
+
+
+def test_default_heights_exclude_each_other_and_need_a_city(store: SessionStore) -> None:
+    assert typed(store, "--default-height", "12").exit_code == 2
+    assert typed(store, "--city", "x.json", "--default-height", "12", "--default-levels", "4").exit_code == 2
+
+
+@pytest.mark.parametrize("line", ["default_height_m = 12", "default_levels = 4"])
+def test_a_scenario_file_sets_the_default_height(tmp_path: Path, line: str) -> None:
+    from sessionstore.simulation.running.launch import load_city
+    from sessionstore.simulation.running.scenarios import load_scenario
+
+    _town_without_heights(tmp_path)
+    path = tmp_path / "mine.toml"
+    path.write_text(f'[world]\ncity = "town.geojson"\n{line}\n', "utf-8")
+    house = load_city(load_scenario(path)).footprints[0]
+    assert house.roof_m - house.ground_m == 12.0
+    path.write_text(f"[world]\n{line}\n", "utf-8")
+    with pytest.raises(ScenarioError, match=r"world\.default_.*needs a city"):
+        load_scenario(path)

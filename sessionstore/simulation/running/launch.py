@@ -25,7 +25,7 @@ def load_city(scenario: Scenario) -> City:
         CityFileError: the file cannot be read.
     """
     if scenario.city is not None:
-        return open_city(scenario.city)
+        return open_city(scenario.city, scenario.default_height_m)
     return random_city(str(scenario.seed), scenario.buildings, scenario.hidden_buildings)
 
 

@@ -25,6 +25,7 @@ from sessionstore.simulation.drones.kinds import KINDS
 from sessionstore.simulation.errors import ScenarioError
 from sessionstore.simulation.mission.commands import COMMAND_TYPES
 from sessionstore.simulation.mission.faults import FAULT_KINDS, NEED_DRONE, Fault
+from sessionstore.simulation.world.heights import STOREY_M
 from sessionstore.simulation.world.weather import CONDITIONS
 
 
@@ -57,6 +58,7 @@ class Scenario:
     seed: int = 0
     duration_s: float = 300.0
     city: str | None = None
+    default_height_m: float | None = None  # for buildings of the city file without a height
     buildings: int = 4
     hidden_buildings: int = 0
     base_position: tuple[float, float, float] = (0.0, 0.0, 0.0)
@@ -98,6 +100,8 @@ class Scenario:
         content = asdict(self)
         for name in ("name", "description", "seed", "city"):
             del content[name]
+        if self.default_height_m is None:  # a run without it keeps the hash that it had before the field
+            del content["default_height_m"]
         content["city_sha256"] = city_sha256
         text = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -123,6 +127,16 @@ class _World(_Strict):
     base_position = _POINT
     base_orientation = _POINT
     base_gps = _POINT
+    default_height_m = fields.Float(validate=validate.Range(min=1, max=500))
+    default_levels = fields.Integer(strict=True, validate=validate.Range(min=1, max=150))
+
+    @validates_schema
+    def _one_default_for_a_city(self, data: Mapping[str, Any], **_: object) -> None:
+        given = [name for name in ("default_height_m", "default_levels") if name in data]
+        if given and "city" not in data:
+            raise ValidationError("needs a city", given[0])
+        if len(given) == 2:
+            raise ValidationError("excludes default_height_m", "default_levels")
 
 
 class _Weather(_Strict):
@@ -236,7 +250,9 @@ def check_faults(scenario: Scenario, faults: Sequence[Fault], source: str) -> No
 def _from_checked(data: dict[str, Any], source: str) -> Scenario:
     given: dict[str, Any] = {k: data[k] for k in ("name", "description", "seed", "duration_s") if k in data}
     given.setdefault("name", Path(source).stem)
-    world = data.get("world", {})
+    world = dict(data.get("world", {}))
+    if "default_levels" in world:
+        world["default_height_m"] = world.pop("default_levels") * STOREY_M
     for key, value in world.items():
         given[key] = tuple(value) if isinstance(value, list) else value
     if "city" in world:
