@@ -37,6 +37,15 @@ class FullDiskWait:
         self.name = name
         self.refused: dict[str, float] = {}  # what was refused last, and since when, by the monotonic clock
 
+    def problem(self) -> str | None:
+        """Return what the run waits for; None while nothing was refused. Reads without a lock."""
+        refused = list(self.refused.values())
+        if not refused:
+            return None
+        waited_s = time.monotonic() - min(refused)
+        since = f"writes are refused since {waited_s:.0f} s; a run waits {FULL_DISK_WAIT_S:g} s"
+        return f"the disk is full (No space left on device): {since}"
+
     def call(self, target: str, write: Callable[[], Result]) -> Result:
         """Return what ``write`` to a stream or the record returns, tried again while the disk is full.
 

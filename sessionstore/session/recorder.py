@@ -68,7 +68,7 @@ class Recorder(Session):
         order: PointOrder = "any",
     ) -> None:
         super().__init__(root, session_id, changed)
-        self._full_disk = FullDiskWait(session_id)
+        self.full_disk = FullDiskWait(session_id)
         record = self.record
         self._clock = RunClock(start, record.started_at if record.status == "created" else None, self._begun_at)
         self._sync = sync
@@ -268,14 +268,14 @@ class Recorder(Session):
                 raise StreamClosed(f"{self.session_id} has ended")
             if name not in self._writers:
                 writer = RunWriter(self._path_to_write(name, self._writers), self._sync, self._root.quarantine)
-                writer.clock, writer.full_disk = self._clock, self._full_disk
+                writer.clock, writer.full_disk = self._clock, self.full_disk
                 self._writers[name] = writer
             return self._writers[name]
 
     def update(self, change: Callable[[dict[str, Any]], None] | None = None, **given: Any) -> SessionRecord:
         """Change fields of the record; see :meth:`Session.update`. A full disk is waited for (session.full_disk)."""
         write = super().update
-        return self._full_disk.call(DOCUMENT, lambda: write(change, **given))
+        return self.full_disk.call(DOCUMENT, lambda: write(change, **given))
 
     def _begun_at(self, instant: str) -> None:
         self.update(started_at=instant)

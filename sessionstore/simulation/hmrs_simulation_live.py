@@ -16,6 +16,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
@@ -26,6 +27,7 @@ from sessionstore.boxes.fallback import create_with_fallback
 from sessionstore.boxes.session_buildings_box import SessionBuildingsBox
 from sessionstore.boxes.session_creator_box import SessionCreatorBox
 from sessionstore.boxes.session_db_box import SessionDBBox
+from sessionstore.errors import LockTimeout
 from sessionstore.session.recorder import Recorder
 from sessionstore.simulation.drones.drone import TICK_HZ
 from sessionstore.simulation.errors import CommandRefused, NotRunning
@@ -45,6 +47,7 @@ from sessionstore.simulation.running.snapshot import (
 )
 
 ASK_TIMEOUT_S = 10.0
+_LOOK_EVERY_S = 0.25
 BEAT_TICKS = 10  # the recorder throttles beats itself, but even asking it costs
 PAUSE_POLL_S = 0.5  # a paused run beats twice a second at most; wake-ups come at once
 
@@ -319,6 +322,11 @@ class HMRSSimulationLive:
 
         Args:
             scene: buildings and base too; they are large, and seldom change.
+
+        A run that waits for room on its disk ticks no more: its last picture is returned, with the ``problem``.
+
+        Raises:
+            LockTimeout: the tick did not end within 10 s.
         """
         if self.run_state not in ("running", "paused"):
             return self._state_now(scene)
@@ -333,10 +341,18 @@ class HMRSSimulationLive:
         self._put(look)
         if self.run_state not in ("running", "paused"):  # it ended meanwhile: the loop no longer empties the inbox
             self._empty_inbox()
-        return answer.result(ASK_TIMEOUT_S)
+        for _ in range(int(ASK_TIMEOUT_S / _LOOK_EVERY_S)):
+            try:
+                return answer.result(_LOOK_EVERY_S)
+            except FutureTimeout:
+                if self._recorder and self._recorder.full_disk.problem():
+                    return self._state_now(scene)
+        raise LockTimeout(f"the run did not answer within {ASK_TIMEOUT_S:g} s")
 
     def _state_now(self, scene: bool) -> dict[str, Any]:
+        problem = self._recorder.full_disk.problem() if self._recorder else None
         return {
+            **({"problem": problem} if problem else {}),
             "session_id": self.session_id,
             "running": self.run_state == "running",
             "paused": self.run_state == "paused",

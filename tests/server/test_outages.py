@@ -89,6 +89,8 @@ def test_a_disk_that_fills_up_in_flight_is_told_and_room_heals_it(small_disk: Pa
     with served_process(small_disk / "store") as served:
         session_id = fly(served, "Flying")
         fill_up(small_disk)
+        waits = eventually(lambda: found if "problem" in (found := served.get("/api/state")) else None)
+        assert waits["running"] and "the disk is full" in waits["problem"], "it waits 30 s, and answers meanwhile"
         over = eventually(lambda: found if not (found := served.get("/api/state"))["running"] else None)
         assert "No space left" in over["problem"] and str(small_disk) not in str(over["problem"])
         assert over["status"] in ("interrupted", "failed")

@@ -86,7 +86,7 @@ class SimulationControl extends HTMLElement {
     this.form.hidden = Boolean(flies);
     this.buttons.pause.hidden = now.status === 'paused';
     this.buttons.resume.hidden = now.status !== 'paused';
-    fill(this.state, el(`span.status.${now.status}`, {}, now.status), now.session_id ? [el('a', { href: address(['session', now.session_id]) }, now.session_id), el('span', {}, now.workflow_state || ''), el('span', {}, `${moment(now.sim_time)} of ${moment(now.duration_planned_s)}`), el('span.quiet', {}, `${count(now.num_drones)} drones · ${count(now.points)} points`)] : null, now.end_reason ? el('span.quiet', {}, now.end_reason) : null);
+    fill(this.state, el(`span.status.${now.status}`, {}, now.status), now.session_id ? [el('a', { href: address(['session', now.session_id]) }, now.session_id), el('span', {}, now.workflow_state || ''), el('span', {}, `${moment(now.sim_time)} of ${moment(now.duration_planned_s)}`), el('span.quiet', {}, `${count(now.num_drones)} drones · ${count(now.points)} points`)] : null, now.problem ? el('span.problem', { role: 'alert' }, now.problem) : now.end_reason ? el('span.quiet', {}, now.end_reason) : null);
     if (flies && this.id_ !== now.session_id) await this.watch(now.session_id);
     this.follow_up();
   }
