@@ -1,6 +1,6 @@
 """``sessionstore export``: a session as one HTML file that works offline, or as a zip of its folder.
 
-Not here: what is in them (server.offline, session.bundle).
+Not here: what is in them (server.routes.offline_page, exchange.bundle).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from sessionstore.cli.completion import complete_sessions
 from sessionstore.cli.lookup import find_session, keys_of
 from sessionstore.cli.options import open_store, store_options
 from sessionstore.cli.remarks import NOT_WHOLE, report_all
+from sessionstore.errors import Conflict
 
 if TYPE_CHECKING:
     from sessionstore.session import Session
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("keys", nargs=-1, required=True, metavar="ID...", shell_complete=complete_sessions)
 @click.option("--html", "as_html", is_flag=True, help="One page with table, charts and player; needs no network.")
-@click.option("--zip", "as_zip", is_flag=True, help="The whole folder.")
+@click.option("--zip", "as_zip", is_flag=True, help="The whole folder, as a bundle.")
 @click.option("--to", "to", metavar="FORMAT", help="A format of other programs (see `formats`); or the folder.")
 @click.option("--out", "out", type=click.Path(file_okay=False, path_type=Path), metavar="FOLDER", help="The folder.")
 @store_options
@@ -47,7 +48,6 @@ def export(
         _export_to(str(to), out or Path(), folder, index, keys)
         return
     target = out or Path(to or "")
-    packed = _page if as_html else _zip
     from sessionstore.disk import files
 
     written = []
@@ -57,8 +57,11 @@ def export(
             path = target / f"{session.session_id}.{'html' if as_html else 'zip'}"
             try:
                 files.make_dirs(target)
-                files.create(path, packed(session))
-            except FileExistsError as error:
+                if as_html:
+                    files.create(path, _page(session))
+                else:
+                    _write_zip(session, path)
+            except (FileExistsError, Conflict) as error:
                 raise click.ClickException(f"{path} exists already and was not changed") from error
             click.echo(str(path))
             written.append(session)
@@ -87,7 +90,8 @@ def _page(session: Session) -> bytes:
     return page_of(session)
 
 
-def _zip(session: Session) -> bytes:
-    from sessionstore.session.bundle import plain_files, zip_parts
+def _write_zip(session: Session, path: Path) -> None:
+    from sessionstore.exchange.bundle import write_bundle
+    from sessionstore.exchange.trees import FolderTree
 
-    return b"".join(zip_parts(session, list(plain_files(session))))
+    write_bundle([FolderTree(session.folder)], path)

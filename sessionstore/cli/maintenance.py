@@ -6,7 +6,6 @@ Not here: the checks and repairs themselves (maintenance), the list of changes (
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -100,12 +99,13 @@ def verify(
 ) -> None:
     """Read sessions whole, every record with its checksum and number; all of them when none is named.
 
-    A bundle (.zip, .tar.zst, or a folder with bagit.txt) is compared with its manifest.
-
-    Exit code 0 when they are whole (and, moved, the same), else 12.
+    A bundle (.zip, .tar.zst or its folder) is compared with its checksums where it is. Exit code 0 when they are whole
+    (and, moved, the same), else 12.
     """
-    if sessions and all(_is_bundle(each) for each in sessions):
-        sys.exit(_verify_bundles(sessions, as_json))
+    if bundles := [each for each in sessions if _is_bundle(each)]:
+        if len(bundles) < len(sessions) or as_if_moved:
+            raise click.UsageError("name sessions or bundles, not both; --as-if-moved is for sessions")
+        _verify_bundles(bundles, as_json)
     require_store(folder)
     with open_store(folder, index) as store:
         on_disk = store.root.session_ids()
@@ -133,34 +133,31 @@ def verify(
     sys.exit(0 if report.healthy else UNHEALTHY)
 
 
-def _is_bundle(path: str) -> bool:
-    return os.path.isfile(path) or os.path.isfile(os.path.join(path, "bagit.txt"))
+def _is_bundle(name: str) -> bool:
+    path = Path(name)
+    return (path.is_file() and name.lower().endswith((".zip", ".tar.zst"))) or (path / "bagit.txt").is_file()
 
 
-def _verify_bundles(paths: tuple[str, ...], as_json: bool) -> int:
-    """Compare bundles with their manifests; return the exit code."""
-    import tempfile
-
-    from sessionstore.errors import SessionStoreError
-    from sessionstore.exchange.verify import Bundle
+def _verify_bundles(names: list[str], as_json: bool) -> None:
+    """Compare bundles with their checksums, print what was found, and exit."""
+    from sessionstore.cli.remote import byte_progress
+    from sessionstore.errors import Unreadable
+    from sessionstore.exchange.verify import verify_bundle
 
     found: list[dict[str, object]] = []
-    for path in paths:
-        with tempfile.TemporaryDirectory(prefix="sessionstore-") as scratch:
+    for name in names:
+        with byte_progress("reading") as count:
             try:
-                bundle = Bundle(Path(path), lambda folder=scratch: Path(folder))  # type: ignore[misc]
-                count = bundle.verify()
-                found.append({"bundle": path, "sessions": len(bundle.trees()), "files": count, "problem": None})
-                if not bundle.is_bag:
-                    found[-1]["problem"] = "it carries no checksums: it was not made by pack"
-            except SessionStoreError as error:
-                found.append({"bundle": path, "sessions": None, "files": None, "problem": str(error)})
+                found.append({"bundle": name, "whole": True, "files": verify_bundle(Path(name), count), "problem": ""})
+            except Unreadable as error:
+                found.append({"bundle": name, "whole": False, "files": None, "problem": error.reason})
     if as_json:
         print_json(found)
     for each in () if as_json else found:
-        good = f"{each['sessions']} sessions, {each['files']} files, every checksum is right"
-        click.echo(text.shown(f"{each['bundle']}: {each['problem'] or good}"))
-    return UNHEALTHY if any(each["problem"] for each in found) else 0
+        mark = click.style("whole   ", fg="green") if each["whole"] else click.style("damaged ", fg="red")
+        what = f"{each['files']} files" if each["whole"] else str(each["problem"])
+        click.echo(mark + text.shown(f"{each['bundle']}  {what}"))
+    sys.exit(0 if all(each["whole"] for each in found) else UNHEALTHY)
 
 
 def _moved_line(moved: Moved) -> str:

@@ -121,15 +121,3 @@ def progress(label: str, unit: str = "items", quiet: bool = False) -> Iterator[R
         yield report
     finally:
         bar.stop()
-
-
-def adding_up(report: Report, total: int | None = None) -> Callable[[int], None]:
-    """Return a report that is called with what was done since the last call."""
-    done = 0
-
-    def add(count: int) -> None:
-        nonlocal done
-        done += count
-        report(done, total)
-
-    return add

@@ -13,14 +13,23 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sessionstore.cli import output
+from sessionstore.cli import output, text
 from sessionstore.cli.options import json_option, open_store, store_options
 from sessionstore.cli.progress import progress
 from sessionstore.cli.remarks import NOT_WHOLE
 
 if TYPE_CHECKING:
-    from sessionstore.exchange.merge import MergeReport
+    from sessionstore.exchange.merge import Action, MergeReport, Outcome
 
+#: How an action is called: when it was done, and in a dry run.
+_SHOWN: dict[Action, tuple[str, str]] = {
+    "copied": ("copied", "would be copied"),
+    "updated": ("updated", "would be updated"),
+    "same": ("the same", "the same"),
+    "ahead": ("behind the other side", "behind the other side"),
+    "diverged": ("diverged", "diverged"),
+    "skipped": ("left out", "would be left out"),
+}
 where_option = click.option("--where", metavar="FILTER", help="Only the sessions that match this filter.")
 dry_run_option = click.option("--dry-run", is_flag=True, help="Report what would happen, and write nothing.")
 
@@ -42,9 +51,9 @@ def push_command(
     """
     from sessionstore.exchange.remote.transfer import push
 
-    with open_store(folder, index) as store, _bytes("sending") as count:
+    with open_store(folder, index) as store, byte_progress("sending") as count:
         report = push(store, url, where, dry_run, count)
-    _report(report, as_json)
+    print_merge_report(report, as_json)
 
 
 @click.command()
@@ -62,14 +71,16 @@ def pull_command(
     sessions diverged or were left out.
     """
     from sessionstore.exchange.remote.transfer import pull
+    from sessionstore.maintenance.doctor import option_text
 
-    with open_store(folder, index, create=True) as store, _bytes("receiving") as count:
+    with open_store(folder, index, create=True) as store, byte_progress("receiving") as count:
         report = pull(store, url, where, dry_run, count)
-    _report(report, as_json)
+        at = option_text(folder, index)
+    print_merge_report(report, as_json, at)
 
 
 @contextmanager
-def _bytes(label: str) -> Iterator[Callable[[int], None]]:
+def byte_progress(label: str) -> Iterator[Callable[[int], None]]:
     """Show a progress bar; what it gives is called with each number of bytes that is done."""
     done, lock = 0, threading.Lock()
     with progress(label, "bytes") as report:
@@ -83,17 +94,28 @@ def _bytes(label: str) -> Iterator[Callable[[int], None]]:
         yield count
 
 
-def _report(report: MergeReport, as_json: bool) -> None:
+def print_merge_report(report: MergeReport, as_json: bool, at: str = "") -> None:
+    """Print what a merge did or would do; exit with 12 when something diverged or was left out.
+
+    Args:
+        at: the options that name the store, for the command that takes it back.
+    """
     if as_json:
         output.print_json(report.to_dict())
     else:
         for outcome in report.outcomes:
             if outcome.action not in ("same", "ahead"):
-                reason = f": {outcome.reason}" if outcome.reason else ""
-                click.echo(f"{outcome.action:<9} {outcome.source_id}{reason}")
-        same = report.count("same", "ahead")
-        click.echo(f"{len(report.outcomes) - same} of {len(report.outcomes)} sessions, {same} the other side has")
+                click.echo(text.shown(_line(outcome, report.dry_run)))
+        counts = [f"{count} {_SHOWN[action][report.dry_run]}" for action in _SHOWN if (count := report.count(action))]
+        click.echo(text.shown(f"{report.source}: {', '.join(counts) or 'no sessions'}"))
         if report.change_id is not None:
-            click.echo("sessionstore undo takes it back")
+            click.echo(f"to take it back: sessionstore undo {report.change_id}{at}", err=True)
     if not report.clean:
         sys.exit(NOT_WHOLE)
+
+
+def _line(outcome: Outcome, dry_run: bool) -> str:
+    other = outcome.session_id not in (None, outcome.source_id)
+    here = f" as {outcome.session_id}" if other else ""
+    reason = f": {outcome.reason}" if outcome.reason else ""
+    return f"{_SHOWN[outcome.action][dry_run]}  {outcome.source_id}{here}{reason}"

@@ -75,6 +75,7 @@ def _blocks(session: Session) -> list[str]:
         ("tags", ", ".join(record.tags)),
         ("notes", record.notes),
         ("created", f"{record.created_at}  (revision {record.rev}, {record.created_by})"),
+        ("merged from", _origin(record)),
         ("started", record.started_at),
         ("ended", record.ended_at),
         ("simulated", f"{text.duration(record.duration_sim_s)}{planned}"),
@@ -88,6 +89,17 @@ def _blocks(session: Session) -> list[str]:
     lines = [click.style(text.shown(session.session_id), bold=True)]
     lines += [f"  {name:<11}{value if name == 'status' else text.shown(value)}" for name, value in facts if value]
     return ["\n".join(lines), *_drone_table(record), *_phase_table(session), *_stream_table(session)]
+
+
+def _origin(record: SessionRecord) -> str | None:
+    """Return what a merge noted: the id there; of a diverged copy the session of which it is another version."""
+    noted = record.merged_from or {}
+    if not noted:
+        return None
+    name = noted.get("session_id") or "an unknown session"
+    if noted.get("uuid"):
+        return f"{name}, of which it is another version (uuid {noted['uuid']}, revision {noted.get('rev')})"
+    return f"{name}{', which was running' if noted.get('running') else ''}"
 
 
 def _known(number: int | None) -> str:

@@ -2,7 +2,7 @@
 
 Members are sorted and carry a fixed time; nothing is held as a whole. A ZIP stores its members uncompressed, so that
 a window of a stream can be read out of the middle of it, also over HTTP. A stream that still grows is taken up to its
-last whole line.
+last whole line. A session whose record cannot be read is packed as it is; a merge leaves it out, with the reason.
 Not here: checking a bundle (exchange.verify), taking sessions out of it (exchange.merge), its tags (exchange.bag).
 """
 
@@ -10,20 +10,24 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import stat
 import tarfile
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import IO, Protocol, cast
 
 from sessionstore.disk import files
-from sessionstore.errors import InvalidName, StoreUnusable
+from sessionstore.disk.bulk_sync import sync_trees
+from sessionstore.errors import Conflict, InvalidName, StoreUnusable, Unreadable
 from sessionstore.exchange import bag
-from sessionstore.exchange.compare import STREAM_SUFFIX, Copy, read_copy
-from sessionstore.exchange.trees import CHUNK_BYTES, Tree
+from sessionstore.exchange.compare import STREAM_SUFFIX
+from sessionstore.exchange.trees import CHUNK_BYTES, Tree, is_session, read_whole
 from sessionstore.layout import DOCUMENT
+from sessionstore.model.records import SessionRecord, read_record
+from sessionstore.session.documents import tables_of
 
 TAR_ZST, ZIP = ".tar.zst", ".zip"
 #: The folder of the bag inside an archive (RFC 8493, section 4).
@@ -94,7 +98,9 @@ class _TarWriter:
                 "zstandard is missing: pip install 'sessionstore[remote]', or pack a .zip", name="zstandard"
             ) from error
         self._pipe = _Pipe()
-        self._packed = zstandard.ZstdCompressor(level=3).stream_writer(cast(IO[bytes], self._pipe), closefd=False)
+        self._packed = zstandard.ZstdCompressor(level=3, write_checksum=True).stream_writer(
+            cast(IO[bytes], self._pipe), closefd=False
+        )
         self._archive = tarfile.open(fileobj=self._packed, mode="w|", format=tarfile.PAX_FORMAT)  # noqa: SIM115 closed by close()
 
     def add(self, name: str, size: int, chunks: Iterable[bytes]) -> None:
@@ -140,7 +146,7 @@ def pack(trees: Iterable[Tree], form: str, progress: Progress | None = None) -> 
         form: ``.zip`` or ``.tar.zst``.
         progress: called with the number of payload bytes that were added.
 
-    Raises: Corrupt, NewerFormat, StoreUnusable: a session cannot be read; the bundle is not complete.
+    Raises: StoreUnusable: a file cannot be read; the bundle is not complete.
     """
     writer: _Writer = _ZipWriter() if form == ZIP else _TarWriter()
     for name, size, chunks in _members(trees, progress):
@@ -150,28 +156,26 @@ def pack(trees: Iterable[Tree], form: str, progress: Progress | None = None) -> 
     yield writer.take()
 
 
-def pack_folder(trees: Iterable[Tree], folder: Path, progress: Progress | None = None) -> None:
-    """Write a bundle as a folder. Raises: FileExistsError: it is there; and as :func:`pack`."""
-    files.make_dir(folder)
-    for name, _, chunks in _members(trees, progress):
-        place = folder / name
-        files.make_dirs(place.parent)
-        files.put(place, chunks, sync=False)
-
-
 def write_bundle(trees: list[Tree], path: Path, progress: Progress | None = None) -> None:
-    """Write a bundle to a file or folder, durably; one that is there is replaced only as a whole file.
+    """Write a bundle to a new file or folder, durably.
 
-    Raises: as :func:`pack`; nothing is left when it fails.
+    Raises: Conflict: there is something of this name; as :func:`pack`. Nothing is left when it fails.
     """
     form = form_of(path)
-    if form is None:
-        try:
-            pack_folder(trees, path, progress)
-        except FileExistsError as error:
-            raise StoreUnusable(error.errno, "the folder exists", str(path)) from error
+    if os.path.lexists(path):
+        raise Conflict(f"{path} exists already and was not changed")
+    if form is not None:
+        files.put(path, pack(trees, form, progress))
         return
-    files.put(path, pack(trees, form, progress))
+    files.make_dir(path, sync=True)
+    try:
+        for name, _, chunks in _members(trees, progress):
+            files.make_dirs((path / name).parent)
+            files.create(path / name, chunks, sync=False)
+        sync_trees([path])
+    except BaseException:
+        files.remove_tree(path)
+        raise
 
 
 def form_of(path: Path) -> str | None:
@@ -188,19 +192,21 @@ def _members(trees: Iterable[Tree], progress: Progress | None) -> Iterator[tuple
     """Yield name, size and chunks of each member: the payload first, then the tags, which need its digests."""
     digests: dict[str, str] = {}
     sizes: dict[str, int] = {}
-    copies: list[Copy] = []
+    records: list[SessionRecord] = []
+    listed: dict[str, dict[str, int]] = {}
     for tree in sorted(trees, key=lambda each: each.name):
-        copy = read_copy(tree)
-        copies.append(copy)
+        document = read_whole(tree, DOCUMENT) if is_session(tree) else None
+        if document is not None and (record := _record(tree, document)) is not None:
+            records.append(record)
         for file in sorted(tree.sizes):
             name = f"{bag.PAYLOAD}{tree.name}/{file}"
-            data = copy.data if file == DOCUMENT else None
+            data = document if file == DOCUMENT else None
             size = len(data) if data is not None else _whole_size(tree, file)
             sizes[name] = size
             chunks = [data] if data is not None else tree.chunks(file, 0, size)
             yield name, size, _digested(chunks, name, digests, progress)
-    listed = {copy.record.session_id: _files_of(copy, sizes) for copy in copies}
-    described = bag.crate([copy.record for copy in copies], listed)
+        listed[tree.name] = {file: sizes[f"{bag.PAYLOAD}{tree.name}/{file}"] for file in tree.sizes}
+    described = bag.crate(records, listed)
     name = bag.PAYLOAD + bag.CRATE
     sizes[name] = len(described)
     yield name, len(described), _digested([described], name, digests, progress)
@@ -208,8 +214,13 @@ def _members(trees: Iterable[Tree], progress: Progress | None) -> Iterator[tuple
         yield tag, len(data), [data]
 
 
-def _files_of(copy: Copy, sizes: Mapping[str, int]) -> dict[str, int]:
-    return {file: sizes[f"{bag.PAYLOAD}{copy.tree.name}/{file}"] for file in copy.tree.sizes}
+def _record(tree: Tree, data: bytes) -> SessionRecord | None:
+    """Return the record of a session, or None for one that cannot be read: its files are packed as they are."""
+    path = f"{tree.name}/{DOCUMENT}"
+    try:
+        return read_record(tables_of(data, path), data, path, tree.name)
+    except Unreadable:
+        return None
 
 
 def _digested(

@@ -13,29 +13,29 @@ Not here: how copies are compared (exchange.compare), the undo (store.merge_log)
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from sessionstore.disk import files
-from sessionstore.disk.locks import Locks
 from sessionstore.errors import SessionStoreError
 from sessionstore.exchange.compare import Copy, compare, read_copy
 from sessionstore.exchange.place import Placer
+from sessionstore.exchange.remote.opening import remote_source
 from sessionstore.exchange.sources import Progress, Source, open_source
 from sessionstore.exchange.trees import FolderTree
 from sessionstore.index.filtering import select
 from sessionstore.model import records
 from sessionstore.model.records import FILTER_ALIASES, FILTER_FIELDS, SessionRow
 from sessionstore.query import Filter, parse
-from sessionstore.store import SessionStore
+from sessionstore.store import SessionStore, merge_staging
 
 Action = Literal["copied", "updated", "same", "ahead", "diverged", "skipped"]
 #: Sessions that are synced and named together.
 BATCH = 128
-#: How long a merge waits for another merge into the same store.
-MERGE_LOCK_WAIT_S = 3600.0
+#: What can be named as a source.
+Given = str | Path | Source
 
 
 @dataclass(slots=True)
@@ -78,14 +78,15 @@ class MergeReport:
 
 def merge(
     store: SessionStore,
-    source: str | Path | Source,
+    source: Given | Iterable[Given],
     where: str | Filter | None = None,
     dry_run: bool = False,
     progress: Progress | None = None,
 ) -> MergeReport:
-    """Take the sessions of a source into a store.
+    """Take the sessions of one or several sources into a store, as one change.
 
     Args:
+        source: a store, a session folder, a bundle, or a URL.
         where: take only sessions that match this filter.
         dry_run: compare only; nothing is written.
         progress: called with the number of bytes that were read.
@@ -96,13 +97,13 @@ def merge(
     """
     tree = parse(where, FILTER_FIELDS, FILTER_ALIASES) if isinstance(where, str) else where
     with contextlib.ExitStack() as cleanup:
-        given = source if isinstance(source, Source) else open_source(source, _scratch(store, cleanup), progress)
+        turn = _Turn(store, cleanup)
+        given = _opened(store, source, turn, progress)
         report = MergeReport(given.label, dry_run)
         if dry_run:
             _Merge(store, report, None, progress).run(given, tree)
             return report
-        store.root.prepare()
-        cleanup.enter_context(Locks(store.root.private / "locks" / "merge").store(MERGE_LOCK_WAIT_S))
+        turn.begin()
         placer = Placer(store, given.label)
         try:
             _Merge(store, report, placer, progress).run(given, tree)
@@ -112,15 +113,38 @@ def merge(
     return report
 
 
-def _scratch(store: SessionStore, cleanup: contextlib.ExitStack) -> Callable[[], Path]:
-    def made() -> Path:
-        store.root.prepare()
-        folder = store.root.staging / f"unpacked-{records.new_uuid()}"
-        files.make_dir(folder)
-        cleanup.callback(files.remove_tree, folder)
+class _Turn:
+    """The one merge that may run now: it begins when something is unpacked or written, and ends with the merge."""
+
+    def __init__(self, store: SessionStore, cleanup: contextlib.ExitStack) -> None:
+        self._store, self._cleanup, self._begun = store, cleanup, False
+
+    def begin(self) -> None:
+        if not self._begun:
+            self._cleanup.enter_context(merge_staging.alone(self._store.root))
+            self._begun = True
+
+    def scratch(self) -> Path:
+        """Return an empty folder that is removed at the end."""
+        self.begin()
+        folder = merge_staging.new_folder(self._store.root, merge_staging.UNPACKED)
+        self._cleanup.callback(files.remove_tree, folder)
         return folder
 
-    return made
+
+def _opened(store: SessionStore, source: Given | Iterable[Given], turn: _Turn, progress: Progress | None) -> Source:
+    """Return one source of all that were given; each is opened before any is taken."""
+    found = []
+    for each in [source] if isinstance(source, str | Path | Source) else list(source):
+        if isinstance(each, str) and "://" in each:
+            found.append(remote_source(store, each))
+        elif isinstance(each, Source):
+            found.append(each)
+        else:
+            found.append(open_source(each, turn.scratch, progress))
+    if len(found) == 1:
+        return found[0]
+    return Source(", ".join(each.label for each in found), [tree for each in found for tree in each.trees])
 
 
 class _Merge:
@@ -199,8 +223,3 @@ class _Status:
 
     st_size: int
     st_mtime_ns: int = 0
-
-
-def sessions_in(report: MergeReport, action: Action) -> Iterator[Outcome]:
-    """Yield the outcomes of one action."""
-    yield from (outcome for outcome in report.outcomes if outcome.action == action)

@@ -23,7 +23,7 @@ from sessionstore.exchange.compare import STREAM_SUFFIX, Copy, branch_uuid, merg
 from sessionstore.exchange.trees import CHUNK_BYTES, FolderTree, Tree
 from sessionstore.layout import DOCUMENT
 from sessionstore.model import json_text, lineage, names, records
-from sessionstore.store import SessionStore
+from sessionstore.store import SessionStore, merge_staging
 from sessionstore.store.history import History
 from sessionstore.store.merge_log import MergeLog
 
@@ -73,8 +73,7 @@ class Placer:
     def add(self, theirs: Copy, diverged: bool) -> str:
         """Stage a session, and return the id that it will have. Raises: StoreUnusable: nothing is visible."""
         session_id = self._free_id(theirs)
-        staged = self._root.staging / f"merge-{records.new_uuid()}"
-        files.make_dir(staged)
+        staged = merge_staging.new_folder(self._root, merge_staging.SESSION)
         try:
             self._write(staged, theirs, session_id, diverged)
         except BaseException:

@@ -11,12 +11,13 @@ import os
 import stat
 import unicodedata
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
 
 from sessionstore.disk import files
-from sessionstore.errors import StoreUnusable, UnsafeFile
+from sessionstore.errors import Corrupt, StoreUnusable, UnsafeFile
 from sessionstore.layout import DOCUMENT
 
 CHUNK_BYTES = 1 << 20
@@ -40,7 +41,7 @@ class Tree(Protocol):
     def chunks(self, file: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         """Yield the bytes of a file from ``start`` up to ``end``.
 
-        Raises: StoreUnusable: it cannot be read, or it is shorter than listed.
+        Raises: StoreUnusable: it cannot be read, or it is shorter than listed. Corrupt: its archive is damaged.
         """
 
 
@@ -154,10 +155,10 @@ class ZipTree:
             with self._archive.open(self._prefix + file) as source:
                 source.seek(start)
                 yield from _limited(source.read, (self.sizes[file] if end is None else end) - start, path)
-        except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError) as error:
-            if isinstance(error, StoreUnusable):
-                raise
-            raise StoreUnusable(None, f"the archive is damaged: {error}", path) from error
+        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, StoreUnusable) as error:
+            raise Corrupt(f"the archive is damaged: {error}", path) from error
+        except OSError as error:
+            raise files.refused(error, path) from error
 
 
 def _limited(read: object, left: int | None, path: str) -> Iterator[bytes]:

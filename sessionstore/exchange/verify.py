@@ -20,8 +20,8 @@ from typing import IO, Any
 from sessionstore.disk import files
 from sessionstore.errors import Corrupt, UnsafeFile
 from sessionstore.exchange import bag
-from sessionstore.exchange.bundle import TAR_ZST, ZIP, form_of
-from sessionstore.exchange.trees import CHUNK_BYTES, FolderTree, Tree, ZipTree, problem_of_name, twins
+from sessionstore.exchange.bundle import TAR_ZST, TOP, ZIP, form_of
+from sessionstore.exchange.trees import CHUNK_BYTES, FolderTree, Tree, ZipTree, problem_of_name, read_whole, twins
 from sessionstore.layout import DOCUMENT
 
 MAX_MEMBERS = 20_000_000
@@ -29,6 +29,8 @@ MAX_MEMBERS = 20_000_000
 MAX_RATIO = 200
 MIN_SUSPECT_BYTES = 256 << 20
 _MANIFEST, _TAGS = "manifest-sha256.txt", "tagmanifest-sha256.txt"
+#: One of them makes a bag, so that a bag without the others is a damaged one.
+_BAG = ("bagit.txt", _MANIFEST, _TAGS)
 Progress = Callable[[int], None]
 
 
@@ -51,6 +53,8 @@ class Bundle:
             folder = scratch()
             _unpack_tar(path, folder)
             self._open_folder(_top_folder(folder))
+            if not self.is_bag:  # also what is left of an archive whose end is not readable
+                raise Corrupt("it has no checksums: not a bundle", path)
         elif form == ZIP:
             self._open_zip()
         else:
@@ -62,7 +66,7 @@ class Bundle:
         tree = FolderTree(folder)
         _refuse_unsafe(tree, self.path)
         self._whole: Tree = tree
-        payload = folder / bag.PAYLOAD.rstrip("/") if "bagit.txt" in tree.sizes else folder
+        payload = folder / bag.PAYLOAD.rstrip("/") if self.is_bag else folder
         self._trees: list[Tree] = [
             FolderTree(Path(entry.path))
             for entry in sorted(files.entries(payload), key=lambda each: each.name)
@@ -80,7 +84,7 @@ class Bundle:
         top = _common_top([member.filename for member in members])
         self._whole = ZipTree(archive, top, members)
         _refuse_unsafe(self._whole, self.path)
-        prefix = top + bag.PAYLOAD if "bagit.txt" in self._whole.sizes else top
+        prefix = top + bag.PAYLOAD if self.is_bag else top
         self._trees = list(_zip_sessions(archive, prefix, members))
 
     def _refuse_bomb(self, members: list[zipfile.ZipInfo]) -> None:
@@ -103,7 +107,7 @@ class Bundle:
     @property
     def is_bag(self) -> bool:
         """Whether it carries checksums; a ZIP of session folders made by another program does not."""
-        return "bagit.txt" in self._whole.sizes
+        return any(name in self._whole.sizes for name in _BAG)
 
     def trees(self) -> list[Tree]:
         """Return the sessions in it."""
@@ -116,30 +120,74 @@ class Bundle:
         """
         if not self.is_bag:
             return sum(len(tree.sizes) for tree in self._trees)
-        listed = {**self._manifest(_TAGS), **self._manifest(_MANIFEST)}
-        there = set(self._whole.sizes) - {_TAGS}
-        if missing := sorted(set(listed) - there):
-            raise Corrupt(f"{missing[0]} is missing ({len(missing)} in all)", self.path)
-        if additional := sorted(there - set(listed)):
-            raise Corrupt(f"{additional[0]} is not in the manifest ({len(additional)} in all)", self.path)
+        listed = _listed(self._tag(_TAGS), self._tag(_MANIFEST), set(self._whole.sizes), self.path)
         for name, digest in listed.items():
-            found = sha256()
-            for chunk in self._whole.chunks(name, 0, self._whole.sizes[name]):
-                found.update(chunk)
-                if progress is not None:
-                    progress(len(chunk))
-            if found.hexdigest() != digest:
-                raise Corrupt(f"the checksum of {name} is wrong", self.path)
+            chunks = self._whole.chunks(name, 0, self._whole.sizes[name])
+            _compare({name: digest}, {name: _digest(chunks, progress)}, self.path)
         return sum(name.startswith(bag.PAYLOAD) for name in listed)
 
-    def _manifest(self, name: str) -> dict[str, str]:
+    def _tag(self, name: str) -> bytes:
         if name not in self._whole.sizes:
             raise Corrupt(f"{name} is missing", self.path)
-        data = b"".join(self._whole.chunks(name, 0, self._whole.sizes[name]))
-        try:
-            return bag.parsed_manifest(data)
-        except (ValueError, UnicodeDecodeError) as error:
-            raise Corrupt(f"{name}: {error}", self.path) from error
+        return read_whole(self._whole, name)
+
+
+def verify_bundle(path: Path, progress: Progress | None = None) -> int:
+    """Compare a bundle with its manifest where it is; nothing is unpacked. Return the number of payload files.
+
+    Raises: Corrupt, UnsafeFile: the first thing that is wrong; a ZIP or folder without checksums is not a bundle.
+    """
+    if form_of(path) == TAR_ZST:
+        return _verify_tar(path, progress)
+    bundle = Bundle(path)
+    if not bundle.is_bag:
+        raise Corrupt("it has no checksums: not a bundle", path)
+    return bundle.verify(progress)
+
+
+def _verify_tar(path: Path, progress: Progress | None) -> int:
+    found: dict[str, str] = {}
+    tags: dict[str, bytes] = {}
+    for member, chunks in _tar_members(path):
+        name = member.removeprefix(TOP)
+        if name in (_TAGS, _MANIFEST):
+            tags[name] = b"".join(chunks)
+            chunks = iter([tags[name]])
+        found[name] = _digest(chunks, progress)
+    for name in (_TAGS, _MANIFEST):
+        if name not in tags:
+            raise Corrupt(f"{name} is missing", path)
+    listed = _listed(tags[_TAGS], tags[_MANIFEST], set(found), path)
+    _compare(listed, found, path)
+    return sum(name.startswith(bag.PAYLOAD) for name in listed)
+
+
+def _listed(tags: bytes, manifest: bytes, there: set[str], path: Path) -> dict[str, str]:
+    """Return the digests that a bag lists, by name; all its files, and no others, are there. Raises: Corrupt."""
+    try:
+        listed = {**bag.parsed_manifest(tags), **bag.parsed_manifest(manifest)}
+    except (ValueError, UnicodeDecodeError) as error:
+        raise Corrupt(f"the manifest: {error}", path) from error
+    if missing := sorted(set(listed) - there):
+        raise Corrupt(f"{missing[0]} is missing ({len(missing)} in all)", path)
+    if additional := sorted(there - set(listed) - {_TAGS}):
+        raise Corrupt(f"{additional[0]} is not in the manifest ({len(additional)} in all)", path)
+    return listed
+
+
+def _compare(listed: dict[str, str], found: dict[str, str], path: Path) -> None:
+    for name, digest in listed.items():
+        if found[name] != digest:
+            raise Corrupt(f"the checksum of {name} is wrong", path)
+
+
+def _digest(chunks: Iterator[bytes], progress: Progress | None) -> str:
+    found = sha256()
+    for chunk in chunks:
+        found.update(chunk)
+        if progress is not None:
+            progress(len(chunk))
+    return found.hexdigest()
 
 
 def _zip_sessions(archive: zipfile.ZipFile, prefix: str, members: list[zipfile.ZipInfo]) -> Iterator[Tree]:
@@ -159,7 +207,7 @@ def _common_top(names: list[str]) -> str:
     tops = {name.partition("/")[0] for name in names if "/" in name}
     if len(tops) == 1 and all("/" in name for name in names):
         top = f"{tops.pop()}/"
-        if f"{top}bagit.txt" in names:
+        if any(f"{top}{tag}" in names for tag in _BAG):
             return top
     return ""
 
@@ -179,6 +227,14 @@ def _refuse_unsafe(tree: Tree, path: Path) -> None:
 
 def _unpack_tar(path: Path, folder: Path) -> None:
     """Unpack a ``.tar.zst`` of plain files into an empty folder. Raises: Corrupt, UnsafeFile, StoreUnusable."""
+    for name, chunks in _tar_members(path):
+        place = folder / name
+        files.make_dirs(place.parent)
+        files.put(place, chunks, sync=False)
+
+
+def _tar_members(path: Path) -> Iterator[tuple[str, Iterator[bytes]]]:
+    """Yield the plain files of a ``.tar.zst`` with their bytes, in order. Raises: Corrupt, UnsafeFile."""
     try:
         import zstandard
     except ImportError as error:
@@ -198,10 +254,7 @@ def _unpack_tar(path: Path, folder: Path) -> None:
                 unpacked += member.size
                 _refuse_member(member, names, unpacked, packed, path)
                 names.add(member.name)
-                source = archive.extractfile(member)
-                place = folder / member.name
-                files.make_dirs(place.parent)
-                files.put(place, _pieces(source), sync=False)
+                yield member.name, _pieces(archive.extractfile(member))
     except (tarfile.TarError, zstandard.ZstdError, EOFError) as error:
         raise Corrupt(f"not a readable .tar.zst: {error}", path) from error
     for name, first in twins(names).items():

@@ -1,4 +1,4 @@
-"""One session: its folder, document and streams, the handle that programs hold, the recorder and the bundle.
+"""One session: its folder, document and streams, the handle that programs hold, the recorder.
 
 Not here: all sessions (store), searching (index), reading a recording back (playback).
 """

@@ -17,9 +17,10 @@ from sessionstore.session import Session
 from sessionstore.store.catalog import Catalog
 from sessionstore.store.folder_rows import MISSING_FOLDER
 from sessionstore.store.foreign import Foreign
+from sessionstore.store.moving import Moving
 
 
-class StoreMapping(Foreign):
+class StoreMapping(Foreign, Moving):
     """The part of :class:`~sessionstore.store.SessionStore` that works like a read-only mapping from id to session."""
 
     root: StoreRoot

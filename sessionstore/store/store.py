@@ -40,7 +40,6 @@ from sessionstore.store.mapping import StoreMapping
 from sessionstore.store.trash import TrashEntry
 
 if TYPE_CHECKING:
-    from sessionstore.exchange.merge import MergeReport
     from sessionstore.index.changes import Watch
     from sessionstore.maintenance.findings import Report
 
@@ -322,12 +321,6 @@ class SessionStore(StoreMapping):
         from sessionstore.maintenance.doctor import examine
 
         return examine(self.root.path, self.index.url, deep)
-
-    def merge(self, source: str | Path, where: str | Filter | None = None, dry_run: bool = False) -> MergeReport:
-        """Take sessions of another store, folder or bundle into this one; see ``sessionstore.exchange.merge``."""
-        from sessionstore.exchange.merge import merge
-
-        return merge(self, source, where, dry_run)
 
     # ------------------------------------------------------------ change and delete
 

@@ -23,6 +23,7 @@ from sessionstore.model import records
 from sessionstore.query import matcher, parse
 from sessionstore.session import Session
 from sessionstore.session.stream_reader import Tape
+from sessionstore.store import merge_staging
 
 HISTORY_FILE = "history.jsonl"
 #: Creating takes milliseconds; an older folder in staging belongs to an interrupted creation.
@@ -154,6 +155,8 @@ def sweep_staging(root: StoreRoot) -> None:
         for entry in files.entries(root.staging):
             if entry.name.startswith(_DEAD):
                 files.remove_tree(entry.path)
+            elif merge_staging.is_of_merge(entry.name):
+                merge_staging.sweep(root)
             elif time.time() - last_touched(entry.path) > _ABANDONED_S:
                 discard(root, Path(entry.path))
 

@@ -50,13 +50,11 @@ ALLOWED = {
         "tempfile.TemporaryDirectory",
     ): "the place in which a moved store is tried",
     ("server/flights/simulation_worker.py", "os.fdopen"): "the pipe to the server that started this process",
-    ("cli/maintenance.py", "tempfile.TemporaryDirectory"): "where a packed bundle is unpacked to be verified",
     ("exchange/bundle.py", "tarfile.open"): "an archive that is sent through files.put",
     ("exchange/bundle.py", "self._archive.open"): "an entry of that archive",
     ("exchange/trees.py", "self._archive.open"): "an entry that is read",
     ("exchange/remote/zipped.py", "io.BufferedReader"): "range reads of an archive",
     ("exchange/remote/store.py", "tempfile.mkdtemp"): "the folder of a mirror, removed with its process",
-    ("session/bundle.py", "archive.open"): "an entry of a ZIP that is sent, not stored",
     ("cli/__init__.py", "os.open"): "the null device in place of a closed standard output",
 }
 

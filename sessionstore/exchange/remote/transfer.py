@@ -19,10 +19,10 @@ from sessionstore.errors import Conflict, LockTimeout, RemoteUnavailable, Sessio
 from sessionstore.exchange.compare import STREAM_SUFFIX, Copy, compare, compare_stream, read_copy, same_file
 from sessionstore.exchange.merge import MergeReport, Outcome, merge
 from sessionstore.exchange.remote import manifest
+from sessionstore.exchange.remote.opening import remote_source
 from sessionstore.exchange.remote.places import FsspecPlace
 from sessionstore.exchange.remote.store import AT_ONCE, open_place, refuse
-from sessionstore.exchange.remote.tree import RemoteTree, openers
-from sessionstore.exchange.sources import Source
+from sessionstore.exchange.remote.tree import RemoteTree
 from sessionstore.exchange.trees import FolderTree, Tree
 from sessionstore.layout import DOCUMENT, PRIVATE
 from sessionstore.model import records
@@ -48,15 +48,7 @@ def pull(
 
     Raises: StoreNotFound, RemoteUnavailable, RemoteRefused; as :func:`sessionstore.exchange.merge.merge`.
     """
-    place = open_place(url)
-    known = (
-        {} if not store.root.private.is_dir() else {row.uuid: row.session_id for row in store.find() if not row.host}
-    )
-
-    def ours(uuid: str) -> Tree | None:
-        return FolderTree(store.root.folder(known[uuid])) if uuid in known else None
-
-    return merge(store, Source(place.label, openers(place, ours)), where, dry_run, progress)
+    return merge(store, remote_source(store, url), where, dry_run, progress)
 
 
 def push(

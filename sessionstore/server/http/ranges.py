@@ -5,11 +5,13 @@ Not here: what is sent (server.routes.artifacts).
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Iterator
 
 from sessionstore.server.http.problems import ApiProblem
 
+_PART_BYTES = 1 << 16
 _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 
 
@@ -33,6 +35,17 @@ def asked_range(header: str | None, if_range: str | None, etag: str, total: int)
 def range_headers(begin: int, end: int, total: int) -> dict[str, str]:
     """Return the headers of a partial reply."""
     return {"content-range": f"bytes {begin}-{end - 1}/{total}", "content-length": str(end - begin)}
+
+
+def parts_of(descriptor: int) -> Iterator[bytes]:
+    """Yield the bytes that an open file has now, not what is appended meanwhile; close it."""
+    try:
+        left = os.fstat(descriptor).st_size
+        while left > 0 and (part := os.read(descriptor, min(left, _PART_BYTES))):
+            left -= len(part)
+            yield part
+    finally:
+        os.close(descriptor)
 
 
 def cut(parts: Iterable[bytes], begin: int, end: int) -> Iterator[bytes]:

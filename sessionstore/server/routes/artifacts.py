@@ -1,9 +1,9 @@
-"""Files of a session over HTTP: its artifacts one by one, and the whole folder as a zip.
+"""Files of a session over HTTP: its artifacts one by one, and the whole folder as a bundle.
 
 Only plain files inside the folder are ever opened: no link is followed, no FIFO waited for, and what a file is called
 is data. Artifacts are sent as attachments; only pictures and videos, which hold no code, can be shown in place. Ranges
 are answered, so that a broken download goes on and a video can be sought.
-Not here: the zip itself (session.bundle), single streams (server.routes.stream_records).
+Not here: the bundle itself (exchange.bundle), single streams (server.routes.stream_records).
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from urllib.parse import quote
 from marshmallow import fields
 
 from sessionstore.disk import files
+from sessionstore.exchange.bundle import ZIP, pack
+from sessionstore.exchange.trees import FolderTree
 from sessionstore.model import names
 from sessionstore.server.http.operations import Call, Operation
 from sessionstore.server.http.problems import ApiProblem
-from sessionstore.server.http.ranges import asked_range, cut, range_headers
+from sessionstore.server.http.ranges import asked_range, cut, parts_of, range_headers
 from sessionstore.server.http.reply import Reply, Stream, json_reply
 from sessionstore.server.live.record_cache import digest_of
 from sessionstore.server.routes import api_schemas
-from sessionstore.session import Session
-from sessionstore.session.bundle import chunks, plain_files, zip_parts
 
 TAG = "files"
 _OCTETS = "application/octet-stream"
@@ -34,7 +34,7 @@ INLINE = {
     ".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".gif": "image/gif", ".webp": "image/webp",
     ".avif": "image/avif", ".webm": "video/webm", ".mp4": "video/mp4", ".ogv": "video/ogg",
 }  # fmt: skip
-_ZIP_SIZES: dict[str, int] = {}
+_SIZES: dict[str, int] = {}
 _MOST_SIZES = 64
 
 
@@ -86,44 +86,43 @@ def get_artifact(call: Call) -> Stream:
         os.close(descriptor)
         raise
     if wanted is None:
-        return Stream(chunks(descriptor), kind or _OCTETS, headers)
+        return Stream(parts_of(descriptor), kind or _OCTETS, headers)
     partial = {**headers, **range_headers(*wanted, status.st_size)}
     os.lseek(descriptor, wanted[0], os.SEEK_SET)
-    return Stream(cut(chunks(descriptor), 0, wanted[1] - wanted[0]), kind or _OCTETS, partial, status=206)
+    return Stream(cut(parts_of(descriptor), 0, wanted[1] - wanted[0]), kind or _OCTETS, partial, status=206)
 
 
 def export_session(call: Call) -> Stream:
-    """Return the folder of a session as a zip."""
-    session = call.context.find(call.path["session_id"])
-    listed = list(plain_files(session))
-    etag = _folder_etag(session, listed)
+    """Return the folder of a session as a bundle."""
+    tree = FolderTree(call.context.find(call.path["session_id"]).folder)
+    etag = _folder_etag(tree)
     headers = {
-        "accept-ranges": "bytes", "etag": etag, "content-disposition": _attachment(f"{session.session_id}.zip"),
+        "accept-ranges": "bytes", "etag": etag, "content-disposition": _attachment(f"{tree.name}.zip"),
     }  # fmt: skip
     if (asked := call.headers.get("range")) is None:
-        return Stream(zip_parts(session, listed), "application/zip", headers)
-    total = _zip_size(session, listed, etag)
+        return Stream(pack([tree], ZIP), "application/zip", headers)
+    total = _bundle_size(tree, etag)
     wanted = asked_range(asked, call.headers.get("if-range"), etag, total)
     if wanted is None:
-        return Stream(zip_parts(session, listed), "application/zip", headers)
-    parts = cut(zip_parts(session, listed), *wanted)
-    return Stream(parts, "application/zip", {**headers, **range_headers(*wanted, total)}, status=206)
+        return Stream(pack([tree], ZIP), "application/zip", headers)
+    partial = {**headers, **range_headers(*wanted, total)}
+    return Stream(cut(pack([tree], ZIP), *wanted), "application/zip", partial, status=206)
 
 
-def _folder_etag(session: Session, listed: list[str]) -> str:
-    """Return the entity tag of a folder: the zip of the same files is the same, byte for byte."""
-    state = [(name, digest_of(os.lstat(session.folder / name))) for name in listed]
+def _folder_etag(tree: FolderTree) -> str:
+    """Return the entity tag of a folder: the bundle of the same files is the same, byte for byte."""
+    state = [(name, digest_of(os.lstat(tree.folder / name))) for name in tree.sizes]
     return f'"{hashlib.blake2b(repr(state).encode(), digest_size=12).hexdigest()}"'
 
 
-def _zip_size(session: Session, listed: list[str], etag: str) -> int:
-    """Return the size of the zip: compressed once to be counted, remembered for the ranges that follow."""
-    known = _ZIP_SIZES.get(etag)
+def _bundle_size(tree: FolderTree, etag: str) -> int:
+    """Return the size of the bundle: made once to be counted, remembered for the ranges that follow."""
+    known = _SIZES.get(etag)
     if known is None:
-        known = sum(map(len, zip_parts(session, listed)))
-        _ZIP_SIZES[etag] = known
-        while len(_ZIP_SIZES) > _MOST_SIZES:
-            _ZIP_SIZES.pop(next(iter(_ZIP_SIZES)))
+        known = sum(map(len, pack([tree], ZIP)))
+        _SIZES[etag] = known
+        while len(_SIZES) > _MOST_SIZES:
+            _SIZES.pop(next(iter(_SIZES)))
     return known
 
 
@@ -152,7 +151,7 @@ def operations() -> list[Operation]:
             query=ArtifactQuery(), problems=(400, 404, 409, 416),
         ),
         Operation(
-            "GET", one + "/export", export_session, "Get the folder as a zip", TAG, content_type="application/zip",
+            "GET", one + "/export", export_session, "Get the folder as a bundle", TAG, content_type="application/zip",
             problems=(404, 409, 416),
         ),
     ]  # fmt: skip

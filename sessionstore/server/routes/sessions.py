@@ -24,11 +24,11 @@ from sessionstore.server.http.csv_text import CSV, csv_text
 from sessionstore.server.http.operations import Call, Operation, pick, split_names
 from sessionstore.server.http.paging import page
 from sessionstore.server.http.problems import ApiProblem
+from sessionstore.server.http.ranges import parts_of
 from sessionstore.server.http.reply import EVENT_STREAM, Reply, Stream, content_etag, encode, json_reply
 from sessionstore.server.live.record_cache import digest_of, parse_etag
 from sessionstore.server.routes import api_schemas
 from sessionstore.session import Session
-from sessionstore.session.bundle import chunks
 
 _ROW_FIELDS = (*FILTER_FIELDS, "session_dir_path")
 _DOCUMENT_FIELDS = (*RECORD_FIELDS, "problem", "session_dir_path", "replay_available")
@@ -223,7 +223,7 @@ def get_document(call: Call) -> Reply | Stream:
     session = call.context.find(call.path["session_id"])
     try:
         if (size := (session.folder / DOCUMENT).lstat().st_size) > MAX_DOCUMENT_BYTES:  # in pieces, never as a whole
-            parts = chunks(files.open_to_read(session.folder / DOCUMENT))
+            parts = parts_of(files.open_to_read(session.folder / DOCUMENT))
             return Stream(parts, "text/plain; charset=utf-8", {"content-length": str(size)})
         data, status = files.read(session.folder / DOCUMENT)
     except FileNotFoundError as error:

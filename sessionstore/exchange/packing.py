@@ -1,0 +1,72 @@
+"""Packing sessions of a store into a bundle, with a report of what was left out.
+
+Not here: the bundle itself (exchange.bundle).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sessionstore.errors import SessionNotFound
+from sessionstore.exchange.bundle import Progress, write_bundle
+from sessionstore.exchange.trees import FolderTree
+from sessionstore.query import Filter
+from sessionstore.store import SessionStore
+from sessionstore.store.folder_rows import MISSING_FOLDER
+
+
+@dataclass(slots=True)
+class PackReport:
+    """What a bundle holds.
+
+    Attributes:
+        bytes: of the files of the sessions.
+        left_out: links, devices and names that not every system takes, each with the reason.
+    """
+
+    path: str
+    sessions: list[str] = field(default_factory=list)
+    bytes: int = 0
+    left_out: list[str] = field(default_factory=list)
+
+    @property
+    def clean(self) -> bool:
+        """Whether nothing was left out."""
+        return not self.left_out
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data for ``--json``."""
+        return asdict(self)
+
+
+def pack_sessions(
+    store: SessionStore,
+    path: str | Path,
+    keys: Iterable[str] = (),
+    where: str | Filter | None = None,
+    progress: Progress | None = None,
+) -> PackReport:
+    """Write sessions to a new bundle: those named, those that match, or all.
+
+    Raises:
+        SessionNotFound: there is none of this name, or none that matches.
+        Conflict: the file or folder exists; InvalidName: another suffix; StoreUnusable: nothing is left of it.
+    """
+    trees = _trees(store, list(keys), where)
+    if not trees:
+        raise SessionNotFound(f"no session of {store.root.path} matches")
+    write_bundle(list(trees), Path(path).expanduser(), progress)
+    left_out = [f"{tree.name}/{file}: {reason}" for tree in trees for file, reason in tree.unsafe.items()]
+    size = sum(sum(tree.sizes.values()) for tree in trees)
+    return PackReport(str(path), [tree.name for tree in trees], size, left_out)
+
+
+def _trees(store: SessionStore, keys: list[str], where: str | Filter | None) -> list[FolderTree]:
+    named = {store.get(key).session_id for key in keys}
+    rows = store.find(where, sort="created_at") if where is not None or not keys else []
+    found = {row.session_id for row in rows if row.host is None and row.status != MISSING_FOLDER}
+    wanted = named & found if keys and where is not None else named | found
+    return [FolderTree(store.root.folder(session_id)) for session_id in sorted(wanted)]

@@ -1,0 +1,62 @@
+"""Merging and packing, as methods of the store.
+
+Not here: how (exchange).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+if TYPE_CHECKING:
+    from sessionstore.exchange.merge import MergeReport
+    from sessionstore.exchange.packing import PackReport
+    from sessionstore.query import Filter
+    from sessionstore.store.store import SessionStore
+
+Progress = Callable[[int], None]
+
+
+class Moving:
+    """How sessions come from another store and go to one."""
+
+    def merge(
+        self,
+        source: str | Path | Iterable[str | Path],
+        where: str | Filter | None = None,
+        dry_run: bool = False,
+        progress: Progress | None = None,
+    ) -> MergeReport:
+        """Take the sessions of a store, session folder, bundle or URL into this store; one undo takes them back.
+
+        Args:
+            source: one of these or several; none of them is written to.
+            where: take only sessions that match this filter.
+            dry_run: report what would happen, and write nothing.
+            progress: called with the number of bytes that were read.
+
+        Raises:
+            SessionNotFound, InvalidQuery, Corrupt, UnsafeFile: nothing was taken.
+            StoreUnusable, LockTimeout, OutcomeUnknown: what was taken stays; run it again.
+        """
+        from sessionstore.exchange.merge import merge
+
+        return merge(cast("SessionStore", self), source, where, dry_run, progress)
+
+    def pack(
+        self,
+        path: str | Path,
+        *keys: str,
+        where: str | Filter | None = None,
+        progress: Progress | None = None,
+    ) -> PackReport:
+        """Write sessions (all when neither named nor filtered) to a new bundle: ``.zip``, ``.tar.zst`` or a folder.
+
+        Raises:
+            SessionNotFound: no session matches. Conflict: the file exists. InvalidName: another suffix.
+            StoreUnusable: nothing is left of the bundle.
+        """
+        from sessionstore.exchange.packing import pack_sessions
+
+        return pack_sessions(cast("SessionStore", self), path, keys, where, progress)
