@@ -19,7 +19,6 @@ import msgspec
 
 from sessionstore.errors import Corrupt
 from sessionstore.model.values import MAX_DEPTH as MAX_DEPTH
-from sessionstore.model.values import foreign as foreign
 from sessionstore.model.values import plain as plain
 from sessionstore.model.values import utc_text as utc_text
 

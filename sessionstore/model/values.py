@@ -1,7 +1,10 @@
 """Values of real programs as JSON: one table, one function (:func:`plain`), and a hook for further types.
 
+Metadata, data, figures, tables and the records of streams follow this table:
+
     None, bool, int, float, str      as they are; integers are exact at any size up to 4,200 digits
-    NaN, infinities                  null; where, and which one, is recorded (``not_finite``), or refused without it
+    NaN, infinities                  null; where, and which one, is recorded (``not_finite``; a stream counts them in
+                                     "nan"), or refused without it
     int, float, bool, enum keys      text; keys that become equal are refused
     tuple, set, frozenset            list (a set is sorted)
     aware datetime                   ISO 8601 in UTC, microseconds, Z
@@ -17,7 +20,7 @@
     anything else                    what :func:`register` knows, or InvalidRecord with the place
 
 No library is imported for this: a type is recognised by its attributes. Values are copied, nothing is shared.
-Not here: JSON text (json_text), which fields a record has (records).
+Not here: JSON text (json_text), which fields a record has (records), lines of streams (session.stream_record).
 """
 
 from __future__ import annotations
@@ -25,14 +28,14 @@ from __future__ import annotations
 import base64
 import dataclasses
 import math
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Collection, Mapping, Set
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as time_of_day
 from decimal import Decimal
 from enum import Enum
 from fractions import Fraction
 from pathlib import PurePath
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 from uuid import UUID
 
 from sessionstore.errors import InvalidRecord
@@ -40,6 +43,10 @@ from sessionstore.errors import InvalidRecord
 MAX_DEPTH = 200
 _MAX_BITS = 14_000
 _SMALL = 1 << 62
+_SCALARS = frozenset((str, int, float, bool, type(None)))
+_NUMBERS = frozenset((int, float, bool))
+_CONTAINERS = frozenset((dict, list, tuple))
+_LONG = 16
 Known = TypeVar("Known")
 _registered: dict[type, Callable[[Any], Any]] = {}
 
@@ -66,6 +73,26 @@ def plain(value: Any, where: str = "value", not_finite: dict[str, str] | None = 
     if not_finite is None:
         return _Copy(None).of(value, where, "", _depth)
     return _Copy(not_finite).of(value, where, "", _depth)
+
+
+def is_json(value: Any, depth: int = 0) -> bool:
+    """Whether a dict, list or tuple holds values of JSON's own types only, with text keys, at most 200 levels.
+
+    :func:`plain` would return such a value as it is, or refuse a part of it: what holds NaN, a lone surrogate or an
+    integer of more than 4,200 digits also counts as such a value.
+    """
+    if type(value) is dict:
+        for key in value:
+            if type(key) is not str:
+                return False
+        value = value.values()
+    if len(value) > _LONG and _SCALARS.issuperset(map(type, value)):  # three times as fast, with a start of its own
+        return True
+    for item in value:
+        kind = type(item)
+        if kind not in _SCALARS and (depth > MAX_DEPTH - 2 or kind not in _CONTAINERS or not is_json(item, depth + 1)):
+            return False
+    return True
 
 
 def salvaged(value: Any, where: str, not_finite: dict[str, str], refused: dict[str, str]) -> Any:
@@ -126,21 +153,28 @@ class _Copy:
             if value.bit_length() > _MAX_BITS:  # 4,300 digits, beyond which Python reads none
                 raise InvalidRecord(f"{where}: an integer of more than 4,200 digits")
             return value
-        if isinstance(value, str) and not isinstance(value, Enum):
-            return _text(value, where)
         if type(value) is float:
             return value if math.isfinite(value) else self._null(value, where, pointer)
+        if type(value) is not str and _registered and (convert := _hook_of(type(value))) is not None:
+            return self.of(convert(value), where, pointer, depth + 1) if depth < MAX_DEPTH else self._too_deep(where)
+        if isinstance(value, str) and not isinstance(value, Enum):
+            return _text(value, where)
         if depth >= MAX_DEPTH:
-            raise InvalidRecord(f"{where}: nested beyond {MAX_DEPTH} levels")
+            self._too_deep(where)
         if isinstance(value, Mapping):
             return self._object(value, where, pointer, depth)
         if isinstance(value, list | tuple | set | frozenset):
             items = _ordered(value, where) if isinstance(value, set | frozenset) else value
+            if _are_finite_numbers(items):
+                return list(items)
             return [
                 item if _is_plain(item) else self._part(item, f"{where}[{n}]", f"{pointer}/{n}", depth)
                 for n, item in enumerate(items)
             ]
-        return self.of(foreign(value, where), where, pointer, depth + 1)
+        return self.of(_foreign(value, where), where, pointer, depth + 1)
+
+    def _too_deep(self, where: str) -> NoReturn:
+        raise InvalidRecord(f"{where}: nested beyond {MAX_DEPTH} levels, or it holds itself")
 
     def _object(self, value: Mapping[Any, Any], where: str, pointer: str, depth: int) -> dict[str, Any]:
         found: dict[str, Any] = {}
@@ -187,11 +221,21 @@ def _ordered(values: Set[Any], where: str) -> list[Any]:
         raise InvalidRecord(f"{where}: a set whose members have no order, and so no JSON form") from error
 
 
+def _are_finite_numbers(items: Collection[Any]) -> bool:
+    """Whether all items are numbers that stay as they are: a long list is looked at once, not item by item."""
+    try:
+        return _NUMBERS.issuperset(map(type, items)) and all(map(math.isfinite, items))
+    except OverflowError:  # an integer beyond all floats, which may have too many digits
+        return False
+
+
 def _is_plain(value: Any) -> bool:
     """Whether a value is surely plain as it is; most are, and naming each one's place would be half of the work."""
     kind = type(value)
     if kind is str:
         return bool(value.isascii())
+    if kind is float:
+        return math.isfinite(value)
     return value is None or kind is bool or (kind is int and -_SMALL < value < _SMALL)
 
 
@@ -206,7 +250,7 @@ def _key(key: Any, where: str) -> str:
     if isinstance(key, int):
         return str(int(key))
     if isinstance(key, date | datetime | UUID | float) or hasattr(key, "dtype"):
-        found = foreign(key, where) if not isinstance(key, float) else float(key)
+        found = _foreign(key, where) if not isinstance(key, float) else float(key)
         if isinstance(found, float) and not math.isfinite(found):
             raise InvalidRecord(f"{where}: the key {key!r} is not a finite number")
         if isinstance(found, str | int | float):
@@ -226,14 +270,16 @@ def _text(value: str, where: str) -> str:
 # ---------------------------------------------------------------- types of other libraries and classes
 
 
-def foreign(value: Any, where: str = "value") -> Any:
+def _hook_of(kind: type) -> Callable[[Any], Any] | None:
+    """Return what was registered for a type, or for the nearest one that it derives from."""
+    return next((_registered[each] for each in kind.__mro__ if each in _registered), None)
+
+
+def _foreign(value: Any, where: str = "value") -> Any:
     """Return the JSON form of a value of another library or class, one level deep (see the table above).
 
     Raises: InvalidRecord: the type has no JSON form.
     """
-    for kind in type(value).__mro__ if _registered else ():
-        if kind in _registered:
-            return _registered[kind](value)
     for test, convert in _TABLE:
         if test(value):
             try:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import logging
+from collections import OrderedDict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
@@ -18,6 +21,7 @@ import pytest
 import sessionstore
 from sessionstore.errors import InvalidRecord
 from sessionstore.model import values
+from sessionstore.session.stream_record import payload_of
 from sessionstore.store import SessionStore
 
 
@@ -172,3 +176,89 @@ def test_instants_of_any_iso_form_are_stored_in_one(store: SessionStore, text: s
     path = session.folder / "session.json"
     path.write_text(path.read_text().replace(f'"started_at": "{canonical}"', f'"started_at": "{text}"'))
     assert session.record.started_at == canonical and store.find()[0].started_at == canonical
+
+
+class Kelvin:
+    def __init__(self, kelvin: float) -> None:
+        self.kelvin = kelvin
+
+
+class Pose(dict):  # type: ignore[type-arg]  # a type that has a form of its own already
+    pass
+
+
+@pytest.fixture
+def registered() -> Iterator[None]:
+    before = dict(values._registered)
+    values.register(Kelvin, lambda value: {"kelvin": Decimal(str(value.kelvin))})
+    values.register(Pose, lambda value: list(value.values()))
+    yield
+    values._registered.clear()
+    values._registered.update(before)
+
+
+ROWS = [
+    Decimal("0.1"), Decimal("1.00000000000000000001"), Colour.RED, Level.HIGH, Wing(1.5, Colour.RED), b"\x00\xff",
+    bytearray(b"a"), NAIVE, datetime(2026, 3, 1, 12, tzinfo=timezone(timedelta(hours=2))), date(2026, 3, 1),
+    NAIVE.time(), timedelta(minutes=2), UUID(int=1), Path("a/b"), Fraction(1, 3), {2, 1}, frozenset("ba"), (1, (2,)),
+    np.float64(0.5), np.float32(0.5), np.int64(3), np.bool_(True), np.zeros((1, 2)), np.array(1.5),
+    np.datetime64("2026-03-01T10:00:00"), np.timedelta64(1500, "ms"), np.array(["2026-03-01"], dtype="datetime64[D]"),
+    np.array([Decimal("1.5"), None], dtype=object), np.array(["a"]),
+    {1: "a", 2.5: "b", Colour.RED: "c", False: "d", None: "e", date(2026, 3, 1): "f"}, 10**400, [0.5] * 100, [10**400],
+    Kelvin(21.5), [Kelvin(21.5)], Pose(x=1, y=Kelvin(2)), OrderedDict(a=Colour.RED),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("value", ROWS, ids=lambda value: type(value).__name__)
+@pytest.mark.usefixtures("registered")
+def test_a_stream_and_metadata_store_a_value_alike(value: Any) -> None:
+    """One table: a type that the encoder of streams knew by itself was stored by rules of its own."""
+    record = {"value": value, "deep": {"list": [value]}}
+    assert json.loads(payload_of(record)) == values.plain(record)
+
+
+def test_values_of_pandas_attrs_and_pydantic_are_stored_alike_in_streams() -> None:
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
+    attrs = pytest.importorskip("attrs", reason="attrs is not installed")
+    pydantic = pytest.importorskip("pydantic", reason="pydantic is not installed")
+    record = {
+        "stamp": pandas.Timestamp("2026-03-01T10:00", tz="UTC"), "nat": pandas.NaT, "na": pandas.NA,
+        "series": pandas.Series([1.5]), "frame": pandas.DataFrame({"a": [1, 2]}), "delta": pandas.Timedelta("2s"),
+        "attrs": attrs.make_class("Made", ["x"])(x=date(2026, 1, 1)),
+        "pydantic": pydantic.create_model("Model", x=(int, 1))(),
+    }  # fmt: skip
+    assert json.loads(payload_of(record)) == values.plain(record)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [{"v": 1 + 2j}, {"v": [object()]}, {(1, 2): "a"}, {"v": {1: "a", "1": "b"}}, {"v": "\ud800"}, {"\ud800": 1},
+     {"v": 10**5000}, {"v": [10**5000]}, {"v": Colour}, {"v": {1, "a"}}],
+)  # fmt: skip
+def test_a_stream_and_metadata_refuse_a_value_with_the_same_words(record: Any) -> None:
+    with pytest.raises(InvalidRecord) as expected:
+        values.plain(record, "record")
+    with pytest.raises(InvalidRecord) as caught:
+        payload_of(record)
+    assert str(caught.value) == str(expected.value)
+
+
+def test_a_subclass_of_a_registered_type_is_stored_like_it(registered: None) -> None:
+    class Warm(Kelvin):
+        pass
+
+    assert values.plain([Warm(1)]) == [{"kelvin": 1}] and json.loads(payload_of({"v": Warm(1)})) == {"v": {"kelvin": 1}}
+
+
+def test_numbers_that_are_not_finite_are_found_in_values_of_any_type(registered: None) -> None:
+    record = {"a": float("nan"), "b": np.array([1.0, np.inf]), "dec": Decimal("NaN"), "d": Kelvin(float("nan"))}
+    assert json.loads(payload_of(record)) == {"a": None, "b": [1, None], "dec": None, "d": {"kelvin": None}, "nan": 4}
+    not_finite: dict[str, str] = {}
+    values.plain(record, "x", not_finite)
+    assert not_finite == {"/a": "NaN", "/b/1": "Infinity", "/dec": "NaN", "/d/kelvin": "NaN"}
+
+
+def test_what_counts_as_json_is_stored_as_it_is() -> None:
+    assert values.is_json({"a": [1, (2.5, None), {"b": "c", "d": []}], "e": ["x"] * 50, "f": True})
+    for value in (Colour.RED, np.float64(1), Decimal(1), {1}, b"", {1: 2}, [[{2: 3}]], ["x"] * 50 + [date(2026, 1, 1)]):
+        assert not values.is_json({"a": value}) and not values.is_json({"a": {"b": [value]}})

@@ -62,7 +62,7 @@ def test_a_line_of_an_older_version_with_our_new_keys_reads_as_it_did(path: Path
 def test_keys_that_collide_as_text_are_refused(path: Path, record: dict[Any, Any]) -> None:
     writer = StreamWriter(filled(path))
     before = path.read_bytes()
-    with pytest.raises(InvalidRecord, match="stands twice"):
+    with pytest.raises(InvalidRecord, match="two keys become the text"):
         writer.append(record)
     with pytest.raises(InvalidRecord):
         writer.extend([{"i": 5}, record])

@@ -77,7 +77,7 @@ def test_numpy_is_taken_and_what_is_not_finite_becomes_null_and_is_counted(path:
 
 @pytest.mark.parametrize(
     ("record", "error"),
-    [({None: 1}, InvalidRecord), ([1, 2], InvalidRecord), (None, InvalidRecord),
+    [({(1, 2): 1}, InvalidRecord), ([1, 2], InvalidRecord), (None, InvalidRecord),
      ({"x": "\ud800"}, InvalidRecord), ({"x": object()}, InvalidRecord),
      ({"x": "y" * MAX_RECORD_BYTES}, InvalidRecord)],
 )  # fmt: skip
