@@ -1,10 +1,9 @@
 """Figures of one session over sim_time: altitude, speed, battery, distance to base, windows cleaned, signal strength.
 
 Defined once, as plain plotly figures (dicts of ``data`` and ``layout``): the web page and the HTML export draw them
-with a canvas of their own, notebooks hand them to plotly (:func:`plot`, the extra ``plot``). A stretch is read in a
-window and thinned, minima and maxima of every figure kept; while the summary of a very long flight is being made, it
-is sampled by seeking, and ``layout.meta`` says so.
-Not here: reading and thinning (playback.downsample, replay), drawing (server.web).
+with a canvas of their own. A time window is downsampled, minima and maxima of every figure kept; while the overview of
+a very long flight is being made, it is sampled by seeking, and ``layout.meta`` says so.
+Not here: reading and downsampling (playback.downsample, replay), drawing (server.web, analysis.plots).
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ Figure = dict[str, Any]
 
 DEFAULT_POINTS = 400
 _KEPT_OF_A_RUN = 4  # first, last, least and greatest
-_TITLES = {
+TITLES = {
     "altitude": ("Altitude", "m"),
     "speed": ("Speed", "m/s"),
     "battery": ("Battery", "%"),
@@ -32,7 +31,7 @@ _TITLES = {
     "windows": ("Windows", "number"),
     "link": ("Signal strength", "dBm"),
 }
-FIGURES = tuple(_TITLES)
+FIGURES = tuple(TITLES)
 
 
 def figures(
@@ -53,7 +52,7 @@ def figures(
     Raises:
         InvalidQuery: an unknown figure, or a stretch that ends before it begins.
     """
-    unknown = [name for name in names if name not in _TITLES]
+    unknown = [name for name in names if name not in TITLES]
     if unknown:
         raise InvalidQuery(f"there is no figure {unknown[0]!r} (there are {', '.join(FIGURES)})")
     points = max(points, KEPT_OF_A_SLICE)
@@ -65,33 +64,8 @@ def figures(
     return {name: _figure(name, found, window) for name, found in traces.items()}
 
 
-def plot(session: Session, name: str | None = None, start_s: float | None = None, end_s: float | None = None) -> Any:
-    """Return a plotly figure: the named one, or all of them one below the other.
-
-    Raises:
-        ModuleNotFoundError: plotly is missing (``pip install 'sessionstore[plot]'``).
-        InvalidQuery: as :func:`figures`.
-    """
-    from plotly import graph_objects
-    from plotly.subplots import make_subplots
-
-    if name is not None:
-        return graph_objects.Figure(figures(session, start_s, end_s, names=(name,))[name])
-    found = figures(session, start_s, end_s)
-    titles = [f"{title} ({unit})" for title, unit in _TITLES.values()]
-    whole = make_subplots(rows=len(found), cols=1, shared_xaxes=True, subplot_titles=titles, vertical_spacing=0.03)
-    shown: set[str] = set()
-    for row, figure in enumerate(found.values(), start=1):
-        for trace in figure["data"]:
-            whole.add_trace({**trace, "showlegend": trace["name"] not in shown, "legendgroup": trace["name"]}, row, 1)
-            shown.add(trace["name"])
-    whole.update_layout(height=220 * len(found), title={"text": session.session_id}, hovermode="x")
-    whole.update_xaxes(title_text="sim_time (s)", row=len(found), col=1)
-    return whole
-
-
 def _figure(name: str, traces: list[Trace], window: Window) -> Figure:
-    title, unit = _TITLES[name]
+    title, unit = TITLES[name]
     return {
         "data": traces,
         "layout": {

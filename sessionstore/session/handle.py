@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from sessionstore import late_imports
 from sessionstore.disk import files
 from sessionstore.errors import Conflict, Corrupt, InvalidName, InvalidRecord, SessionGone
 from sessionstore.layout import DOCUMENT, StoreRoot
@@ -268,9 +269,7 @@ class Session:
 
     def frame(self, name: str = MOTION_STREAM, **window: Any) -> Any:
         """Return a stream as a frame: ``drones``, ``from_s``, ``to_s``, ``columns``, ``form`` ("pandas" by default)."""
-        from sessionstore.analysis import frames  # it stands above, as charts do
-
-        return frames.stream_frame(self, name, **window)
+        return late_imports.stream_frame()(self, name, **window)
 
     def plot(self, name: str | None = None, start_s: float | None = None, end_s: float | None = None) -> Any:
         """Return a plotly figure: altitude, speed, battery, distance, windows or link; by default all of them.
@@ -279,9 +278,7 @@ class Session:
             ModuleNotFoundError: plotly is missing (``pip install 'sessionstore[plot]'``).
             InvalidQuery: there is no such figure.
         """
-        from sessionstore.playback import charts  # it stands above: a figure is made of a session's replay
-
-        return charts.plot(self, name, start_s, end_s)
+        return late_imports.plot()(self, name, start_s, end_s)
 
     # ------------------------------------------------------------ writing
 

@@ -6,11 +6,12 @@ Not here: formats and reports (formats).
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
+
+from sessionstore import late_imports
 
 if TYPE_CHECKING:
-    from sessionstore.formats import ImportReport
-    from sessionstore.store.store import SessionStore
+    from sessionstore.late_imports import ImportReport
 
 
 class Foreign:
@@ -39,7 +40,5 @@ class Foreign:
 
         Raises: InvalidRecord: no such file or no known format. InvalidQuery: no such format, or it lacks a module.
         """
-        from sessionstore.formats import import_path
-
         given: dict[str, Any] = {**(options or {}), **({"map": columns} if columns else {})}
-        return import_path(cast("SessionStore", self), Path(path), as_format, given, name, dry_run)
+        return late_imports.import_path()(self, Path(path), as_format, given, name, dry_run)

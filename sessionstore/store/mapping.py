@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
+from sessionstore import late_imports
 from sessionstore.errors import AmbiguousSession, SessionNotFound
 from sessionstore.layout import StoreRoot
 from sessionstore.model import json_text
@@ -47,9 +48,7 @@ class StoreMapping(Foreign, Moving):
         """
         import warnings
 
-        from sessionstore.analysis import query as queries  # it stands above: a question reads many sessions
-
-        answer = queries.ask(self, query)  # type: ignore[arg-type]  # the only subclass
+        answer = late_imports.ask()(self, query)
         if sentences := answer.left_out.sentences():
             warnings.warn("; ".join(sentences), stacklevel=2)
         return answer.relation
@@ -61,9 +60,7 @@ class StoreMapping(Foreign, Moving):
 
         Raises: InvalidQuery; ModuleNotFoundError: the extra is missing (``pip install 'sessionstore[analysis]'``).
         """
-        from sessionstore.analysis import frames
-
-        return frames.sessions_frame(self.find(where), keys, form)
+        return late_imports.sessions_frame()(self.find(where), keys, form)
 
     def __bool__(self) -> bool:
         return True  # also when it is empty: a store is a place

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
+
+from sessionstore import late_imports
 
 if TYPE_CHECKING:
-    from sessionstore.exchange.merge import MergeReport
-    from sessionstore.exchange.packing import PackReport
+    from sessionstore.late_imports import MergeReport, PackReport
     from sessionstore.query import Filter
-    from sessionstore.store.store import SessionStore
 
 Progress = Callable[[int], None]
 
@@ -40,9 +40,7 @@ class Moving:
             SessionNotFound, InvalidQuery, Corrupt, UnsafeFile: nothing was taken.
             StoreUnusable, LockTimeout, OutcomeUnknown: what was taken stays; run it again.
         """
-        from sessionstore.exchange.merge import merge
-
-        return merge(cast("SessionStore", self), source, where, dry_run, progress)
+        return late_imports.merge()(self, source, where, dry_run, progress)
 
     def pack(
         self,
@@ -57,6 +55,4 @@ class Moving:
             SessionNotFound: no session matches. Conflict: the file exists. InvalidName: another suffix.
             StoreUnusable: nothing is left of the bundle.
         """
-        from sessionstore.exchange.packing import pack_sessions
-
-        return pack_sessions(cast("SessionStore", self), path, keys, where, progress)
+        return late_imports.pack_sessions()(self, path, keys, where, progress)

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from sessionstore import __version__
+from sessionstore import __version__, late_imports
 from sessionstore.disk import files
 from sessionstore.errors import AmbiguousSession, InvalidRecord, SessionNotFound, SessionStoreError, StoreUnusable
 from sessionstore.index import SessionIndex, choose_url, open_index
@@ -41,7 +41,7 @@ from sessionstore.store.trash import TrashEntry
 
 if TYPE_CHECKING:
     from sessionstore.index.changes import Watch
-    from sessionstore.maintenance.findings import Report
+    from sessionstore.late_imports import Report
 
 
 class SessionStore(StoreMapping):
@@ -318,9 +318,7 @@ class SessionStore(StoreMapping):
         Args:
             deep: read every document and stream; else only what the index has not seen yet, and open runs.
         """
-        from sessionstore.maintenance.doctor import examine
-
-        return examine(self.root.path, self.index.url, deep)
+        return late_imports.examine()(self.root.path, self.index.url, deep)
 
     # ------------------------------------------------------------ change and delete
 

@@ -1,0 +1,74 @@
+"""The rooms above a store and a session, each imported when it is first asked: the only place where imports point up.
+
+``store.merge(...)`` and ``session.plot()`` are methods because users look for them there; the work is done in a room
+that itself needs stores and sessions. Each function here returns what does the work, and nothing else imports upwards.
+Not here: the methods and what they promise (store, session), the order of the rooms (tests/test_architecture.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sessionstore.analysis.query import Answer as Answer
+    from sessionstore.exchange.merge import MergeReport as MergeReport
+    from sessionstore.exchange.packing import PackReport as PackReport
+    from sessionstore.formats import ImportReport as ImportReport
+    from sessionstore.maintenance.findings import Report as Report
+
+
+def examine() -> Callable[..., Report]:
+    """Return :func:`sessionstore.maintenance.doctor.examine`."""
+    from sessionstore.maintenance.doctor import examine
+
+    return examine
+
+
+def merge() -> Callable[..., MergeReport]:
+    """Return :func:`sessionstore.exchange.merge.merge`."""
+    from sessionstore.exchange.merge import merge
+
+    return merge
+
+
+def pack_sessions() -> Callable[..., PackReport]:
+    """Return :func:`sessionstore.exchange.packing.pack_sessions`."""
+    from sessionstore.exchange.packing import pack_sessions
+
+    return pack_sessions
+
+
+def import_path() -> Callable[..., ImportReport]:
+    """Return :func:`sessionstore.formats.import_path`."""
+    from sessionstore.formats import import_path
+
+    return import_path
+
+
+def ask() -> Callable[..., Answer]:
+    """Return :func:`sessionstore.analysis.query.ask`. Raises: ModuleNotFoundError (the extra ``analysis``)."""
+    from sessionstore.analysis.query import ask
+
+    return ask
+
+
+def sessions_frame() -> Callable[..., Any]:
+    """Return :func:`sessionstore.analysis.frames.sessions_frame`. Raises: as :func:`ask`."""
+    from sessionstore.analysis.frames import sessions_frame
+
+    return sessions_frame
+
+
+def stream_frame() -> Callable[..., Any]:
+    """Return :func:`sessionstore.analysis.frames.stream_frame`. Raises: as :func:`ask`."""
+    from sessionstore.analysis.frames import stream_frame
+
+    return stream_frame
+
+
+def plot() -> Callable[..., Any]:
+    """Return :func:`sessionstore.analysis.plots.plot`."""
+    from sessionstore.analysis.plots import plot
+
+    return plot
