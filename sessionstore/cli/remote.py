@@ -28,6 +28,7 @@ _SHOWN: dict[Action, tuple[str, str]] = {
     "same": ("the same", "the same"),
     "ahead": ("behind the other side", "behind the other side"),
     "diverged": ("diverged", "diverged"),
+    "superseded": ("moved to the trash", "would be moved to the trash"),
     "skipped": ("left out", "would be left out"),
 }
 where_option = click.option("--where", metavar="FILTER", help="Only the sessions that match this filter.")

@@ -8,7 +8,7 @@ Not here: the digests of a record (model.lineage), what is done with the answer 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
@@ -81,8 +81,12 @@ def compare(ours: Copy, theirs: Copy) -> Comparison:
     return Comparison(directions.pop(), reasons)
 
 
+def _is_stream(name: str) -> bool:
+    return name.endswith(STREAM_SUFFIX) and "/" not in name
+
+
 def _streams(tree: Tree) -> set[str]:
-    return {name for name in tree.sizes if name.endswith(STREAM_SUFFIX) and "/" not in name}
+    return {name for name in tree.sizes if _is_stream(name)}
 
 
 def compare_stream(ours: Tree, theirs: Tree, name: str) -> Relation:
@@ -136,9 +140,20 @@ def _hashed(chunks: Iterable[bytes]) -> bytes:
     return found.digest()
 
 
-def branch_uuid(copy: Copy) -> str:
+def free_uuid(copy: Copy, taken: Container[str]) -> str:
+    """Return the uuid of a copy where others are taken: its own, else that of a branch."""
+    if copy.record.uuid not in taken:
+        return copy.record.uuid
+    number = 0
+    while (found := _branch_uuid(copy, number)) in taken:  # a branch that went on under the uuid of this content
+        number += 1
+    return found
+
+
+def _branch_uuid(copy: Copy, number: int) -> str:
     """Return the uuid of a diverged copy: the same for the same content, in the time order of the original."""
-    seed = blake2b(f"{copy.root_uuid} {copy.record.uuid} {copy.chain[-1]}".encode(), digest_size=10)
+    again = f" {number}" if number else ""
+    seed = blake2b(f"{copy.root_uuid} {copy.record.uuid} {copy.chain[-1]}{again}".encode(), digest_size=10)
     for name in sorted(_streams(copy.tree)):
         seed.update(_hashed(copy.tree.chunks(name, 0, copy.tree.sizes[name])))
     digits = copy.root_uuid.replace("-", "")[:12] + seed.hexdigest()
@@ -148,10 +163,14 @@ def branch_uuid(copy: Copy) -> str:
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
-def merged_document(copy: Copy, uuid: str | None, origin: dict[str, Any]) -> Tables:
-    """Return the tables of a copy with another uuid and a note of its origin."""
+def may_be_behind(older: Copy, other: Copy) -> bool:
+    """Whether :func:`compare` could find that the other holds all of this copy; records and sizes alone say no."""
+    if lineage.relation(older.chain, other.chain) not in ("same", "behind"):
+        return False
+    return all(size <= other.tree.sizes.get(name, 0) for name, size in older.tree.sizes.items() if _is_stream(name))
+
+
+def merged_document(copy: Copy, uuid: str, origin: dict[str, Any]) -> Tables:
+    """Return the tables of a copy with a uuid and a note of its origin."""
     (key, document), *_ = copy.tables["session"].items()
-    changed = {**document, "merged_from": origin}
-    if uuid is not None:
-        changed["uuid"] = uuid
-    return {**copy.tables, "session": {key: changed}}
+    return {**copy.tables, "session": {key: {**document, "merged_from": origin or None, "uuid": uuid}}}

@@ -4,6 +4,7 @@
     same, ours ahead    nothing is written
     theirs ahead        only what is new is transferred; our old record is kept for the undo
     diverged            both are kept: theirs under a new id, ``merged_from`` names the original
+    superseded          one of ours, of which another of ours has all and more, is moved away until the trash is emptied
 
 A merge that was interrupted is completed by running it again. The source is never written. One undo takes a merge back.
 A session that runs at the source is taken up to its last whole lines, and continued by the next merge.
@@ -13,14 +14,14 @@ Not here: how copies are compared (exchange.compare), the undo (store.merge_log)
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from sessionstore.disk import files
-from sessionstore.errors import SessionStoreError
-from sessionstore.exchange.compare import Copy, compare, read_copy
+from sessionstore.errors import Conflict, SessionStoreError
+from sessionstore.exchange.compare import Copy, compare, free_uuid, may_be_behind, read_copy
 from sessionstore.exchange.place import Placer
 from sessionstore.exchange.remote.opening import remote_source
 from sessionstore.exchange.sources import Progress, Source, open_source
@@ -31,7 +32,7 @@ from sessionstore.model.records import FILTER_ALIASES, FILTER_FIELDS, SessionRow
 from sessionstore.query import Filter, parse
 from sessionstore.store import SessionStore, merge_staging
 
-Action = Literal["copied", "updated", "same", "ahead", "diverged", "skipped"]
+Action = Literal["copied", "updated", "same", "ahead", "diverged", "superseded", "skipped"]
 #: Sessions that are synced and named together.
 BATCH = 128
 #: What can be named as a source.
@@ -147,6 +148,15 @@ def _opened(store: SessionStore, source: Given | Iterable[Given], turn: _Turn, p
     return Source(", ".join(each.label for each in found), [tree for each in found for tree in each.trees])
 
 
+@dataclass(slots=True)
+class _Member:
+    """A copy of a family that is here, or in a dry run would be: its id, its uuid and how it is read."""
+
+    session_id: str
+    uuid: str
+    read: Callable[[], Copy]
+
+
 class _Merge:
     """One run over the sessions of a source."""
 
@@ -155,10 +165,19 @@ class _Merge:
     ) -> None:
         self._store, self._report, self._placer = store, report, placer
         self._progress = progress or (lambda count: None)
-        self._ours: dict[str, list[str]] = {}
+        self._families: dict[str, list[_Member]] = {}
+        self._uuids: set[str] = set()
         for row in store.find(sort="created_at") if store.root.private.is_dir() else ():
             if row.host is None and row.status not in ("missing", "unreadable"):
-                self._ours.setdefault(row.merged_uuid or row.uuid, []).append(row.session_id)
+                self._joins(row.merged_uuid or row.uuid, self._member(row.session_id, row.uuid))
+
+    def _member(self, session_id: str, uuid: str) -> _Member:
+        folder = self._store.root.folder(session_id)
+        return _Member(session_id, uuid, lambda: read_copy(FolderTree(folder)))
+
+    def _joins(self, root_uuid: str, member: _Member) -> None:
+        self._families.setdefault(root_uuid, []).append(member)
+        self._uuids.add(member.uuid)
 
     def run(self, source: Source, where: Filter | None) -> None:
         """Take each session that matches."""
@@ -180,37 +199,83 @@ class _Merge:
             for file, reason in theirs.tree.unsafe.items():
                 left_out = Outcome(theirs.tree.name, "skipped", outcome.session_id, f"{file}: {reason}")
                 self._report.outcomes.append(left_out)
+            if len(self._families[theirs.root_uuid]) > 1:
+                self._supersede(theirs.root_uuid)
             if self._placer is not None and self._placer.waiting >= BATCH:
                 self._placer.finish()
 
     def _take(self, theirs: Copy) -> Outcome:
         """Compare a session with ours of the same origin, and do what follows."""
         name, total = theirs.tree.name, sum(theirs.tree.sizes.values())
-        family = self._ours.get(theirs.root_uuid, [])
-        if family and self._placer is not None and self._placer.holds_back(family):
-            self._placer.finish()
+        family = self._families.get(theirs.root_uuid, [])
+        self._settle(family)
         diverged: list[str] = []
-        behind: str | None = None
-        for session_id in family:
-            ours = read_copy(FolderTree(self._store.root.folder(session_id)))
-            found = compare(ours, theirs)
+        behind: _Member | None = None
+        for member in family:
+            found = compare(member.read(), theirs)
             self._progress(total)
             if found.relation in ("same", "ahead"):
-                return Outcome(name, found.relation, session_id)
+                return Outcome(name, found.relation, member.session_id)
             if found.relation == "behind":
-                behind = behind or session_id
+                behind = behind or member
             else:
-                diverged.append(f"{session_id}: {', '.join(found.reasons[:3])}")
+                diverged.append(f"{member.session_id}: {', '.join(found.reasons[:3])}")
         if behind is not None:
-            count = self._placer.update(behind, theirs) if self._placer else 0
-            return Outcome(name, "updated", behind, "", count)
-        origin = theirs if diverged else None
-        session_id = self._placer.add(theirs, diverged=origin is not None) if self._placer else name
+            count = self._placer.update(behind.session_id, theirs) if self._placer else 0
+            return Outcome(name, "updated", behind.session_id, "", count)
+        uuid = free_uuid(theirs, self._uuids)
+        session_id = self._placer.add(theirs, uuid, diverged=bool(diverged)) if self._placer else name
         self._progress(total)
-        self._ours.setdefault(theirs.root_uuid, []).append(session_id)
+        member = self._member(session_id, uuid)
+        if self._placer is None:
+            member.read = lambda: theirs
+        self._joins(theirs.root_uuid, member)
         if diverged:
             return Outcome(name, "diverged", session_id, "; ".join(diverged), total)
         return Outcome(name, "copied", session_id, "", total)
+
+    def _settle(self, family: list[_Member]) -> None:
+        """Give the sessions of a family that wait in staging their names, so that they can be read."""
+        if family and self._placer is not None and self._placer.holds_back([each.session_id for each in family]):
+            self._placer.finish()
+
+    def _supersede(self, root_uuid: str) -> None:
+        """Retire the copies of a family that another copy here has caught up with: it holds all that they hold.
+
+        Copies that a person made (one uuid, no merge between) are left alone, and so is one that runs.
+        """
+        family = self._families[root_uuid]
+        self._settle(family)
+        copies = [(member, member.read()) for member in family]
+        for older, by in superseded(copies):
+            if self._placer is not None:
+                try:
+                    self._placer.retire(older.session_id)
+                except Conflict:  # it runs, or was changed at this moment: the next merge looks again
+                    continue
+                family.remove(older)
+            reason = f"{by.session_id} holds all of it"
+            self._report.outcomes.append(Outcome(older.session_id, "superseded", by.session_id, reason))
+
+
+def superseded(copies: list[tuple[_Member, Copy]]) -> list[tuple[_Member, _Member]]:
+    """Return the members of a family that are behind another one, each with that one; of two equal ones the later."""
+    found: list[tuple[_Member, _Member]] = []
+    left = list(copies)
+    for older in reversed(copies):  # of two that are the same, the one that was here first stays
+        for other in left:
+            if other is older or not (_is_branch(older[1]) or _is_branch(other[1])):
+                continue
+            if may_be_behind(older[1], other[1]) and compare(older[1], other[1]).relation in ("same", "behind"):
+                found.append((older[0], other[0]))
+                left.remove(older)
+                break
+    return found
+
+
+def _is_branch(copy: Copy) -> bool:
+    """Whether a merge made this copy beside another one."""
+    return bool((copy.record.merged_from or {}).get("uuid"))
 
 
 def _row(copy: Copy) -> SessionRow:

@@ -3,7 +3,7 @@
 A new session is built in staging, synced together with others of its batch, and named by a rename that replaces
 nothing. An update first keeps our old record and the sizes of our files for the undo, then appends the missing ends of
 streams, then adds files, and replaces the record last: interrupted anywhere, our copy is still a prefix of theirs, so
-that the next merge completes it.
+that the next merge completes it. A session of which another one here has all is moved into the log of the merge.
 Not here: which session is new or newer (exchange.compare), taking a merge back (store.merge_log).
 """
 
@@ -19,7 +19,7 @@ from sessionstore.disk import files
 from sessionstore.disk.append_file import AppendFile
 from sessionstore.disk.bulk_sync import sync_trees
 from sessionstore.errors import Conflict, StoreUnusable
-from sessionstore.exchange.compare import STREAM_SUFFIX, Copy, branch_uuid, merged_document, same_file
+from sessionstore.exchange.compare import STREAM_SUFFIX, Copy, merged_document, same_file
 from sessionstore.exchange.trees import CHUNK_BYTES, FolderTree, Tree
 from sessionstore.layout import DOCUMENT
 from sessionstore.model import json_text, lineage, names, records
@@ -70,16 +70,15 @@ class Placer:
 
     # ------------------------------------------------------------ new sessions
 
-    def add(self, theirs: Copy, diverged: bool) -> str:
+    def add(self, theirs: Copy, uuid: str, diverged: bool) -> str:
         """Stage a session, and return the id that it will have. Raises: StoreUnusable: nothing is visible."""
         session_id = self._free_id(theirs)
         staged = merge_staging.new_folder(self._root, merge_staging.SESSION)
         try:
-            self._write(staged, theirs, session_id, diverged)
+            self._write(staged, theirs, _document(theirs, uuid, _origin(theirs, session_id, diverged)))
         except BaseException:
             files.remove_tree(staged)
             raise
-        uuid = branch_uuid(theirs) if diverged else theirs.record.uuid
         created = records.instant(theirs.record.created_at)
         self._staged.append(Placed(staged, session_id, uuid, created, theirs.record.session_name))
         self._taken.add(session_id)
@@ -98,7 +97,7 @@ class Placer:
     def _is_free(self, name: str) -> bool:
         return name not in self._taken and not os.path.lexists(self._root.folder(name))
 
-    def _write(self, staged: Path, theirs: Copy, session_id: str, diverged: bool) -> None:
+    def _write(self, staged: Path, theirs: Copy, document: bytes) -> None:
         for file, size in sorted(theirs.tree.sizes.items()):
             if file == DOCUMENT:
                 continue
@@ -106,7 +105,7 @@ class Placer:
             if "/" in file:
                 _make_folders(staged, file)
             files.create(place, whole_lines(theirs.tree, file, size), sync=False)
-        files.create(staged / DOCUMENT, _document(theirs, session_id, diverged), sync=False)
+        files.create(staged / DOCUMENT, document, sync=False)
 
     def finish(self) -> None:
         """Sync what was staged, give each session its name, and deliver the rows."""
@@ -142,17 +141,36 @@ class Placer:
         session = self._store.catalog.session(session_id)
         with self._root.locks.session(session_id):
             record, _ = session.read()
-            if record.status in ("running", "paused") and not (record.merged_from or {}).get("running"):
+            if _runs_here(record):
                 raise Conflict(f"{session_id} is running here")
             ours = FolderTree(self._root.folder(session_id))
             missing = _missing(ours, theirs.tree)
             self._begin()
             self._log.updating(ours, missing, lineage.digest(theirs.tables))
             count = sum(self._bring(ours, theirs.tree, file) for file in missing)
-            data = _document(theirs, session_id, diverged=False, origin=record.merged_from, uuid=record.uuid)
+            data = _document(theirs, record.uuid, record.merged_from or {})
             files.put(ours.folder / DOCUMENT, data, sync=self._root.durable)
         self._store.catalog.delivery.deliver(list(self._store.catalog.folders.read([session_id])))
         return count + len(theirs.data)
+
+    # ------------------------------------------------------------ older sessions
+
+    def retire(self, session_id: str) -> None:
+        """Move a session of ours out of the store, into the log of this merge.
+
+        Raises: Conflict: it runs here, nothing was changed. StoreUnusable, OutcomeUnknown: run the merge again.
+        """
+        session = self._store.catalog.session(session_id)
+        with self._root.locks.store(), self._root.locks.session(session_id):
+            record, _ = session.read()
+            if _runs_here(record):
+                raise Conflict(f"{session_id} is running here")
+            self._begin()
+            self._log.retire(session_id)
+        self._taken.add(session_id)  # so that the undo finds its place free
+        self._store.catalog.delivery.forget([session_id])
+
+    # ------------------------------------------------------------ files
 
     def _bring(self, ours: FolderTree, theirs: Tree, file: str) -> int:
         place, size = ours.folder / file, theirs.sizes[file]
@@ -162,6 +180,10 @@ class Placer:
             _make_folders(ours.folder, file)
         files.put(place, theirs.chunks(file, 0, size), sync=self._root.durable)
         return size
+
+
+def _runs_here(record: records.SessionRecord) -> bool:
+    return record.status in ("running", "paused") and not (record.merged_from or {}).get("running")
 
 
 def _append(place: Path, start: int, theirs: Tree, file: str, size: int) -> int:
@@ -210,25 +232,20 @@ def whole_lines(tree: Tree, file: str, size: int, start: int = 0) -> Iterator[by
             raise StoreUnusable(None, "a line is longer than 64 MiB", file)
 
 
-def _document(
-    theirs: Copy,
-    session_id: str,
-    diverged: bool,
-    origin: dict[str, object] | None = None,
-    uuid: str | None = None,
-) -> bytes:
-    """Return the bytes of session.json as it will stand here; theirs as they are when nothing has to be noted."""
-    note = dict(origin or theirs.record.merged_from or {})
+def _origin(theirs: Copy, session_id: str, diverged: bool) -> dict[str, object]:
+    """Return the note of where a session came from: of a diverged copy the original, else the id that it had."""
     if diverged:
-        note = {"session_id": theirs.tree.name, "uuid": theirs.root_uuid, "rev": theirs.record.rev}
-        uuid = branch_uuid(theirs)
-    elif session_id != theirs.tree.name and not note:
-        note = {"session_id": theirs.tree.name}
+        return {"session_id": theirs.tree.name, "uuid": theirs.root_uuid, "rev": theirs.record.rev}
+    note = dict(theirs.record.merged_from or {})
+    return note or ({"session_id": theirs.tree.name} if session_id != theirs.tree.name else {})
+
+
+def _document(theirs: Copy, uuid: str, origin: dict[str, object]) -> bytes:
+    """Return the bytes of session.json as it will stand here; theirs as they are when nothing has to be noted."""
+    note = {key: value for key, value in origin.items() if key != "running"}
     if theirs.record.status in ("running", "paused"):
-        note |= {"session_id": theirs.tree.name, "running": True}
-    else:
-        note.pop("running", None)
-    if note == (theirs.record.merged_from or {}) and uuid in (None, theirs.record.uuid):
+        note = {"session_id": theirs.tree.name} | note | {"running": True}
+    if note == (theirs.record.merged_from or {}) and uuid == theirs.record.uuid:
         return theirs.data
     return json_text.layout(merged_document(theirs, uuid, note))
 

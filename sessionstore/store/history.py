@@ -271,6 +271,9 @@ class History:
         added = change.sessions
         if merge_id := change.after.get("merge_id"):
             log = MergeLog(self._store.root, str(merge_id))
+            for session_id in log.retired():
+                with self._store.root.locks.store():
+                    log.bring_back(session_id)
             for entry in log.updated():
                 with self._store.root.locks.session(str(entry["session_id"])):
                     log.take_back(entry)

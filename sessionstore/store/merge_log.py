@@ -1,7 +1,8 @@
 """What a merge does, written down before it is done, so that one undo takes it back, also after a crash.
 
 It is in the trash, in one folder for each merge (``merge-<id>/``): ``sessions.jsonl`` names the sessions that were
-added or updated, and ``<session id>/`` keeps our record and the replaced files. Emptying the trash removes it.
+added, updated or retired, ``<session id>/`` keeps our record and the replaced files, and ``.retired/`` the sessions of
+ours of which another one has all. Emptying the trash removes it.
 Not here: merging (exchange.merge), the list of changes (store.history).
 """
 
@@ -14,7 +15,7 @@ from typing import Any, Protocol
 
 from sessionstore.disk import files
 from sessionstore.disk.append_file import AppendFile
-from sessionstore.errors import Conflict, SessionNotFound, SessionStoreError
+from sessionstore.errors import Conflict, SessionGone, SessionNotFound, SessionStoreError
 from sessionstore.layout import DOCUMENT, StoreRoot
 from sessionstore.model import lineage
 from sessionstore.session import documents
@@ -22,6 +23,8 @@ from sessionstore.session.stream_reader import Tape
 from sessionstore.session.stream_writer import StreamWriter
 
 PREFIX = "merge-"
+#: The folder of the sessions that were moved here; not a name that a session has.
+RETIRED = ".retired"
 
 
 class _Files(Protocol):
@@ -62,6 +65,20 @@ class MergeLog:
         sizes = {name: ours.sizes.get(name) for name in touched}
         self._write([{"action": "update", "session_id": ours.folder.name, "sizes": sizes, "digest": digest}])
 
+    def retire(self, session_id: str) -> None:
+        """Move a session in here, durably; the caller holds the lock of the store and of the session.
+
+        Raises: SessionGone, StoreUnusable: nothing changed. OutcomeUnknown: moved, not proven durable.
+        """
+        place = self.folder / RETIRED
+        files.make_dirs(place)
+        self._write([{"action": "retire", "session_id": session_id}])
+        try:
+            files.rename_new(self._root.folder(session_id), place / session_id)
+        except FileNotFoundError as error:
+            raise SessionGone(f"there is no folder {self._root.folder(session_id)}") from error
+        files.prove_renamed(place, self._root.path)
+
     def _write(self, records: list[dict[str, Any]]) -> None:
         files.make_dirs(self.folder)
         writer = StreamWriter(self._path, sync="full", quarantine=self._root.quarantine)
@@ -84,11 +101,27 @@ class MergeLog:
         return found
 
     def updated(self) -> list[Mapping[str, Any]]:
-        """Return what was noted of sessions that were updated, the newest first."""
-        return self._entries("update")[::-1]
+        """Return what was noted of sessions that were here and were updated, the newest first."""
+        added = {entry.get("session_id") for entry in self._entries("add")}
+        return [entry for entry in self._entries("update")[::-1] if entry.get("session_id") not in added]
 
     def _entries(self, action: str) -> list[Mapping[str, Any]]:
         return [line.data for line in Tape(self._path).read(damaged="skip") if line.data.get("action") == action]
+
+    def retired(self) -> list[str]:
+        """Return the ids of the sessions that were moved in here and are still here."""
+        return [entry.name for entry in files.entries(self.folder / RETIRED) if entry.is_dir(follow_symlinks=False)]
+
+    def bring_back(self, session_id: str) -> None:
+        """Give a session that was moved in here its place again; the caller holds the lock of the store.
+
+        Raises: Conflict: a session of this id exists; StoreUnusable: nothing changed.
+        """
+        try:
+            files.rename_new(self.folder / RETIRED / session_id, self._root.folder(session_id))
+        except FileExistsError as error:
+            raise Conflict(f"there is a session {session_id} again; rename or delete it first") from error
+        files.prove_renamed(self._root.path, self.folder / RETIRED)
 
     def take_back(self, entry: Mapping[str, Any]) -> None:
         """Bring an updated session back to what it was; the caller holds its lock.

@@ -214,3 +214,67 @@ def test_a_session_that_runs_here_is_left_alone(here: SessionStore, there: Sessi
     copy.update(notes="edited in the copy", status="stopped")
     assert [action for action, _ in actions(here, there)] == ["skipped"]
     recorder.finish()
+
+
+def branched(here: SessionStore, there: SessionStore) -> tuple[Session, Session]:
+    """Return two copies in one store: one got a line, the other, which a merge put beside it, a note."""
+    first = flown(there)
+    merge(here, there.root.path)
+    appended(here.get("Butterfly"))
+    first.update(notes="there")
+    branch = next(each for each in merge(here, there.root.path).outcomes if each.action == "diverged")
+    return here.get(first.record.uuid), here.get(str(branch.session_id))
+
+
+def test_a_copy_of_which_another_one_here_has_all_is_moved_to_the_trash_of_the_merge(
+    here: SessionStore, there: SessionStore
+) -> None:
+    ours, branch = branched(here, there)
+    appended(branch)
+    kept = contents(here)
+    trial = merge(here, there.root.path, dry_run=True)
+    assert trial.count("superseded") == 1 and contents(here) == kept
+    report = merge(here, there.root.path)
+    superseded = [(each.source_id, each.session_id) for each in report.outcomes if each.action == "superseded"]
+    assert superseded == [(ours.session_id, branch.session_id)] and report.clean
+    assert contents(here) == {branch.session_id: kept[branch.session_id]}
+    assert merge(here, there.root.path).change_id is None
+    History(here).undo(report.change_id)
+    assert contents(here) == kept and here.get(ours.session_id).record.uuid == ours.record.uuid
+
+
+def test_a_copy_that_a_person_made_stays_beside_its_original(here: SessionStore, there: SessionStore) -> None:
+    session = flown(there)
+    merge(here, there.root.path)
+    folder = here.root.folder(session.session_id)
+    shutil.copytree(folder, folder.with_name(f"{folder.name}-backup"))
+    assert len(here.find()) == 2
+    assert merge(here, there.root.path).change_id is None and len(here.find()) == 2
+
+
+def test_a_copy_that_runs_is_not_moved_away(here: SessionStore, there: SessionStore) -> None:
+    _, branch = branched(here, there)
+    here.update(branch.session_id, tags=["kept"])
+    ours = here.get(branch.session_id)
+    tables = ours.folder / "session.json"
+    assert '"completed"' in tables.read_text()
+    appended(branch)
+    older = next(row for row in here.find() if row.session_id != branch.session_id)
+    place = here.root.folder(older.session_id) / "session.json"
+    place.write_text(place.read_text().replace('"completed"', '"running"', 1))
+    report = merge(here, there.root.path)
+    assert older.session_id in {row.session_id for row in here.find()} and report.count("superseded") == 0
+
+
+def test_an_added_and_a_retired_session_of_one_merge_are_taken_back_together(
+    here: SessionStore, there: SessionStore, tmp_path: Path
+) -> None:
+    ours, branch = branched(here, there)
+    shutil.copytree(branch.folder, tmp_path / "usb" / branch.session_id)
+    appended(branch)
+    flown(there, "Moth")
+    kept = contents(here)
+    report = merge(here, [there.root.path, tmp_path / "usb" / branch.session_id])
+    assert (report.count("copied"), report.count("superseded")) == (1, 1)
+    History(here).undo()
+    assert contents(here) == kept and ours.session_id in kept
