@@ -31,7 +31,7 @@ from sessionstore.errors import LockTimeout
 from sessionstore.session.recorder import Recorder
 from sessionstore.simulation.drones.drone import TICK_HZ
 from sessionstore.simulation.errors import CommandRefused, NotRunning
-from sessionstore.simulation.mission.commands import Command, check
+from sessionstore.simulation.mission.commands import Command, check, leader_of
 from sessionstore.simulation.mission.fleet import Fleet
 from sessionstore.simulation.mission.flight_figures import end_reason, performance
 from sessionstore.simulation.running.launch import build_fleet, load_city, man_fleet
@@ -281,14 +281,18 @@ class HMRSSimulationLive:
     def submit_command(self, command_type: str, drone: str = "", target: object = None, **args: object) -> int:
         """Queue a command for the next tick and return its number; its outcome is in the commands stream.
 
+        Args:
+            target: a place [x, y, z]; for follow the name of the drone to follow.
+
         Raises:
             CommandRefused: it is malformed; nothing was queued.
             NotRunning: the run is over.
         """
         if self.run_state not in ("created", "running", "paused"):
             raise NotRunning(f"take the command {command_type}", self.run_state)
-        point = check(command_type, drone, target, args)
-        command = Command(next(self._command_ids), command_type, drone, point, args)
+        place, more = leader_of(command_type, target, args)
+        point = check(command_type, drone, place, more)
+        command = Command(next(self._command_ids), command_type, drone, point, more)
         self._commands[command.id] = command
 
         def hand_over() -> None:

@@ -41,6 +41,42 @@ def wait_until(holds: Callable[[], Any], seconds: float = 30.0) -> Any:
     return found
 
 
+@pytest.mark.parametrize(
+    ("fleet", "names"),
+    [
+        ({"drones": {"scout": 1, "hexacopter": 2}}, ["scout-1", "hexacopter-1", "hexacopter-2"]),
+        ({"fleet": {"climber": 1}}, ["climber-1"]),
+        ({"drones": [{"type": "scout", "name": "Eye"}, {"kind": "quadcopter", "count": 2}]},
+         ["Eye", "quadcopter-1", "quadcopter-2"]),
+    ],
+)  # fmt: skip
+def test_create_demo_flies_the_fleet_that_it_is_given(served: Running, fleet: dict[str, Any], names: list[str]) -> None:
+    made = post(served, "/api/sessions/create-demo", session_name="Fleet", num_buildings=1, **fleet)
+    post(served, "/api/start", duration=60, realtime_factor=1)
+    wait_until(lambda: get(served, "/api/status")["sim_time"] > 0)
+    assert [drone["id"] for drone in get(served, "/api/state")["drones"]] == names
+    assert post(served, "/api/stop")["session_id"] == made["session_id"]
+    record = get(served, f"/api/sessions/db/{made['session_id']}")
+    assert [drone["id"] for drone in record["drones"]] == names and record["metadata"]["num_drones"] == len(names)
+
+
+@pytest.mark.parametrize(
+    ("fleet", "reason"),
+    [
+        ({"drones": {"zeppelin": 1}}, "zeppelin"),
+        ({"drones": {"scout": 1}, "fleet": {"scout": 1}}, "either"),
+        ({"drones": [{"name": "Eye"}]}, "kind"),
+        ({"drones": [{"type": "scout", "name": "Eye", "count": 2}]}, "one drone"),
+    ],
+)
+def test_a_fleet_that_cannot_be_made_is_refused_and_makes_no_session(
+    served: Running, fleet: dict[str, Any], reason: str
+) -> None:
+    reply = served.client.post("/api/sessions/create-demo", json={"num_buildings": 1, **fleet})
+    assert reply.status_code in (400, 422) and reason in reply.text
+    assert get(served, "/api/sessions")["total"] == 0
+
+
 def test_create_demo_start_move_stop_makes_one_session_that_can_be_replayed(served: Running) -> None:
     assert post(served, "/api/stop")["stopped"] is False
     made = post(served, "/api/sessions/create-demo", session_name="ReplayTest", num_buildings=3)

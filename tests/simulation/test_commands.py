@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from sessionstore.simulation.errors import CommandRefused
-from sessionstore.simulation.mission.commands import COMMAND_TYPES, check
+from sessionstore.simulation.errors import CommandRefused, ScenarioError
+from sessionstore.simulation.mission.commands import COMMAND_TYPES, check, leader_of
 from sessionstore.simulation.mission.faults import Fault
-from sessionstore.simulation.running.scenarios import Group, Order
+from sessionstore.simulation.running.launch import build_fleet
+from sessionstore.simulation.running.scenarios import Group, Order, parse_scenario
 from tests.simulation.flights import Flown, fly, scenario
 
 UTILITY = (Group("quadcopter", 2), Group("hexacopter"))
@@ -44,6 +45,28 @@ def test_follow_stays_near_the_leader_for_as_long_as_it_is_told() -> None:
     drones = flown.fleet.by_id
     assert states(flown, 1) == ["queued", "applied", "done"]
     assert drones["hexacopter-1"].distance_to(drones["quadcopter-1"].position) < 8.0
+
+
+def test_follow_takes_the_name_of_its_target_in_scenarios_and_from_python() -> None:
+    file = {"fleet": [{"kind": "quadcopter", "count": 2}], "duration_s": 30,
+            "commands": [{"at_s": 5, "type": "follow", "drone": "quadcopter-2", "target": "quadcopter-1"}]}  # fmt: skip
+    (order,) = parse_scenario(file).orders
+    assert order.target is None and order.args == {"leader": "quadcopter-1"}
+    assert states(fly(parse_scenario(file))) == ["queued", "applied"]
+    assert leader_of("follow", "Scout-1", {"duration_s": 5}) == (None, {"duration_s": 5, "leader": "Scout-1"})
+    with pytest.raises(ScenarioError, match="three finite numbers"):
+        build_fleet(
+            parse_scenario({"commands": [{"at_s": 5, "type": "move_to", "drone": "s", "target": "quadcopter-1"}]})
+        )
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"), [("link_loss", "link lost"), ("gps_loss", "GPS lost"), ("motor_loss", "motor loss")]
+)
+def test_a_command_that_was_broken_off_says_why(fault: str, reason: str) -> None:
+    order = Order(10.0, "move_to", "hexacopter-1", (400.0, 0.0, 30.0))
+    flown = flight(order, faults=(Fault(fault, 15.0, "hexacopter-1"),), duration_s=45.0)
+    assert flown.lines["commands"][-1]["reason"] == f"broken off: {reason}"
 
 
 def test_return_resume_spawn_and_retire() -> None:

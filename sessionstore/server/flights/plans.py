@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -119,6 +119,16 @@ def kind_of(name: str) -> str:
     if kind not in KINDS:
         raise InvalidRecord(f"there is no drone of kind {name[:100]!r} (there are {', '.join(KINDS)})")
     return kind
+
+
+def drones_of(fleet: Sequence[Mapping[str, Any]]) -> list[Drone]:
+    """Return the drones of a fleet. Raises: InvalidRecord: a kind that there is not, or a name twice."""
+    plan = Plan()
+    for each in fleet:
+        kind = kind_of(each.get("type") or each.get("kind") or each["drone_type"])
+        for _ in range(each.get("count", 1)):
+            plan.add_drone(kind, each.get("name"), each.get("position"))
+    return plan.drones
 
 
 def city_of(plan: Plan, folder: Path | None) -> City:

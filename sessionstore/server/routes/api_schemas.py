@@ -7,9 +7,10 @@ Not here: the rules of a stored record (model.schemas), checks that need the sto
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from marshmallow import INCLUDE, RAISE, Schema, ValidationError, fields, validate
+from marshmallow import INCLUDE, RAISE, Schema, ValidationError, fields, validate, validates_schema
 
 from sessionstore.errors import InvalidName
 from sessionstore.model import names
@@ -152,8 +153,45 @@ class NewSession(Strict):
     seed = whole(2**63 - 1)
 
 
+class FleetDrone(Strict):
+    """Some drones of one kind, or one with a name or a place."""
+
+    type = text(100)
+    kind = text(100)
+    drone_type = text(100)
+    count = whole(200, 1)
+    name = text(64)
+    position = vector()
+
+    @validates_schema
+    def _needs_kind(self, data: Mapping[str, Any], **_: object) -> None:
+        if not any(data.get(name) for name in ("type", "kind", "drone_type")):
+            raise ValidationError("the kind of the drone is missing", "type")
+        if data.get("count", 1) > 1 and ("name" in data or "position" in data):
+            raise ValidationError("a name or a place belongs to one drone", "count")
+
+
+class FleetField(fields.Field[Any]):
+    """A fleet: how many of each kind, or a list of drones; it comes out as the list."""
+
+    _counts = fields.Dict(keys=text(100), values=whole(200, 1))
+    _list = fields.List(fields.Nested(FleetDrone), validate=validate.Length(max=1000))
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **more: Any) -> Any:
+        if isinstance(value, list):
+            return self._list.deserialize(value, attr, data, **more)
+        counts = self._counts.deserialize(value, attr, data, **more)
+        return [{"type": kind, "count": count} for kind, count in counts.items()]
+
+
+FLEET_METADATA = {"description": 'How many of each kind, {"scout": 2}, or a list, [{"type": "scout", "name": "Eye"}].'}
+
+
 class DemoSession(Strict):
     """A session with random buildings that waits to be started."""
+
+    drones = FleetField(metadata=FLEET_METADATA)
+    fleet = FleetField(metadata={"description": "The same as `drones`."})
 
     session_name = typed_name(allow_none=True)
     num_buildings = whole(500, load_default=3)

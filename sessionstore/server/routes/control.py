@@ -14,7 +14,7 @@ from typing import Any
 from sessionstore.boxes.session_db_box import as_dict
 from sessionstore.errors import InvalidRecord
 from sessionstore.server.context import Context
-from sessionstore.server.flights.plans import Plan, kind_of, store_city
+from sessionstore.server.flights.plans import Plan, drones_of, kind_of, store_city
 from sessionstore.server.flights.simulation_process import SimulationProcess
 from sessionstore.server.http.operations import Call, Operation
 from sessionstore.server.http.problems import ApiProblem
@@ -43,7 +43,9 @@ def spawn_session(call: Call) -> Reply:
 
 def make_waiting(context: Context, given: dict[str, Any]) -> dict[str, Any]:
     """Make a session, store its buildings, and make it the next to fly; return the report of the creation."""
+    drones = drones_of(_fleet_of(given))
     plan = _next_plan(context)
+    plan.drones = drones or plan.drones
     plan.buildings = given.pop("num_buildings")
     plan.hidden_buildings = given.pop("num_invisible_buildings", 0)
     plan.base_position = given.get("base_position", plan.base_position)
@@ -126,7 +128,7 @@ def _not_while_flying(context: Context) -> None:
 
 def start(call: Call) -> Reply:
     """Start the session that waits, or a new one; answers when it flies."""
-    given, simulations = call.body, call.context.simulations
+    given, simulations = dict(call.body), call.context.simulations
     changes: dict[str, Any] = {}
     duration = given.get("duration", given.get("duration_s"))
     if duration is not None:
@@ -140,20 +142,20 @@ def start(call: Call) -> Reply:
             changes[field] = given[name]
     if {"seed", "num_buildings"} & given.keys() and simulations.draft.session_id is not None:
         raise ApiProblem(409, "buildings-stand", "a session waits, and its buildings stand: reset, or leave these out")
-    if "drones" in given:
-        changes["drones"] = _fleet(given["drones"])
+    if drones := drones_of(_fleet_of(given)):
+        changes["drones"] = drones
     run = simulations.start(
         changes, given.get("session_id"), given.get("session_name"), given.get("metadata"), given["parallel"]
     )
     return json_reply({**_run_reply(call.context, run), "duration_s": run.plan.duration_s})
 
 
-def _fleet(wanted: dict[str, int]) -> list[Any]:
-    plan = Plan()
-    for name, number in wanted.items():
-        for _ in range(number):
-            plan.add_drone(kind_of(name), None, None)
-    return plan.drones
+def _fleet_of(given: dict[str, Any]) -> list[dict[str, Any]]:
+    """Take the fleet out of a body. Raises: ApiProblem: it is given twice."""
+    found = [given.pop(name) for name in ("drones", "fleet") if name in given]
+    if len(found) > 1:
+        raise ApiProblem(400, "bad-body", "fleet: give either drones or fleet")
+    return found[0] if found else []
 
 
 def _run_reply(context: Context, run: SimulationProcess) -> dict[str, Any]:

@@ -10,6 +10,8 @@ from typing import Any
 from marshmallow import fields, validate
 
 from sessionstore.server.routes.api_schemas import (
+    FLEET_METADATA,
+    FleetField,
     Number,
     QueryNumber,
     Strict,
@@ -64,9 +66,8 @@ class Start(Strict):
     seed = whole(2**31 - 1)
     weather = fields.String(validate=validate.OneOf(tuple(CONDITIONS)))
     num_buildings = whole(500)
-    drones = fields.Dict(
-        keys=text(100), values=whole(200, 1), metadata={"description": 'How many of each kind, {"scout": 2}.'}
-    )
+    drones = FleetField(metadata=FLEET_METADATA)
+    fleet = FleetField(metadata={"description": "The same as `drones`."})
     parallel = fields.Boolean(load_default=False, metadata={"description": "Although another one is running."})
 
 

@@ -59,6 +59,13 @@ class Command:
         fleet.record("commands", record)
 
 
+def leader_of(kind: str, target: object, args: Mapping[str, object]) -> tuple[object, Mapping[str, object]]:
+    """Return target and arguments; the name that `follow` has as its target becomes the leader."""
+    if kind == "follow" and isinstance(target, str):
+        return None, {**args, "leader": target}
+    return target, args
+
+
 def check(kind: str, drone: str, target: object, args: Mapping[str, object]) -> Vec3 | None:
     """Return the target as a point.
 
@@ -150,7 +157,7 @@ def _watched(fleet: Fleet, drone: Drone, command: Command, behaviour: Behaviour)
     for _ in behaviour:
         if drone.distance_to(here) > 0.2:
             here, still_ticks = drone.position, 0
-        elif drone.path:
+        elif drone.path and not drone.gps_out:  # without GPS it hovers, and says so itself
             still_ticks += 1
         if still_ticks > MOTIONLESS_S * TICK_HZ and command.status == "applied":
             command.note(fleet, "failed", f"the drone has not moved for {MOTIONLESS_S:.0f} s")

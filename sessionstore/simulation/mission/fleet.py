@@ -28,6 +28,7 @@ from sessionstore.simulation.mission.decisions import Decision, Ledger
 from sessionstore.simulation.mission.energy import spend
 from sessionstore.simulation.mission.evasion import resolve
 from sessionstore.simulation.mission.faults import Fault, strike
+from sessionstore.simulation.mission.homeward import WaysHome
 from sessionstore.simulation.mission.phases import Mission
 from sessionstore.simulation.mission.pilot import Behaviour, go_home, must_return, stand_still
 from sessionstore.simulation.mission.roles import behaviour_of
@@ -66,6 +67,7 @@ class Fleet:
         self.supply = Supply(self)
         self.ledger = Ledger()
         self.conductor = Conductor()
+        self.ways_home = WaysHome(self)
         self.drones: list[Drone] = []
         self.by_id: dict[str, Drone] = {}
         self.gps_random: dict[str, Random] = {}
@@ -324,15 +326,16 @@ class Fleet:
         elif charge > 0.5 and drone.warned:
             drone.warned.clear()
 
-    def plan(self, drone: Drone, goal_m: Vec3) -> list[Vec3]:
-        """A path for this drone at its own level.
+    def plan(self, drone: Drone, goal_m: Vec3, start_m: Vec3 | None = None) -> list[Vec3]:
+        """A path for this drone at its own level, from where it is or from another start.
 
         Raises:
             NoPath: there is none.
         """
-        ground = self.world.highest_ground_m((drone.x, drone.y), goal_m[:2])
+        start = drone.position if start_m is None else start_m
+        ground = self.world.highest_ground_m(start[:2], goal_m[:2])
         level = ground + MIN_LEVEL_M + LEVEL_STEP_M * (self.number_of(drone) % 6)
-        return plan_path(self.world, drone.position, goal_m, level)
+        return plan_path(self.world, start, goal_m, level)
 
     # --- what drones ask
 

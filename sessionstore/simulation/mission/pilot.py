@@ -161,7 +161,8 @@ def must_return(fleet: Fleet, drone: Drone) -> str | None:
         return None
     if drone.motor_out:
         return "motor loss"
-    if drone.battery.charge <= RESERVE and drone.tether is None:
+    fed = drone.tether is not None and drone.kind.role != "lifeline"
+    if not fed and fleet.ways_home.is_due(drone):
         return "battery"
     if drone.mode == "flying" and fleet.weather.wind_mps > drone.kind.wind_limit_mps:
         return "wind"

@@ -23,10 +23,13 @@ from marshmallow import RAISE, Schema, ValidationError, fields, validate, valida
 
 from sessionstore.simulation.drones.kinds import KINDS
 from sessionstore.simulation.errors import ScenarioError
-from sessionstore.simulation.mission.commands import COMMAND_TYPES
+from sessionstore.simulation.mission.commands import COMMAND_TYPES, leader_of
 from sessionstore.simulation.mission.faults import FAULT_KINDS, NEED_DRONE, Fault
 from sessionstore.simulation.world.heights import STOREY_M
 from sessionstore.simulation.world.weather import CONDITIONS
+
+#: Which rules the motion follows: 1 until drones turned back for their battery at 20 %; 2 since they land with 20 %.
+MOTION_MODEL = 2
 
 
 @dataclass(frozen=True)
@@ -103,12 +106,20 @@ class Scenario:
         if self.default_height_m is None:  # a run without it keeps the hash that it had before the field
             del content["default_height_m"]
         content["city_sha256"] = city_sha256
+        content["motion_model"] = MOTION_MODEL
         text = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 DEFAULT_FLEET = (Group("scout", 2), Group("climber", 2), Group("overseer", 1))
 _POINT = fields.List(fields.Float(), validate=validate.Length(equal=3))
+
+
+class _Target(fields.Field[Any]):
+    """A place, or the name of a drone (of those, only `follow` takes one)."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **more: Any) -> Any:
+        return value if isinstance(value, str) else _POINT.deserialize(value, attr, data, **more)
 
 
 class _Strict(Schema):
@@ -169,7 +180,7 @@ class _Order(_Strict):
     type = fields.String(required=True, validate=validate.OneOf(COMMAND_TYPES))
     at_s = fields.Float(required=True, validate=_at_least(0))
     drone = fields.String()
-    target = _POINT
+    target = _Target()
     args = fields.Dict(keys=fields.String())
 
 
@@ -261,13 +272,17 @@ def _from_checked(data: dict[str, Any], source: str) -> Scenario:
     given.update(data.get("mission", {}))
     given["fleet"] = tuple(Group(**g) for g in data.get("fleet", ())) or DEFAULT_FLEET
     given["faults"] = tuple(Fault(**f) for f in data.get("faults", ()))
-    given["orders"] = tuple(
-        Order(**{**o, "target": tuple(o["target"]) if "target" in o else None}) for o in data.get("commands", ())
-    )
+    given["orders"] = tuple(_order(o) for o in data.get("commands", ()))
     for name in ("base_position", "base_orientation", "base_gps"):
         if not all(isfinite(v) for v in given.get(name, ())):
             raise ScenarioError(source, f"world.{name}", "not finite")
     return Scenario(**given)
+
+
+def _order(given: dict[str, Any]) -> Order:
+    place, args = leader_of(given["type"], given.get("target"), given.get("args", {}))
+    target = tuple(place) if isinstance(place, list | str) else None
+    return Order(**{**given, "target": target, "args": dict(args)})
 
 
 def _problems(messages: Any, path: str = "") -> Iterator[tuple[str, str]]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from sessionstore.simulation.drones.drone import Drone
 from sessionstore.simulation.mission.fleet import BERTH_HEIGHT_M, Fleet
-from sessionstore.simulation.running.scenarios import Scenario
+from sessionstore.simulation.running.scenarios import MOTION_MODEL, Scenario
 from sessionstore.simulation.world.facades import WINDOW_HEIGHT_M, WINDOW_WIDTH_M
 from sessionstore.simulation.world.geometry import Vec3
 
@@ -110,6 +110,7 @@ def session_fields(scenario: Scenario, fleet: Fleet, metadata: Mapping[str, Any]
         "metadata": {
             **metadata,
             "scenario": scenario.name,
+            "motion_model": MOTION_MODEL,
             "num_drones": sum(scenario.counts().values()),
             "fleet": scenario.counts(),
             "weather": scenario.condition,
