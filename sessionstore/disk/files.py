@@ -27,6 +27,7 @@ from sessionstore.disk.reading import (
     NONBLOCK,
     NOT_PLAIN_ERRORS,
     AnyPath,
+    changed_ns,
     checked,
     entries,
     folder_names,
@@ -38,14 +39,15 @@ from sessionstore.disk.reading import (
     refusals,
     refused,
     status,
+    status_after_rename,
 )
 from sessionstore.disk.rename import rename_noreplace
 from sessionstore.disk.sharing import keep_access, share_file, share_folder
 from sessionstore.errors import OutcomeUnknown, UnsafeFile
 
 __all__ = [
-    "entries", "folder_names", "is_folder", "is_plain", "open_to_read",
-    "opened", "read", "refusals", "refused", "status",
+    "changed_ns", "entries", "folder_names", "is_folder", "is_plain", "open_to_read", "opened", "read", "refusals",
+    "refused", "status",
 ]  # fmt: skip
 
 #: What tests hang in to log the operations or to make one fail: called with (operation, path, payload) before each
@@ -172,7 +174,7 @@ def _replace(source: AnyPath, target: AnyPath) -> None:
         except OSError as error:
             if getattr(error, "winerror", None) not in (5, 32, 33) or attempt == 9:
                 raise
-            time.sleep(0.05 * (attempt + 1))
+        time.sleep(0.05 * (attempt + 1))
 
 
 def _unknown(error: OSError, what: str, directory: AnyPath) -> OutcomeUnknown:
@@ -249,21 +251,20 @@ def put_visible(
         if isinstance(error, FileNotFoundError) or not isinstance(error, OSError):
             raise
         raise refused(error, path) from error
-    return written, proof
+    return status_after_rename(written, path), proof
 
 
 def _date_after(descriptor: int, temporary: str, path: AnyPath) -> os.stat_result:
     """Make a new file younger than the one it replaces, and as accessible; return its status.
 
-    Clocks tick every 4 ms, and are set back; two states of one size within a tick would look the same to a reader.
-    """
+    Clocks tick every 4 ms, and are set back; two states of one size within a tick would look the same to a reader."""
     old = status(path)
     keep_access(descriptor, old)
     new = os.fstat(descriptor)
-    if old is None or new.st_mtime_ns > old.st_mtime_ns:
+    if old is None or new.st_mtime_ns > changed_ns(old):
         return new
-    note("utime", temporary, old.st_mtime_ns + 1)
-    os.utime(temporary, ns=(old.st_mtime_ns + 1, old.st_mtime_ns + 1))
+    note("utime", temporary, later_ns := changed_ns(old) + 1)
+    os.utime(temporary, ns=(later_ns, later_ns))
     return os.fstat(descriptor)
 
 
@@ -327,12 +328,9 @@ def make_dir(path: AnyPath, *, exist_ok: bool = False, sync: bool = False) -> No
 
 def make_dirs(path: Path) -> None:
     """Make a directory and what is missing above it, each durable in its parent."""
-    missing = []
-    while not is_folder(path, follow=True):
-        missing.append(path)
-        path = path.parent
-    for each in reversed(missing):
-        make_dir(each, exist_ok=True, sync=True)
+    if not is_folder(path, follow=True):
+        make_dirs(path.parent)
+        make_dir(path, exist_ok=True, sync=True)
 
 
 def rename_new(source: AnyPath, target: AnyPath) -> None:

@@ -288,3 +288,4 @@ class _Status:
 
     st_size: int
     st_mtime_ns: int = 0
+    st_ctime_ns: int = 0

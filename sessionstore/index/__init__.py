@@ -31,7 +31,10 @@ ENTRY_POINTS = "sessionstore.index_engines"
 
 
 class RowStamp(Protocol):
-    """Which state of its file a row mirrors: size in bytes, mtime in ns. A :class:`SessionRow` is one."""
+    """Which state of its file a row mirrors: size in bytes, and when it last changed in ns (mtime or ctime).
+
+    A :class:`SessionRow` is one.
+    """
 
     @property
     def size(self) -> int: ...

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sessionstore.disk import files
 from sessionstore.errors import NotApplied, SessionStoreError, Unreadable
 from sessionstore.index import RowStamp, SessionIndex
 from sessionstore.layout import DOCUMENT, StoreRoot
@@ -92,7 +93,7 @@ class Examination:
             status = os.stat(f"{self.root.path}/{session_id}/{DOCUMENT}", follow_symlinks=False)
         except OSError:
             return None
-        return row if (row.size, row.mtime_ns) == (status.st_size, status.st_mtime_ns) and row.rev else None
+        return row if (row.size, row.mtime_ns) == (status.st_size, files.changed_ns(status)) and row.rev else None
 
     def is_session(self, name: str) -> bool:
         """Whether a listing takes a folder for a session: it has a record, or its name begins like an id."""

@@ -36,7 +36,7 @@ MAX_DOCUMENT_BYTES = 32 << 20
 
 def stamp_of(status: os.stat_result) -> Stamp:
     """Return what changes when a file does: inode, size and modification time (never the time alone)."""
-    return status.st_ino, status.st_size, status.st_mtime_ns
+    return status.st_ino, status.st_size, files.changed_ns(status)
 
 
 class DocumentStorage(Storage):

@@ -53,7 +53,7 @@ def _figures(root: StoreRoot, session_id: str) -> _Figures:
     found = files.status(path)
     if found is None:
         return 0, None
-    key, state = str(path), (found.st_size, found.st_mtime_ns)
+    key, state = str(path), (found.st_size, files.changed_ns(found))
     if key not in _known or _known[key][0] != state:
         if len(_known) >= _MAX_KNOWN:
             _known.clear()

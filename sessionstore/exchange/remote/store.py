@@ -221,6 +221,7 @@ class _Status:
 
     st_size: int
     st_mtime_ns: int = 0
+    st_ctime_ns: int = 0
 
 
 def row_of(place: Place, session_id: str) -> SessionRow | None:

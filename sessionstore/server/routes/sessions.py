@@ -66,7 +66,7 @@ def _changed(context: Context, row: SessionRow) -> bool:
         status = (context.store.root.folder(row.session_id) / DOCUMENT).lstat()
     except OSError:
         return row.size >= 0
-    return (status.st_size, status.st_mtime_ns) != (row.size, row.mtime_ns)
+    return (status.st_size, files.changed_ns(status)) != (row.size, row.mtime_ns)
 
 
 def list_sessions_of_database(call: Call) -> Reply:
