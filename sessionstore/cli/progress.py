@@ -65,15 +65,15 @@ class ProgressView:
     def show(self, live: HMRSSimulationLive) -> None:
         """Draw the state of the run, ten times a second at most."""
         now = time.monotonic()
-        over = live.fleet.t_s >= self._duration_s
+        over = live.fleet.clock.t_s >= self._duration_s
         if now < self._due and not over:
             return
         self._due = now + EVERY_S
         self._progress.update(
             self._task,
-            completed=live.fleet.t_s,
+            completed=live.fleet.clock.t_s,
             phase=live.phase,
-            sim=f"{live.fleet.t_s:7.1f} of {self._duration_s:.0f} s",
+            sim=f"{live.fleet.clock.t_s:7.1f} of {self._duration_s:.0f} s",
             windows=live.fleet.crew.counts["cleaned"],
             points=live.points,
         )

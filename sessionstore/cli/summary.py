@@ -44,9 +44,9 @@ def print_summary(fleet: Fleet, record: SessionRecord, folder: str) -> None:
 def _headline(fleet: Fleet, record: SessionRecord) -> Text:
     counts = fleet.crew.counts
     wall_s = record.duration_wall_s or 0.0
-    speed = f", {fleet.t_s / wall_s:.0f} times real time" if wall_s else ""
+    speed = f", {fleet.clock.t_s / wall_s:.0f} times real time" if wall_s else ""
     return Text(
-        f"{record.status}: {record.end_reason}; {fleet.t_s:.1f} of {record.duration_planned_s:.0f} s{speed}; "
+        f"{record.status}: {record.end_reason}; {fleet.clock.t_s:.1f} of {record.duration_planned_s:.0f} s{speed}; "
         f"{counts['cleaned']} windows cleaned, {counts['found']} found, {counts['inspected']} inspections, "
         f"{counts['failed_inspection']} failed",
         style="bold" if record.status == "completed" else "bold red",
@@ -57,11 +57,11 @@ def _days(fleet: Fleet, width: int) -> Table:
     table = Table(box=None, pad_edge=False)
     for name in ("drone", "day", "way", "top", "used", "charged", "left", "windows", "returned for"):
         table.add_column(name, justify="left" if name in ("drone", "day", "windows", "returned for") else "right")
-    for drone in fleet.drones:
+    for drone in fleet.roster.drones:
         battery = drone.battery
         table.add_row(
             drone.id,
-            day_bar(drone, fleet.t_s, width),
+            day_bar(drone, fleet.clock.t_s, width),
             f"{drone.day.distance_m:.0f} m",
             f"{drone.day.max_speed_mps:.1f} m/s",
             f"{battery.used_j / 3600:.1f} Wh",

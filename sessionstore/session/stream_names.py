@@ -31,7 +31,7 @@ class StreamKind:
 
 MOTION, CLOCK, EVENTS, LOG = "motion_history", "clock", "events", "log"
 COMMANDS, COMMUNICATION, METRICS, WEATHER = "commands", "communication", "metrics", "weather"
-WINDOWS, DETECTIONS, TRAINING = "windows", "detections", "ml_training"
+WINDOWS, DETECTIONS, TRAINING, TETHER = "windows", "detections", "ml_training", "tether"
 
 KINDS = {
     kind.name: kind
@@ -47,6 +47,7 @@ KINDS = {
         StreamKind(CLOCK, "Clock", "UTC"),
         StreamKind(DETECTIONS, "Detections"),
         StreamKind(TRAINING, "Training"),
+        StreamKind(TETHER, "Tether", "N"),
     )
 }
 #: What a viewer that names no streams follows.

@@ -120,13 +120,13 @@ class HMRSSimulationLive:
         self._update_workflow_state("buildings_spawned", f"{len(fleet.world.buildings)} buildings")
         man_fleet(fleet, self.scenario, self._command_ids)
         recorder.update(drones=drone_list(self.fleet))
-        self._update_workflow_state("drones_spawned", f"{len(fleet.drones)} drones")
+        self._update_workflow_state("drones_spawned", f"{len(fleet.roster.drones)} drones")
         self._record_tick()
 
     def _update_workflow_state(self, state: str, reason: str) -> None:
         """Store the workflow's new state in the record, durably."""
         self.phase = state
-        self._open_recorder().workflow(state, reason=reason, t_s=self.fleet.t_s)
+        self._open_recorder().workflow(state, reason=reason, t_s=self.fleet.clock.t_s)
 
     def _save_session_logs(self, status: str, reason: str) -> None:
         """Write what is only known at the end: open decisions, figures per drone, the end itself."""
@@ -135,9 +135,9 @@ class HMRSSimulationLive:
         fleet.close()
         self._record_lines()
         for warning in performance(fleet)["totals"]["warnings"]:
-            recorder.event("warning", warning, t_s=fleet.t_s, level="warning")
+            recorder.event("warning", warning, t_s=fleet.clock.t_s, level="warning")
         recorder.update(drones=drone_list(self.fleet))
-        recorder.finish(status, end_reason(fleet, reason), fleet.t_s, performance(fleet))
+        recorder.finish(status, end_reason(fleet, reason), fleet.clock.t_s, performance(fleet))
 
     def _open_recorder(self) -> Recorder:
         if self._recorder is None:
@@ -182,14 +182,14 @@ class HMRSSimulationLive:
         fleet = self.fleet
         last_tick = round(self.scenario.duration_s * TICK_HZ)
         pace = Pace(self.realtime)
-        while fleet.ticks < last_tick and fleet.ended is None:
+        while fleet.clock.ticks < last_tick and fleet.ended is None:
             self._empty_inbox()
             if self._paused:
                 self._rest()
-                pace.restart(fleet.t_s)
+                pace.restart(fleet.clock.t_s)
             if self._stop_reason is not None:
                 return
-            if not pace.wait(fleet.t_s, self._wake, lambda: bool(self._inbox) or self._stop_reason is not None):
+            if not pace.wait(fleet.clock.t_s, self._wake, lambda: bool(self._inbox) or self._stop_reason is not None):
                 continue  # woken early: look into the inbox first
             fleet.tick()
             self._record_tick()
@@ -200,18 +200,20 @@ class HMRSSimulationLive:
         """Append everything that this tick has said; phases go into the record."""
         recorder, fleet = self._open_recorder(), self.fleet
         self._record_lines()
-        while fleet.transitions:
-            _, phase, reason = fleet.transitions.pop(0)
+        while fleet.conductor.transitions:
+            _, phase, reason = fleet.conductor.transitions.pop(0)
             self._update_workflow_state(phase, reason)
-        if fleet.ticks % BEAT_TICKS:
+        if fleet.clock.ticks % BEAT_TICKS:
             return
         counts = fleet.crew.counts
-        recorder.beat(fleet.t_s, windows_cleaned=counts["cleaned"], windows_found=counts["found"], points=self.points)
+        recorder.beat(
+            fleet.clock.t_s, windows_cleaned=counts["cleaned"], windows_found=counts["found"], points=self.points
+        )
 
     def _record_lines(self) -> None:
         recorder, fleet = self._open_recorder(), self.fleet
-        t_s = fleet.t_s
-        for name, lines in fleet.drain().items():
+        t_s = fleet.clock.t_s
+        for name, lines in fleet.log.drain().items():
             if name == "motion_history":
                 recorder.motion.extend(lines, t_s)
                 self.points += len(lines)
@@ -221,7 +223,7 @@ class HMRSSimulationLive:
     def _rest(self) -> None:
         """Paused: answer questions, take commands, until resumed or stopped."""
         recorder = self._open_recorder()
-        recorder.update(status="paused", reason="paused", sim_time_s=self.fleet.t_s)
+        recorder.update(status="paused", reason="paused", sim_time_s=self.fleet.clock.t_s)
         self.run_state = "paused"
         while self._paused and self._stop_reason is None:
             with self._wake:
@@ -229,7 +231,7 @@ class HMRSSimulationLive:
                     self._wake.wait(PAUSE_POLL_S)
             self._empty_inbox()
         self.run_state = "running"
-        recorder.update(status="running", reason="resumed", sim_time_s=self.fleet.t_s)
+        recorder.update(status="running", reason="resumed", sim_time_s=self.fleet.clock.t_s)
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
@@ -296,7 +298,7 @@ class HMRSSimulationLive:
         self._commands[command.id] = command
 
         def hand_over() -> None:
-            command.at_s = self.fleet.t_s
+            command.at_s = self.fleet.clock.t_s
             self.fleet.submit(command)
 
         self._put(hand_over)

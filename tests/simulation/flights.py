@@ -53,28 +53,28 @@ def fly(plan: Scenario, each_tick: Callable[[Fleet], None] | None = None, checke
     """Fly a scenario to its end."""
     flown = Flown(launch(plan))
     fleet = flown.fleet
-    while fleet.t_s < plan.duration_s and fleet.ended is None:
-        before = {d.id: (d.mode, (d.vx, d.vy, d.vz)) for d in fleet.drones} if checked else {}
+    while fleet.clock.t_s < plan.duration_s and fleet.ended is None:
+        before = {d.id: (d.mode, (d.vx, d.vy, d.vz)) for d in fleet.roster.drones} if checked else {}
         if each_tick is not None:
             each_tick(fleet)
         fleet.tick()
         if checked:
             check_invariants(fleet, before)
-        for stream, lines in fleet.drain().items():
-            flown.lines.setdefault(stream, []).extend({"t": fleet.t_s, **line} for line in lines)
+        for stream, lines in fleet.log.drain().items():
+            flown.lines.setdefault(stream, []).extend({"t": fleet.clock.t_s, **line} for line in lines)
     return flown
 
 
 def check_invariants(fleet: Fleet, before: dict[str, tuple[str, tuple[float, ...]]]) -> None:
     """What holds at every tick of every flight."""
-    present = [d for d in fleet.drones if d.active]
+    present = [d for d in fleet.roster.drones if d.active]
     for i, one in enumerate(present):
         for two in present[i + 1 :]:
             gap = dist(one.position, two.position) - least_distance_m(one, two)
-            assert gap >= 0, f"{fleet.t_s}: {one.id} and {two.id} are {-gap:.3f} m too near"
+            assert gap >= 0, f"{fleet.clock.t_s}: {one.id} and {two.id} are {-gap:.3f} m too near"
         if one.mode == "flying" and "wall" not in one.activity:
             clearance = fleet.world.clearance_m(one.position, among=fleet.world.buildings, limit_m=4.0)
-            assert clearance >= PLANNER_MARGIN_M, f"{fleet.t_s}: {one.id} is {clearance:.2f} m from a building"
+            assert clearance >= PLANNER_MARGIN_M, f"{fleet.clock.t_s}: {one.id} is {clearance:.2f} m from a building"
         assert one.speed <= one.kind.cruise_mps * (1 + 1e-9)
         assert abs(one.vz) <= one.kind.climb_mps * (1 + 1e-9)
         mode, velocity = before.get(one.id, ("", ()))

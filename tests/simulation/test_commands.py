@@ -27,7 +27,7 @@ def states(flown: Flown, number: int = 1) -> list[str]:
 def test_move_to_takes_the_drone_there_and_it_stays() -> None:
     flown = flight(Order(2.0, "move_to", "quadcopter-1", (-20.0, 15.0, 20.0)))
     assert states(flown) == ["queued", "applied", "done"]
-    assert flown.fleet.by_id["quadcopter-1"].position == pytest.approx((-20.0, 15.0, 20.0), abs=0.05)
+    assert flown.fleet.roster.by_id["quadcopter-1"].position == pytest.approx((-20.0, 15.0, 20.0), abs=0.05)
 
 
 def test_hover_stops_where_the_drone_is() -> None:
@@ -42,7 +42,7 @@ def test_follow_stays_near_the_leader_for_as_long_as_it_is_told() -> None:
         Order(10.0, "follow", "hexacopter-1", None, {"leader": "quadcopter-1", "duration_s": 40.0}),
         Order(12.0, "move_to", "quadcopter-1", (25.0, -25.0, 25.0)),
     )
-    drones = flown.fleet.by_id
+    drones = flown.fleet.roster.by_id
     assert states(flown, 1) == ["queued", "applied", "done"]
     assert drones["hexacopter-1"].distance_to(drones["quadcopter-1"].position) < 8.0
 
@@ -77,7 +77,7 @@ def test_return_resume_spawn_and_retire() -> None:
         Order(20.0, "hover", "quadcopter-2"),
         Order(30.0, "resume", "quadcopter-2"),
     )
-    drones = flown.fleet.by_id
+    drones = flown.fleet.roster.by_id
     assert [states(flown, n)[-1] for n in range(1, 6)] == ["done"] * 5
     assert drones["quadcopter-1"].mode == "retired"
     assert drones["late"].kind.name == "scout" and drones["late"].day.points > 100

@@ -17,18 +17,18 @@ def flight(*faults: Fault, **options: object) -> Flown:
 def test_a_lost_drone_falls_gives_its_work_back_and_is_named_in_the_end_reason() -> None:
     flown = flight(Fault("drone_lost", 60.0, "climber-1"), duration_s=260.0)
     fleet = flown.fleet
-    lost = fleet.by_id["climber-1"]
+    lost = fleet.roster.by_id["climber-1"]
     assert lost.mode == "lost" and lost.z == fleet.world.ground_m(lost.x, lost.y)
     assert all(f.claimed_by != "climber-1" for f in fleet.world.facades)
     assert end_reason(fleet, "completed") == "completed; drone lost: climber-1"
-    assert fleet.by_id["climber-2"].day.windows_cleaned > 0
+    assert fleet.roster.by_id["climber-2"].day.windows_cleaned > 0
     assert any("climber-1" in warning for warning in warnings_of(fleet))
 
 
 def test_when_every_drone_is_lost_the_run_ends_as_failed() -> None:
     flown = flight(Fault("drone_lost", 8.5, "scout-1"), fleet=(Group("scout"),))
     assert flown.fleet.ended == ("failed", "drone lost: none is left")
-    assert flown.fleet.t_s == 8.5
+    assert flown.fleet.clock.t_s == 8.5
 
 
 def test_a_stuck_drone_is_noticed_and_shown_as_never_moved() -> None:
@@ -44,8 +44,8 @@ def test_a_hexacopter_limps_home_without_a_motor_and_a_scout_falls() -> None:
     flown = flight(
         Fault("motor_loss", 10.0, "hexacopter-1"), Fault("motor_loss", 10.0, "scout-1"), fleet=fleet
     )  # fmt: skip
-    assert flown.fleet.by_id["hexacopter-1"].mode == "docked"
-    assert flown.fleet.by_id["scout-1"].mode == "lost"
+    assert flown.fleet.roster.by_id["hexacopter-1"].mode == "docked"
+    assert flown.fleet.roster.by_id["scout-1"].mode == "lost"
 
 
 def test_a_drone_without_link_comes_home_and_its_messages_are_dropped() -> None:
@@ -87,7 +87,7 @@ def test_scouts_stay_at_home_above_25_km_an_hour_while_others_fly() -> None:
     grounded = [m for m in flown.lines["motion_history"] if m["drone"] == "scout-1" and m["mode"] == "flying"]
     assert max(winds) > 6.9
     assert not grounded
-    assert flown.fleet.by_id["hexacopter-1"].day.distance_m > 100
+    assert flown.fleet.roster.by_id["hexacopter-1"].day.distance_m > 100
 
 
 def test_a_snag_is_reported_and_pauses_the_climber() -> None:

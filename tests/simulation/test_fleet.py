@@ -65,7 +65,7 @@ def test_a_crowd_in_one_place_keeps_apart() -> None:
     orders = tuple(Order(1.0, "move_to", f"quadcopter-{i}", (30.0 + i % 2, 30.0, 14.0 + i / 10)) for i in range(1, 13))
     plan = scenario(buildings=0, fleet=(Group("quadcopter", 12),), orders=orders, duration_s=40.0)
     flown = fly(plan, checked=True)
-    assert sum(d.day.blocked_s for d in flown.fleet.drones) > 1.0  # they did meet
+    assert sum(d.day.blocked_s for d in flown.fleet.roster.drones) > 1.0  # they did meet
 
 
 def test_all_four_phases_pass_windows_become_clean_and_verify_loops_back() -> None:
@@ -113,20 +113,20 @@ def test_a_lifeline_turns_back_for_its_battery_although_it_feeds_a_climber() -> 
     assert any(
         event["drone"] == "tanker-lifeline-1" and event["reason"] == "battery" for event in flown.events("return")
     )
-    assert flown.fleet.find("tanker-lifeline-1").battery.charge > RESERVE
+    assert flown.fleet.roster.find("tanker-lifeline-1").battery.charge > RESERVE
 
 
 def test_a_climber_calls_the_mule_below_a_fifth_and_gets_a_cartridge_in_under_15_seconds() -> None:
     plan = scenario(fleet=(Group("climber"), Group("tanker-mule")), duration_s=420.0, buildings=2)
 
     def start_low(fleet) -> None:  # type: ignore[no-untyped-def]
-        if fleet.ticks == 0:
-            fleet.find("climber-1").fluid_l = 0.75
+        if fleet.clock.ticks == 0:
+            fleet.roster.find("climber-1").fluid_l = 0.75
 
     flown = fly(plan, start_low, checked=True)
     swaps = flown.events("swap")
     assert swaps and all(event["time_s"] < 15.0 for event in swaps)
-    assert flown.fleet.find("tanker-mule-1").day.swaps == len(swaps)
+    assert flown.fleet.roster.find("tanker-mule-1").day.swaps == len(swaps)
     calls = [m for m in flown.lines["communication"] if m["type"] == "FLUID"]
     assert calls and calls[0]["data"]["fluid"] < 0.2
 
@@ -137,7 +137,7 @@ def test_the_lifeline_keeps_its_tether_between_10_and_20_newton_and_feeds_the_cl
     tensions = [line["tension_n"] for line in flown.lines["tether"]]
     assert len(tensions) > 200
     assert all(10.0 <= tension <= 20.0 for tension in tensions)
-    climber = flown.fleet.find("climber-1")
+    climber = flown.fleet.roster.find("climber-1")
     assert climber.battery.charge > 0.999
     assert climber.day.returns.get("fluid", 0) == 0
 
@@ -152,7 +152,7 @@ def test_a_hidden_building_is_found_and_never_flown_through() -> None:
 
 def test_a_base_elsewhere_moves_the_berths_with_it() -> None:
     fleet = launch(scenario(base_position=(200.0, -100.0, 7.0)))
-    assert fleet.drones[0].position == (200.0, -100.0, 12.0)
+    assert fleet.roster.drones[0].position == (200.0, -100.0, 12.0)
 
 
 def test_the_first_scout_spawns_five_metres_above_the_base() -> None:
@@ -164,31 +164,31 @@ def test_two_drones_never_share_a_name_or_a_place() -> None:
 
     fleet = launch(scenario())
     with pytest.raises(CommandRefused, match="of this name"):
-        fleet.spawn("scout", "Scout-1")
+        fleet.roster.spawn("scout", "Scout-1")
     with pytest.raises(CommandRefused, match="too near to another drone"):
-        fleet.spawn("scout", "twin", position=(0.3, 0.0, 5.0))
+        fleet.roster.spawn("scout", "twin", position=(0.3, 0.0, 5.0))
     with pytest.raises(CommandRefused, match="unknown kind"):
-        fleet.spawn("zeppelin")
-    assert [d.id for d in fleet.drones] == ["scout-1", "scout-2", "climber-1", "climber-2", "overseer-1"]
+        fleet.roster.spawn("zeppelin")
+    assert [d.id for d in fleet.roster.drones] == ["scout-1", "scout-2", "climber-1", "climber-2", "overseer-1"]
 
 
 def test_who_hovers_in_the_way_of_a_climber_makes_room() -> None:
     plan = scenario(fleet=(Group("climber"), Group("hexacopter")), buildings=1, duration_s=160.0)
 
     def in_the_way(fleet: Fleet) -> None:
-        climber = fleet.find("climber-1")
-        if fleet.ticks == 59 * TICK_HZ:
-            fleet.submit(Command(3, "hover", "climber-1", at_s=fleet.t_s))
-        if fleet.ticks == 60 * TICK_HZ:
+        climber = fleet.roster.find("climber-1")
+        if fleet.clock.ticks == 59 * TICK_HZ:
+            fleet.submit(Command(3, "hover", "climber-1", at_s=fleet.clock.t_s))
+        if fleet.clock.ticks == 60 * TICK_HZ:
             assert climber.facade is not None
             spot = climber.facade.off_wall(climber.position, 2.2)
-            fleet.submit(Command(1, "move_to", "hexacopter-1", spot, at_s=fleet.t_s))
-        if fleet.ticks == 90 * TICK_HZ:
-            fleet.submit(Command(2, "return", "climber-1", at_s=fleet.t_s))
+            fleet.submit(Command(1, "move_to", "hexacopter-1", spot, at_s=fleet.clock.t_s))
+        if fleet.clock.ticks == 90 * TICK_HZ:
+            fleet.submit(Command(2, "return", "climber-1", at_s=fleet.clock.t_s))
 
     flown = fly(plan, in_the_way, checked=True)
     assert [line["status"] for line in flown.lines["commands"]] == ["queued", "applied", "done"] * 3
-    assert flown.fleet.find("climber-1").mode == "docked"
+    assert flown.fleet.roster.find("climber-1").mode == "docked"
 
 
 @pytest.mark.slow
@@ -199,13 +199,13 @@ def test_in_a_real_city_nobody_blocks_the_work_for_long(data: Path, city: str) -
     flown = fly(scenario(city=str(data / city), fleet=fleet, duration_s=600.0), checked=True)
     assert flown.fleet.crew.counts["cleaned"] >= 12
     assert flown.fleet.mission.loops_back >= 1
-    assert max(drone.day.blocked_s for drone in flown.fleet.drones) < 200.0
+    assert max(drone.day.blocked_s for drone in flown.fleet.roster.drones) < 200.0
 
 
 def test_over_rising_ground_the_level_rises_with_it() -> None:
     hill = [tower(f"h{i}", box(60.0 + 40 * i, 0, 10, 10), 12.0 + 60 * i, ground_m=60.0 * i) for i in range(4)]
     fleet = Fleet(world_of(*hill), "1")
-    drone = fleet.spawn("quadcopter")
+    drone = fleet.roster.spawn("quadcopter")
     path = fleet.plan(drone, (180.0, 20.0, 200.0))
     assert min(point[2] for point in path) >= 180.0 + 12.0
     assert fleet.plan(drone, (20.0, 20.0, 6.0))[-1] == (20.0, 20.0, 6.0)

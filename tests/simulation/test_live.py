@@ -113,8 +113,8 @@ def test_real_time_pauses_and_onlookers_change_no_byte(store: SessionStore) -> N
         before = live.state()["sim_time"]
         assert live.state()["sim_time"] == before
         live.resume()
-        at = live.fleet.t_s
-        until(lambda at=at: live.fleet.t_s > at)
+        at = live.fleet.clock.t_s
+        until(lambda at=at: live.fleet.clock.t_s > at)
     thread.join(30)
     assert streams(store, live.session_id) == streams(store, fast)
     assert store.get(live.session_id).record.status == "completed"
@@ -130,7 +130,7 @@ def test_a_real_time_factor_is_kept(store: SessionStore) -> None:
 def test_commands_from_another_thread_are_traceable(store: SessionStore) -> None:
     live = live_run(store, scenario(duration_s=3600.0, fleet=(Group("quadcopter"),), buildings=0))
     thread = in_thread(live)
-    until(lambda: live.run_state == "running" and live.fleet.t_s > 1)
+    until(lambda: live.run_state == "running" and live.fleet.clock.t_s > 1)
     good = live.submit_command("move_to", "quadcopter-1", [10.0, 10.0, 20.0])
     bad = live.submit_command("move_to", "nobody", [10.0, 10.0, 20.0])
     late = live.spawn("scout", "late")
@@ -191,7 +191,7 @@ def test_when_both_boxes_fail_nothing_starts(tmp_path: Path) -> None:
 
 def test_an_exception_marks_the_session_failed_with_its_traceback(store: SessionStore) -> None:
     def explode(live: HMRSSimulationLive) -> None:
-        if live.fleet.ticks == 40:
+        if live.fleet.clock.ticks == 40:
             raise RuntimeError("the rotor came off")
 
     live = live_run(store, scenario(), on_tick=explode)

@@ -24,7 +24,7 @@ def test_every_ready_scenario_loads_and_starts(name: str) -> None:
     fleet = build_fleet(plan)
     man_fleet(fleet, plan)
     fleet.tick()
-    assert len(fleet.drones) == sum(plan.counts().values())
+    assert len(fleet.roster.drones) == sum(plan.counts().values())
 
 
 def test_there_are_scenarios_for_all_that_the_issue_names() -> None:

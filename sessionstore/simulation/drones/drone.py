@@ -73,11 +73,13 @@ class Drone:
         self.tether: Drone | None = None  # the other end of a lifeline
         self.behaviour: Generator[None, None, None] | None = None
         self.duty = "role"
+        self.why_dropped = "the run ended"  # why its last behaviour ended before it was done
         self.stuck = self.motor_out = self.gps_out = self.link_out = False
         self.warned: set[str] = set()
         self.day = Day()
         self.spawned_at_s = 0.0
         self.last_contact_s = 0.0
+        self.gps_lost_at_s = 0.0
 
     @property
     def position(self) -> Vec3:
@@ -106,6 +108,9 @@ class Drone:
         """Follow way points; the last one is where it stops."""
         self.path = list(path)
         self.speed_mps = min(speed_mps or self.kind.cruise_mps, self.kind.cruise_mps)
+
+    def face(self, facade: Facade) -> None:
+        self.yaw = atan2(-facade.normal[1], -facade.normal[0])
 
     def halt(self) -> None:
         """Stop where the brakes bring it."""

@@ -10,17 +10,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import hypot, isfinite
-from typing import TYPE_CHECKING
 
+from sessionstore.session import stream_names
 from sessionstore.simulation.drones.drone import TICK_HZ, Drone
 from sessionstore.simulation.drones.kinds import KINDS
 from sessionstore.simulation.drones.separation import least_distance_m
 from sessionstore.simulation.errors import CommandRefused, NoPath
+from sessionstore.simulation.mission import duties
+from sessionstore.simulation.mission.logbook import Logbook
 from sessionstore.simulation.mission.pilot import Behaviour, fly_to, go_home, leave_wall, wait
+from sessionstore.simulation.mission.views import Commanding
 from sessionstore.simulation.world.geometry import Vec3
-
-if TYPE_CHECKING:
-    from sessionstore.simulation.mission.fleet import Fleet
 
 COMMAND_TYPES = ("move_to", "hover", "follow", "return", "resume", "spawn", "retire")
 FOLLOW_AT_M = 4.0  # chosen
@@ -41,7 +41,12 @@ class Command:
     status: str = "new"
     reason: str = ""
 
-    def note(self, fleet: Fleet, status: str, reason: str = "") -> None:
+    @property
+    def is_open(self) -> bool:
+        """Whether it is neither done nor failed."""
+        return self.status in ("queued", "applied")
+
+    def note(self, log: Logbook, status: str, reason: str = "") -> None:
         """Change the state and write it down."""
         self.status, self.reason = status, reason
         record: dict[str, object] = {
@@ -56,7 +61,7 @@ class Command:
             record["args"] = dict(self.args)
         if reason:
             record["reason"] = reason
-        fleet.record("commands", record)
+        log.record(stream_names.COMMANDS, record)
 
 
 def leader_of(kind: str, target: object, args: Mapping[str, object]) -> tuple[object, Mapping[str, object]]:
@@ -91,39 +96,39 @@ def _point(kind: str, drone: str, target: object) -> Vec3:
     return (numbers[0], numbers[1], numbers[2])
 
 
-def apply(fleet: Fleet, command: Command) -> None:
+def apply(fleet: Commanding, command: Command) -> None:
     """Carry a command out, or note it as failed with the reason. Never raises for what a command can
     cause.
     """
     try:
         if command.kind == "spawn":
             position = command.target
-            drone = fleet.spawn(str(command.args["kind"]), command.drone or None, position=position)
+            drone = fleet.roster.spawn(str(command.args["kind"]), command.drone or None, position=position)
             command.drone = drone.id
-            command.note(fleet, "applied")
-            command.note(fleet, "done")
+            command.note(fleet.log, "applied")
+            command.note(fleet.log, "done")
             return
-        drone = fleet.find(command.drone)
-        if not fleet.radio.send(None, drone, "COMMAND", command.kind, fleet.t_s, {"id": command.id}):
+        drone = fleet.roster.find(command.drone)
+        if not fleet.radio.send(None, drone, "COMMAND", command.kind, fleet.clock.t_s, {"id": command.id}):
             raise CommandRefused(command.kind, drone.id, "the message did not arrive")
         if command.kind == "retire":
             fleet.retire(drone)
-            command.note(fleet, "applied")
-            command.note(fleet, "done")
+            command.note(fleet.log, "applied")
+            command.note(fleet.log, "done")
             return
         if command.kind == "resume":
-            fleet.back_to_role(drone)
-            command.note(fleet, "applied")
-            command.note(fleet, "done")
+            duties.back_to_role(drone)
+            command.note(fleet.log, "applied")
+            command.note(fleet.log, "done")
             return
-        fleet.give(drone, _carry_out(fleet, drone, command), "command", "another command")
+        duties.give(drone, _carry_out(fleet, drone, command), "command", "another command")
     except CommandRefused as error:
-        command.note(fleet, "failed", error.reason)
+        command.note(fleet.log, "failed", error.reason)
 
 
-def _carry_out(fleet: Fleet, drone: Drone, command: Command) -> Behaviour:
+def _carry_out(fleet: Commanding, drone: Drone, command: Command) -> Behaviour:
     """The behaviour of a commanded drone; dropping it half-way is a failure with a reason."""
-    command.note(fleet, "applied")
+    command.note(fleet.log, "applied")
     drone.activity = f"command {command.kind}"
     try:
         if drone.mode == "wall" and command.kind != "hover":
@@ -140,18 +145,18 @@ def _carry_out(fleet: Fleet, drone: Drone, command: Command) -> Behaviour:
             while drone.speed > 0.01:
                 yield
         if command.status == "applied":
-            command.note(fleet, "done")
+            command.note(fleet.log, "done")
     except (NoPath, CommandRefused) as error:
-        command.note(fleet, "failed", getattr(error, "reason", str(error)))
+        command.note(fleet.log, "failed", getattr(error, "reason", str(error)))
     finally:
         if command.status == "applied":
-            command.note(fleet, "failed", f"broken off: {fleet.why_dropped.get(drone.id, 'the run ended')}")
+            command.note(fleet.log, "failed", f"broken off: {drone.why_dropped}")
     while True:  # it stays where it is until another command or "resume"
         drone.activity = "holding"
         yield
 
 
-def _watched(fleet: Fleet, drone: Drone, command: Command, behaviour: Behaviour) -> Behaviour:
+def _watched(fleet: Commanding, drone: Drone, command: Command, behaviour: Behaviour) -> Behaviour:
     """Note a command as failed when its drone does not move although it has a way to go."""
     here, still_ticks = drone.position, 0
     for _ in behaviour:
@@ -160,30 +165,30 @@ def _watched(fleet: Fleet, drone: Drone, command: Command, behaviour: Behaviour)
         elif drone.path and not drone.gps_out:  # without GPS it hovers, and says so itself
             still_ticks += 1
         if still_ticks > MOTIONLESS_S * TICK_HZ and command.status == "applied":
-            command.note(fleet, "failed", f"the drone has not moved for {MOTIONLESS_S:.0f} s")
+            command.note(fleet.log, "failed", f"the drone has not moved for {MOTIONLESS_S:.0f} s")
         yield
 
 
-def _follow(fleet: Fleet, drone: Drone, command: Command) -> Behaviour:
+def _follow(fleet: Commanding, drone: Drone, command: Command) -> Behaviour:
     """Stay 4 m from the leader until the leader is gone; the path is renewed once a second."""
-    leader = fleet.find(str(command.args["leader"]))
+    leader = fleet.roster.find(str(command.args["leader"]))
     if leader is drone:
-        command.note(fleet, "failed", "a drone cannot follow itself")
+        command.note(fleet.log, "failed", "a drone cannot follow itself")
         return
     seconds = command.args.get("duration_s")
-    until_s = fleet.t_s + float(seconds) if isinstance(seconds, int | float) else float("inf")
-    while leader.active and fleet.t_s < until_s:
+    until_s = fleet.clock.t_s + float(seconds) if isinstance(seconds, int | float) else float("inf")
+    while leader.active and fleet.clock.t_s < until_s:
         if drone.distance_to(leader.position) <= FOLLOW_AT_M + 1.0:
             yield from wait(1.0)
             continue
         seen_at = leader.position
         try:
             for _ in fly_to(fleet, drone, _beside(leader, drone)):
-                if leader.distance_to(seen_at) > FOLLOW_ANEW_M or fleet.t_s >= until_s:
+                if leader.distance_to(seen_at) > FOLLOW_ANEW_M or fleet.clock.t_s >= until_s:
                     break  # the leader has gone elsewhere meanwhile
                 yield
         except NoPath as error:
-            fleet.event("no_path", str(error), level="warning", drone=drone.id)
+            fleet.log.event("no_path", str(error), level="warning", drone=drone.id)
             yield from wait(2.0)
         yield
     drone.halt()

@@ -6,13 +6,9 @@ Not here: what the drones do in a phase (roles).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from sessionstore.simulation.drones.drone import TICK_HZ
 from sessionstore.simulation.mission.roles.overseer import judge
-
-if TYPE_CHECKING:
-    from sessionstore.simulation.mission.fleet import Fleet
+from sessionstore.simulation.mission.views import Conducting
 
 LOOK_TICKS = 10
 PLAN_S = 2.0  # chosen: the time that a planner and its operator take
@@ -25,55 +21,61 @@ class Conductor:
     def __init__(self) -> None:
         self.since_tick = 0
         self.reported: set[str] = set()
+        self.transitions: list[tuple[str, str, str]] = []  # from, to, reason: until the run has taken them
 
-    def conduct(self, fleet: Fleet) -> None:
+    def conduct(self, fleet: Conducting) -> None:
         getattr(self, f"_{fleet.mission.phase.lower()}")(fleet)
         fleet.mission.count_tick()
 
-    def _next(self, fleet: Fleet, phase: str, reason: str) -> None:
-        self.since_tick = fleet.ticks
-        fleet.change_phase(phase, reason)
+    def _next(self, fleet: Conducting, phase: str, reason: str) -> None:
+        self.since_tick = fleet.clock.ticks
+        old = fleet.mission.phase
+        fleet.mission.move_to(phase)
+        self.transitions.append((old, phase, reason))
+        fleet.log.event("phase", f"{old} -> {phase}", reason=reason)
 
-    def _scan(self, fleet: Fleet) -> None:
-        if fleet.ticks % LOOK_TICKS:
+    def _scan(self, fleet: Conducting) -> None:
+        if fleet.clock.ticks % LOOK_TICKS:
             return  # counting the board at every tick would cost more than it gains
         crew = fleet.crew
-        climbers = fleet.count_role("climber")
+        climbers = fleet.roster.count_role("climber")
         if crew.enough_to_plan(climbers):
             self._next(fleet, "PLAN", f"{len(crew.open)} dirty windows are mapped")
         elif crew.open and crew.all_mapped:
             self._next(fleet, "PLAN", f"all is mapped, {len(crew.open)} windows are left")
-        elif not crew.all_mapped and not fleet.count_role("scout"):
+        elif not crew.all_mapped and not fleet.roster.count_role("scout"):
             entered = crew.enter_from_model(crew.batch_per_climber * max(1, climbers))
-            fleet.event("no_scout", f"{entered} windows taken from the city model", level="warning", windows=entered)
+            fleet.log.event(
+                "no_scout", f"{entered} windows taken from the city model", level="warning", windows=entered
+            )
         elif crew.all_mapped and "over" not in self.reported:
             self.reported.add("over")
-            fleet.event(
+            fleet.log.event(
                 "job_done", f"nothing left to clean: {crew.counts['cleaned']} windows", windows=dict(crew.counts)
             )
 
-    def _plan(self, fleet: Fleet) -> None:
-        if fleet.ticks - self.since_tick < PLAN_S * TICK_HZ:
+    def _plan(self, fleet: Conducting) -> None:
+        if fleet.clock.ticks - self.since_tick < PLAN_S * TICK_HZ:
             return
-        climbers = fleet.count_role("climber")
+        climbers = fleet.roster.count_role("climber")
         batch = fleet.crew.plan_batch(climbers)
         facades = list(dict.fromkeys(w.facade.id for w in batch))
-        fleet.event("plan", f"{len(batch)} windows on {len(facades)} facades", windows=len(batch), facades=facades)
+        fleet.log.event("plan", f"{len(batch)} windows on {len(facades)} facades", windows=len(batch), facades=facades)
         self._next(fleet, "EXECUTE", f"{len(batch)} windows for {climbers} climbers")
 
-    def _execute(self, fleet: Fleet) -> None:
+    def _execute(self, fleet: Conducting) -> None:
         crew = fleet.crew
         if not crew.batch:
             self._next(fleet, "VERIFY", f"{len(crew.cleaned)} windows to inspect")
-        elif not fleet.count_role("climber") and "climbers" not in self.reported:
+        elif not fleet.roster.count_role("climber") and "climbers" not in self.reported:
             self.reported.add("climbers")
-            fleet.event("no_climber", f"nobody is left to clean {len(crew.batch)} windows", level="warning")
+            fleet.log.event("no_climber", f"nobody is left to clean {len(crew.batch)} windows", level="warning")
 
-    def _verify(self, fleet: Fleet) -> None:
+    def _verify(self, fleet: Conducting) -> None:
         crew = fleet.crew
         if crew.cleaned:
-            waited = (fleet.ticks - self.since_tick) / TICK_HZ
-            if not fleet.count_role("overseer") or waited > OVERSEER_PATIENCE_S * (1 + len(crew.cleaned) / 20):
+            waited = (fleet.clock.ticks - self.since_tick) / TICK_HZ
+            if not fleet.roster.count_role("overseer") or waited > OVERSEER_PATIENCE_S * (1 + len(crew.cleaned) / 20):
                 for window in [w for w in crew.cleaned if not w.claimed]:
                     judge(fleet, None, window)
             return

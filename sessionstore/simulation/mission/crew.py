@@ -57,6 +57,11 @@ class Crew:
     def all_mapped(self) -> bool:
         return not self._to_map
 
+    @property
+    def work_is_over(self) -> bool:
+        """Whether all is mapped and no window is left to clean or to inspect."""
+        return self.all_mapped and not (self.open or self.batch or self.cleaned or self.bad)
+
     def next_to_map(self, drone: Drone) -> Facade | None:
         """Claim the nearest facade that no scout maps yet, near ones to the base first."""
         free = list(islice((f for f in self._to_map if f.id not in self._scouting), 4))

@@ -5,26 +5,22 @@ Not here: the formula of the power (simulation.drones.battery).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from sessionstore.simulation.drones.battery import STANDBY_W, WALL_POWER_W, flight_power_w
 from sessionstore.simulation.drones.drone import TICK_S, Drone
+from sessionstore.simulation.mission.views import Losing
 from sessionstore.simulation.world.weather import air_density
-
-if TYPE_CHECKING:
-    from sessionstore.simulation.mission.fleet import Fleet
 
 FILL_LPS = 0.15  # chosen: the base fills a cartridge in 20 s
 CARTRIDGES = 8
 RESTOCK_EVERY_TICKS = 100  # chosen: a cartridge each 5 s
 
 
-def spend(fleet: Fleet, drone: Drone) -> None:
+def spend(fleet: Losing, drone: Drone) -> None:
     """Take the energy of one tick; an empty battery in the air loses the drone."""
     mode = drone.mode
     modes = drone.day.modes
     if not modes or modes[-1][1] != mode:
-        modes.append((fleet.t_s, mode))
+        modes.append((fleet.clock.t_s, mode))
     if mode == "docked":
         _serve_on_berth(fleet, drone)
         drone.day.berth_s += TICK_S
@@ -40,7 +36,7 @@ def spend(fleet: Fleet, drone: Drone) -> None:
         fleet.lose(drone, "battery empty")
 
 
-def flight_w(fleet: Fleet, drone: Drone) -> float:
+def flight_w(fleet: Losing, drone: Drone) -> float:
     """The power of a flying drone in the present wind."""
     weather = fleet.weather
     origin = fleet.world.city.origin
@@ -53,12 +49,12 @@ def flight_w(fleet: Fleet, drone: Drone) -> float:
     )
 
 
-def _serve_on_berth(fleet: Fleet, drone: Drone) -> None:
+def _serve_on_berth(fleet: Losing, drone: Drone) -> None:
     battery = drone.battery
     if battery.energy_j < battery.capacity_j:
         battery.load_on_berth(TICK_S)
     battery.use(STANDBY_W, TICK_S)
     if drone.fluid_l < drone.kind.cartridge_l and drone.kind.role == "climber":
         drone.fluid_l = min(drone.kind.cartridge_l, drone.fluid_l + FILL_LPS * TICK_S)
-    if drone.kind.role == "mule" and drone.cartridges < CARTRIDGES and fleet.ticks % RESTOCK_EVERY_TICKS == 0:
+    if drone.kind.role == "mule" and drone.cartridges < CARTRIDGES and fleet.clock.ticks % RESTOCK_EVERY_TICKS == 0:
         drone.cartridges += 1

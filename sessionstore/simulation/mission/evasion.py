@@ -7,44 +7,49 @@ or a drone. Not here: who is blocked (simulation.drones.separation).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from random import Random
 
 from sessionstore.simulation.drones.drone import Drone
 from sessionstore.simulation.drones.navigation import PATH_MARGIN_M, plan_path
 from sessionstore.simulation.drones.separation import AWAY, least_distance_m, rank
 from sessionstore.simulation.errors import NoPath
 from sessionstore.simulation.world.geometry import Vec3
-
-if TYPE_CHECKING:
-    from sessionstore.simulation.mission.fleet import Fleet
+from sessionstore.simulation.world.world import World
 
 LOWEST_M = 3.0  # chosen: above the base
 
 
-def resolve(fleet: Fleet, drone: Drone) -> None:
-    """Let a blocked drone step aside, or the one that hovers in its way when that is the junior."""
-    other = drone.blocked_by
-    if other is None or not drone.path:
-        return
-    hovers = other.mode == "flying" and not other.path and other.kind.role != "mule"  # a mule hands over
-    if hovers and (drone.mode == "wall" or rank(drone) < rank(other)):
-        step_aside(fleet, other, drone, other.position)
-    elif drone.mode == "flying":
-        step_aside(fleet, drone, other, drone.path[-1])
+class Evasion:
+    """Ways aside in one world; the random stream is its own."""
 
+    def __init__(self, world: World, seed: str) -> None:
+        self._world = world
+        self._random = Random(f"{seed}/evasion")
 
-def step_aside(fleet: Fleet, drone: Drone, other: Drone, goal: Vec3) -> None:
-    """Give a drone a path around another one; it keeps its old one when no side is free."""
-    for dx, dy, dz in _sides(drone, other, fleet.evasion_random.randrange(6)):
-        aside = (drone.x + dx, drone.y + dy, drone.z + dz)
-        if aside[2] < fleet.world.base_m[2] + LOWEST_M or not may_step(fleet, drone, aside):
-            continue
-        try:
-            rest = plan_path(fleet.world, aside, goal, aside[2])
-        except NoPath:
-            continue  # another side may do
-        drone.go([aside, *rest])
-        return
+    def resolve(self, drone: Drone, drones: Sequence[Drone]) -> None:
+        """Let a blocked drone step aside, or the one that hovers in its way when that is the junior."""
+        other = drone.blocked_by
+        if other is None or not drone.path:
+            return
+        hovers = other.mode == "flying" and not other.path and other.kind.role != "mule"  # a mule hands over
+        if hovers and (drone.mode == "wall" or rank(drone) < rank(other)):
+            self._step_aside(other, drone, other.position, drones)
+        elif drone.mode == "flying":
+            self._step_aside(drone, other, drone.path[-1], drones)
+
+    def _step_aside(self, drone: Drone, other: Drone, goal: Vec3, drones: Sequence[Drone]) -> None:
+        """Give a drone a path around another one; it keeps its old one when no side is free."""
+        for dx, dy, dz in _sides(drone, other, self._random.randrange(6)):
+            aside = (drone.x + dx, drone.y + dy, drone.z + dz)
+            if aside[2] < self._world.base_m[2] + LOWEST_M or not may_step(self._world, drone, aside, drones):
+                continue
+            try:
+                rest = plan_path(self._world, aside, goal, aside[2])
+            except NoPath:
+                continue  # another side may do
+            drone.go([aside, *rest])
+            return
 
 
 def _sides(drone: Drone, other: Drone, turn: int) -> list[Vec3]:
@@ -60,9 +65,8 @@ def _sides(drone: Drone, other: Drone, turn: int) -> list[Vec3]:
     return [(a[0] * step, a[1] * step, a[2] * step) for a in axes]
 
 
-def may_step(fleet: Fleet, drone: Drone, aside: Vec3) -> bool:
+def may_step(world: World, drone: Drone, aside: Vec3, drones: Sequence[Drone]) -> bool:
     """Whether a short straight step keeps the margins."""
-    world = fleet.world
     low = min(drone.z, aside[2])
     if aside[2] > world.ceiling_m or not world.free(aside, PATH_MARGIN_M):
         return False
@@ -70,5 +74,5 @@ def may_step(fleet: Fleet, drone: Drone, aside: Vec3) -> bool:
         return False
     return all(
         d is drone or d.mode in ("lost", "retired") or d.distance_to(aside) > least_distance_m(d, drone) + 0.5
-        for d in fleet.drones
+        for d in drones
     )

@@ -14,13 +14,10 @@ snag          something pulls at a lifeline's tether
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from sessionstore.simulation.drones.drone import Drone
 from sessionstore.simulation.errors import CommandRefused
-
-if TYPE_CHECKING:
-    from sessionstore.simulation.mission.fleet import Fleet
+from sessionstore.simulation.mission.views import Failing
 
 FAULT_KINDS = (
     "drone_lost", "stuck", "motor_loss", "link_loss", "gps_loss", "early_end", "wind_storm", "snag",
@@ -39,38 +36,38 @@ class Fault:
     duration_s: float | None = None
 
 
-def strike(fleet: Fleet, fault: Fault) -> None:
+def strike(fleet: Failing, fault: Fault) -> None:
     """Let a fault happen now; one that cannot (no such drone) becomes a warning in the events."""
     if fault.kind == "early_end":
-        fleet.event("fault", "the run ends early", level="error", fault=fault.kind)
-        fleet.end("failed", f"early end at {fleet.t_s:.1f} s (fault)")
+        fleet.log.event("fault", "the run ends early", level="error", fault=fault.kind)
+        fleet.end("failed", f"early end at {fleet.clock.t_s:.1f} s (fault)")
         return
     if fault.kind == "wind_storm":
         before = fleet.weather.condition.name
         fleet.weather.change("storm")
-        fleet.event("fault", "a storm comes up", level="warning", fault=fault.kind)
+        fleet.log.event("fault", "a storm comes up", level="warning", fault=fault.kind)
         if fault.duration_s is not None:
-            fleet.later(fault.duration_s, lambda: fleet.weather.change(before))
+            fleet.clock.later(fault.duration_s, lambda: fleet.weather.change(before))
         return
     try:
-        drone = fleet.find(fault.drone)
+        drone = fleet.roster.find(fault.drone)
     except CommandRefused as error:
-        fleet.event("fault", f"{fault.kind} has no effect: {error.reason}", level="warning", fault=fault.kind)
+        fleet.log.event("fault", f"{fault.kind} has no effect: {error.reason}", level="warning", fault=fault.kind)
         return
-    fleet.event("fault", f"{fault.kind}: {drone.id}", level="error", fault=fault.kind, drone=drone.id)
+    fleet.log.event("fault", f"{fault.kind}: {drone.id}", level="error", fault=fault.kind, drone=drone.id)
     _STRIKES[fault.kind](fleet, drone, fault)
 
 
-def _lost(fleet: Fleet, drone: Drone, fault: Fault) -> None:
+def _lost(fleet: Failing, drone: Drone, fault: Fault) -> None:
     fleet.lose(drone, "fault")
 
 
-def _stuck(fleet: Fleet, drone: Drone, fault: Fault) -> None:
+def _stuck(fleet: Failing, drone: Drone, fault: Fault) -> None:
     drone.stuck = True
     _undo_later(fleet, drone, fault, "stuck")
 
 
-def _motor(fleet: Fleet, drone: Drone, fault: Fault) -> None:
+def _motor(fleet: Failing, drone: Drone, fault: Fault) -> None:
     if drone.mode == "flying" and not drone.kind.survives_motor_loss:
         fleet.lose(drone, "motor loss")
         return
@@ -79,35 +76,35 @@ def _motor(fleet: Fleet, drone: Drone, fault: Fault) -> None:
     drone.accel_mps2 = drone.kind.accel_mps2 / 2
 
 
-def _link(fleet: Fleet, drone: Drone, fault: Fault) -> None:
+def _link(fleet: Failing, drone: Drone, fault: Fault) -> None:
     drone.link_out = True
     _undo_later(fleet, drone, fault, "link_out")
 
 
-def _gps(fleet: Fleet, drone: Drone, fault: Fault) -> None:
+def _gps(fleet: Failing, drone: Drone, fault: Fault) -> None:
     drone.gps_out = True
-    fleet.gps_lost_at_s[drone.id] = fleet.t_s
+    drone.gps_lost_at_s = fleet.clock.t_s
     _undo_later(fleet, drone, fault, "gps_out")
 
 
-def _snag(fleet: Fleet, drone: Drone, fault: Fault) -> None:
+def _snag(fleet: Failing, drone: Drone, fault: Fault) -> None:
     tether = fleet.supply.tethers.get(drone.id)
     if tether is None:
-        fleet.event("fault", f"{drone.id} has no tether out", level="warning", fault=fault.kind)
+        fleet.log.event("fault", f"{drone.id} has no tether out", level="warning", fault=fault.kind)
         return
     tether.pull_n = SNAG_PULL_N
-    fleet.later(fault.duration_s or 3.0, lambda: setattr(tether, "pull_n", 0.0))
+    fleet.clock.later(fault.duration_s or 3.0, lambda: setattr(tether, "pull_n", 0.0))
 
 
-def _undo_later(fleet: Fleet, drone: Drone, fault: Fault, flag: str) -> None:
+def _undo_later(fleet: Failing, drone: Drone, fault: Fault, flag: str) -> None:
     if fault.duration_s is None:
         return
 
     def undo() -> None:
         setattr(drone, flag, False)
-        fleet.event("fault", f"{fault.kind} is over: {drone.id}", fault=fault.kind, drone=drone.id, over=True)
+        fleet.log.event("fault", f"{fault.kind} is over: {drone.id}", fault=fault.kind, drone=drone.id, over=True)
 
-    fleet.later(fault.duration_s, undo)
+    fleet.clock.later(fault.duration_s, undo)
 
 
 _STRIKES = {

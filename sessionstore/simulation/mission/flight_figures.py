@@ -47,10 +47,10 @@ def drone_figures(fleet: Fleet, drone: Drone) -> dict[str, Any]:
 
 def performance(fleet: Fleet) -> dict[str, Any]:
     """What goes into the record at the end."""
-    drones = {d.id: drone_figures(fleet, d) for d in fleet.drones}
+    drones = {d.id: drone_figures(fleet, d) for d in fleet.roster.drones}
     counts = fleet.crew.counts
     totals = {
-        "points": sum(d.day.points for d in fleet.drones),
+        "points": sum(d.day.points for d in fleet.roster.drones),
         "windows_total": len(fleet.world.windows),
         "windows_serviceable": sum(1 for w in fleet.world.windows if w.reachable),
         "windows_found": counts["found"],
@@ -61,7 +61,7 @@ def performance(fleet: Fleet) -> dict[str, Any]:
         "phases_s": fleet.mission.durations_s(),
         "phase_entries": dict(fleet.mission.entries),
         "verify_loops_back": fleet.mission.loops_back,
-        "energy_used_wh": round(sum(d.battery.used_j for d in fleet.drones) / 3600, 3),
+        "energy_used_wh": round(sum(d.battery.used_j for d in fleet.roster.drones) / 3600, 3),
         "messages": fleet.radio.sent,
         "messages_dropped": fleet.radio.dropped,
         "birds": fleet.birds.seen,
@@ -74,9 +74,11 @@ def performance(fleet: Fleet) -> dict[str, Any]:
 
 def warnings_of(fleet: Fleet) -> list[str]:
     """What a later reader of this session must not miss."""
-    found = [f"{d.id} {d.activity}" for d in fleet.drones if d.mode == "lost"]
-    found += [f"{d.id} never moved" for d in fleet.drones if d.day.distance_m < MOTIONLESS_M and not _was_idle(d)]
-    found += [f"{d.id} is stuck" for d in fleet.drones if d.stuck]
+    found = [f"{d.id} {d.activity}" for d in fleet.roster.drones if d.mode == "lost"]
+    found += [
+        f"{d.id} never moved" for d in fleet.roster.drones if d.day.distance_m < MOTIONLESS_M and not _was_idle(d)
+    ]
+    found += [f"{d.id} is stuck" for d in fleet.roster.drones if d.stuck]
     return found
 
 
@@ -89,5 +91,5 @@ def end_reason(fleet: Fleet, reason: str) -> str:
     """The reason with the losses named, so that no list shows a plain "completed" for a run that lost
     drones.
     """
-    lost = [d.id for d in fleet.drones if d.mode == "lost"]
+    lost = [d.id for d in fleet.roster.drones if d.mode == "lost"]
     return f"{reason}; drone lost: {', '.join(lost)}" if lost and "drone lost" not in reason else reason

@@ -8,20 +8,21 @@ longer lands with less. Not here: flying home (mission.pilot), the formula of th
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 from math import dist, sqrt
-from typing import TYPE_CHECKING
 
 from sessionstore.simulation.drones.battery import flight_power_w
 from sessionstore.simulation.drones.drone import Drone
 from sessionstore.simulation.drones.kinds import RESERVE
 from sessionstore.simulation.errors import NoPath
+from sessionstore.simulation.mission.clock import Clock
 from sessionstore.simulation.world.facades import STANDOFF_M
 from sessionstore.simulation.world.geometry import Vec3
-from sessionstore.simulation.world.weather import air_density
+from sessionstore.simulation.world.weather import Weather, air_density
+from sessionstore.simulation.world.world import World
 
-if TYPE_CHECKING:
-    from sessionstore.simulation.mission.fleet import Fleet
+Plan = Callable[[Drone, Vec3, Vec3], list[Vec3]]  # a drone's path to a goal from a start
 
 LOOK_TICKS = 10  # twice a second
 WAIT_S = 5.0  # chosen: for stopping, turning, and drones that give way
@@ -33,21 +34,21 @@ UNDOCK_S = 6.0  # chosen: from the wall to the free air
 class WaysHome:
     """Which drones have to turn back for their battery; looked at twice a second."""
 
-    def __init__(self, fleet: Fleet) -> None:
-        self._fleet = fleet
+    def __init__(self, clock: Clock, world: World, weather: Weather, plan: Plan) -> None:
+        self._clock, self._world, self._weather, self._plan = clock, world, weather, plan
 
     def is_due(self, drone: Drone) -> bool:
         """Whether what is above the reserve is needed for the way home."""
         if drone.battery.charge <= RESERVE:
             return True
-        return self._fleet.ticks % LOOK_TICKS == 0 and self._look(drone)
+        return self._clock.ticks % LOOK_TICKS == 0 and self._look(drone)
 
     def _look(self, drone: Drone) -> bool:
         spare_j = drone.battery.energy_j - RESERVE * drone.battery.capacity_j
-        straight_j = energy_j(self._fleet, drone, [drone.position, drone.berth_m])
+        straight_j = self._energy_j(drone, [drone.position, drone.berth_m])
         if spare_j > DETOUR * straight_j:
             return False
-        return spare_j <= energy_j(self._fleet, drone, self._way(drone))
+        return spare_j <= self._energy_j(drone, self._way(drone))
 
     def _way(self, drone: Drone) -> list[Vec3]:
         """The planned way home; where there is none, a detour of the straight one."""
@@ -57,17 +58,20 @@ class WaysHome:
             along += (drone.y - drone.facade.start_m[1]) * drone.facade.normal[1]
             start = drone.facade.off_wall(start, STANDOFF_M - along)
         try:
-            return [start, *self._fleet.plan(drone, drone.berth_m, start)]
+            return [start, *self._plan(drone, drone.berth_m, start)]
         except NoPath:
             return [start, drone.berth_m, start, drone.berth_m]
 
+    def _energy_j(self, drone: Drone, way: list[Vec3]) -> float:
+        return energy_j(drone, way, self._weather.wind_mps, self._world.city.origin.height_m)
 
-def energy_j(fleet: Fleet, drone: Drone, way: list[Vec3]) -> float:
-    """An upper estimate of the energy for a way, in joules."""
-    kind, wind_mps = drone.kind, fleet.weather.wind_mps
+
+def energy_j(drone: Drone, way: list[Vec3], wind_mps: float, ground_m: float) -> float:
+    """Return an upper estimate of the energy for a way, in joules; the local zero is `ground_m` above the sea."""
+    kind = drone.kind
     cruise = kind.cruise_mps / 2 if drone.motor_out or drone.gps_out else kind.cruise_mps
     top_m = max(point[2] for point in way)
-    density = air_density(fleet.world.city.origin.height_m + top_m)
+    density = air_density(ground_m + top_m)
     air = (cruise + wind_mps, 0.0, kind.climb_mps)
     power_w = flight_power_w(kind, drone.payload_kg, density, air, (0.0, 0.0, 0.0))
     seconds = WAIT_S + (UNDOCK_S if drone.mode == "wall" else 0.0)

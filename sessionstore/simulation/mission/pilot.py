@@ -8,16 +8,13 @@ what it had claimed. Not here: what a role does with its day (roles), the motion
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import TYPE_CHECKING
 
 from sessionstore.simulation.drones.drone import TICK_HZ, Drone
 from sessionstore.simulation.drones.kinds import RECHARGED, RESERVE
 from sessionstore.simulation.errors import NoPath
+from sessionstore.simulation.mission.views import Flying
 from sessionstore.simulation.world.facades import STANDOFF_M, Facade
 from sessionstore.simulation.world.geometry import Vec3
-
-if TYPE_CHECKING:
-    from sessionstore.simulation.mission.fleet import Fleet
 
 Behaviour = Generator[None, None, None]
 WALL_DISTANCE_M = 0.45  # chosen: the hull's radius and a rubber foot
@@ -32,7 +29,7 @@ def wait(seconds: float) -> Behaviour:
         yield
 
 
-def fly_to(fleet: Fleet, drone: Drone, goal_m: Vec3, speed_mps: float | None = None) -> Behaviour:
+def fly_to(fleet: Flying, drone: Drone, goal_m: Vec3, speed_mps: float | None = None) -> Behaviour:
     """Fly to a point and stop there; take off first when the weather allows it.
 
     Raises:
@@ -52,11 +49,11 @@ def fly_to(fleet: Fleet, drone: Drone, goal_m: Vec3, speed_mps: float | None = N
         yield
 
 
-def land_on_wall(fleet: Fleet, drone: Drone, facade: Facade, spot_m: Vec3) -> Behaviour:
+def land_on_wall(fleet: Flying, drone: Drone, facade: Facade, spot_m: Vec3) -> Behaviour:
     """From the hover in front of a window onto the wall."""
     drone.mode, drone.facade = "wall", facade
     yield from crawl_to(drone, facade.off_wall(spot_m, WALL_DISTANCE_M))
-    fleet.face(drone, facade)
+    drone.face(facade)
 
 
 def crawl_to(drone: Drone, point_m: Vec3, speed_mps: float = CRAWL_MPS) -> Behaviour:
@@ -65,7 +62,7 @@ def crawl_to(drone: Drone, point_m: Vec3, speed_mps: float = CRAWL_MPS) -> Behav
         yield
 
 
-def leave_wall(fleet: Fleet, drone: Drone) -> Behaviour:
+def leave_wall(fleet: Flying, drone: Drone) -> Behaviour:
     """Straight out from the wall until the planner's margin is kept again."""
     facade = drone.facade
     if facade is None:
@@ -86,17 +83,17 @@ def _out_point(drone: Drone, facade: Facade) -> Vec3:
     return facade.off_wall(drone.position, STANDOFF_M - along)
 
 
-def go_home(fleet: Fleet, drone: Drone, reason: str) -> Behaviour:
+def go_home(fleet: Flying, drone: Drone, reason: str) -> Behaviour:
     """Fly to the own berth, and stay there until the reason for the return is gone."""
     day = drone.day
     day.returns[reason] = day.returns.get(reason, 0) + 1
-    decision = fleet.decide(
+    decision = fleet.log.decide(
         "return",
         drone,
         {"battery": round(drone.battery.charge, 4), "home_m": round(drone.distance_to(drone.berth_m), 1)},
         {"reason": reason},
     )
-    fleet.event("return", f"{drone.id} returns: {reason}", drone=drone.id, reason=reason,
+    fleet.log.event("return", f"{drone.id} returns: {reason}", drone=drone.id, reason=reason,
                 battery=round(drone.battery.charge, 4))  # fmt: skip
     try:
         yield from leave_wall(fleet, drone)
@@ -106,22 +103,22 @@ def go_home(fleet: Fleet, drone: Drone, reason: str) -> Behaviour:
             try:
                 yield from fly_to(fleet, drone, drone.berth_m, drone.kind.cruise_mps / 2 if slow else None)
             except NoPath as error:
-                fleet.event("no_path", str(error), level="warning", drone=drone.id)
+                fleet.log.event("no_path", str(error), level="warning", drone=drone.id)
                 yield from wait(5.0)
         drone.mode = "docked"
     finally:
         arrived = drone.mode == "docked"
         decision.close({"arrived": arrived, "battery": round(drone.battery.charge, 4)})
-    fleet.event("docked", f"{drone.id} is on its berth", drone=drone.id, battery=round(drone.battery.charge, 4))
+    fleet.log.event("docked", f"{drone.id} is on its berth", drone=drone.id, battery=round(drone.battery.charge, 4))
     while not ready_again(fleet, drone, reason):
         drone.activity = "charging" if drone.battery.charge < RECHARGED else f"grounded ({reason})"
         yield
     drone.activity = "waiting"
     if reason != "idle":
-        fleet.event("ready", f"{drone.id} goes on", drone=drone.id, battery=round(drone.battery.charge, 4))
+        fleet.log.event("ready", f"{drone.id} goes on", drone=drone.id, battery=round(drone.battery.charge, 4))
 
 
-def ready_again(fleet: Fleet, drone: Drone, reason: str) -> bool:
+def ready_again(fleet: Flying, drone: Drone, reason: str) -> bool:
     """Whether a docked drone may go back to its role."""
     if reason == "motor loss" or drone.motor_out or drone.gps_out or drone.link_out:
         return False
@@ -131,31 +128,31 @@ def ready_again(fleet: Fleet, drone: Drone, reason: str) -> bool:
     return drone.battery.charge >= wanted and fit_to_fly(fleet, drone)
 
 
-def fit_to_fly(fleet: Fleet, drone: Drone) -> bool:
+def fit_to_fly(fleet: Flying, drone: Drone) -> bool:
     """Whether a drone may take off: wind, battery and sensors allow it."""
     return (
         wind_allows(fleet, drone) and drone.battery.charge > RESERVE + 0.05 and not (drone.motor_out or drone.gps_out)
     )
 
 
-def wind_allows(fleet: Fleet, drone: Drone) -> bool:
+def wind_allows(fleet: Flying, drone: Drone) -> bool:
     """Whether the wind is 5 % below the kind's limit, so that it need not turn round at once."""
     weather = fleet.weather
     return max(weather.mean_mps, weather.wind_mps) <= 0.95 * drone.kind.wind_limit_mps
 
 
-def stand_still(fleet: Fleet, drone: Drone) -> Behaviour:
+def stand_still(fleet: Flying, drone: Drone) -> Behaviour:
     """A drone that does not move although it should: its work goes back to the board until it answers
     again.
     """
-    fleet.event("motionless", f"{drone.id} does not move", level="warning", drone=drone.id)
+    fleet.log.event("motionless", f"{drone.id} does not move", level="warning", drone=drone.id)
     drone.activity = "does not move"
     while drone.stuck:
         yield
-    fleet.event("motionless", f"{drone.id} moves again", drone=drone.id, over=True)
+    fleet.log.event("motionless", f"{drone.id} moves again", drone=drone.id, over=True)
 
 
-def must_return(fleet: Fleet, drone: Drone) -> str | None:
+def must_return(fleet: Flying, drone: Drone) -> str | None:
     """Why a drone has to break off what it does, or None."""
     if drone.mode == "docked" or drone.stuck:
         return None
@@ -166,8 +163,8 @@ def must_return(fleet: Fleet, drone: Drone) -> str | None:
         return "battery"
     if drone.mode == "flying" and fleet.weather.wind_mps > drone.kind.wind_limit_mps:
         return "wind"
-    if drone.gps_out and fleet.t_s - fleet.gps_lost_at_s.get(drone.id, fleet.t_s) > GPS_PATIENCE_S:
+    if drone.gps_out and fleet.clock.t_s - drone.gps_lost_at_s > GPS_PATIENCE_S:
         return "gps loss"
-    if fleet.t_s - drone.last_contact_s > LINK_PATIENCE_S:
+    if fleet.clock.t_s - drone.last_contact_s > LINK_PATIENCE_S:
         return "link loss"
     return None

@@ -7,30 +7,30 @@ on every machine.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from sessionstore.simulation.drones.communication import Radio
 from sessionstore.simulation.drones.drone import TICK_HZ, Drone
 from sessionstore.simulation.drones.gps import SATELLITES, fix_of, measured
+from sessionstore.simulation.mission.clock import Clock
+from sessionstore.simulation.mission.crew import Crew
+from sessionstore.simulation.mission.phases import Mission
+from sessionstore.simulation.mission.roster import Roster
 
-if TYPE_CHECKING:
-    from sessionstore.simulation.mission.fleet import Fleet
 
-
-def motion_lines(fleet: Fleet) -> list[dict[str, object]]:
+def motion_lines(clock: Clock, roster: Roster) -> list[dict[str, object]]:
     """All lines of this tick, in the order of the fleet."""
-    on_the_second = fleet.ticks % TICK_HZ == 0
+    on_the_second = clock.ticks % TICK_HZ == 0
     lines = []
-    for drone in fleet.drones:
+    for drone in roster.drones:
         if drone.mode == "retired":
             continue
         if drone.mode == "docked" and not on_the_second:
             continue
-        lines.append(motion_line(fleet, drone))
+        lines.append(motion_line(clock, roster, drone))
     return lines
 
 
-def motion_line(fleet: Fleet, drone: Drone) -> dict[str, object]:
-    fix = fix_of(drone, fleet.t_s - drone.spawned_at_s)
+def motion_line(clock: Clock, roster: Roster, drone: Drone) -> dict[str, object]:
+    fix = fix_of(drone, clock.t_s - drone.spawned_at_s)
     roll, pitch, yaw = drone.orientation()
     drone.day.points += 1
     _extent(drone)
@@ -41,7 +41,7 @@ def motion_line(fleet: Fleet, drone: Drone) -> dict[str, object]:
         "orientation": [round(roll, 4) + 0.0, round(pitch, 4) + 0.0, round(yaw, 4)],
         "battery": round(drone.battery.charge, 5),
         "mode": drone.mode,
-        "gps": measured(drone, fix, fleet.gps_random[drone.id]),
+        "gps": measured(drone, fix, roster.gps_random[drone.id]),
         "fix": fix,
         "satellites": SATELLITES[fix],
     }
@@ -58,16 +58,16 @@ def _extent(drone: Drone) -> None:
         day.high_m = (max(x, hx), max(y, hy), max(z, hz))
 
 
-def metrics_line(fleet: Fleet) -> dict[str, object]:
+def metrics_line(mission: Mission, crew: Crew, roster: Roster, radio: Radio) -> dict[str, object]:
     """The figures of the whole fleet at this moment, once a second."""
-    counts = fleet.crew.counts
+    counts = crew.counts
     return {
-        "phase": fleet.mission.phase,
+        "phase": mission.phase,
         "windows_found": counts["found"],
         "windows_cleaned": counts["cleaned"],
-        "airborne": sum(1 for d in fleet.drones if d.airborne),
-        "used_wh": round(sum(d.battery.used_j for d in fleet.drones) / 3600, 3),
-        "battery": {d.id: round(d.battery.charge, 4) for d in fleet.drones if d.active},
-        "messages": fleet.radio.sent,
-        "dropped": fleet.radio.dropped,
+        "airborne": sum(1 for d in roster.drones if d.airborne),
+        "used_wh": round(sum(d.battery.used_j for d in roster.drones) / 3600, 3),
+        "battery": {d.id: round(d.battery.charge, 4) for d in roster.drones if d.active},
+        "messages": radio.sent,
+        "dropped": radio.dropped,
     }

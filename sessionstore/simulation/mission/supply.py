@@ -6,20 +6,20 @@ Not here: how they fly there (roles.mule, roles.lifeline), the tether's physics 
 from __future__ import annotations
 
 from math import dist
-from typing import TYPE_CHECKING
 
+from sessionstore.session import stream_names
 from sessionstore.simulation.drones.drone import TICK_S, Drone
 from sessionstore.simulation.drones.tether import FLUID_LPS, POWER_W, Tether
-
-if TYPE_CHECKING:
-    from sessionstore.simulation.mission.fleet import Fleet
+from sessionstore.simulation.mission.clock import Clock
+from sessionstore.simulation.mission.logbook import Logbook
+from sessionstore.simulation.mission.roster import Roster
 
 
 class Supply:
     """Calls are served in the order they came; a climber has at most one mule and one lifeline."""
 
-    def __init__(self, fleet: Fleet) -> None:
-        self.fleet = fleet
+    def __init__(self, roster: Roster, clock: Clock, log: Logbook) -> None:
+        self._roster, self._clock, self._log = roster, clock, log
         self.calls: list[Drone] = []
         self.serving: dict[str, Drone] = {}  # mule id -> client
         self.tethers: dict[str, Tether] = {}  # lifeline id -> tether
@@ -29,7 +29,7 @@ class Supply:
     # --- mules
 
     def mule_is_available(self) -> bool:
-        return any(d.kind.role == "mule" and d.active and not d.stuck and not d.motor_out for d in self.fleet.drones)
+        return any(d.kind.role == "mule" and d.active and not d.stuck and not d.motor_out for d in self._roster.drones)
 
     def call_mule(self, client: Drone) -> None:
         if client not in self.calls:
@@ -41,7 +41,7 @@ class Supply:
 
     def mule_is_docking(self, client: Drone) -> bool:
         """Whether a mule is beside the climber already: it is worth waiting on."""
-        return any(c is client and self.fleet.by_id[m].distance_to(c.position) < 6.0 for m, c in self.serving.items())
+        return any(c is client and self._roster.by_id[m].distance_to(c.position) < 6.0 for m, c in self.serving.items())
 
     def next_call(self, mule: Drone) -> Drone | None:
         if not self.calls:
@@ -60,7 +60,7 @@ class Supply:
     def next_to_tether(self, lifeline: Drone) -> Drone | None:
         free = [
             d
-            for d in self.fleet.drones
+            for d in self._roster.drones
             if d.kind.role == "climber" and d.mode == "wall" and d.tether is None and d.id not in self.promised
         ]
         if not free:
@@ -72,7 +72,7 @@ class Supply:
     def tie(self, lifeline: Drone, client: Drone) -> None:
         self.tethers[lifeline.id] = Tether.between(lifeline.distance_to(client.position))
         lifeline.tether, client.tether = client, lifeline
-        self.fleet.event("tether", f"{lifeline.id} feeds {client.id}", drone=lifeline.id, client=client.id)
+        self._log.event("tether", f"{lifeline.id} feeds {client.id}", drone=lifeline.id, client=client.id)
 
     def drop_tether(self, drone: Drone) -> None:
         """Release the tether from either end; nothing happens without one."""
@@ -82,7 +82,7 @@ class Supply:
         lifeline, client = (drone, other) if drone.id in self.tethers else (other, drone)
         tether = self.tethers.pop(lifeline.id)
         lifeline.tether = client.tether = None
-        self.fleet.event(
+        self._log.event(
             "tether",
             f"{lifeline.id} lets go of {client.id}",
             drone=lifeline.id,
@@ -91,11 +91,15 @@ class Supply:
             highest_n=round(tether.highest_n, 2),
         )
 
+    def is_snagged(self, drone: Drone) -> bool:
+        """Whether something pulls at the tether of this drone."""
+        lifeline = drone.tether
+        return lifeline is not None and self.tethers[lifeline.id].snagged
+
     def step(self) -> None:
         """Winch, power and fluid of every tether for one tick."""
-        fleet = self.fleet
         for name, tether in self.tethers.items():
-            lifeline = fleet.by_id[name]
+            lifeline = self._roster.by_id[name]
             client = lifeline.tether
             if client is None:
                 continue
@@ -103,7 +107,7 @@ class Supply:
             if change == "snag":
                 self.snags += 1
             if change:
-                fleet.event(
+                self._log.event(
                     "snag",
                     f"tether of {name}: {'snagged' if change == 'snag' else 'free again'}",
                     level="warning" if change == "snag" else "info",
@@ -116,9 +120,9 @@ class Supply:
                 client.battery.load(POWER_W, TICK_S)
                 lifeline.battery.use((client.battery.charged_j - before) / TICK_S, TICK_S)
             client.fluid_l = min(client.kind.cartridge_l, client.fluid_l + FLUID_LPS * TICK_S)
-            if fleet.ticks % 5 == 0:
-                fleet.record(
-                    "tether",
+            if self._clock.ticks % 5 == 0:
+                self._log.record(
+                    stream_names.TETHER,
                     {
                         "lifeline": name,
                         "climber": client.id,

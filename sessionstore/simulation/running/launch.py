@@ -62,7 +62,7 @@ def man_fleet(fleet: Fleet, scenario: Scenario, command_ids: Iterator[int] | Non
     try:
         for group in scenario.fleet:
             for _ in range(group.count):
-                fleet.spawn(group.kind, charge=group.battery)
+                fleet.roster.spawn(group.kind, charge=group.battery)
         for order in scenario.orders:
             target = _checked(scenario, order)
             fleet.submit(Command(next(ids), order.type, order.drone, target, dict(order.args), order.at_s))

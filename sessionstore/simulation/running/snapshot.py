@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sessionstore.simulation.drones.drone import Drone
-from sessionstore.simulation.mission.fleet import BERTH_HEIGHT_M, Fleet
+from sessionstore.simulation.mission.fleet import Fleet
+from sessionstore.simulation.mission.roster import BERTH_HEIGHT_M
 from sessionstore.simulation.running.scenarios import MOTION_MODEL, Scenario
 from sessionstore.simulation.world.facades import WINDOW_HEIGHT_M, WINDOW_WIDTH_M
 from sessionstore.simulation.world.geometry import Vec3
@@ -36,10 +37,10 @@ def drone_state(drone: Drone) -> dict[str, Any]:
 def snapshot(fleet: Fleet) -> dict[str, Any]:
     """The whole picture between two ticks."""
     return {
-        "sim_time": fleet.t_s,
+        "sim_time": fleet.clock.t_s,
         "phase": fleet.mission.phase,
         "phases_s": fleet.mission.durations_s(),
-        "drones": [drone_state(d) for d in fleet.drones if d.mode != "retired"],
+        "drones": [drone_state(d) for d in fleet.roster.drones if d.mode != "retired"],
         "windows": {"total": len(fleet.world.windows), **fleet.crew.counts},
         "weather": fleet.weather.as_record(),
     }
@@ -91,7 +92,7 @@ def drone_list(fleet: Fleet) -> list[dict[str, Any]]:
     """The drones as the session's record lists them."""
     return [
         {"id": d.id, "kind": d.kind.name, "spawn_position": [round(c, 3) for c in d.berth_m], "mode": d.mode}
-        for d in fleet.drones
+        for d in fleet.roster.drones
     ]
 
 

@@ -6,16 +6,14 @@ Known: an overseer deters birds within 10 m. Chosen: how often they come and how
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import TYPE_CHECKING
 
 from sessionstore.simulation.drones.drone import Drone
 from sessionstore.simulation.world.geometry import Vec3
 
-if TYPE_CHECKING:
-    from sessionstore.simulation.mission.fleet import Fleet
-
+Event = Callable[..., None]  # as mission.logbook.Logbook.event
 DETER_M = 10.0  # known
 MEAN_GAP_S = 120.0  # chosen
 STAY_S = 12.0  # chosen
@@ -38,30 +36,30 @@ class Birds:
         self.here: list[Bird] = []
         self.seen = self.scared = 0
 
-    def step(self, fleet: Fleet) -> None:
-        if fleet.t_s >= self._next_s:
-            self._next_s = fleet.t_s + self._random.expovariate(1 / MEAN_GAP_S)
-            self._come(fleet)
+    def step(self, t_s: float, drones: Sequence[Drone], event: Event) -> None:
+        if t_s >= self._next_s:
+            self._next_s = t_s + self._random.expovariate(1 / MEAN_GAP_S)
+            self._come(t_s, drones, event)
         if self.here:
-            self.here = [bird for bird in self.here if not self._goes(fleet, bird)]
+            self.here = [bird for bird in self.here if not self._goes(bird, t_s, drones, event)]
 
-    def _come(self, fleet: Fleet) -> None:
-        hosts = [d for d in fleet.drones if d.airborne]
+    def _come(self, t_s: float, drones: Sequence[Drone], event: Event) -> None:
+        hosts = [d for d in drones if d.airborne]
         if not hosts:
             return
         host = self._random.choice(hosts)
         place = tuple(c + self._random.uniform(-8.0, 8.0) for c in host.position)
-        self.here.append(Bird((place[0], place[1], place[2]), fleet.t_s + STAY_S))
+        self.here.append(Bird((place[0], place[1], place[2]), t_s + STAY_S))
         self.seen += 1
-        fleet.event("bird", f"a bird near {host.id}", drone=host.id, position=[round(c, 1) for c in place])
+        event("bird", f"a bird near {host.id}", drone=host.id, position=[round(c, 1) for c in place])
 
-    def _goes(self, fleet: Fleet, bird: Bird) -> bool:
-        for drone in fleet.drones:
+    def _goes(self, bird: Bird, t_s: float, drones: Sequence[Drone], event: Event) -> bool:
+        for drone in drones:
             if drone.kind.role == "overseer" and drone.airborne and drone.distance_to(bird.place_m) <= DETER_M:
                 self.scared += 1
-                fleet.event("bird", f"{drone.id} scared a bird", drone=drone.id, scared=True)
+                event("bird", f"{drone.id} scared a bird", drone=drone.id, scared=True)
                 return True
-        return fleet.t_s >= bird.until_s
+        return t_s >= bird.until_s
 
     def near(self, drone: Drone) -> bool:
         """Whether a bird is so near that careful work has to pause."""

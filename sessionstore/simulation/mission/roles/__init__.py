@@ -4,7 +4,7 @@ it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 from sessionstore.simulation.drones.drone import Drone
 from sessionstore.simulation.mission.pilot import Behaviour
@@ -14,11 +14,9 @@ from sessionstore.simulation.mission.roles.mule import mule
 from sessionstore.simulation.mission.roles.overseer import overseer
 from sessionstore.simulation.mission.roles.scout import scout
 from sessionstore.simulation.mission.roles.utility import utility
+from sessionstore.simulation.mission.views import AnyRole
 
-if TYPE_CHECKING:
-    from sessionstore.simulation.mission.fleet import Fleet
-
-ROLES = {
+ROLES: dict[str, Callable[[AnyRole, Drone], Behaviour]] = {
     "scout": scout,
     "climber": climber,
     "mule": mule,
@@ -28,6 +26,6 @@ ROLES = {
 }
 
 
-def behaviour_of(fleet: Fleet, drone: Drone) -> Behaviour:
+def behaviour_of(fleet: AnyRole, drone: Drone) -> Behaviour:
     """The role's generator for a drone, from its beginning."""
     return ROLES[drone.kind.role](fleet, drone)

@@ -4,25 +4,21 @@ tension control.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from sessionstore.simulation.drones.drone import Drone
 from sessionstore.simulation.drones.navigation import PATH_MARGIN_M
 from sessionstore.simulation.drones.tether import LENGTH_M
 from sessionstore.simulation.errors import NoPath
 from sessionstore.simulation.mission.pilot import Behaviour, fly_to, go_home, wait
+from sessionstore.simulation.mission.views import Flying
 from sessionstore.simulation.world.facades import STANDOFF_M
 from sessionstore.simulation.world.geometry import Vec3
-
-if TYPE_CHECKING:
-    from sessionstore.simulation.mission.fleet import Fleet
 
 ABOVE_ROOF_M = 3.5  # chosen
 REACH_M = 0.8 * LENGTH_M  # chosen: some tether is left to follow with
 FOLLOW_BEYOND_M = 3.0  # chosen: how far the climber may crawl aside before the lifeline follows
 
 
-def lifeline(fleet: Fleet, drone: Drone) -> Behaviour:
+def lifeline(fleet: Flying, drone: Drone) -> Behaviour:
     """Serve one climber after the other; rest on the berth while none sits on a wall."""
     while True:
         client = fleet.supply.next_to_tether(drone)
@@ -49,7 +45,7 @@ def _above(client: Drone) -> Vec3 | None:
     return (x, y, min(above_roof, client.z + REACH_M))
 
 
-def _serve(fleet: Fleet, drone: Drone, client: Drone) -> Behaviour:
+def _serve(fleet: Flying, drone: Drone, client: Drone) -> Behaviour:
     while client.active and client.facade is not None:
         spot = _above(client)
         if spot is None:
@@ -59,7 +55,7 @@ def _serve(fleet: Fleet, drone: Drone, client: Drone) -> Behaviour:
             try:
                 yield from fly_to(fleet, drone, spot, 1.0 if drone.tether else None)
             except NoPath as error:
-                fleet.event("no_path", str(error), level="warning", drone=drone.id, client=client.id)
+                fleet.log.event("no_path", str(error), level="warning", drone=drone.id, client=client.id)
                 yield from wait(10.0)
                 return
         elif drone.tether is None:

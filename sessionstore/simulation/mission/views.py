@@ -1,0 +1,135 @@
+"""What each part of a mission sees of its fleet: narrow protocols, so that a role depends on what it uses.
+
+A fleet fits all of them; a test may hand a role less. Not here: the fleet itself (mission.fleet), what the parts do
+(mission.pilot, mission.roles, mission.commands, mission.faults).
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from sessionstore.simulation.drones.communication import Radio
+from sessionstore.simulation.drones.drone import Drone
+from sessionstore.simulation.mission.clock import Clock
+from sessionstore.simulation.mission.crew import Crew
+from sessionstore.simulation.mission.homeward import WaysHome
+from sessionstore.simulation.mission.logbook import Logbook
+from sessionstore.simulation.mission.phases import Mission
+from sessionstore.simulation.mission.roster import Roster
+from sessionstore.simulation.mission.supply import Supply
+from sessionstore.simulation.world.birds import Birds
+from sessionstore.simulation.world.geometry import Vec3
+from sessionstore.simulation.world.weather import Weather
+from sessionstore.simulation.world.world import World
+
+
+class Reporting(Protocol):
+    """The time, and where to report: what every part needs."""
+
+    @property
+    def clock(self) -> Clock: ...
+    @property
+    def log(self) -> Logbook: ...
+
+
+class Inspecting(Reporting, Protocol):
+    """For a verdict on a window."""
+
+    @property
+    def crew(self) -> Crew: ...
+
+
+class Conducting(Inspecting, Protocol):
+    """For moving the mission through its phases."""
+
+    @property
+    def mission(self) -> Mission: ...
+    @property
+    def roster(self) -> Roster: ...
+
+
+class Flying(Inspecting, Protocol):
+    """For what every drone can do; a lifeline needs nothing else."""
+
+    @property
+    def weather(self) -> Weather: ...
+    @property
+    def supply(self) -> Supply: ...
+    @property
+    def ways_home(self) -> WaysHome: ...
+    def plan(self, drone: Drone, goal_m: Vec3) -> list[Vec3]: ...
+
+
+class Talking(Flying, Protocol):
+    """For a mule: flying, and the radio."""
+
+    @property
+    def radio(self) -> Radio: ...
+
+
+class Cleaning(Talking, Protocol):
+    """For a climber: the phase, the walls, and the birds that disturb it."""
+
+    @property
+    def mission(self) -> Mission: ...
+    @property
+    def world(self) -> World: ...
+    @property
+    def birds(self) -> Birds: ...
+
+
+class Watching(Talking, Protocol):
+    """For an overseer: the phase, and who works where."""
+
+    @property
+    def mission(self) -> Mission: ...
+    @property
+    def roster(self) -> Roster: ...
+
+
+class Mapping(Talking, Protocol):
+    """For a scout: how many climbers follow it."""
+
+    @property
+    def roster(self) -> Roster: ...
+
+
+class Patrolling(Flying, Protocol):
+    """For a utility drone: its number, and the ground."""
+
+    @property
+    def roster(self) -> Roster: ...
+    @property
+    def world(self) -> World: ...
+
+
+class AnyRole(Cleaning, Watching, Mapping, Patrolling, Protocol):
+    """For whichever role a drone has."""
+
+
+class Commanding(Talking, Protocol):
+    """For commands from outside."""
+
+    @property
+    def roster(self) -> Roster: ...
+    def retire(self, drone: Drone) -> None: ...
+
+
+class Losing(Reporting, Protocol):
+    """For what takes a drone out of the sky: an empty battery, in the wind of the place."""
+
+    @property
+    def weather(self) -> Weather: ...
+    @property
+    def world(self) -> World: ...
+    def lose(self, drone: Drone, reason: str) -> None: ...
+
+
+class Failing(Losing, Protocol):
+    """For faults."""
+
+    @property
+    def roster(self) -> Roster: ...
+    @property
+    def supply(self) -> Supply: ...
+    def end(self, status: str, reason: str) -> None: ...
