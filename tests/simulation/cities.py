@@ -8,8 +8,9 @@ from math import cos, radians, sin
 
 from hypothesis import strategies as st
 
+from sessionstore.simulation.world.buildings import City, Footprint
 from sessionstore.simulation.world.geometry import Ring
-from sessionstore.simulation.world.world import City, Footprint, World
+from sessionstore.simulation.world.world import World
 
 
 def box(x: float, y: float, width: float, depth: float, turn_deg: float = 0.0) -> Ring:

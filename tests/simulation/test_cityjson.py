@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from sessionstore.simulation.errors import CityFileError
+from sessionstore.simulation.world.buildings import Footprint
 from sessionstore.simulation.world.city import open_city
 from sessionstore.simulation.world.cityjson import read_cityjson
 from sessionstore.simulation.world.geometry import signed_area_m2
 from sessionstore.simulation.world.heights import DEFAULT_HEIGHT_M
-from sessionstore.simulation.world.world import Footprint, World
+from sessionstore.simulation.world.world import World
 
 CORNERS = [[x, y, z] for z in (410, 425) for x, y in ((0, 0), (10, 0), (10, 6), (0, 6))]
 FACES = [[[3, 2, 1, 0]], [[4, 5, 6, 7]], [[0, 1, 5, 4]], [[1, 2, 6, 5]], [[2, 3, 7, 6]], [[3, 0, 4, 7]]]

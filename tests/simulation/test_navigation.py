@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from sessionstore.simulation.drones.navigation import PATH_MARGIN_M, PLANNER_MARGIN_M, plan_path
 from sessionstore.simulation.errors import NoPath
+from sessionstore.simulation.world.buildings import Footprint
 from sessionstore.simulation.world.city import open_city
 from sessionstore.simulation.world.geometry import Vec3
-from sessionstore.simulation.world.world import Footprint, World
+from sessionstore.simulation.world.world import World
 from tests.simulation.cities import box, cities, courtyard, tower, world_of
 
 

@@ -16,9 +16,10 @@ from click.testing import CliRunner
 from sessionstore.cli.world import world as world_command
 from sessionstore.simulation.errors import CityFileError
 from sessionstore.simulation.world import reference_system
+from sessionstore.simulation.world.buildings import City, Footprint
 from sessionstore.simulation.world.city import open_city
 from sessionstore.simulation.world.heights import DEFAULT_HEIGHT_M, length_m, levels_height_m, plausible_height_m
-from sessionstore.simulation.world.world import City, Footprint, World
+from sessionstore.simulation.world.world import World
 from tests.simulation.test_cityjson import FACES
 from tests.simulation.test_geojson import feature
 

@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 from pytest import approx
 
 from sessionstore.simulation.drones.navigation import PATH_MARGIN_M
+from sessionstore.simulation.world.buildings import Footprint
 from sessionstore.simulation.world.city import random_city
 from sessionstore.simulation.world.facades import STANDOFF_M
-from sessionstore.simulation.world.world import Footprint, World
+from sessionstore.simulation.world.world import World
 from tests.simulation.cities import box, cities, courtyard, tower, world_of
 
 

@@ -20,8 +20,8 @@ from sessionstore.model import names
 from sessionstore.session import Session
 from sessionstore.simulation.drones.kinds import KINDS
 from sessionstore.simulation.running.scenarios import DEFAULT_FLEET, Group, Order, Scenario
+from sessionstore.simulation.world.buildings import Building, City
 from sessionstore.simulation.world.city import open_city, random_city
-from sessionstore.simulation.world.world import Building, City
 
 PLAN_TABLE = "plan"
 CITY_ARTIFACT = "city.json"

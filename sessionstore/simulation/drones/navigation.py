@@ -13,8 +13,9 @@ from heapq import heappop, heappush
 from math import atan2, ceil, cos, hypot, pi, sin
 
 from sessionstore.simulation.errors import NoPath
+from sessionstore.simulation.world.buildings import Building
 from sessionstore.simulation.world.geometry import Vec2, Vec3, inside
-from sessionstore.simulation.world.world import Building, World
+from sessionstore.simulation.world.world import World
 
 PLANNER_MARGIN_M = 2.0  # known
 TRACKING_M = 0.4  # chosen: how far a drone may cut or overshoot a corner of its path

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from sessionstore.simulation.drones.drone import Drone
 from sessionstore.simulation.drones.navigation import PATH_MARGIN_M
 from sessionstore.simulation.mission.logbook import Logbook
-from sessionstore.simulation.world.world import Building, World
+from sessionstore.simulation.world.buildings import Building
+from sessionstore.simulation.world.world import World
 
 SENSE_M = 20.0  # chosen; longer than any drone's way to brake. Scouts, with their LiDAR, see twice as far
 

@@ -13,9 +13,10 @@ from sessionstore.simulation.errors import CommandRefused, ScenarioError
 from sessionstore.simulation.mission.commands import Command, check
 from sessionstore.simulation.mission.fleet import Fleet
 from sessionstore.simulation.running.scenarios import Order, Scenario
+from sessionstore.simulation.world.buildings import City, Gps
 from sessionstore.simulation.world.city import open_city, random_city
 from sessionstore.simulation.world.geometry import Vec3
-from sessionstore.simulation.world.world import City, Gps, World
+from sessionstore.simulation.world.world import World
 
 
 def load_city(scenario: Scenario) -> City:

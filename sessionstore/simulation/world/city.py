@@ -14,13 +14,14 @@ from pathlib import Path
 from random import Random
 
 from sessionstore.simulation.errors import CityFileError
+from sessionstore.simulation.world.buildings import City, Footprint, Gps, Origin
 from sessionstore.simulation.world.cityjson import parse_json, read_cityjson
 from sessionstore.simulation.world.facades import window_estimate
 from sessionstore.simulation.world.geojson import metres_per_degree, read_geojson
 from sessionstore.simulation.world.geometry import Ring, Vec2
 from sessionstore.simulation.world.raw_city import RawCity, tidy
 from sessionstore.simulation.world.reference_system import to_wgs84
-from sessionstore.simulation.world.world import FAR_BELOW_M, City, Footprint, Gps, Origin, World
+from sessionstore.simulation.world.world import FAR_BELOW_M, World
 
 MAX_FILE_BYTES = 1 << 29
 MAX_WINDOWS = 30_000  # of one building; the tallest has 24,000

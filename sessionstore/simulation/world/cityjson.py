@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from sessionstore.simulation.errors import CityFileError
+from sessionstore.simulation.world.buildings import Footprint
 from sessionstore.simulation.world.city_faces import Face, footprint_of, is_flat
 from sessionstore.simulation.world.geometry import Vec3
 from sessionstore.simulation.world.heights import (
@@ -31,7 +32,6 @@ from sessionstore.simulation.world.heights import (
 )
 from sessionstore.simulation.world.raw_city import RawCity
 from sessionstore.simulation.world.reference_system import ReferenceSystem, UnknownUnit, system_of
-from sessionstore.simulation.world.world import Footprint
 
 VERSIONS = ("1.0", "1.1", "2.0")
 BUILDING_TYPES = ("Building", "BuildingPart")

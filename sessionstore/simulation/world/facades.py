@@ -13,12 +13,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from math import hypot
 from random import Random
-from typing import TYPE_CHECKING
+from typing import Protocol
 
+from sessionstore.simulation.world.buildings import Building
 from sessionstore.simulation.world.geometry import Edge, Vec2, Vec3, inside, ring_edges
-
-if TYPE_CHECKING:
-    from sessionstore.simulation.world.world import Building, World
 
 WINDOW_WIDTH_M = 1.4  # chosen: a common European casement
 WINDOW_HEIGHT_M = 1.5  # chosen
@@ -31,6 +29,17 @@ VIEW_RANGE_M = 12.0  # chosen: a camera resolves dirt to there; the LiDAR's 100 
 VIEW_SPACING_M = 8.0
 MAX_CITY_WINDOWS = 20_000  # chosen: a fleet of 100 cleans a tenth of that in a day; further buildings get no windows
 CLEAN_BELOW = 0.15  # chosen: a window counts as clean below this dirt score
+
+
+class Surroundings(Protocol):
+    """What a wall has around it, as a world answers it."""
+
+    @property
+    def base_m(self) -> Vec3: ...
+    @property
+    def buildings(self) -> Sequence[Building]: ...
+    def near(self, x: float, y: float) -> Sequence[Building]: ...
+    def free(self, point: Vec3, margin_m: float) -> bool: ...
 
 
 @dataclass(eq=False)
@@ -106,7 +115,7 @@ def window_estimate(rings: Iterable[Sequence[Vec2]], height_m: float) -> int:
     return rows * sum(int(hypot(bx - ax, by - ay) // WINDOW_PITCH_M) for ax, ay, bx, by in edges)
 
 
-def worked_on(world: World) -> set[int]:
+def worked_on(world: Surroundings) -> set[int]:
     """The buildings that get windows, by their ``id()``: the nearest to the base, until the budget is spent."""
     left = MAX_CITY_WINDOWS
     chosen: set[int] = set()
@@ -119,7 +128,7 @@ def worked_on(world: World) -> set[int]:
     return chosen
 
 
-def build_facades(world: World, dirt_seed: str) -> list[Facade]:
+def build_facades(world: Surroundings, dirt_seed: str) -> list[Facade]:
     """All facades that have at least one window, in the order of the buildings' walls."""
     dirt = Random(f"{dirt_seed}/dirt")
     facades = []
@@ -150,7 +159,7 @@ def _facade_on(building: Building, number: int, edge: Edge) -> Facade | None:
     return Facade(f"{building.name}/{number}", building, (ax, ay), along, normal, width)
 
 
-def _add_windows(world: World, facade: Facade, dirt: Random) -> None:
+def _add_windows(world: Surroundings, facade: Facade, dirt: Random) -> None:
     building = facade.building
     columns = int(facade.width_m // WINDOW_PITCH_M)
     rows = max(1, int(building.height_m // FLOOR_HEIGHT_M))
@@ -170,13 +179,13 @@ def _add_windows(world: World, facade: Facade, dirt: Random) -> None:
             facade.windows.append(window)
 
 
-def _walled_up(world: World, own: Building, air: Vec3) -> bool:
+def _walled_up(world: Surroundings, own: Building, air: Vec3) -> bool:
     """Whether the air right in front of a window is another building."""
     near = world.near(air[0], air[1])
     return any((b is own or b.roof_m > air[2]) and inside(air[0], air[1], b.edges) for b in near)
 
 
-def _add_viewpoints(world: World, facade: Facade) -> None:
+def _add_viewpoints(world: Surroundings, facade: Facade) -> None:
     """As few hover points as see every window that can be served; windows that none sees cannot be served."""
     left = [w for w in facade.windows if w.reachable]  # row by row upwards
     while left:

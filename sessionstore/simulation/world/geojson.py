@@ -17,6 +17,7 @@ from statistics import median
 from typing import Any
 
 from sessionstore.simulation.errors import CityFileError
+from sessionstore.simulation.world.buildings import Footprint, Gps
 from sessionstore.simulation.world.cityjson import NOT_UNDERSTOOD
 from sessionstore.simulation.world.geometry import Ring, inside, ring_edges, signed_area_m2
 from sessionstore.simulation.world.heights import (
@@ -28,7 +29,6 @@ from sessionstore.simulation.world.heights import (
 )
 from sessionstore.simulation.world.raw_city import MAX_EXTENT_M, RawCity, box_of
 from sessionstore.simulation.world.reference_system import ReferenceSystem, UnknownUnit, system_of
-from sessionstore.simulation.world.world import Footprint, Gps
 
 HEIGHT_KEYS = ("height", "building:height", "measuredHeight", "render_height", "est_height", "height_m")
 FOOT_KEYS = ("heightroof", "height_roof", "HEIGHTROOF", "HEIGHT_ROOF", "height_ft")  # New York's open data

@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
+from sessionstore.simulation.world.buildings import Building
 from sessionstore.simulation.world.geometry import inside
-from sessionstore.simulation.world.world import Building, World
+from sessionstore.simulation.world.world import World
 
 SHADES = " .:-=+*#%@"
 LOW_M, HIGH_M = 3.0, 60.0  # the range of the colours

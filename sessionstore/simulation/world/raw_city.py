@@ -13,8 +13,8 @@ from pathlib import Path
 from statistics import median
 
 from sessionstore.simulation.errors import CityFileError
+from sessionstore.simulation.world.buildings import Footprint
 from sessionstore.simulation.world.geometry import Ring, Vec2
-from sessionstore.simulation.world.world import Footprint
 
 MAX_EXTENT_M = 50_000.0  # from the middle of the mass; a drone flies a few kilometres
 MAX_BUILDING_M = 3_000.0  # the longest buildings have about 2 km

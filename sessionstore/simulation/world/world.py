@@ -2,144 +2,18 @@
 
 Local frame: metres, east-north-up, the base at (0, 0, 0). A building is an upright prism: a footprint, a
 ground height and a roof height, so a free place stays free upwards; the planner relies on that.
-Hidden buildings are known to the physics only, until a drone senses them.
-Not here: reading files (cityjson, geojson, simulation.world.city), paths (simulation.drones.navigation).
+Not here: one building (world.buildings), reading files (cityjson, geojson, simulation.world.city), paths
+(simulation.drones.navigation).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from math import ceil, hypot
 
+from sessionstore.simulation.world.buildings import Building, City
 from sessionstore.simulation.world.facades import Facade, Window, build_facades
-from sessionstore.simulation.world.geometry import (
-    Ring,
-    Vec2,
-    Vec3,
-    edge_to_edge_m,
-    inside,
-    merge_collinear,
-    point_to_edge_m,
-    ring_edges,
-)
-
-
-@dataclass(frozen=True)
-class Footprint:
-    """What a city file says about one building, in local metres."""
-
-    name: str
-    rings: tuple[Ring, ...]
-    ground_m: float
-    roof_m: float
-    hidden: bool = False
-    bottom_m: float | None = None  # where its walls begin, for a part that does not reach the ground
-
-    @property
-    def floor_m(self) -> float:
-        return self.ground_m if self.bottom_m is None else self.bottom_m
-
-
-class Building:
-    """An upright prism. Distances are exact; the bounding circle only skips work."""
-
-    def __init__(self, footprint: Footprint) -> None:
-        self.name = footprint.name
-        self.rings = tuple(merge_collinear(ring) for ring in footprint.rings)
-        self.edges = ring_edges(self.rings)
-        self.ground_m, self.floor_m, self.roof_m = footprint.ground_m, footprint.floor_m, footprint.roof_m
-        self.hidden = footprint.hidden
-        self.known = not footprint.hidden
-        xs = [p[0] for ring in self.rings for p in ring]
-        ys = [p[1] for ring in self.rings for p in ring]
-        self.box = (min(xs), min(ys), max(xs), max(ys))
-        self.center = ((self.box[0] + self.box[2]) / 2, (self.box[1] + self.box[3]) / 2)
-        self.radius_m = hypot(self.box[2] - self.box[0], self.box[3] - self.box[1]) / 2
-
-    @property
-    def height_m(self) -> float:
-        return self.roof_m - self.floor_m
-
-    def distance_m(self, x: float, y: float) -> float:
-        """Horizontal distance from the footprint; 0 inside."""
-        if inside(x, y, self.edges):
-            return 0.0
-        return min(point_to_edge_m(x, y, edge) for edge in self.edges)
-
-    def nearer_than(self, ax: float, ay: float, bx: float, by: float, margin_m: float) -> bool:
-        """Whether the straight way from a to b comes nearer to the footprint than the margin."""
-        dx, dy = bx - ax, by - ay
-        length = hypot(dx, dy)
-        cx, cy = self.center[0] - ax, self.center[1] - ay
-        reach = self.radius_m + margin_m
-        if length < 1e-9:
-            if hypot(cx, cy) > reach:
-                return False
-            return self.distance_m(ax, ay) < margin_m
-        ux, uy = dx / length, dy / length
-        along = cx * ux + cy * uy
-        if abs(cx * uy - cy * ux) > reach or along < -reach or along > length + reach:
-            return False
-        way = (ax, ay, bx, by)
-        for edge in self.edges:
-            side1 = (edge[0] - ax) * uy - (edge[1] - ay) * ux
-            side2 = (edge[2] - ax) * uy - (edge[3] - ay) * ux
-            if (side1 > margin_m and side2 > margin_m) or (side1 < -margin_m and side2 < -margin_m):
-                continue
-            if edge_to_edge_m(way, edge) < margin_m:
-                return True
-        return inside(ax, ay, self.edges)
-
-    def as_record(self) -> dict[str, object]:
-        """The scene row: what a replay needs to draw it."""
-        x0, y0, x1, y1 = self.box
-        return {
-            "kind": "building",
-            "name": self.name,
-            "position": [round(self.center[0], 3), round(self.center[1], 3), round(self.floor_m, 3)],
-            "size": [round(x1 - x0, 3), round(y1 - y0, 3), round(self.height_m, 3)],
-            "footprint": [[[round(x, 3), round(y, 3)] for x, y in ring] for ring in self.rings],
-            "ground_m": round(self.floor_m, 3),
-            "roof_m": round(self.roof_m, 3),
-            "visible": not self.hidden,
-        }
-
-
-@dataclass(frozen=True)
-class Gps:
-    """A place on the globe, WGS 84."""
-
-    lat_deg: float
-    lon_deg: float
-    alt_m: float
-
-    def as_record(self) -> dict[str, float]:
-        return {"lat": round(self.lat_deg, 7), "lon": round(self.lon_deg, 7), "alt": round(self.alt_m, 2)}
-
-
-@dataclass(frozen=True)
-class Origin:
-    """Local (0, 0, 0) in the coordinates of the city file."""
-
-    easting_m: float = 0.0
-    northing_m: float = 0.0
-    height_m: float = 0.0
-    crs: str = "local"
-    gps: Gps | None = None
-
-
-@dataclass
-class City:
-    """What a reader of city files returns: footprints in a local frame, and what it passed over."""
-
-    footprints: list[Footprint]
-    origin: Origin = field(default_factory=Origin)
-    ignored: dict[str, int] = field(default_factory=dict)
-    replaced: dict[str, int] = field(default_factory=dict)
-    source: str = ""
-    sha256: str = ""
-
+from sessionstore.simulation.world.geometry import Vec2, Vec3
 
 CELL_M = 24.0
 FAR_BELOW_M = -1e6  # asks for the horizontal distance, since no roof is below
