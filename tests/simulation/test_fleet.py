@@ -156,7 +156,7 @@ def test_a_base_elsewhere_moves_the_berths_with_it() -> None:
 
 
 def test_the_first_scout_spawns_five_metres_above_the_base() -> None:
-    assert launch(scenario()).find("SCOUT-1").position == (0.0, 0.0, 5.0)
+    assert launch(scenario()).roster.find("SCOUT-1").position == (0.0, 0.0, 5.0)
 
 
 def test_two_drones_never_share_a_name_or_a_place() -> None:
