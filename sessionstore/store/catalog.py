@@ -222,6 +222,8 @@ class Catalog:
             rows = {row.session_id: row for row in self.index.find() if row.host is None}
             here = {row.uuid for row in (*rows.values(), *fresh) if row.session_id in on_disk | back and row.uuid}
             gone |= {name for name in away - gone if name in rows and rows[name].uuid in here}  # it was renamed
+            if not trashed and _is_foreign(rows, fresh, on_disk | back, stale):
+                gone |= away
             lost = [rows[name] for name in away - gone if name in rows and rows[name].status != MISSING_FOLDER]
             fresh += map(as_missing, lost)
         if not fresh and not gone:
@@ -282,3 +284,12 @@ class Catalog:
         """
         _, stale, away = self._compare({row.session_id: row for row in rows}, verify=True)
         return bool(stale or away)
+
+
+def _is_foreign(
+    rows: Mapping[str, SessionRow], fresh: Iterable[SessionRow], on_disk: Set[str], stale: Set[str]
+) -> bool:
+    """Whether an index file was copied in from another store: sessions are here, and it knows none of them."""
+    known = rows.keys() & on_disk
+    same = {row.session_id for row in fresh if row.session_id in known and row.uuid == rows[row.session_id].uuid}
+    return bool(on_disk) and not same and known <= stale
