@@ -28,6 +28,7 @@ from sessionstore.disk.append_file import renewed_after_fork
 from sessionstore.errors import Corrupt, IndexUnavailable, NotApplied, SessionStoreError
 from sessionstore.index import FileStamp, RowStamp
 from sessionstore.index.circuit_breaker import CircuitBreaker
+from sessionstore.index.sql.fork_gate import gate
 from sessionstore.index.sql.prefilter import Condition
 from sessionstore.index.sql.rows import Found, SqlIndex, encoded, newest, revision
 from sessionstore.index.sql.sqlite_schema import SqliteNarrowing, analyse, ensure
@@ -207,18 +208,19 @@ class SqliteIndex(SqlIndex):
         """Return SQLite's data_version, which an observing connection sees change with every commit of another."""
         if not self.path.exists():
             return None
-        with self._breaker.guard(), self._translated():
+        with self._breaker.guard(), gate.inside(), self._translated():
             if self._observer is None or not self._same_file(self._observer):
                 self._observer = self._connect(to_write=False)
             return self._observer.identity, self._observer.execute("PRAGMA data_version").fetchone()[0]
 
     def close(self) -> None:
         """Close the connections."""
-        while self._idle:
-            self._idle.pop().close()
-        if self._observer is not None:
-            self._observer.close()
-            self._observer = None
+        with gate.inside():
+            while self._idle:
+                self._idle.pop().close()
+            if self._observer is not None:
+                self._observer.close()
+                self._observer = None
 
     def _shown_place(self) -> str:
         return str(self.path)
@@ -229,7 +231,7 @@ class SqliteIndex(SqlIndex):
         return self._run(work) if self.path.exists() else empty
 
     def _run(self, work: Callable[[sqlite3.Connection], Result], to_write: bool = False) -> Result:
-        with self._breaker.guard(), self._translated():
+        with self._breaker.guard(), gate.inside(), self._translated():
             connection = self._take(to_write)
             try:
                 result = work(connection)
