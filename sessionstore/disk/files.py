@@ -16,7 +16,6 @@ import errno
 import os
 import shutil
 import sys
-import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -26,6 +25,7 @@ from sessionstore.disk.reading import (
     NOFOLLOW,
     NONBLOCK,
     NOT_PLAIN_ERRORS,
+    TEMP_PREFIX,
     AnyPath,
     changed_ns,
     checked,
@@ -41,7 +41,7 @@ from sessionstore.disk.reading import (
     status,
     status_after_rename,
 )
-from sessionstore.disk.rename import rename_noreplace
+from sessionstore.disk.rename import rename_noreplace, replace_patiently
 from sessionstore.disk.sharing import keep_access, share_file, share_folder
 from sessionstore.errors import OutcomeUnknown, UnsafeFile
 
@@ -57,7 +57,6 @@ Observer = Callable[[str, str, bytes | str | int | None], None]
 observer: Observer | None = None
 
 _WINDOWS = sys.platform == "win32"
-_TEMP_PREFIX = ".tmp-"
 
 
 def note(operation: str, path: AnyPath, payload: bytes | str | int | None = None) -> None:
@@ -164,17 +163,10 @@ class _Directory:
 
 def _replace(source: AnyPath, target: AnyPath) -> None:
     note("replace", source, str(target))
-    if not _WINDOWS:
+    if _WINDOWS:
+        replace_patiently(source, target)
+    else:
         os.replace(source, target)
-        return
-    for attempt in range(10):  # a virus scanner or an editor may hold the target for a moment
-        try:
-            os.replace(source, target)
-            return
-        except OSError as error:
-            if getattr(error, "winerror", None) not in (5, 32, 33) or attempt == 9:
-                raise
-        time.sleep(0.05 * (attempt + 1))
 
 
 def _unknown(error: OSError, what: str, directory: AnyPath) -> OutcomeUnknown:
@@ -217,16 +209,19 @@ def put(path: AnyPath, data: bytes | Iterable[bytes], *, sync: bool = True) -> o
 
 
 def put_visible(
-    path: AnyPath, data: bytes | Iterable[bytes], *, sync: bool = True
+    path: AnyPath, data: bytes | Iterable[bytes], *, sync: bool = True, must_exist: bool = False
 ) -> tuple[os.stat_result, Proof | None]:
     """Replace a file as :func:`put` does, all but the last step: the caller may release a lock before the proof.
 
     The next writer's directory fsync also covers this rename.
 
+    Args:
+        must_exist: refuse to bring back a file that was removed while the new one was written (rm -rf of its folder).
+
     Raises: FileNotFoundError, StoreUnusable: nothing changed.
     """
     directory, _ = os.path.split(path)
-    temporary = os.path.join(directory, f"{_TEMP_PREFIX}{os.getpid():x}-{os.urandom(4).hex()}")  # fits 255 bytes
+    temporary = os.path.join(directory, f"{TEMP_PREFIX}{os.getpid():x}-{os.urandom(4).hex()}")  # fits 255 bytes
     try:
         descriptor = _open_new(temporary)
     except FileNotFoundError:
@@ -243,6 +238,8 @@ def put_visible(
         finally:
             os.close(descriptor)
         proof = Proof(path) if sync else None
+        if must_exist and status(path) is None:
+            raise FileNotFoundError(errno.ENOENT, "it was removed meanwhile", str(path))
         _replace(temporary, path)
     except BaseException as error:
         with contextlib.suppress(OSError):

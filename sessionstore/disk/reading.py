@@ -21,6 +21,7 @@ NONBLOCK = getattr(os, "O_NONBLOCK", 0)  # a plain open of a FIFO waits for ever
 CLOEXEC = getattr(os, "O_CLOEXEC", 0)
 BINARY = getattr(os, "O_BINARY", 0)
 _READ_FLAGS = os.O_RDONLY | NOFOLLOW | NONBLOCK | CLOEXEC | BINARY
+TEMP_PREFIX = ".tmp-"  # of the file that will take another one's place
 NOT_PLAIN_ERRORS = (errno.ELOOP, errno.ENXIO)  # what O_NOFOLLOW says to a link, and a socket to an open
 
 AnyPath = str | Path
@@ -119,6 +120,15 @@ def folder_names(path: AnyPath) -> Iterator[str]:
         return
     except OSError as error:
         raise refused(error, path) from error
+
+
+def is_emptied(path: AnyPath) -> bool:
+    """Whether a folder is gone, or holds nothing but temporary files of a replace: what was in it was removed."""
+    try:
+        with refusals(path), os.scandir(path) as found:
+            return all(each.name.startswith(TEMP_PREFIX) for each in found)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
 
 
 def is_plain(status: os.stat_result) -> bool:

@@ -1,4 +1,4 @@
-"""One system call that Python lacks: a rename that never replaces anything, renameat2 with RENAME_NOREPLACE.
+"""Renames that Python lacks: one that never replaces anything (renameat2), and one that waits for Windows.
 
 Not here: what is renamed, and what happens where the system has no such call (files).
 """
@@ -8,7 +8,10 @@ from __future__ import annotations
 import errno
 import os
 import sys
+import time
 from collections.abc import Callable
+
+from sessionstore.disk.reading import AnyPath
 
 
 def rename_noreplace(source: bytes, target: bytes) -> bool:
@@ -24,6 +27,18 @@ def rename_noreplace(source: bytes, target: bytes) -> bool:
     if number in (errno.EINVAL, errno.ENOSYS):  # the kernel or this file system does not know the flag
         return False
     raise OSError(number, os.strerror(number), os.fsdecode(target))
+
+
+def replace_patiently(source: AnyPath, target: AnyPath) -> None:
+    """Replace a file on Windows, where a virus scanner or an editor may hold the target for a moment."""
+    for attempt in range(10):
+        try:
+            os.replace(source, target)
+            return
+        except OSError as error:
+            if getattr(error, "winerror", None) not in (5, 32, 33) or attempt == 9:
+                raise
+        time.sleep(0.05 * (attempt + 1))
 
 
 _renameat2_found: list[Callable[[int, bytes, int, bytes, int], int] | None] = []

@@ -23,6 +23,7 @@ from tinydb.table import Table
 
 from sessionstore.disk import files
 from sessionstore.disk.locks import Locks
+from sessionstore.disk.reading import is_emptied
 from sessionstore.errors import Conflict, Corrupt, InvalidRecord, SessionGone, StoreUnusable
 from sessionstore.model import json_text
 
@@ -185,9 +186,11 @@ class DocumentStorage(Storage):
             if self.stamp() != stamp_of(status):  # it was edited by hand meanwhile, or the lock file was removed
                 continue
             try:
-                return result, *files.put_visible(self._text_path, encoded, sync=self._sync)
+                return result, *files.put_visible(
+                    self._text_path, encoded, sync=self._sync, must_exist=self._must_exist
+                )
             except FileNotFoundError as error:
-                raise SessionGone(f"there is no folder {self.path.parent}") from error
+                raise SessionGone(f"{self.path.parent} was removed; nothing was changed") from error
         raise Conflict(f"{self.path} is changed again and again by a program that takes no lock")
 
 
@@ -232,6 +235,8 @@ def read(path: str) -> tuple[bytes, os.stat_result]:
         folder, name = os.path.split(path)
         if not files.is_folder(folder):
             raise SessionGone(f"there is no folder {folder}") from error
+        if is_emptied(folder):
+            raise SessionGone(f"the folder {folder} is empty") from error
         raise Corrupt(f"{name} is missing", folder) from error
 
 

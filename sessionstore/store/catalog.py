@@ -213,6 +213,11 @@ class Catalog:
         trashed, back = self._whereabouts(away, on_disk)
         away -= back
         fresh = list(self.folders.read(stale | back))
+        if emptied := (stale & stamps.keys()) - {
+            row.session_id for row in fresh
+        }:  # since the scan, by rm -rf or delete
+            trashed = trashed | (emptied & {entry.session_id for entry in trash.entries(self.root)})
+            away = away | emptied
         if any(row.status == UNREADABLE for row in fresh):
             before = {row.session_id: row for row in self.index.find()}
             fresh = [still_known(row, before.get(row.session_id)) for row in fresh]
@@ -220,7 +225,8 @@ class Catalog:
         gone = set(trashed)
         if away - gone:
             rows = {row.session_id: row for row in self.index.find() if row.host is None}
-            here = {row.uuid for row in (*rows.values(), *fresh) if row.session_id in on_disk | back and row.uuid}
+            present = (on_disk | back) - away
+            here = {row.uuid for row in (*rows.values(), *fresh) if row.session_id in present and row.uuid}
             gone |= {name for name in away - gone if name in rows and rows[name].uuid in here}  # it was renamed
             if not trashed and _is_foreign(rows, fresh, on_disk | back, stale):
                 gone |= away

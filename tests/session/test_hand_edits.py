@@ -96,6 +96,8 @@ def test_a_folder_that_is_no_session_is_not_listed_unless_it_is_named_like_one(s
     store.create("x")
     (store.root.path / "plots").mkdir()
     (store.root.path / "202611230001-old").mkdir()
+    assert [row.session_name for row in store.find()] == ["x"], "an empty folder holds nothing of a session"
+    (store.root.path / "202611230001-old" / "events.jsonl").touch()
     rows = {row.session_id: row.problem for row in store.find("not name=x")}
     assert list(rows) == ["202611230001-old"] and "session.json is missing" in str(rows["202611230001-old"])
 
@@ -127,6 +129,7 @@ def test_missing_empty_unparsable_and_newer_are_four_answers(store: SessionStore
         with pytest.raises((Corrupt, NewerFormat)) as caught:
             _ = session.record
         answers.append((caught.type, caught.value.reason))
+    (session.folder / "events.jsonl").touch()
     path.unlink()
     with pytest.raises(Corrupt) as caught:
         _ = session.record

@@ -6,12 +6,14 @@ import gc
 import json
 import os
 import shutil
+import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
 
 import sessionstore
+from sessionstore.disk import files
 from sessionstore.errors import (
     AmbiguousSession,
     SessionGone,
@@ -270,6 +272,7 @@ def test_a_session_whose_record_went_before_its_folder_is_missing(index: str, ve
     with sessionstore.open(tmp_path, index) as store:
         session, _ = store.create("A"), store.create("B")
         assert len(store.find()) == 2
+        (session.folder / "events.jsonl").touch()
         (session.folder / "session.json").unlink()
         assert [row.status for row in store.find("name=A")] == ["unreadable"]
         shutil.rmtree(session.folder)
@@ -278,3 +281,68 @@ def test_a_session_whose_record_went_before_its_folder_is_missing(index: str, ve
         with pytest.raises(SessionNotFound):
             store.get("A")
         assert store.notice is None
+
+
+@pytest.mark.parametrize("verify", [True, False])
+@pytest.mark.parametrize("index", ["journal:", "sqlite:"])
+def test_a_session_whose_folder_was_emptied_is_missing_and_is_found_again(
+    index: str, verify: bool, tmp_path: Path
+) -> None:
+    """rm -rf beside an update leaves an empty folder: there is nothing in it to be unreadable."""
+    with sessionstore.open(tmp_path, index) as store:
+        session, _ = store.create("A"), store.create("B")
+        assert len(store.find()) == 2
+        kept = (session.folder / "session.json").read_bytes()
+        (session.folder / "session.json").unlink()
+        (session.folder / ".tmp-1-00000000").touch()
+        for _ in range(3):
+            assert [row.status for row in store.find("name=A")] == ["missing"]
+            assert [row.status for row in store.find("name=A", verify=verify)] == ["missing"]
+        with pytest.raises(SessionNotFound):
+            store.get("A")
+        with pytest.raises(SessionGone):
+            session.update(notes="x")
+        assert store.notice is None and len(store.find()) == 2
+        (session.folder / "session.json").write_bytes(kept)
+        assert [row.status for row in store.find("name=A", verify=verify)] == ["created"]
+
+
+def test_an_update_brings_nothing_back_that_was_removed_meanwhile(
+    store: SessionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = store.create("A")
+
+    def remove(operation: str, path: str, payload: object) -> None:
+        if operation == "fsync" and "tmp" in path:
+            (session.folder / "session.json").unlink(missing_ok=True)
+
+    monkeypatch.setattr(files, "observer", remove)
+    with pytest.raises(SessionGone, match="was removed"):
+        session.update(notes="x")
+    assert list(session.folder.iterdir()) == []
+    assert [row.status for row in store.find()] == ["missing"]
+
+
+def test_rm_rf_during_updates_ends_as_missing(store: SessionStore) -> None:
+    for _ in range(5):
+        session, stop = store.create("A"), threading.Event()
+        failures: list[str] = []
+
+        def update(session: Session = session, stop: threading.Event = stop, failures: list[str] = failures) -> None:
+            while not stop.is_set():
+                try:
+                    session.update(notes="x")
+                except SessionGone:
+                    return
+                except Exception as error:  # noqa: BLE001 the test compares what came
+                    failures.append(repr(error))
+                    return
+
+        thread = threading.Thread(target=update)
+        thread.start()
+        while session.folder.exists():
+            shutil.rmtree(session.folder, ignore_errors=True)
+        thread.join(5)
+        stop.set()
+        assert not thread.is_alive() and failures == []
+        assert {row.status for row in store.find()} == {"missing"} and not session.folder.exists()
