@@ -213,9 +213,8 @@ class Catalog:
         trashed, back = self._whereabouts(away, on_disk)
         away -= back
         fresh = list(self.folders.read(stale | back))
-        if emptied := (stale & stamps.keys()) - {
-            row.session_id for row in fresh
-        }:  # since the scan, by rm -rf or delete
+        emptied = (stale & stamps.keys()) - {row.session_id for row in fresh}
+        if emptied:  # by rm -rf, or gone since the scan
             trashed = trashed | (emptied & {entry.session_id for entry in trash.entries(self.root)})
             away = away | emptied
         if any(row.status == UNREADABLE for row in fresh):
@@ -228,7 +227,7 @@ class Catalog:
             present = (on_disk | back) - away
             here = {row.uuid for row in (*rows.values(), *fresh) if row.session_id in present and row.uuid}
             gone |= {name for name in away - gone if name in rows and rows[name].uuid in here}  # it was renamed
-            if not trashed and _is_foreign(rows, fresh, on_disk | back, stale):
+            if not trashed and _is_foreign(rows, fresh, present, stale):
                 gone |= away
             lost = [rows[name] for name in away - gone if name in rows and rows[name].status != MISSING_FOLDER]
             fresh += map(as_missing, lost)
