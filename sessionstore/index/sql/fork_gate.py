@@ -47,8 +47,7 @@ class ForkGate:
             self._mine.inside = False
             with self._changed:
                 self._inside -= 1
-                if self._forks:
-                    self._changed.notify_all()
+                self._changed.notify_all()
 
     def before_fork(self) -> None:
         """Wait until no other thread is inside, and let none enter until the fork is done."""
