@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sessionstore.maintenance.checks.portability import Moved
     from sessionstore.maintenance.doctor import Progress
     from sessionstore.maintenance.findings import Finding, Report
-    from sessionstore.maintenance.repairs.conflict_copies import Side
+    from sessionstore.maintenance.repairs.choices import Choice
     from sessionstore.maintenance.repairs.plan import Outcome
     from sessionstore.store.history import Change
 
@@ -34,21 +34,37 @@ _COLOURS = {"error": "red", "warning": "yellow", "info": None}
 @click.option("--quick", is_flag=True, help="Only what changed since the index saw it, and open runs: seconds.")
 @click.option("--fix", is_flag=True, help="Repair what can be repaired; the original bytes are kept in quarantine.")
 @click.option("--salvage", is_flag=True, help="With --fix: also rebuild records that could be repaired by hand.")
-@click.option("--take", type=click.Choice(["ours", "theirs"]), help="Of conflict copies keep the file, or the copy.")
-@click.option("--accept-edits", is_flag=True, help="Give lines of streams that were edited by hand a new checksum.")
+@click.option(
+    "--take",
+    type=click.Choice(["ours", "theirs", "old"]),
+    help="Of conflict copies keep the file (ours) or the copy (theirs); of edited streams take the old lines back.",
+)
+@click.option(
+    "--from",
+    "places",
+    metavar="PATH",
+    multiple=True,
+    type=click.Path(exists=True),
+    help="With --take old: a copy of the store or session, a bundle, or a .jsonl file; several times.",
+)
+@click.option("--accept-edits", is_flag=True, help="Accept edited (a new checksum), deleted and reordered lines.")
 @json_option
 @store_options
 def doctor(
     quick: bool,
     fix: bool,
     salvage: bool,
-    take: Side | None,
+    take: Choice | None,
+    places: tuple[str, ...],
     accept_edits: bool,
     as_json: bool,
     folder: str | None,
     index: str | None,
 ) -> None:
-    """Check the store: every document and stream, the index, its environment. Writes only with --fix.
+    """Check the store: every document and stream, the index, its environment. Writes only when that is asked for.
+
+    --take old looks for the recorded lines in --from, beside the stream, in quarantine, trash, merged copies and git,
+    and takes back those whose checksum fits.
 
     Exit code 0 when neither an error nor a warning is left, else 12.
     """
@@ -56,16 +72,17 @@ def doctor(
 
     if salvage and not fix:
         raise click.UsageError("--salvage goes with --fix")
+    if places and take != "old":
+        raise click.UsageError("--from goes with --take old")
     require_store(folder)
     with progress_bar("checking") as progress:
         report = examine(folder, index, deep=not quick, progress=progress)
     outcomes: list[Outcome] = []
     if report.findings and (fix or take or accept_edits):
-        from sessionstore.maintenance.repairs.plan import repair, resolve_by_choice
+        from sessionstore.maintenance.repairs.plan import repair
 
         if take or accept_edits:
-            with open_store(folder, index) as store:
-                outcomes += resolve_by_choice(store, report.findings, take, accept_edits)
+            outcomes += _decided(report, take, places, accept_edits, folder, index)
         with progress_bar("repairing") as progress:
             outcomes += repair(report.findings, folder, index, salvage, progress) if fix else []
         with progress_bar("checking again") as progress:
@@ -83,6 +100,25 @@ def doctor(
             click.echo(f"the original bytes: sessionstore quarantine list{report.options}", err=True)
         print_report(report, failed)
     sys.exit(0 if healthy else UNHEALTHY)
+
+
+def _decided(
+    report: Report,
+    take: Choice | None,
+    places: tuple[str, ...],
+    accept_edits: bool,
+    folder: str | None,
+    index: str | None,
+) -> list[Outcome]:
+    """Do what the person decided; bundles among the places are unpacked for as long as that takes."""
+    import tempfile
+
+    from sessionstore.exchange.stream_copies import copies_at
+    from sessionstore.maintenance.repairs.choices import resolve_by_choice
+
+    with tempfile.TemporaryDirectory(prefix="sessionstore-") as scratch, open_store(folder, index) as store:
+        named = [copies_at(place, lambda: Path(tempfile.mkdtemp(dir=scratch))) for place in places]
+        return resolve_by_choice(store, report.findings, take, accept_edits, named)
 
 
 @click.command()

@@ -76,7 +76,6 @@ def restore(sessions: tuple[str, ...], where: str | None, folder: str | None, in
 
     With - the ids come from stdin, one a line.
     """
-    from sessionstore.store.history import History
     from sessionstore.store.trash import matching
 
     if not sessions and where is None:
@@ -86,7 +85,7 @@ def restore(sessions: tuple[str, ...], where: str | None, folder: str | None, in
         if where is not None and not chosen and not sessions:
             raise SessionNotFound(f"no session in the trash matches {where!r}")
         for each in [*keys_of(sessions), *chosen]:
-            click.echo(f"{text.shown(History(store).restore(each).session_id)} is back", err=True)
+            click.echo(f"{text.shown(store.restore(each).session_id)} is back", err=True)
 
 
 @click.group(invoke_without_command=True)

@@ -34,6 +34,8 @@ _FIX = "sessionstore doctor --fix{dir}"
 _EMPTY = "sessionstore trash empty{dir}"
 _BACK = "put it back, or edit the record"
 _UPGRADE = "pip install -U sessionstore"
+_OLD = "take the old lines from a copy: sessionstore doctor --take old{dir} (--from BACKUP)"
+_CHOICE = f"accept it: sessionstore doctor --accept-edits{{dir}}; or {_OLD}"
 
 CATALOGUE: dict[str, Kind] = {
     # ---- the ground
@@ -117,18 +119,24 @@ CATALOGUE: dict[str, Kind] = {
         _FIX,
         True,
     ),
-    "stream-damaged": Kind("error", "reading stops there with an error; the lines after it are whole", _FIX, True),
+    "stream-damaged": Kind(
+        "error",
+        "reading stops there with an error; the lines after it are whole",
+        f"correct it in an editor; or {_OLD}; or move the lines to quarantine: {_FIX}",
+        True,
+    ),
     "stream-edited": Kind(
         "error",
         "a value is not the one that was recorded: a person changed it, or the disk did; readers show it, marked",
-        "accept it (a new checksum): sessionstore doctor --accept-edits{dir}; or restore the old line from a backup",
+        f"accept it (a new checksum): sessionstore doctor --accept-edits{{dir}}; or {_OLD}",
     ),
     "stream-changed": Kind(
-        "warning", "another program or a person changed the file; all of it is read, and appending goes on", "-"
+        "warning", "another program or a person changed the file; all of it is read, and appending goes on", _CHOICE
     ),
     "stream-line-ends": Kind(
         "warning",
-        "another program changed line ends or a byte order mark; all records are read; --fix rewrites only these",
+        "another program changed bytes around the records (line ends, blank lines, a byte order mark, the character "
+        "set); all records are read; --fix rewrites only these",
         _FIX,
         True,
     ),
@@ -148,19 +156,24 @@ CATALOGUE: dict[str, Kind] = {
     ),
     "stream-gap": Kind(
         "error",
-        "records are missing: lines were cut out, or two files were mixed",
-        "restore it from a backup",
+        "records are missing: lines were deleted, or two files were mixed",
+        _CHOICE,
     ),
     "stream-short": Kind(
-        "warning", "the run ended with more records than there are: some were cut off or removed", _BACK
+        "warning", "the run ended with more records than there are: some were cut off or removed", _CHOICE
     ),
-    "stream-repaired": Kind("info", "lines that could not be read were moved to quarantine by a repair", "-"),
+    "stream-repaired": Kind("info", "lines are missing that a repair moved to quarantine, or a person accepted", "-"),
+    "stream-accepted": Kind("info", "lines stand in another order than they were recorded; a person accepted it", "-"),
     "file-shared": Kind(
         "warning",
         "appending to it is refused, since the other name would show the same records",
         "cp -p {path} {path}.own && mv {path}.own {path}",
     ),
-    "stream-unverified": Kind("info", "lines without checksum were written by hand or by another program", "-"),
+    "stream-unverified": Kind(
+        "info",
+        "lines without checksum were written by hand or by another program; all of them are read",
+        "nothing; or take lines out that were inserted between recorded ones: sessionstore doctor --take old{dir}",
+    ),
     "artifact-missing": Kind("warning", "the record lists it, the folder does not hold it", _BACK),
     "artifact-changed": Kind("warning", "it is not the file that was stored", _BACK),
     "folder-link": Kind("warning", "links are never followed, so it is not listed", "{repair}"),

@@ -13,7 +13,7 @@ import contextlib
 import json
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -199,6 +199,11 @@ def _plain_tables(tables: Mapping[Any, Any]) -> Tables:
         str(name): {str(doc_id): json_text.plain(document, f"{name}.{doc_id}") for doc_id, document in table.items()}
         for name, table in tables.items()
     }
+
+
+def numbered(rows: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """Return the rows of a new table by their numbers, as plain data. Raises: InvalidRecord."""
+    return {str(number): json_text.plain(row, "tables") for number, row in enumerate(rows, 1)}
 
 
 def encode(tables: Tables, form: Mapping[str, Any] | None = None) -> bytes:

@@ -30,13 +30,13 @@ def mark_begin(clock: StreamWriter, record: SessionRecord) -> None:
 def mark_end(clock: StreamWriter, record: SessionRecord, tapes: Mapping[str, Tape]) -> None:
     """Store how each stream ends. Raises: as ``StreamWriter.append``."""
     for name, tape in tapes.items():
-        if name != stream_names.CLOCK and (end := _end_of(tape)) is not None:
+        if name != stream_names.CLOCK and (end := end_of(tape)) is not None:
             clock.mark(
                 {_SESSION: record.uuid, _CREATED: record.created_at, _STREAM: name, _COUNT: end[0], _LAST: end[1]}
             )
 
 
-def _end_of(tape: Tape) -> tuple[int, str] | None:
+def end_of(tape: Tape) -> tuple[int, str] | None:
     """Return the number of records and the checksum of the last one; None where that cannot be said."""
     try:
         last = tape.last()
@@ -58,7 +58,7 @@ def foreign_streams(record: SessionRecord, tapes: Mapping[str, Tape]) -> dict[st
             found[stream_names.CLOCK] = f"it names the session {mark.get(_SESSION)}, the record is {record.uuid}"
     ends = {str(mark[_STREAM]): mark for mark in marks if _STREAM in mark}
     for name, mark in ends.items():
-        end = _end_of(tapes[name]) if name in tapes else None
+        end = end_of(tapes[name]) if name in tapes else None
         if end is not None and end[0] == mark.get(_COUNT) and end[1] != mark.get(_LAST):
             found[name] = f"its last record is not the one that the run of session {mark.get(_SESSION)} ended with"
         elif end is not None and stream_names.CLOCK in found and end == (mark.get(_COUNT), mark.get(_LAST)):

@@ -25,10 +25,10 @@ Remarked = Literal["", "edited", "unverified", "line-ends", "byte-order-mark", "
 NUMBER, SIM_TIME, CHECKSUM, ORDER, NESTED = "n", "t", "c", "<", "="
 OWN_KEYS = frozenset((NUMBER, SIM_TIME, CHECKSUM, ORDER, NESTED))
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_TAIL_LENGTH = 16  # ,"c":"01234567"}
+TAIL_LENGTH = 16  # ,"c":"01234567"}
 _MAX_TIME_BITS = 1000
 _MAX_LEVELS = json_text.MAX_DEPTH + 1  # a nested record has one more
-_CHARACTER_SETS = ("cp1252", "latin-1", "mac-roman", "cp850")
+CHARACTER_SETS = ("cp1252", "latin-1", "mac-roman", "cp850")
 _decode = msgspec.json.Decoder().decode
 
 
@@ -116,8 +116,14 @@ def parse_line(raw: bytes, offset: int) -> Line | Damage | Mark:
     crc = data.pop(CHECKSUM, None)
     if crc is None:
         remark = "unverified"
-    elif raw[-_TAIL_LENGTH:-10] != b',"c":"' or b"%08x" % zlib.crc32(raw[:-_TAIL_LENGTH]) != raw[-10:-2]:
-        remark = remark if _matches(raw) and remark else "line-ends" if _matches(raw.rstrip()) else "edited"
+    elif raw[-TAIL_LENGTH:-10] != b',"c":"' or b"%08x" % zlib.crc32(raw[:-TAIL_LENGTH]) != raw[-10:-2]:
+        remark = (
+            remark
+            if has_right_checksum(raw) and remark
+            else "line-ends"
+            if has_right_checksum(raw.rstrip())
+            else "edited"
+        )
     if len(raw) > 2 * _MAX_LEVELS and json_text.nested_beyond_limit(raw, _MAX_LEVELS):
         return Damage(offset, end, f"nested beyond {json_text.MAX_DEPTH} levels", kind="nested")
     return _line(data, offset, end, remark)
@@ -144,8 +150,9 @@ def _line(data: dict[str, Any], offset: int, end: int, remark: Remarked) -> Line
     return Line(n, time_s, data, offset, end, verified, remark, order)
 
 
-def _matches(raw: bytes) -> bool:
-    return raw[-_TAIL_LENGTH:-10] == b',"c":"' and b"%08x" % zlib.crc32(raw[:-_TAIL_LENGTH]) == raw[-10:-2]
+def has_right_checksum(raw: bytes) -> bool:
+    """Whether a line (without its newline) ends with the checksum of its own bytes."""
+    return raw[-TAIL_LENGTH:-10] == b',"c":"' and b"%08x" % zlib.crc32(raw[:-TAIL_LENGTH]) == raw[-10:-2]
 
 
 def _undone(raw: bytes) -> tuple[bytes, dict[str, Any], Remarked] | None:
@@ -155,7 +162,7 @@ def _undone(raw: bytes) -> tuple[bytes, dict[str, Any], Remarked] | None:
     if raw.isascii() and remark == "encoding":
         return None
     candidates = [raw]
-    for name in _CHARACTER_SETS:
+    for name in CHARACTER_SETS:
         try:
             candidates.append(raw.decode(name).encode())
         except UnicodeDecodeError:
@@ -166,7 +173,7 @@ def _undone(raw: bytes) -> tuple[bytes, dict[str, Any], Remarked] | None:
             data = _decode(candidate)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             continue
-        if type(data) is dict and _matches(candidate.rstrip()):
+        if type(data) is dict and has_right_checksum(candidate.rstrip()):
             return candidate.rstrip(), data, remark
         if type(data) is dict and (remark == "byte-order-mark" or CHECKSUM not in data):
             decoded.append((candidate, data, remark))

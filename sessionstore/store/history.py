@@ -3,32 +3,36 @@
 An edit is noted before it is applied, with the old and the new value of each field, in ``.sessionstore/history.jsonl``
 (a stream like all others: numbers, checksums, torn ends). ``SessionStore.edit`` is the one write path of people's edits
 (the command line, the API, the box, Python); a recorder updates its record directly, hundreds of times, and pays
-nothing for this. Deletions are noted by the trash and can be undone until it is emptied. Undoing an edit is refused
-after a later change of the same field.
+nothing for this. Deletions are noted by the trash and can be undone until it is emptied, which is noted too; so is
+every restore, also of the API. Undoing an edit is refused after a later change of the same field.
 Not here: moving folders (store.trash), importing sessions (an import calls ``merged``).
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from sessionstore.errors import AmbiguousSession, Conflict, NotApplied, OutcomeUnknown, SessionNotFound, StoreUnusable
+from sessionstore.errors import AmbiguousSession, Conflict, NotApplied, OutcomeUnknown, SessionNotFound, Unreadable
 from sessionstore.model import records
 from sessionstore.model.json_text import plain, utc_text
 from sessionstore.model.records import SessionRecord
-from sessionstore.session import Session
 from sessionstore.session.documents import Tables
 from sessionstore.session.stream_reader import Tape
 from sessionstore.session.stream_writer import StreamWriter
 from sessionstore.store import SessionStore, trash
 from sessionstore.store.merge_log import MergeLog
+from sessionstore.store.trash import TrashEntry
 
 #: What cannot be taken back: these moves are in ``Session.transitions``.
 _ONE_WAY = ("status", "workflow_state")
-Kind = Literal["edit", "delete", "restore", "merge", "undo"]
+Kind = Literal["edit", "delete", "restore", "merge", "undo", "empty"]
+#: What cannot be undone without being named: taking these back again is another wish than taking back an edit.
+_NOT_BY_ITSELF = ("undo", "restore", "empty")
+_AT_ONCE = 5_000  # sessions in a line of the history, which holds at most 1 MiB
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,21 +112,17 @@ class History:
         """
         return self._note("merge", list(session_ids), None, {}, {"merge_id": merge_id} if merge_id else {}, reason)
 
-    def restore(self, key: str) -> Session:
-        """Bring a session back from the trash as ``SessionStore.restore`` does, and note it.
+    def restored(self, entry: TrashEntry) -> None:
+        """Note that a session was brought back from the trash. Raises: OutcomeUnknown: it is back, and not noted."""
+        with _noted_afterwards("it was restored"):
+            self._note("restore", [entry.session_id], None, {}, {}, "", entry.entry_id)
 
-        Raises: as ``SessionStore.restore``. OutcomeUnknown: it is back, but that could not be noted.
-        """
-        before = {entry.entry_id: entry for entry in trash.entries(self._store.root)}
-        session = self._store.restore(key)
-        left = {entry.entry_id for entry in trash.entries(self._store.root)}
-        for entry_id, entry in before.items():
-            if entry_id not in left and entry.session_id == session.session_id:
-                try:
-                    self._note("restore", [session.session_id], None, {}, {}, "", entry_id)
-                except StoreUnusable as error:
-                    raise OutcomeUnknown(error.errno, "it was restored, but that could not be noted") from error
-        return session
+    def emptied(self, entries: Sequence[TrashEntry]) -> None:
+        """Note which sessions are removed from the trash for good. Raises: StoreUnusable: nothing may be removed."""
+        for begin in range(0, len(entries), _AT_ONCE):
+            some = entries[begin : begin + _AT_ONCE]
+            deletions = {"entries": {entry.entry_id: entry.session_id for entry in some}}
+            self._note("empty", [entry.session_id for entry in some], None, {}, deletions, "")
 
     def _note(
         self,
@@ -166,7 +166,7 @@ class History:
         noted = list(self._noted())
         undone = {change.undoes for change in noted if change.undoes is not None}
         known = [*noted, *self._deletions()]
-        known += _reversed_deletions(known)
+        known += _earlier_deletions(known)
         found = [_with_undone(change, change.change_id in undone) for change in known]
         if key is not None:
             wanted, unknown = self._ids_of(key)
@@ -217,8 +217,10 @@ class History:
             change = self._wanted(change_id)
             if change.undone:
                 raise NotApplied(f"{change.change_id} was taken back before")
+            if change.kind == "empty" or change.change_id in self._removed():
+                raise NotApplied(f"{', '.join(change.sessions)} was removed from the trash for good")
             if change.kind == "delete":
-                self._store.restore(change.change_id)
+                self._store.restore(change.change_id, noted=False)
                 self._note_undo(change, change.sessions, {}, {})
             elif change.kind in ("merge", "restore"):
                 self._take_merge_back(change)
@@ -226,10 +228,17 @@ class History:
                 continue  # a crash came between noting and doing: the edit is not there, and now that is noted too
             return change
 
+    def _removed(self) -> set[str]:
+        """Return the entries of the trash that were removed for good; noted first, some may still be there."""
+        there = {entry.entry_id for entry in trash.entries(self._store.root)}
+        return {entry_id for change in self._noted() for entry_id in _removed_by(change)} - there
+
     def _wanted(self, change_id: str | None) -> Change:
         changes = self.changes()
         if change_id is None:
-            found = [change for change in changes if not change.undone and change.kind not in ("undo", "restore")][:1]
+            left = [change for change in changes if not change.undone and change.kind not in _NOT_BY_ITSELF]
+            removed = self._removed()
+            found = [change for change in left if change.change_id not in removed][:1]
         else:
             found = [change for change in changes if change.change_id.startswith(change_id)]
         if not found and change_id is None:
@@ -262,10 +271,8 @@ class History:
         return applied
 
     def _note_undo(self, change: Change, sessions: list[str], before: dict[str, Any], after: dict[str, Any]) -> None:
-        try:
+        with _noted_afterwards("it was taken back"):
             self._note("undo", sessions, change.uuid, before, after, "", change.change_id)
-        except StoreUnusable as error:
-            raise OutcomeUnknown(error.errno, "it was taken back, but that could not be noted") from error
 
     def _take_merge_back(self, change: Change) -> None:
         added = change.sessions
@@ -287,18 +294,35 @@ class History:
         self._note_undo(change, change.sessions, {}, {})
 
 
-def _reversed_deletions(changes: list[Change]) -> list[Change]:
-    """Return the deletions that were reversed: their sessions are no longer in the trash."""
+@contextmanager
+def _noted_afterwards(done: str) -> Iterator[None]:
+    """Turn the failure of a note into what it is for the caller: done, and not in the history."""
+    try:
+        yield
+    except (NotApplied, Unreadable) as error:
+        raise OutcomeUnknown(getattr(error, "errno", None), f"{done}, but that could not be noted: {error}") from error
+
+
+def _earlier_deletions(changes: list[Change]) -> list[Change]:
+    """Return the deletions that the trash does not hold any more: reversed, or removed for good."""
     ids = {change.change_id for change in changes}
-    found = {}
+    gone = {change.undoes: change.sessions for change in changes if change.kind in ("undo", "restore")}
     for change in changes:
-        if change.kind in ("undo", "restore") and change.undoes and change.undoes not in ids:
-            try:
-                at = utc_text(trash.deleted_at(change.undoes))
-            except (ValueError, OverflowError, OSError):
-                continue  # not the id of a deletion
-            found[change.undoes] = Change(change.undoes, "delete", at, change.sessions)
-    return list(found.values())
+        gone |= {entry_id: [session_id] for entry_id, session_id in _removed_by(change).items()}
+    found = []
+    for entry_id in sorted(entry_id for entry_id in gone if entry_id and entry_id not in ids):
+        try:
+            at = utc_text(trash.deleted_at(entry_id))
+        except (ValueError, OverflowError, OSError):
+            continue  # not the id of a deletion
+        found.append(Change(entry_id, "delete", at, gone[entry_id]))
+    return found
+
+
+def _removed_by(change: Change) -> dict[str, str]:
+    """Return the entries of the trash that a change removed for good, with their sessions."""
+    entries = change.after.get("entries") if change.kind == "empty" else None
+    return entries if isinstance(entries, dict) else {}
 
 
 def _with_undone(change: Change, undone: bool) -> Change:

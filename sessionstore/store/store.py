@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -26,7 +26,7 @@ from sessionstore.model import json_text, names, provenance, records, values
 from sessionstore.model.records import SessionRecord, SessionRow
 from sessionstore.query import Filter
 from sessionstore.session import Session
-from sessionstore.session.documents import encode
+from sessionstore.session.documents import encode, numbered
 from sessionstore.session.motion import PointOrder
 from sessionstore.session.recorder import Recorder
 from sessionstore.session.run_clock import Start
@@ -42,6 +42,7 @@ from sessionstore.store.trash import TrashEntry
 if TYPE_CHECKING:
     from sessionstore.index.changes import Watch
     from sessionstore.late_imports import Report
+    from sessionstore.store.history import History
 
 
 class SessionStore(StoreMapping):
@@ -112,7 +113,7 @@ class SessionStore(StoreMapping):
         """Make a session, and report how each step ended (directory, record, index). Raises: as :meth:`create`."""
         if name is not None:
             names.check_typed_name(name)
-        tables = {key: _numbered(rows) for key, rows in (fields.pop("tables", None) or {}).items()}
+        tables = {key: numbered(rows) for key, rows in (fields.pop("tables", None) or {}).items()}
         origin = [fields.pop("seed", None), fields.pop("scenario_hash", None)]
         seed, scenario_hash = json_text.plain(origin, "provenance")
         created_at = fields.pop("created_at", None)
@@ -122,7 +123,9 @@ class SessionStore(StoreMapping):
             datetime.now(UTC) if created_at is None else records.instant(json_text.plain(created_at, "created_at"))
         )
         self.root.prepare(self._settings)
-        self._sweep_once()
+        if not self._swept:  # what creators that died left in staging
+            self._swept = True
+            trash.sweep_staging(self.root)
         record = SessionRecord(
             session_id=self._reservations.reserve(created, name),
             uuid=records.new_uuid(),
@@ -177,12 +180,6 @@ class SessionStore(StoreMapping):
         if self.root.durable:
             files.sync_dir(os.path.dirname(path))
         return status
-
-    def _sweep_once(self) -> None:
-        """Remove what creators that died left in staging, once per handle."""
-        if not self._swept:
-            self._swept = True
-            trash.sweep_staging(self.root)
 
     def free_id(self, created: datetime, name: str | None) -> str:
         """Reserve an id that no session has, for a session that was created at this time. Raises: LockTimeout."""
@@ -328,9 +325,12 @@ class SessionStore(StoreMapping):
 
     def edit(self, key: str, change: Callable[[dict[str, Any]], None] | None = None, **changes: Any) -> SessionRecord:
         """Change fields as a person does: noted first, so that ``undo`` takes it back. See ``History.edit``."""
+        return self._history().edit(key, change, **changes)
+
+    def _history(self) -> History:
         from sessionstore.store.history import History
 
-        return History(self).edit(key, change, **changes)
+        return History(self)
 
     def replace(self, key: str, record: SessionRecord | dict[str, Any], if_rev: int) -> SessionRecord:
         """Put a record in place of exactly this revision; see ``Session.replace``."""
@@ -350,17 +350,18 @@ class SessionStore(StoreMapping):
         self.catalog.delivery.forget([session_id])
         return entry
 
-    def restore(self, key: str) -> Session:
-        """Bring a session back from the trash, by its id, its name, its uuid or the entry's id; of several the one
-        deleted last.
+    def restore(self, key: str, noted: bool = True) -> Session:
+        """Bring a session back from the trash, by its id, name, uuid or entry's id; of several the one deleted last.
 
         Raises: SessionNotFound; Conflict: its name is taken by now; StoreUnusable: nothing changed.
+            OutcomeUnknown: it is back; the history does not show it, or a power cut may undo it.
         """
         with self.root.locks.store():
             entry = trash.bring_back(self.root, key)
-        session = self.catalog.session(entry.session_id)
         self.catalog.delivery.deliver(list(self.catalog.folders.read([entry.session_id])))
-        return session
+        if noted:
+            self._history().restored(entry)
+        return self.catalog.session(entry.session_id)
 
     def trash(self) -> list[TrashEntry]:
         """Return what is in the trash, the newest first."""
@@ -374,6 +375,7 @@ class SessionStore(StoreMapping):
         self.root.prepare()
         with self.root.locks.store():
             due = trash.older_than(self.root, older_than_s, time.time())
+            self._history().emptied(due)
             # First the rows, durably: one that outlived its trash entry would be listed as a missing session.
             self.index.remove({entry.session_id for entry in due})
             for entry in due:
@@ -385,7 +387,3 @@ class SessionStore(StoreMapping):
 
 def _catalog_of(*opened_by: Any) -> Catalog:
     return SessionStore(*opened_by).catalog
-
-
-def _numbered(rows: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    return {str(number): json_text.plain(row, "tables") for number, row in enumerate(rows, 1)}

@@ -243,3 +243,48 @@ def test_undo_after_the_clock_was_set_back_takes_the_last_change_back(
     store.delete("A")
     assert [change.kind for change in History(store).changes()] == ["delete", "edit"]
     assert History(store).undo().kind == "delete" and store.get("A").record.notes == "noted in the future"
+
+
+def test_every_way_to_restore_is_in_the_history(store: SessionStore, history: History) -> None:
+    for name in ("python", "undone"):
+        store.create(name)
+        store.delete(name)
+    history.undo()
+    store.restore("python")
+    assert [(change.kind, change.undone) for change in history.changes()] == [
+        ("restore", False), ("undo", False), ("delete", True), ("delete", True),
+    ]  # fmt: skip
+    assert [change.kind for change in history.changes("python")] == ["restore", "delete"]
+    history.undo(history.changes()[0].change_id)
+    assert [row.session_name for row in store.find()] == ["undone"]
+
+
+def test_what_was_removed_from_the_trash_stays_in_the_history_and_cannot_be_undone(
+    store: SessionStore, history: History
+) -> None:
+    session_id = store.create("gone").session_id
+    store.create("kept")
+    history.edit("kept", notes="seen")
+    store.delete("gone")
+    store.empty_trash()
+    store.empty_trash()  # nothing to note
+    assert [(change.kind, change.sessions) for change in history.changes(session_id)] == [
+        ("empty", [session_id]), ("delete", [session_id]),
+    ]  # fmt: skip
+    for change in history.changes(session_id):
+        with pytest.raises(NotApplied, match="for good"):
+            history.undo(change.change_id)
+    assert history.undo().kind == "edit"
+
+
+def test_a_large_trash_is_noted_in_lines_that_a_stream_takes(
+    store: SessionStore, history: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sessionstore.store.history._AT_ONCE", 2)
+    ids = {store.create("x").session_id for _ in range(5)}
+    for session_id in ids:
+        store.delete(session_id)
+    store.empty_trash()
+    emptied = [change for change in history.changes() if change.kind == "empty"]
+    assert [len(change.sessions) for change in emptied] == [1, 2, 2]
+    assert {session for change in emptied for session in change.sessions} == ids

@@ -1,7 +1,7 @@
-"""Checks of one session folder: its document, its streams, its artifacts, and whether its run is still alive.
+"""Checks of one session folder: its document, its artifacts, and whether its run is still alive.
 
-A session that is being recorded may end with an incomplete line: this is not a finding.
-Not here: comparing sessions with each other or with the index (index_rows), repairs (maintenance.repairs).
+Not here: its streams (stream_files), comparing sessions with each other or with the index (index_rows), repairs
+(maintenance.repairs).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import msgspec
 from sessionstore.disk import files
 from sessionstore.errors import Corrupt, NewerFormat, SessionGone, SessionStoreError, UnsafeFile
 from sessionstore.layout import DOCUMENT
-from sessionstore.maintenance.checks import foreign_files
+from sessionstore.maintenance.checks import foreign_files, stream_files
 from sessionstore.maintenance.checks.environment import SKEW_S
 from sessionstore.maintenance.checks.leftovers import temporary_files
 from sessionstore.maintenance.examination import Examination
@@ -25,13 +25,10 @@ from sessionstore.maintenance.findings import Finding
 from sessionstore.model import foreign_names, names
 from sessionstore.model import liveness as owners
 from sessionstore.model.records import SessionRecord, SessionRow
-from sessionstore.session import Session, stream_identity
-from sessionstore.session.stream_reader import StreamCheck, Tape
+from sessionstore.session import Session
 
 #: Files of the old system's folders, see the module legacy.
 LEGACY_FILES = ("motion_history.json", "simulation_summary.json", "buildings.json", "ml_training_data.json")
-#: The table of session.json in which repairs say what they took away.
-REPAIRS = "repairs"
 #: A silent run whose process cannot be seen counts as dead after this.
 DEAD_S = 3600.0
 _LAST_EVENTS = 5
@@ -83,7 +80,7 @@ def _with_document(examination: Examination, session_id: str, entries: Entries) 
         return
     except SessionStoreError as error:
         yield _unreadable(examination, session_id, error)
-        yield from _streams(examination, session, entries, live=False)
+        yield from stream_files.check_streams(examination, session, entries, live=False)
         return
     examination.take_in(session_id, record.uuid, record.updated_at)
     yield from _from_the_future(examination, session_id, entries[DOCUMENT])
@@ -92,10 +89,10 @@ def _with_document(examination: Examination, session_id: str, entries: Entries) 
     if dead is not None:
         yield dead
     if examination.deep or record.status in _OPEN:
-        yield from _streams(examination, session, entries, live)
+        yield from stream_files.check_streams(examination, session, entries, live)
     if examination.deep and isinstance(record, SessionRecord):
-        yield from _short_streams(session, record)
-        yield from _foreign_streams(session, record)
+        yield from stream_files.short_streams(session, record)
+        yield from stream_files.foreign_streams(session, record)
         yield from _artifacts(examination, session, record)
 
 
@@ -157,100 +154,6 @@ def last_events(session: Session) -> list[dict[str, Any]]:
 def _sentence(event: dict[str, Any]) -> str:
     words = [str(event[key]) for key in ("kind", "message") if event.get(key)]
     return f"{event['t_s']:.1f} s {' '.join(words)}".strip()
-
-
-# ---------------------------------------------------------------- streams
-
-
-_REMARKS = {
-    "edited": "stream-edited",
-    "reordered": "stream-changed",
-    "repeated": "stream-changed",
-    "blank": "stream-changed",
-    "line-ends": "stream-line-ends",
-    "byte-order-mark": "stream-line-ends",
-    "encoding": "stream-changed",
-    "no-last-newline": "stream-line-ends",
-    "lfs-pointer": "stream-pointer",
-}
-
-
-def _streams(examination: Examination, session: Session, entries: Entries, live: bool) -> Iterator[Finding]:
-    for name in sorted(entries):
-        if not name.endswith(".jsonl"):
-            continue
-        path = Path(entries[name].path)
-        where = f"{session.session_id}/{name}"
-        try:
-            result = Tape(path).check()
-        except UnsafeFile as error:
-            yield Finding("unsafe-file", where, error.reason, session.session_id)
-            continue
-        except OSError as error:
-            yield Finding("unreadable-file", where, error.strerror or str(error), session.session_id)
-            continue
-        if entries[name].stat(follow_symlinks=False).st_nlink > 1:
-            yield Finding("file-shared", where, "it has a second name (a hard link)", session.session_id)
-        examination.report.streams += 1
-        examination.report.lines += result.lines
-        yield from _damage(session, where, path.stem, result, live)
-
-
-def _damage(session: Session, where: str, stream: str, result: StreamCheck, live: bool) -> Iterator[Finding]:
-    """Turn what a full reading found into findings."""
-    tail = [each for each in result.damaged if each.offset >= result.good_end]
-    inner = [each for each in result.damaged if not each.whole and each.offset < result.good_end]
-    places = [each for each in result.damaged if each.whole]
-    torn = sum(each.end - each.offset for each in tail) + result.torn_bytes
-    if torn and not live:
-        what = f"{torn} bytes after the last whole record"
-        yield Finding("stream-torn", where, what, session.session_id, {"offset": result.good_end, "bytes": torn})
-    if inner:
-        what = f"{len(inner)} damaged lines, the first at byte {inner[0].offset}: {inner[0].reason}"
-        data = {"ranges": [[each.offset, each.end] for each in inner]}
-        yield Finding("stream-damaged", where, what, session.session_id, data)
-    known = known_gaps(session, stream) if places else set()
-    for each in places:
-        code = "stream-repaired" if each.expected is not None and each.expected in known else "stream-gap"
-        yield Finding(code, where, f"byte {each.offset}: {each.reason}", session.session_id, {"offset": each.offset})
-    if result.unverified:
-        what = f"{result.unverified} of {result.lines} lines have no checksum"
-        yield Finding("stream-unverified", where, what, session.session_id)
-    for remark in result.remarks:
-        if remark.kind in _REMARKS:
-            facts = {"kind": remark.kind, "count": remark.count, "offset": remark.offset}
-            yield Finding(_REMARKS[remark.kind], where, str(remark), session.session_id, facts)
-
-
-def _foreign_streams(session: Session, record: SessionRecord) -> Iterator[Finding]:
-    for name, reason in stream_identity.foreign_streams(record, session.tapes()).items():
-        yield Finding("stream-foreign", f"{session.session_id}/{name}.jsonl", reason, session.session_id)
-
-
-def _short_streams(session: Session, record: SessionRecord) -> Iterator[Finding]:
-    """Yield the streams that hold less than their run ended with, unless a repair cut them."""
-    for name, wanted in record.streams.items():
-        tape = Tape(session.folder / f"{name}.jsonl")
-        try:
-            count = tape.count()
-        except (SessionStoreError, OSError):
-            continue  # it has its own finding
-        if isinstance(wanted, int) and count < wanted and not _repaired(session, name):
-            what = f"{count} of the {wanted} records that the run ended with"
-            yield Finding("stream-short", f"{session.session_id}/{name}.jsonl", what, session.session_id)
-
-
-def _repaired(session: Session, stream: str) -> bool:
-    return any(row.get("stream") == stream for row in session.tables().get(REPAIRS, {}).values())
-
-
-def known_gaps(session: Session, stream: str) -> set[int]:
-    """Return the numbers at which repairs took lines out of a stream, as the document says."""
-    try:
-        rows = session.tables().get(REPAIRS, {}).values()
-    except SessionStoreError:
-        return set()
-    return {row["expected"] for row in rows if row.get("stream") == stream and isinstance(row.get("expected"), int)}
 
 
 # ---------------------------------------------------------------- artifacts

@@ -2,7 +2,8 @@
 
 Every repair keeps the original bytes in quarantine first, changes the store by one atomic step, and does nothing when
 it is run a second time; a crash between the two leaves the finding in place and a spare copy in quarantine.
-Not here: finding (doctor), rebuilding a lost record (record_repair), cutting streams (stream_repair).
+Not here: finding (doctor), what only a person decides (choices), rebuilding a lost record (record_repair), cutting
+streams (stream_repair).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from sessionstore.disk import files
 from sessionstore.errors import Conflict, NotApplied, SessionStoreError, Unreadable
 from sessionstore.layout import DOCUMENT, STORE_FORMAT, StoreRoot, resolve
 from sessionstore.maintenance.findings import Finding
-from sessionstore.maintenance.repairs import conflict_copies, record_repair, recount, stream_lines, stream_repair
+from sessionstore.maintenance.repairs import record_repair, recount, stream_lines, stream_repair
 from sessionstore.model import json_text, records
 from sessionstore.session.documents import DocumentStorage, Tables
 from sessionstore.store import SessionStore, trash
@@ -62,18 +63,19 @@ def repair(
     outcomes = []
     root = StoreRoot(resolve(folder))
     for finding in [each for each in todo if each.code == "format-unreadable"]:
-        outcomes.append(_tried(finding, lambda finding: _format(root, finding)))
+        outcomes.append(tried(finding, lambda finding: _format(root, finding)))
         todo.remove(finding)
     with SessionStore(folder, index) as store:
         for number, finding in enumerate(todo, 1):
             step = _REPAIRS.get(finding.code, _REPAIRS[_RECORD])
-            outcomes.append(_tried(finding, lambda finding, step=step: step(store, finding)))  # type: ignore[misc]
+            outcomes.append(tried(finding, lambda finding, step=step: step(store, finding)))  # type: ignore[misc]
             if progress is not None:
                 progress(number, len(todo))
     return outcomes
 
 
-def _tried(finding: Finding, step: Callable[[Finding], str]) -> Outcome:
+def tried(finding: Finding, step: Callable[[Finding], str]) -> Outcome:
+    """Do one repair; a failure is an outcome too."""
     try:
         return Outcome(finding, True, step(finding))
     except (SessionStoreError, OSError) as error:
@@ -224,25 +226,9 @@ def _damaged(store: SessionStore, finding: Finding) -> str:
 
 def _line_ends(store: SessionStore, finding: Finding) -> str:
     changed = stream_lines.restore_line_ends(store.root, store.root.path / finding.where)
-    return f"line ends of {changed} lines rewritten; the old file is in quarantine" if changed else "it is whole by now"
-
-
-def resolve_by_choice(
-    store: SessionStore, findings: Iterable[Finding], take: conflict_copies.Side | None, accept_edits: bool
-) -> list[Outcome]:
-    """Do what only a person can decide: take one side of conflict copies, accept edited lines."""
-    outcomes = []
-    for finding in findings:
-        if take is not None and finding.code == "conflict-copy":
-            outcomes.append(_tried(finding, lambda finding: conflict_copies.take(store, finding, take)))
-        elif accept_edits and finding.code == "stream-edited":
-            outcomes.append(_tried(finding, lambda finding: _accepted(store, finding)))
-    return outcomes
-
-
-def _accepted(store: SessionStore, finding: Finding) -> str:
-    changed = stream_lines.accept_edits(store.root, store.root.path / finding.where)
-    return f"{changed} edited lines have a new checksum; the old file is in quarantine"
+    return (
+        f"foreign bytes of {changed} lines undone; the old file is in quarantine" if changed else "it is whole by now"
+    )
 
 
 def _session_id(finding: Finding) -> str:

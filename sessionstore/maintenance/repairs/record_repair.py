@@ -13,7 +13,7 @@ from sessionstore import __version__
 from sessionstore.disk import files
 from sessionstore.errors import IndexUnavailable, NewerFormat, Unreadable
 from sessionstore.layout import DOCUMENT
-from sessionstore.maintenance.checks.session_folders import REPAIRS
+from sessionstore.maintenance.checks.accepted import REPAIRS
 from sessionstore.maintenance.repairs import recount
 from sessionstore.model import json_text, names, records
 from sessionstore.model.records import FINAL_STATUSES, SessionRecord, SessionRow

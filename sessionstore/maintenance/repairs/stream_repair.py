@@ -10,16 +10,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from sessionstore.disk import files
 from sessionstore.disk.append_file import AppendFile
 from sessionstore.errors import Conflict
 from sessionstore.layout import StoreRoot
-from sessionstore.maintenance.checks.session_folders import REPAIRS
-from sessionstore.model import records
+from sessionstore.maintenance.repairs import notes
 from sessionstore.session import Session
-from sessionstore.session.documents import Tables
 from sessionstore.session.stream_reader import Damage, Mark, Tape, last_good_line
 
 _CHUNK = 1 << 20
@@ -59,7 +56,10 @@ def cut_damaged_lines(root: StoreRoot, session: Session, path: Path) -> int:
     stream = AppendFile(path)
     for begin, end in ranges:
         root.quarantine(path, begin, _bytes_of(path, begin, end))
-    _remember(session, path.stem, gaps, ranges)  # first: an unexplained gap would stay an error for ever
+    lost = sum(end - begin for begin, end in ranges)
+    what = f"damaged lines moved to quarantine ({lost} bytes in all)"
+    rows = [{"stream": path.stem, "expected": first, "found": then} for first, then in gaps]
+    notes.note(session, rows, what)  # first: an unexplained gap would stay an error for ever
     stream.lock()
     try:
         if _survey(path)[0] != ranges:
@@ -113,21 +113,3 @@ def _kept(path: Path, ranges: list[tuple[int, int]]) -> Iterator[bytes]:
             yield _bytes_of(path, position, position + step)
             position += step
         position = end
-
-
-def _remember(session: Session, stream: str, gaps: list[tuple[int, int]], ranges: list[tuple[int, int]]) -> None:
-    """Say in the document what was taken out, once."""
-    rows: list[dict[str, Any]] = [{"stream": stream, "expected": first, "found": then} for first, then in gaps]
-    lost = sum(end - begin for begin, end in ranges)
-
-    def note(tables: Tables) -> None:
-        table = tables.setdefault(REPAIRS, {})
-        known = {(row.get("stream"), row.get("expected"), row.get("found")) for row in table.values()}
-        for row in rows:
-            if (row["stream"], row["expected"], row["found"]) not in known:
-                number = str(max(map(int, table), default=0) + 1)
-                what = f"damaged lines moved to quarantine ({lost} bytes in all)"
-                table[number] = {**row, "what": what, "at": records.now_text()}
-
-    if rows:
-        session.update(edit_tables=note)

@@ -1,0 +1,64 @@
+"""Copies of a stream at a place that a person names: a store, a session folder, a bundle, or a file.
+
+Nothing is written there. Only copies of the same session are offered (by uuid, or by the name of the folder where a
+record cannot be read). Not here: which of their lines are believed (maintenance.repairs.old_lines).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from sessionstore.disk import files
+from sessionstore.errors import SessionNotFound, SessionStoreError
+from sessionstore.exchange.sources import open_source
+from sessionstore.exchange.trees import Tree, read_whole
+from sessionstore.layout import DOCUMENT
+from sessionstore.maintenance.repairs.choices import CopiesOf
+from sessionstore.maintenance.repairs.old_lines import StreamCopy
+from sessionstore.maintenance.repairs.stream_copies import identities, identity_of
+from sessionstore.model.records import read_record
+from sessionstore.session import Session
+from sessionstore.session.documents import tables_of
+
+
+def copies_at(place: str | Path, scratch: Callable[[], Path]) -> CopiesOf:
+    """Return what finds the copies at a place.
+
+    Args:
+        scratch: gives an empty folder for what must be unpacked first.
+
+    Raises: SessionNotFound: there is nothing; Corrupt, UnsafeFile: a bundle that cannot be trusted.
+    """
+    path = Path(place).expanduser().absolute()
+    if path.is_file() and ".jsonl" in path.name:
+        data = files.read(path)[0]
+        return lambda session, name: iter([StreamCopy(str(place), lambda: data)] if name in path.name else [])
+    trees = [opener() for opener in open_source(path, scratch).trees]
+    if not trees:
+        raise SessionNotFound(f"there are no sessions in {path}")
+
+    def found(session: Session, name: str) -> Iterator[StreamCopy]:
+        identity = identity_of(session)
+        for tree in trees:
+            theirs = _identities_of(tree)
+            related = bool(identity & theirs) if identity and theirs else tree.name == session.session_id
+            if related and name in tree.sizes:
+                yield StreamCopy(str(place), lambda tree=tree: _stream(tree, name), bool(identity & theirs))  # type: ignore[misc]
+
+    return found
+
+
+def _identities_of(tree: Tree) -> frozenset[str]:
+    try:
+        data = read_whole(tree, DOCUMENT)
+        return identities(read_record(tables_of(data, DOCUMENT), data, DOCUMENT, tree.name))
+    except (SessionStoreError, KeyError):
+        return frozenset()  # a record that cannot be read
+
+
+def _stream(tree: Tree, name: str) -> bytes:
+    try:
+        return read_whole(tree, name)
+    except SessionStoreError:
+        return b""  # it went away, or is damaged there
