@@ -110,14 +110,11 @@ def _decided(
     folder: str | None,
     index: str | None,
 ) -> list[Outcome]:
-    """Do what the person decided; bundles among the places are unpacked for as long as that takes."""
-    import tempfile
-
+    """Do what the person decided."""
     from sessionstore.exchange.stream_copies import copies_at
     from sessionstore.maintenance.repairs.choices import resolve_by_choice
 
-    with tempfile.TemporaryDirectory(prefix="sessionstore-") as scratch, open_store(folder, index) as store:
-        named = [copies_at(place, lambda: Path(tempfile.mkdtemp(dir=scratch))) for place in places]
+    with open_store(folder, index) as store, copies_at(store, places) as named:
         return resolve_by_choice(store, report.findings, take, accept_edits, named)
 
 

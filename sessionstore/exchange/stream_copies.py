@@ -6,7 +6,8 @@ record cannot be read). Not here: which of their lines are believed (maintenance
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from sessionstore.disk import files
@@ -20,16 +21,31 @@ from sessionstore.maintenance.repairs.stream_copies import identities, identity_
 from sessionstore.model.records import read_record
 from sessionstore.session import Session
 from sessionstore.session.documents import tables_of
+from sessionstore.store import SessionStore, merge_staging
 
 
-def copies_at(place: str | Path, scratch: Callable[[], Path]) -> CopiesOf:
-    """Return what finds the copies at a place.
+@contextlib.contextmanager
+def copies_at(store: SessionStore, places: Iterable[str | Path]) -> Iterator[list[CopiesOf]]:
+    """Yield what finds the copies at each place; what must be unpacked first is in staging for as long as that.
 
-    Args:
-        scratch: gives an empty folder for what must be unpacked first.
-
-    Raises: SessionNotFound: there is nothing; Corrupt, UnsafeFile: a bundle that cannot be trusted.
+    Raises: SessionNotFound: there is nothing; Corrupt, UnsafeFile: a bundle that cannot be trusted; LockTimeout: a
+        merge into this store runs.
     """
+    unpacked: list[Path] = []
+    with contextlib.ExitStack() as cleanup:
+
+        def scratch() -> Path:
+            if not unpacked:
+                cleanup.enter_context(merge_staging.alone(store.root))
+            folder = merge_staging.new_folder(store.root, merge_staging.UNPACKED)
+            cleanup.callback(files.remove_tree, folder)
+            unpacked.append(folder)
+            return folder
+
+        yield [_copies_at(place, scratch) for place in places]
+
+
+def _copies_at(place: str | Path, scratch: Callable[[], Path]) -> CopiesOf:
     path = Path(place).expanduser().absolute()
     if path.is_file() and ".jsonl" in path.name:
         data = files.read(path)[0]

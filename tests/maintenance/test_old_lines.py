@@ -7,6 +7,7 @@ import os
 import random
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -120,6 +121,15 @@ def _bundle(store: SessionStore, place: Path) -> Path:
     return place / "b.zip"
 
 
+def _packed_small(store: SessionStore, place: Path) -> Path:
+    pytest.importorskip("zstandard", reason="zstandard is missing") if sys.version_info < (3, 14) else None
+    result = CliRunner().invoke(
+        group, ["pack", "flight", "-o", str(place / "b.tar.zst"), "--dir", str(store.root.path)]
+    )
+    assert result.exit_code == 0, result.output
+    return place / "b.tar.zst"
+
+
 def _session_folder(store: SessionStore, place: Path) -> Path:
     return Path(shutil.copytree(store.get("flight").folder, place / "elsewhere"))
 
@@ -134,15 +144,16 @@ def _other_store(store: SessionStore, place: Path) -> Path:
     return place / "other"
 
 
-@pytest.mark.parametrize("backup", [_bundle, _session_folder, _stream_file, _other_store])
+@pytest.mark.parametrize("backup", [_bundle, _packed_small, _session_folder, _stream_file, _other_store])
 def test_a_copy_may_be_a_bundle_a_folder_a_file_or_another_store(
     store: SessionStore, flight: Path, tmp_path: Path, backup: Callable[[SessionStore, Path], Path]
 ) -> None:
     recorded, place = flight.read_bytes(), backup(store, tmp_path)
     change(flight, lambda lines: edited([*lines[:5], *lines[7:]], 2))
-    result = doctor(store, "--take", "old", "--from", str(place))
+    result = doctor(store, "--take", "old", "--from", str(place), "--from", str(place))
     assert result.exit_code == 0 and flight.read_bytes() == recorded, result.output
     assert f"1 edited, 2 deleted (from {place})" in result.output
+    assert list(store.root.staging.iterdir()) == []
 
 
 def _git_history(store: SessionStore, flight: Path) -> None:
