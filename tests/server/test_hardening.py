@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -71,6 +72,51 @@ def test_too_many_open_files_are_answered_and_reported_in_one_line(
         problem = problem_of(OSError(24, "Too many open files"))
         assert problem.status == 503 and "retry-after" in problem.headers
     assert len(caplog.records) == 1 and caplog.records[0].exc_info is None
+
+
+@pytest.mark.slow
+def test_150_live_views_with_64_descriptors_are_refused_in_words_and_log_a_few_lines(tmp_path: Path) -> None:
+    from sessionstore import open as open_store
+
+    with (
+        open_store(tmp_path / "store") as store,
+        store.record("Flight") as run,
+        socket.socket() as free,
+        contextlib.ExitStack() as opened,
+    ):
+        run.motion.append("scout-1", 0.0, (0, 0, 5))
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+        free.close()
+        serve = f"ulimit -n 64; exec {sys.executable} -m sessionstore serve --port {port} --dir {tmp_path}/store"
+        log = tmp_path / "log"
+        with log.open("wb") as out:
+            server = subprocess.Popen(["bash", "-c", serve], stderr=out, stdout=subprocess.DEVNULL)
+
+        def answer(connection: socket.socket) -> bytes:
+            try:
+                return connection.recv(12)
+            except OSError:
+                return b""
+
+        def asked(path: str) -> socket.socket:
+            connection = opened.enter_context(socket.create_connection(("127.0.0.1", port), timeout=5))
+            connection.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode())
+            return connection
+
+        try:
+            eventually(lambda: b"http://" in log.read_bytes())
+            views = [asked(f"/api/sessions/{run.session_id}/live") for _ in range(150)]
+            answers = [answer(view) for view in views]
+            assert answers.count(b"HTTP/1.1 200") >= 5, "the others are refused (503) or closed, and come again"
+            assert set(answers) <= {b"HTTP/1.1 200", b"HTTP/1.1 503", b""}
+            for view in views:
+                view.close()
+            eventually(lambda: answer(asked("/api/trash")) == b"HTTP/1.1 200", 10)
+            assert log.stat().st_size < 2000, log.read_text()
+        finally:
+            server.terminate()
+            assert server.wait(30) is not None
 
 
 @pytest.mark.slow

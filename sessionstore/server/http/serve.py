@@ -32,6 +32,7 @@ IDLE_S = 15
 GRACE_S = 5
 _BACKLOG = 2048
 MAX_DESCRIPTORS = 8192
+KEPT_DESCRIPTORS = 36  # for what is open all the time (about 12), and the files that requests read
 
 
 class Server(uvicorn.Server):
@@ -81,6 +82,19 @@ def more_descriptors() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
+def most_connections() -> int:
+    """Return how many connections are served at once; a request on a further one is answered by 503.
+
+    Some descriptors are kept for the store's own files, so that few descriptors refuse requests in place of failing.
+    """
+    try:
+        import resource
+    except ImportError:
+        return MAX_CONNECTIONS
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return MAX_CONNECTIONS if soft == resource.RLIM_INFINITY else max(8, min(MAX_CONNECTIONS, soft - KEPT_DESCRIPTORS))
+
+
 def make_server(store: SessionStore, settings: Settings) -> Server:
     """Return a server that is ready to run. Raises: InvalidQuery: it would serve others without a token."""
     check_settings(settings)
@@ -98,7 +112,7 @@ def make_server(store: SessionStore, settings: Settings) -> Server:
         proxy_headers=False,
         log_level="warning",
         h11_max_incomplete_event_size=MAX_HEADER_BYTES,
-        limit_concurrency=MAX_CONNECTIONS,
+        limit_concurrency=most_connections(),
         timeout_keep_alive=IDLE_S,
         timeout_graceful_shutdown=GRACE_S,
     )
