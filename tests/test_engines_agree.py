@@ -232,6 +232,7 @@ def test_the_version_differs_after_each_kind_of_change(engine: SessionIndex) -> 
     for change in (
         lambda: engine.put([a_row("a")]),
         lambda: engine.put([a_row("a", rev=2)]),
+        lambda: engine.put([a_row("c")]),  # the latest change, so that removing the other row shows by itself
         lambda: engine.remove(["a"]),
         lambda: engine.replace_all([a_row("b")]),
     ):

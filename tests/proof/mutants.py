@@ -1,151 +1,155 @@
-"""Faults planted in the code, each of which a test must catch.
+"""Faults planted in the code, each of which a test must catch: plants them in copies of the project, one at a time.
 
-    python -m tests.proof.mutants [part of a name]
+    python -m tests.proof.mutants                    plant all, print a table
+    python -m tests.proof.mutants SQLite If-Match    those with one of these words in their name
+    python -m tests.proof.mutants --sample 5         as many as CI plants for this commit
 
-Each fault is planted in a copy of the project, and the test that it names runs there; a fault is caught when that test
-fails. The unchanged copy must pass the same tests, or a catch would prove nothing. Exits 1 when one is not caught.
-Not here: bytes changed by chance (mutations), protocols broken at run time (breaking).
+The test that a fault names must pass in the unchanged copy, or a catch would prove nothing, and must fail with the
+fault. Exits 1 when one was missed. Not here: the faults (mutant_list), bytes changed by chance (mutations), protocols
+broken at run time (breaking).
 """
 
 from __future__ import annotations
 
+import argparse
+import hashlib
 import os
+import queue
+import random
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
+
+from tests.proof.mutant_list import MUTANTS, Mutant
 
 HERE = Path(__file__).parents[2]
 _FAILED = 1  # of pytest: tests ran, and some failed
+_LIMIT_S, _ALL_LIMIT_S = 300.0, 1800.0
+_NOT_COPIED = shutil.ignore_patterns(".git", ".venv*", ".axe", ".mypy_cache", ".pytest_cache", ".ruff_cache")
+Verdict = Literal["caught", "missed", "skipped"]
 
 
-class Mutant(NamedTuple):
-    """One fault: the code that it replaces, which is there once, and the test that fails with it."""
+class Outcome(NamedTuple):
+    """What became of one fault; ``skipped``: its test cannot run here (no PostgreSQL, say)."""
 
-    name: str
-    file: str
-    code: str
-    fault: str
-    test: str
+    mutant: Mutant
+    verdict: Verdict
+    seconds: float
 
 
-_PLANTED = "tests/proof/test_planted_faults.py::"
+class Copy:
+    """A copy of the project to plant faults in."""
 
-MUTANTS = (
-    Mutant(
-        "a batch waits for 5 s in place of 200 ms",
-        "sessionstore/session/stream_sync.py",
-        "_BATCH_S = 0.1 ",
-        "_BATCH_S = 5.0 ",
-        _PLANTED + "test_a_batch_is_synced_within_its_time",
-    ),
-    Mutant(
-        "a lock file deleted by hand is not noticed",
-        "sessionstore/disk/locks.py",
-        "if _names(path, descriptor):",
-        "if True:",
-        _PLANTED + "test_who_waited_for_a_lock_file_that_was_deleted_by_hand_does_not_hold_it",
-    ),
-    Mutant(
-        "the trash is emptied before the rows are removed",
-        "sessionstore/store/store.py",
-        "            self.index.remove({entry.session_id for entry in due})\n"
-        "            for entry in due:\n"
-        "                trash.discard(self.root, entry.folder.parent)\n",
-        "            for entry in due:\n"
-        "                trash.discard(self.root, entry.folder.parent)\n"
-        "            self.index.remove({entry.session_id for entry in due})\n",
-        _PLANTED + "test_the_trash_is_kept_while_the_rows_cannot_be_removed",
-    ),
-    Mutant(
-        "SQLite does not sync",
-        "sessionstore/index/sql/sqlite.py",
-        "PRAGMA synchronous = FULL",
-        "PRAGMA synchronous = OFF",
-        _PLANTED + "test_sqlite_syncs_each_transaction",
-    ),
-    Mutant(
-        "deleting takes no lock of the session",
-        "sessionstore/store/store.py",
-        "with self.root.locks.store(), self.root.locks.session(session_id):\n            entry = trash.throw_away",
-        "with self.root.locks.store():\n            entry = trash.throw_away",
-        _PLANTED + "test_deleting_waits_for_the_session_s_lock",
-    ),
-    Mutant(
-        "ids are reserved without a lock",
-        "sessionstore/store/id_reservations.py",
-        "        try:\n            return self._file.lock()\n",
-        "        try:\n            self._file._open()\n            return os.fstat(self._file.descriptor).st_size\n",
-        _PLANTED + "test_a_reservation_of_an_id_waits_for_the_lock_of_its_file",
-    ),
-    Mutant(
-        "a token is compared in variable time",
-        "sessionstore/server/http/security.py",
-        'hmac.compare_digest(one.encode("utf-8", "surrogateescape"), other.encode())',
-        'one.encode("utf-8", "surrogateescape") == other.encode()',
-        _PLANTED + "test_a_token_is_compared_in_constant_time",
-    ),
-    Mutant(
-        "a run does not wait for a full disk",
-        "sessionstore/session/full_disk.py",
-        "        if not is_full(error):\n            raise error\n        if not self.refused:",
-        "        if True:\n            raise error\n        if not self.refused:",
-        "tests/session/test_full_disk.py::test_a_disk_full_for_three_seconds_ends_no_run_and_loses_and_doubles_nothing",
-    ),
-    Mutant(
-        "a write that was cut short is not taken back",
-        "sessionstore/disk/append_file.py",
-        "files.truncate(self.descriptor, size, self._text_path)  # a short write must not become a torn line",
-        "pass",
-        _PLANTED + "test_a_write_that_was_cut_short_is_taken_back_at_once",
-    ),
-    Mutant(
-        "a document of any size is read",
-        "sessionstore/session/documents.py",
-        "        return files.read(path, MAX_DOCUMENT_BYTES)\n",
-        "        return files.read(path)\n",
-        "tests/session/test_large_documents.py::test_a_document_at_the_limit_is_read_and_one_byte_more_is_refused",
-    ),
-    Mutant(
-        "an update beyond the limit is written",
-        "sessionstore/session/documents.py",
-        "    if len(data) > MAX_DOCUMENT_BYTES:\n",
-        "    if False:\n",
-        "tests/session/test_large_documents.py::test_an_update_or_a_table_beyond_the_limit_is_refused_and_changes_nothing",
-    ),
-)
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        shutil.copytree(HERE, folder, ignore=_NOT_COPIED)
+
+    def run(self, tests: Sequence[str], limit_s: float = _LIMIT_S) -> subprocess.CompletedProcess[str]:
+        """Run tests in this copy, and of this copy."""
+        options = ["-q", "-x", "-rs", "-p", "no:cacheprovider", "--timeout=100"]
+        words = [sys.executable, "-B", "-m", "pytest", *options, *tests]
+        environment = {**os.environ, "PYTHONPATH": str(self._folder)}
+        return subprocess.run(words, cwd=self._folder, env=environment, capture_output=True, text=True, timeout=limit_s)
+
+    def plant(self, mutant: Mutant) -> Outcome:
+        """Plant a fault, run its test, and take the fault out again."""
+        path, start = self._folder / mutant.file, time.monotonic()
+        before = path.read_text("utf-8")
+        path.write_text(before.replace(mutant.code, mutant.fault), "utf-8")
+        for compiled in path.parent.glob(f"__pycache__/{path.stem}.*.pyc"):
+            compiled.unlink()
+        try:
+            done = self.run([mutant.test])
+        finally:
+            path.write_text(before, "utf-8")
+        verdict: Verdict = "caught" if done.returncode == _FAILED else "missed"
+        if done.returncode == 0 and "SKIPPED" in done.stdout:
+            verdict = "skipped"
+        return Outcome(mutant, verdict, time.monotonic() - start)
 
 
-def is_caught(mutant: Mutant) -> bool:
-    """Plant a fault in a copy, and return whether its test fails there; without the fault it must pass."""
-    with tempfile.TemporaryDirectory(prefix="mutant-") as place:
-        copy = Path(place) / "project"
-        ignored = shutil.ignore_patterns(".git", ".venv*", "__pycache__", ".*_cache", ".axe")
-        shutil.copytree(HERE, copy, ignore=ignored)
-        if _run(copy, mutant.test) != 0:
-            raise AssertionError(f"{mutant.test} fails without a fault")
-        path = copy / mutant.file
-        path.write_text(path.read_text("utf-8").replace(mutant.code, mutant.fault), "utf-8")
-        return _run(copy, mutant.test) == _FAILED
+def plant(mutants: Sequence[Mutant], at_once: int = 2) -> Iterator[Outcome]:
+    """Plant faults in copies, several at once, and yield what became of each, in their order.
+
+    Raises: AssertionError: a test fails without a fault.
+    """
+    with tempfile.TemporaryDirectory(prefix="mutants-") as place:
+        copies: queue.SimpleQueue[Copy] = queue.SimpleQueue()
+        for number in range(min(at_once, len(mutants))):
+            copies.put(Copy(Path(place) / str(number) / "project"))
+        check_without_faults(mutants, copies)
+
+        def one(mutant: Mutant) -> Outcome:
+            copy = copies.get()
+            try:
+                return copy.plant(mutant)
+            finally:
+                copies.put(copy)
+
+        with ThreadPoolExecutor(at_once) as threads:
+            yield from threads.map(one, mutants)
 
 
-def _run(copy: Path, test: str) -> int:
-    words = [sys.executable, "-B", "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", test]
-    environment = {**os.environ, "PYTHONPATH": str(copy)}
-    return subprocess.run(words, cwd=copy, env=environment, capture_output=True, timeout=120).returncode
+def check_without_faults(mutants: Sequence[Mutant], copies: queue.SimpleQueue[Copy]) -> None:
+    """Run all tests that these faults name, in a copy without one. Raises: AssertionError: one fails."""
+    copy = copies.get()
+    done = copy.run(sorted({mutant.test for mutant in mutants}), _ALL_LIMIT_S)
+    copies.put(copy)
+    if done.returncode:
+        raise AssertionError(f"without a fault: {done.stdout[-3000:]}")
 
 
-def main() -> int:
-    """Plant each fault, say whether it was caught, and return the exit code."""
-    part, missed = "".join(sys.argv[1:2]), 0
-    for mutant in MUTANTS:
-        if part in mutant.name:
-            caught = is_caught(mutant)
-            missed += not caught
-            print("caught" if caught else "MISSED", mutant.name, flush=True)
-    return 1 if missed else 0
+def seed_of_commit() -> str:
+    """Return the commit of this checkout; without git a digest of the package's text."""
+    words = ["git", "-C", str(HERE), "rev-parse", "HEAD"]
+    with_git = subprocess.run(words, capture_output=True, text=True) if shutil.which("git") else None
+    if with_git is not None and with_git.returncode == 0:
+        return with_git.stdout.strip()
+    digest = hashlib.sha256()
+    for path in sorted((HERE / "sessionstore").rglob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def sample(count: int, seed: str) -> list[Mutant]:
+    """Return some of the faults, the same ones for the same commit."""
+    return random.Random(seed).sample(MUTANTS, count)
+
+
+def table(outcomes: Sequence[Outcome]) -> str:
+    """Return one row a fault, and how many of all were caught."""
+    rows = ["| fault | file | caught by | verdict | s |", "|---|---|---|---|---|"]
+    for mutant, verdict, seconds in outcomes:
+        file = mutant.file.removeprefix("sessionstore/")
+        test = mutant.test.removeprefix("tests/")
+        rows.append(f"| {mutant.name} | `{file}` | `{test}` | {verdict} | {seconds:.0f} |")
+    caught = sum(outcome.verdict == "caught" for outcome in outcomes)
+    return "\n".join([*rows, "", f"{caught} of {len(outcomes)} planted faults were caught."])
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Plant the faults that are asked for, print the table, and return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m tests.proof.mutants", description=(__doc__ or "").split("\n")[0])
+    parser.add_argument(
+        "words", nargs="*", help="plant the faults with one of these words in their name; by default all"
+    )
+    parser.add_argument("--sample", type=int, metavar="N", help="plant as many, chosen by the commit")
+    parser.add_argument("--at-once", type=int, default=2, metavar="N", help="copies of the project to work in")
+    options = parser.parse_args(arguments)
+    chosen = sample(options.sample, seed_of_commit()) if options.sample else list(MUTANTS)
+    chosen = [each for each in chosen if not options.words or any(word in each.name for word in options.words)]
+    outcomes = []
+    for outcome in plant(chosen, options.at_once):
+        outcomes.append(outcome)
+        print(f"{outcome.verdict:8}{outcome.mutant.name}", file=sys.stderr, flush=True)
+    print(table(outcomes))
+    return 1 if any(outcome.verdict == "missed" for outcome in outcomes) else 0
 
 
 if __name__ == "__main__":
