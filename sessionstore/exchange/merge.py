@@ -20,17 +20,17 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sessionstore.disk import files
-from sessionstore.errors import Conflict, SessionStoreError
+from sessionstore.errors import Conflict, RemoteUnavailable, SessionStoreError
 from sessionstore.exchange.compare import Copy, compare, free_uuid, may_be_behind, read_copy
 from sessionstore.exchange.place import Placer
 from sessionstore.exchange.remote.opening import remote_source
 from sessionstore.exchange.sources import Progress, Source, open_source
-from sessionstore.exchange.trees import FolderTree
+from sessionstore.exchange.trees import FolderTree, Tree
 from sessionstore.index.filtering import select
 from sessionstore.model import records
 from sessionstore.model.records import FILTER_ALIASES, FILTER_FIELDS, SessionRow
 from sessionstore.query import Filter, parse
-from sessionstore.store import SessionStore, merge_staging
+from sessionstore.store import SessionStore, merge_log, merge_staging
 
 Action = Literal["copied", "updated", "same", "ahead", "diverged", "superseded", "skipped"]
 #: Sessions that are synced and named together.
@@ -108,9 +108,12 @@ def merge(
         placer = Placer(store, given.label)
         try:
             _Merge(store, report, placer, progress).run(given, tree)
-        finally:
-            placer.finish()
-            report.change_id = placer.change_id
+        except BaseException:
+            with contextlib.suppress(SessionStoreError):  # what was read whole stays; the first error is the cause
+                placer.finish()
+            raise
+        placer.finish()
+        report.change_id = placer.change_id
     return report
 
 
@@ -124,6 +127,8 @@ class _Turn:
         if not self._begun:
             self._cleanup.enter_context(merge_staging.alone(self._store.root))
             self._begun = True
+            if (log := merge_log.newest(self._store.root)) is not None:
+                log.cut_torn_ends()
 
     def scratch(self) -> Path:
         """Return an empty folder that is removed at the end."""
@@ -180,7 +185,10 @@ class _Merge:
         self._uuids.add(member.uuid)
 
     def run(self, source: Source, where: Filter | None) -> None:
-        """Take each session that matches."""
+        """Take each session that matches.
+
+        Raises: StoreUnusable, OutcomeUnknown, LockTimeout: of this store. RemoteUnavailable: the connection is lost.
+        """
         for opener in source.trees:
             try:
                 tree = opener()
@@ -188,12 +196,12 @@ class _Merge:
                 if where is not None and not select([_row(theirs)], where):
                     continue
                 outcome = self._take(theirs)
+            except RemoteUnavailable:
+                raise
             except SessionStoreError as error:
-                name = getattr(opener, "name", "")
-                if not name:
-                    with contextlib.suppress(SessionStoreError):
-                        name = opener().name
-                self._report.outcomes.append(Outcome(name, "skipped", None, f"{type(error).__name__}: {error}"))
+                if self._placer is not None and self._placer.broken(error):
+                    raise
+                self._report.outcomes.append(_left_out(opener, error))
                 continue
             self._report.outcomes.append(outcome)
             for file, reason in theirs.tree.unsafe.items():
@@ -256,6 +264,13 @@ class _Merge:
                 family.remove(older)
             reason = f"{by.session_id} holds all of it"
             self._report.outcomes.append(Outcome(older.session_id, "superseded", by.session_id, reason))
+
+
+def _left_out(opener: Callable[[], Tree], error: SessionStoreError) -> Outcome:
+    name = ""
+    with contextlib.suppress(SessionStoreError):
+        name = opener().name
+    return Outcome(name, "skipped", None, f"{type(error).__name__}: {error}")
 
 
 def superseded(copies: list[tuple[_Member, Copy]]) -> list[tuple[_Member, _Member]]:

@@ -9,6 +9,7 @@ Not here: which session is new or newer (exchange.compare), taking a merge back 
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from pathlib import Path
 from sessionstore.disk import files
 from sessionstore.disk.append_file import AppendFile
 from sessionstore.disk.bulk_sync import sync_trees
-from sessionstore.errors import Conflict, StoreUnusable
+from sessionstore.errors import Conflict, LockTimeout, OutcomeUnknown, SessionStoreError, StoreUnusable
 from sessionstore.exchange.compare import STREAM_SUFFIX, Copy, merged_document, same_file
 from sessionstore.exchange.trees import CHUNK_BYTES, FolderTree, Tree
 from sessionstore.layout import DOCUMENT
@@ -52,7 +53,8 @@ class Placer:
         self._log = MergeLog(store.root, self._merge_id)
         self.change_id: str | None = None
         self._staged: list[Placed] = []
-        self._taken: set[str] = set()
+        self._taken = {names.collision_key(session_id) for session_id in store.root.session_ids()}
+        self._numbers: dict[str, int] = {}
 
     def _begin(self) -> None:
         """Note the merge before its first change."""
@@ -63,6 +65,12 @@ class Placer:
     def waiting(self) -> int:
         """How many sessions wait in staging for their sync and their name."""
         return len(self._staged)
+
+    def broken(self, error: SessionStoreError) -> bool:
+        """Whether an error came from this store, so that no session can be placed: a full disk, a lost mount ..."""
+        if isinstance(error, OutcomeUnknown | LockTimeout):
+            return True
+        return isinstance(error, StoreUnusable) and str(error.filename or "").startswith(self._root.text)
 
     def holds_back(self, session_ids: list[str]) -> bool:
         """Whether one of these waits in staging."""
@@ -76,26 +84,33 @@ class Placer:
         staged = merge_staging.new_folder(self._root, merge_staging.SESSION)
         try:
             self._write(staged, theirs, _document(theirs, uuid, _origin(theirs, session_id, diverged)))
+            _check_unchanged(theirs)
         except BaseException:
             files.remove_tree(staged)
             raise
         created = records.instant(theirs.record.created_at)
         self._staged.append(Placed(staged, session_id, uuid, created, theirs.record.session_name))
-        self._taken.add(session_id)
+        self._taken.add(names.collision_key(session_id))
         return session_id
 
     def _free_id(self, theirs: Copy) -> str:
+        """Return the id that it has there, else the next free one, by which no reservation is used up."""
         name = theirs.tree.name
         if names.is_session_folder_name(name) and self._is_free(name):
             return name
-        created, typed = records.instant(theirs.record.created_at), theirs.record.session_name
-        while True:
-            found = self._store.free_id(created, typed)
-            if found not in self._taken:
-                return found
+        return self._next_id(records.instant(theirs.record.created_at), theirs.record.session_name)
+
+    def _next_id(self, created: datetime, typed: str | None) -> str:
+        first = names.make_id(created, typed)
+        number = self._numbers.get(first, 1)
+        while not self._is_free(found := names.numbered(first, number)):
+            number += 1
+        self._numbers[first] = number
+        return found
 
     def _is_free(self, name: str) -> bool:
-        return name not in self._taken and not os.path.lexists(self._root.folder(name))
+        """Whether an id differs from all others here on any system, and was not in use when this merge began."""
+        return names.collision_key(name) not in self._taken and not os.path.lexists(self._root.folder(name))
 
     def _write(self, staged: Path, theirs: Copy, document: bytes) -> None:
         for file, size in sorted(theirs.tree.sizes.items()):
@@ -128,7 +143,8 @@ class Placer:
                 files.rename_new(placed.staged, self._root.folder(session_id))
                 return session_id
             except FileExistsError:  # a session was created under this id meanwhile
-                session_id = self._store.free_id(placed.created, placed.name)
+                session_id = self._next_id(placed.created, placed.name)
+                self._taken.add(names.collision_key(session_id))
                 self._log.adding([(session_id, placed.uuid)])
 
     # ------------------------------------------------------------ newer sessions
@@ -148,6 +164,7 @@ class Placer:
             self._begin()
             self._log.updating(ours, missing, lineage.digest(theirs.tables))
             count = sum(self._bring(ours, theirs.tree, file) for file in missing)
+            _check_unchanged(theirs)
             data = _document(theirs, record.uuid, record.merged_from or {})
             files.put(ours.folder / DOCUMENT, data, sync=self._root.durable)
         self._store.catalog.delivery.deliver(list(self._store.catalog.folders.read([session_id])))
@@ -167,7 +184,6 @@ class Placer:
                 raise Conflict(f"{session_id} is running here")
             self._begin()
             self._log.retire(session_id)
-        self._taken.add(session_id)  # so that the undo finds its place free
         self._store.catalog.delivery.forget([session_id])
 
     # ------------------------------------------------------------ files
@@ -178,8 +194,14 @@ class Placer:
             return _append(place, ours.sizes.get(file, 0), theirs, file, size)
         if "/" in file:
             _make_folders(ours.folder, file)
-        files.put(place, theirs.chunks(file, 0, size), sync=self._root.durable)
+        files.put(place, _source_bytes(theirs, file, 0, size), sync=self._root.durable)
         return size
+
+
+def _check_unchanged(theirs: Copy) -> None:
+    """Refuse a record that no longer describes the files that were read. Raises: Conflict, StoreUnusable."""
+    if theirs.record.status not in ("running", "paused") and theirs.tree.changed(DOCUMENT):
+        raise Conflict(f"{theirs.tree.name} changed at the source while it was copied; run the merge again")
 
 
 def _runs_here(record: records.SessionRecord) -> bool:
@@ -193,10 +215,15 @@ def _append(place: Path, start: int, theirs: Tree, file: str, size: int) -> int:
         if target.lock() != start:
             raise Conflict(f"{place.name} is written here")
         try:
-            for chunk in whole_lines(theirs, file, size, start):
-                files.write_all(target.descriptor, chunk, place)
-                count += len(chunk)
-            files.sync_file(target.descriptor, place)
+            with files.refusals(place):
+                for chunk in whole_lines(theirs, file, size, start):
+                    files.write_all(target.descriptor, chunk, place)
+                    count += len(chunk)
+                files.sync_file(target.descriptor, place)
+        except BaseException:
+            with contextlib.suppress(OSError):  # what an fsync refused is never synced later: it is written anew
+                files.truncate(target.descriptor, start, place)
+            raise
         finally:
             target.unlock()
     finally:
@@ -221,15 +248,23 @@ def _missing(ours: FolderTree, theirs: Tree) -> list[str]:
 def whole_lines(tree: Tree, file: str, size: int, start: int = 0) -> Iterator[bytes]:
     """Yield the bytes of a file; of a stream only up to its last whole line."""
     if not file.endswith(STREAM_SUFFIX) or "/" in file:
-        yield from tree.chunks(file, start, size)
+        yield from _source_bytes(tree, file, start, size)
         return
     rest = b""
-    for chunk in tree.chunks(file, start, size):
+    for chunk in _source_bytes(tree, file, start, size):
         whole, newline, rest = (rest + chunk).rpartition(b"\n")
         if newline:
             yield whole + newline
         if len(rest) > 64 * CHUNK_BYTES:
             raise StoreUnusable(None, "a line is longer than 64 MiB", file)
+
+
+def _source_bytes(tree: Tree, file: str, start: int, end: int) -> Iterator[bytes]:
+    """Yield the bytes of a source's file. Raises: Conflict: it cannot be read (any more), which is no fault of ours."""
+    try:
+        yield from tree.chunks(file, start, end)
+    except StoreUnusable as error:
+        raise Conflict(f"the source cannot be read: {error}") from error
 
 
 def _origin(theirs: Copy, session_id: str, diverged: bool) -> dict[str, object]:

@@ -7,6 +7,7 @@ Not here: what the files mean (session), archives as a whole (exchange.bundle), 
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import unicodedata
@@ -43,6 +44,9 @@ class Tree(Protocol):
 
         Raises: StoreUnusable: it cannot be read, or it is shorter than listed. Corrupt: its archive is damaged.
         """
+
+    def changed(self, file: str) -> bool:
+        """Whether a file was replaced since the tree was listed. Raises: StoreUnusable: it is gone."""
 
 
 def read_whole(tree: Tree, file: str) -> bytes:
@@ -87,6 +91,7 @@ class FolderTree:
         self.name, self.folder = folder.name, folder
         self.sizes: dict[str, int] = {}
         self.unsafe: dict[str, str] = {}
+        self._listed: tuple[int, int, int] | None = None
         self._scan(str(folder), "", 0)
         self.unsafe.update(_leave_out_twins(self.sizes))
 
@@ -107,6 +112,16 @@ class FolderTree:
                 self.unsafe[name] = problem
             else:
                 self.sizes[name] = mode.st_size
+                if name == DOCUMENT:
+                    self._listed = _state(mode)
+
+    def changed(self, file: str) -> bool:
+        """Whether the record was replaced since the tree was listed; see :class:`Tree`."""
+        assert file == DOCUMENT, "of other files no state is kept"
+        found = files.status(self.folder / file)
+        if found is None:
+            raise StoreUnusable(errno.ENOENT, "the session disappeared while it was copied", str(self.folder))
+        return _state(found) != self._listed
 
     def chunks(self, file: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         """Yield the bytes of a file; see :class:`Tree`."""
@@ -147,6 +162,12 @@ class ZipTree:
             else:
                 self.sizes[name] = member.file_size
         self.unsafe.update(_leave_out_twins(self.sizes))
+        self._status = _state(os.stat(str(archive.filename)))
+
+    def changed(self, file: str) -> bool:
+        """Whether the archive was replaced since it was opened and verified; see :class:`Tree`."""
+        found = files.status(str(self._archive.filename), follow=True)
+        return found is None or _state(found) != self._status
 
     def chunks(self, file: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         """Yield the bytes of a file; see :class:`Tree`."""
@@ -159,6 +180,10 @@ class ZipTree:
             raise Corrupt(f"the archive is damaged: {error}", path) from error
         except OSError as error:
             raise files.refused(error, path) from error
+
+
+def _state(found: os.stat_result) -> tuple[int, int, int]:
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _limited(read: object, left: int | None, path: str) -> Iterator[bytes]:

@@ -15,7 +15,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from hashlib import sha256
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from sessionstore.disk import files
 from sessionstore.errors import Corrupt, UnsafeFile
@@ -246,7 +246,7 @@ def _tar_members(path: Path) -> Iterator[tuple[str, Iterator[bytes]]]:
         with (
             os.fdopen(files.open_to_read(path), "rb") as raw,
             zstandard.ZstdDecompressor().stream_reader(raw) as plain,
-            tarfile.open(fileobj=plain, mode="r|") as archive,
+            tarfile.open(fileobj=cast(IO[bytes], _Bounded(plain, packed, path)), mode="r|") as archive,
         ):
             for member in archive:
                 if member.isdir():
@@ -259,6 +259,22 @@ def _tar_members(path: Path) -> Iterator[tuple[str, Iterator[bytes]]]:
         raise Corrupt(f"not a readable .tar.zst: {error}", path) from error
     for name, first in twins(names).items():
         raise UnsafeFile(f"{name}: some file systems take it for {first!r}", path)
+
+
+class _Bounded:
+    """What is read of an archive, up to the bytes that its size allows: also headers, which tarfile reads whole."""
+
+    def __init__(self, plain: IO[bytes] | Any, packed: int, path: Path) -> None:
+        self._plain, self._path = plain, path
+        self._left = max(MIN_SUSPECT_BYTES, packed * MAX_RATIO) + MIN_SUSPECT_BYTES
+
+    def read(self, count: int) -> bytes:
+        """Return the next bytes. Raises: UnsafeFile: it unpacks to too much."""
+        data: bytes = self._plain.read(count)
+        self._left -= len(data)
+        if self._left < 0:
+            raise UnsafeFile("unpacks to far more than its size", self._path)
+        return data
 
 
 def _refuse_member(member: tarfile.TarInfo, names: set[str], unpacked: int, packed: int, path: Path) -> None:

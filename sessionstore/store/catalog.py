@@ -155,7 +155,7 @@ class Catalog:
         """
 
         def look() -> tuple[Set[str], Set[str]]:
-            trashed = away & {entry.session_id for entry in trash.entries(self.root)}
+            trashed = away & trash.ids(self.root)
             return trashed, {name for name in away - trashed if os.path.lexists(self.root.folder(name))}
 
         found = look() if away else (away, set[str]())

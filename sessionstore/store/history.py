@@ -237,7 +237,7 @@ class History:
         changes = self.changes()
         if change_id is None:
             left = [change for change in changes if not change.undone and change.kind not in _NOT_BY_ITSELF]
-            removed = self._removed()
+            removed = self._removed() | _deleted_by_undoing(changes)
             found = [change for change in left if change.change_id not in removed][:1]
         else:
             found = [change for change in changes if change.change_id.startswith(change_id)]
@@ -286,12 +286,13 @@ class History:
                     log.take_back(entry)
             added = log.added()
             self._store.find()  # the rows of the sessions that were taken back
+        deleted = []
         for session_id in added:
             try:
-                self._store.delete(session_id)
+                deleted.append(self._store.delete(session_id).entry_id)
             except SessionNotFound:
                 continue  # deleted since
-        self._note_undo(change, change.sessions, {}, {})
+        self._note_undo(change, change.sessions, {}, {"deletions": deleted})
 
 
 @contextmanager
@@ -323,6 +324,11 @@ def _removed_by(change: Change) -> dict[str, str]:
     """Return the entries of the trash that a change removed for good, with their sessions."""
     entries = change.after.get("entries") if change.kind == "empty" else None
     return entries if isinstance(entries, dict) else {}
+
+
+def _deleted_by_undoing(changes: list[Change]) -> set[str]:
+    """Return the deletions that were a part of undoing a merge."""
+    return {str(each) for change in changes if change.kind == "undo" for each in change.after.get("deletions") or ()}
 
 
 def _with_undone(change: Change, undone: bool) -> Change:

@@ -9,6 +9,7 @@ Not here: merging (exchange.merge), the list of changes (store.history).
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,8 +19,9 @@ from sessionstore.disk.append_file import AppendFile
 from sessionstore.errors import Conflict, SessionGone, SessionNotFound, SessionStoreError
 from sessionstore.layout import DOCUMENT, StoreRoot
 from sessionstore.model import lineage
-from sessionstore.session import documents
-from sessionstore.session.stream_reader import Tape
+from sessionstore.session import documents, stream_source
+from sessionstore.session.stream_line import Damage
+from sessionstore.session.stream_reader import Tape, lines_of
 from sessionstore.session.stream_writer import StreamWriter
 
 PREFIX = "merge-"
@@ -86,6 +88,27 @@ class MergeLog:
             writer.extend(records)
         finally:
             writer.close()
+
+    # ------------------------------------------------------------ going on after a crash
+
+    def cut_torn_ends(self) -> None:
+        """Cut what an update that was interrupted left behind the last usable line of a stream; it goes to quarantine.
+
+        Then each stream is a whole-line prefix of theirs again, so that the next merge goes on with it.
+
+        Raises: StoreUnusable, Conflict.
+        """
+        for entry in self.updated():
+            folder = self._root.folder(str(entry["session_id"]))
+            try:
+                tables, _, _ = documents.load(str(folder / DOCUMENT))
+            except (SessionStoreError, FileNotFoundError):
+                continue  # deleted since, or damaged
+            if lineage.digest(tables) == entry["digest"]:
+                continue  # the record comes last: this update was completed
+            for name, size in entry["sizes"].items():
+                if _is_stream(name) and os.path.lexists(folder / name):
+                    self._shorten(folder / name, _usable_end(folder / name, size or 0))
 
     # ------------------------------------------------------------ taking back
 
@@ -160,8 +183,9 @@ class MergeLog:
                 if found > size:
                     data, _ = files.read(path)
                     self._root.quarantine(path, size, data[size:])
-                    files.truncate(target.descriptor, size, path)
-                    files.sync_file(target.descriptor, path)
+                    with files.refusals(path):
+                        files.truncate(target.descriptor, size, path)
+                        files.sync_file(target.descriptor, path)
             finally:
                 target.unlock()
         finally:
@@ -171,6 +195,28 @@ class MergeLog:
 def logs(root: StoreRoot) -> list[Path]:
     """Return the folders of all merges in the trash."""
     return [Path(entry.path) for entry in files.entries(root.trash) if entry.name.startswith(PREFIX)]
+
+
+def retired_ids(root: StoreRoot) -> set[str]:
+    """Return the ids of all sessions that merges moved into their logs."""
+    return {name for log in logs(root) for name in files.folder_names(log / RETIRED)}
+
+
+def newest(root: StoreRoot) -> MergeLog | None:
+    """Return the log of the last merge."""
+    found = max((folder.name for folder in logs(root)), default=None)
+    return None if found is None else MergeLog(root, found.removeprefix(PREFIX))
+
+
+def _usable_end(path: Path, start: int) -> int:
+    """Return where the first line behind a place that cannot be used begins, or the end of the last line."""
+    end = start
+    with stream_source.opened(path) as source:
+        for line in lines_of(source, start):
+            if isinstance(line, Damage) or (line.end == source.size and source.read_at(1, line.end - 1) != b"\n"):
+                break
+            end = line.end
+    return end
 
 
 def _is_stream(name: str) -> bool:

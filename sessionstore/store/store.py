@@ -181,11 +181,6 @@ class SessionStore(StoreMapping):
             files.sync_dir(os.path.dirname(path))
         return status
 
-    def free_id(self, created: datetime, name: str | None) -> str:
-        """Reserve an id that no session has, for a session that was created at this time. Raises: LockTimeout."""
-        self.root.prepare()
-        return self._reservations.reserve(created, name)
-
     # ------------------------------------------------------------ record
 
     def record(
@@ -377,10 +372,13 @@ class SessionStore(StoreMapping):
             due = trash.older_than(self.root, older_than_s, time.time())
             self._history().emptied(due)
             # First the rows, durably: one that outlived its trash entry would be listed as a missing session.
-            self.index.remove({entry.session_id for entry in due})
+            logs = merge_log.logs(self.root) if older_than_s <= 0 else []
+            self.index.remove(
+                {entry.session_id for entry in due} | (merge_log.retired_ids(self.root) if logs else set())
+            )
             for entry in due:
                 trash.discard(self.root, entry.folder.parent)
-            for log in merge_log.logs(self.root) if older_than_s <= 0 else ():
+            for log in logs:
                 trash.discard(self.root, log)
         return due
 

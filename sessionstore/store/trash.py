@@ -23,7 +23,7 @@ from sessionstore.model import records
 from sessionstore.query import matcher, parse
 from sessionstore.session import Session
 from sessionstore.session.stream_reader import Tape
-from sessionstore.store import merge_staging
+from sessionstore.store import merge_log, merge_staging
 
 HISTORY_FILE = "history.jsonl"
 #: Creating takes milliseconds; an older folder in staging belongs to an interrupted creation.
@@ -59,6 +59,11 @@ def entries(root: StoreRoot) -> Iterator[TrashEntry]:
             continue
         for inner in (each for each in files.entries(root.trash / entry_id) if each.is_dir(follow_symlinks=False)):
             yield TrashEntry(entry_id, inner.name, moment, Path(inner.path))
+
+
+def ids(root: StoreRoot) -> set[str]:
+    """Return the ids of all sessions that were moved away: deleted, or into the log of a merge."""
+    return {entry.session_id for entry in entries(root)} | merge_log.retired_ids(root)
 
 
 def matching(root: StoreRoot, where: str) -> list[TrashEntry]:

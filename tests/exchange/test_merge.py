@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 import sessionstore
-from sessionstore.errors import SessionNotFound
+from sessionstore.errors import NotApplied, SessionNotFound
 from sessionstore.exchange.merge import merge
+from sessionstore.exchange.trees import FolderTree
+from sessionstore.exchange.verify import Bundle
 from sessionstore.model.records import SessionRow
 from sessionstore.session import Session
 from sessionstore.store import SessionStore
@@ -278,3 +281,90 @@ def test_an_added_and_a_retired_session_of_one_merge_are_taken_back_together(
     assert (report.count("copied"), report.count("superseded")) == (1, 1)
     History(here).undo()
     assert contents(here) == kept and ours.session_id in kept
+
+
+def while_it_is_read(monkeypatch: pytest.MonkeyPatch, file: str, happens: Callable[[], object]) -> None:
+    """Let something happen at the source when a file of it is about to be read."""
+    real, once = FolderTree.chunks, [happens]
+
+    def chunks(self: FolderTree, name: str, *args: int) -> Iterator[bytes]:
+        if name.endswith(file) and once and "there" in str(self.folder):
+            once.pop()()
+        return real(self, name, *args)
+
+    monkeypatch.setattr(FolderTree, "chunks", chunks)
+
+
+def test_a_session_that_changes_while_it_is_copied_is_left_for_the_next_merge(
+    here: SessionStore, there: SessionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = flown(there)
+    other = flown(there, "Moth")
+    while_it_is_read(monkeypatch, "motion_history.jsonl", lambda: session.update(notes="meanwhile"))
+    report = merge(here, there.root.path)
+    assert [(each.action, each.source_id) for each in report.outcomes] == [
+        ("skipped", session.session_id),
+        ("copied", other.session_id),
+    ]
+    assert "changed at the source" in report.outcomes[0].reason and len(here.find()) == 1
+    assert merge(here, there.root.path).count("copied") == 1 and contents(here) == contents(there)
+
+
+@pytest.mark.parametrize("update", [False, True])
+def test_a_source_that_disappears_meanwhile_leaves_nothing_half_visible(
+    here: SessionStore, there: SessionStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, update: bool
+) -> None:
+    session = flown(there)
+    if update:
+        merge(here, there.root.path)
+        appended(session)
+        session.update(notes="later")
+    before = contents(here)
+    away = tmp_path / "unplugged"
+    while_it_is_read(monkeypatch, ".jsonl", lambda: there.root.path.rename(away))
+    report = merge(here, there.root.path)
+    assert report.count("skipped") == 1 and "disappeared" in report.outcomes[0].reason
+    assert contents(here) == before and not list(here.root.staging.iterdir())
+    away.rename(there.root.path)
+    merge(here, there.root.path)
+    assert contents(here) == contents(there)
+
+
+def test_a_bundle_that_is_replaced_after_it_was_verified_is_not_taken(
+    here: SessionStore, there: SessionStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    flown(there)
+    there.pack(tmp_path / "fleet.zip")
+    flown(there, "Moth")
+    there.pack(tmp_path / "other.zip")
+    real = Bundle.verify
+
+    def verify(self: Bundle, *args: object) -> int:
+        found = real(self, *args)  # type: ignore[arg-type]
+        (tmp_path / "other.zip").replace(tmp_path / "fleet.zip")
+        return found
+
+    monkeypatch.setattr(Bundle, "verify", verify)
+    report = merge(here, tmp_path / "fleet.zip")
+    assert report.count("skipped") == 1 and "changed" in report.outcomes[0].reason and here.find() == []
+
+
+def test_two_undos_take_two_merges_back(here: SessionStore, there: SessionStore) -> None:
+    flown(there)
+    merge(here, there.root.path)
+    flown(there, "Moth")
+    merge(here, there.root.path)
+    history = History(here)
+    history.undo()
+    assert [row.session_name for row in here.find()] == ["Butterfly"]
+    history.undo()
+    assert here.find() == []
+    with pytest.raises(NotApplied, match="nothing to take back"):
+        history.undo()
+
+
+def test_an_id_that_differs_in_case_only_is_taken(here: SessionStore, there: SessionStore) -> None:
+    first, second = flown(here, "scan"), flown(there, "Scan")
+    if first.session_id.lower() == second.session_id.lower():  # in one minute
+        ((action, session_id),) = actions(here, there)
+        assert (action, session_id) == ("copied", f"{second.session_id}-2")

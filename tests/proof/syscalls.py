@@ -27,7 +27,7 @@ from sessionstore.maintenance import doctor
 from sessionstore.maintenance.findings import Finding
 from sessionstore.maintenance.repairs import plan
 from sessionstore.store import SessionStore
-from tests.proof import breaking, operations
+from tests.proof import breaking, moving, operations
 from tests.proof.operations import World
 
 #: What changes the disk; a process is killed just before one of them.
@@ -51,6 +51,7 @@ def serve() -> None:
         store = operations.sessionstore.open(folder)
         for number, operation, _ in operations.possible(tuple(operations.OPERATIONS), operations.begin(Path(folder))):
             operation.perform(store, number)
+        moving.warm(Path(folder))
     print("ready", flush=True)
     for line in sys.stdin:
         request = json.loads(line)
@@ -78,6 +79,8 @@ def _child(request: dict) -> None:
         if request["repair"]:
             _repair(findings, path, tell)
         store = _opened(path, tell, request["attempts"])
+        if request["move"]:
+            _move(store, request["move"], tell)
         for number, operation, _ in operations.possible(tuple(request["names"]), world):
             try:
                 operation.hand(store)
@@ -114,6 +117,17 @@ def _repair(findings: list[Finding], path: Path, tell: Callable[..., None]) -> N
         tell("done", 0)
     except SessionStoreError as error:
         tell("refused", 0, type(error).__name__)
+    os._exit(0)
+
+
+def _move(store: SessionStore, source: str, tell: Callable[..., None]) -> None:
+    """Merge a source into the store; tell that it was done, or what refused it."""
+    tell("begin", 2)
+    try:
+        report = store.merge(source)
+        tell("done", 2, report.count("skipped"))
+    except SessionStoreError as error:
+        tell("refused", 2, type(error).__name__)
     os._exit(0)
 
 
@@ -190,6 +204,7 @@ class Server:
         strace: list[str] | None,
         attempts: int = 1,
         repair: bool = False,
+        move: str = "",
     ) -> Trial:
         """Perform a sequence in a new process under strace.
 
@@ -197,8 +212,9 @@ class Server:
             strace: its options; None runs without.
             attempts: how often an operation that was refused is tried again.
             repair: in place of a sequence, repair what the doctor finds.
+            move: in place of a sequence, merge this source.
         """
-        with self.started(names, store, world, attempts, repair) as (pid, go, report):
+        with self.started(names, store, world, attempts, repair, move) as (pid, go, report):
             log = self._scratch / "strace.log"
             tracer = None if strace is None else _attach(pid, log, strace)
             os.write(go, b"g")
@@ -215,7 +231,13 @@ class Server:
 
     @contextmanager
     def started(
-        self, names: tuple[str, ...], store: Path, world: World, attempts: int = 1, repair: bool = False
+        self,
+        names: tuple[str, ...],
+        store: Path,
+        world: World,
+        attempts: int = 1,
+        repair: bool = False,
+        move: str = "",
     ) -> Iterator[tuple[int, int, int]]:
         """Fork a child that waits for a byte; give its number, the pipe for that byte, and the one that it tells to."""
         report = os.open(self._scratch / "report", os.O_RDWR | os.O_NONBLOCK)
@@ -227,6 +249,7 @@ class Server:
                 "world": operations.world_to(world),
                 "attempts": attempts,
                 "repair": repair,
+                "move": move,
                 "go": str(self._scratch / "go"),
                 "report": str(self._scratch / "report"),
             }

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 
-from sessionstore.errors import RemoteUnavailable
+from sessionstore.errors import Conflict, Corrupt
 from sessionstore.exchange.remote import manifest
 from sessionstore.exchange.remote.places import FileFacts, Place
 from sessionstore.exchange.remote.store import AT_ONCE
@@ -49,7 +49,7 @@ class RemoteTree:
         self._same: dict[tuple[str, int], bool] = {}
 
     def chunks(self, file: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
-        """Yield the bytes of a file; see :class:`Tree`. Raises: RemoteUnavailable: also when a checksum is wrong."""
+        """Yield the bytes of a file; see :class:`Tree`. Raises: Conflict, Corrupt, RemoteUnavailable."""
         end = self.sizes[file] if end is None else end
         if self._ours is not None and self._is_ours(self._ours, file):
             yield from self._ours.chunks(file, start, end)
@@ -63,6 +63,10 @@ class RemoteTree:
             found.update(part)
             yield part
         self._check(file, found.hexdigest() if (start, end) == (0, self.sizes[file]) else None)
+
+    def changed(self, file: str) -> bool:
+        """Return False: each file is checked while it is read."""
+        return False
 
     def _is_ours(self, ours: Tree, file: str) -> bool:
         """Whether our file begins with all the bytes of theirs, by the checksum of the manifest."""
@@ -97,10 +101,10 @@ class RemoteTree:
         try:
             return self._place.read(f"{self.name}/{file}", start, end)
         except FileNotFoundError:
-            raise RemoteUnavailable(f"{self._place.label}/{self.name}/{file} was removed while it was read") from None
+            raise Conflict(f"{self._place.label}/{self.name}/{file} was removed while it was read") from None
 
     def _check(self, file: str, digest: str | None) -> None:
-        """Compare with the manifest, or look whether the file changed. Raises: RemoteUnavailable."""
+        """Compare with the manifest, or look whether the file changed. Raises: Conflict, Corrupt, RemoteUnavailable."""
         size, said = self._entry.files.get(file, (-1, "")) if self._entry else (-1, "")
         if digest is not None and size == self.sizes[file] and digest == said:
             return
@@ -108,11 +112,11 @@ class RemoteTree:
         try:
             now = self._place.facts(f"{self.name}/{file}")
         except FileNotFoundError:
-            raise RemoteUnavailable(f"{label} was removed while it was read") from None
+            raise Conflict(f"{label} was removed while it was read") from None
         if now != self._facts[file]:
-            raise RemoteUnavailable(f"{label} changed while it was read")
+            raise Conflict(f"{label} changed while it was read")
         if digest is not None and size == self.sizes[file]:
-            raise RemoteUnavailable(f"the checksum of {label} is wrong")
+            raise Corrupt("the checksum is wrong", label)
 
 
 def openers(place: Place, ours: Callable[[str], Tree | None]) -> list[Callable[[], Tree]]:

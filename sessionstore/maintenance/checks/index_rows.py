@@ -34,7 +34,7 @@ def check_index(examination: Examination) -> Iterator[Finding]:
             f"{engine}-outgrown", url, f"{len(examination.stamps):,} sessions of {RANGES[engine]:,} that it is for"
         )
     behind = {name for name in examination.stamps.keys() & examination.on_disk if not _mirrored(examination, name)}
-    trashed = {entry.session_id for entry in trash.entries(examination.root)}
+    trashed = trash.ids(examination.root)
     lost = examination.stamps.keys() - examination.on_disk
     explained = trashed | {name for name in lost if _is_elsewhere(examination, name)}
     yield from _several("index-behind", url, "differ from their folders", behind | (lost & explained))
