@@ -20,7 +20,7 @@ import pytest
 import sessionstore
 from sessionstore.bench.generate import fill_store
 from sessionstore.index.journal.engine import JournalIndex
-from sessionstore.model import row_from_bytes, shapes
+from sessionstore.model import records, row_from_bytes
 from sessionstore.session.stream_reader import Tape
 from sessionstore.session.stream_writer import StreamWriter
 from sessionstore.store import SessionStore
@@ -94,7 +94,7 @@ def test_appending_makes_no_more_calls_than_it_did(tmp_path: Path) -> None:
 
 
 def test_a_planted_slowdown_is_noticed(small: SessionStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shapes, "keeps_rules", lambda values, partial=False: False)  # marshmallow at every read
+    monkeypatch.setattr(records, "keeps_rules", lambda values, partial=False: False)  # marshmallow at every read
     assert calls(_updater(small)) > BOUNDS["update"]
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import Any
+from types import UnionType
+from typing import Any, get_args, get_origin, get_type_hints
 
 import msgspec
 import pyarrow as pa
@@ -17,24 +18,35 @@ import pyarrow as pa
 from sessionstore.analysis.arrow_columns import array_of
 from sessionstore.analysis.streams import LeftOut
 from sessionstore.errors import SessionStoreError
+from sessionstore.model.record import INSTANTS
 from sessionstore.model.records import SessionRow
 from sessionstore.store import SessionStore
 
-_INSTANTS = ("created_at", "updated_at", "started_at", "ended_at")
-_TEXTS = ("session_id", "uuid", "status", "workflow_state", "session_name", "end_reason", "problem", "merged_from")
-_INTEGERS = ("rev", "num_buildings", "num_invisible_buildings", "num_drones", "points", "windows_cleaned")
-_NUMBERS = ("duration_planned_s", "duration_sim_s", "duration_wall_s", "distance_m")
 _INSTANT = pa.timestamp("us", "UTC")
+_TYPES = {str: pa.string(), int: pa.int64(), float: pa.float64()}
+#: Fields of a row that only a listing of several stores has, or that are not part of a table.
+_NOT_A_COLUMN = ("size", "mtime_ns", "merged_uuid", "remark", "host", "store")
+
+
+def _columns() -> dict[str, pa.DataType]:
+    """Return the columns of plain values with their types, as the row describes them."""
+    found = {}
+    for name, hint in get_type_hints(SessionRow).items():
+        kind = _TYPES.get(get_args(hint)[0] if get_origin(hint) is UnionType else hint)
+        if kind is not None and name not in _NOT_A_COLUMN:
+            found[name] = _INSTANT if name in INSTANTS else kind
+    return found
+
+
+_COLUMNS = _columns()
 
 
 def sessions_table(rows: list[SessionRow]) -> pa.Table:
     """Return the rows of a listing."""
     columns: dict[str, pa.Array] = {}
-    for names, kind in ((_TEXTS, pa.string()), (_INTEGERS, pa.int64()), (_NUMBERS, pa.float64())):
-        for name in names:
-            columns[name] = pa.array([getattr(row, name) for row in rows], kind)
-    for name in _INSTANTS:
-        columns[name] = pa.array([_instant(getattr(row, name)) for row in rows], _INSTANT)
+    for name, kind in _COLUMNS.items():
+        read = _instant if kind == _INSTANT else _as_it_is
+        columns[name] = pa.array([read(getattr(row, name)) for row in rows], kind)
     columns["tags"] = pa.array([row.tags for row in rows], pa.list_(pa.string()))
     columns["metadata"] = pa.array([bytes(row.raw_metadata).decode() for row in rows], pa.string())
     metadata = [row.decoded_metadata() for row in rows]
@@ -47,6 +59,10 @@ def sessions_table(rows: list[SessionRow]) -> pa.Table:
         used.add(name.lower())
         columns[name] = array_of([each.get(key) for each in metadata])
     return pa.table(columns)
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
 
 
 def _instant(text: str | None) -> datetime | None:

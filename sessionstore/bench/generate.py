@@ -33,7 +33,7 @@ def fill_store(folder: Path, count: int, index: str | None = None) -> list[str]:
 
 def _folders(store: SessionStore, count: int) -> Iterator[SessionRow]:
     for number in range(count):
-        record = SessionRecord(**session_of(number), created_by="sessionstore bench", provenance=_PROVENANCE)
+        record = SessionRecord.new(**session_of(number), created_by="sessionstore bench", provenance=_PROVENANCE)
         path = os.path.join(store.root.path, record.session_id)
         files.make_dir(path)
         data = json_text.layout({"session": {"1": record.to_dict()}, "workflow": {}})

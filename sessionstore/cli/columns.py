@@ -46,16 +46,26 @@ class Column:
 
 
 _NOTE = ("note",)
+#: How a value is written follows from the unit in the name of its field.
+_FORMS: dict[str, Callable[[Any], str]] = {"at": text.when, "s": text.duration, "m": text.distance}
+_COUNTS = ("windows_cleaned", "points")
+
+
+def _of(field: str, rank: int = 0) -> Column:
+    form = text.count if field in _COUNTS else _FORMS.get(field.rpartition("_")[2], _plain)
+    return Column((field,), form, rank)
+
+
 COLUMNS = {
-    "status": Column(("status",)),
-    "session": Column(("session_id",)),
-    "started": Column(("started_at",), text.when),
-    "planned": Column(("duration_planned_s",), text.duration, 6),
-    "simulated": Column(("duration_sim_s",), text.duration, 1),
-    "phase": Column(("workflow_state",), _plain, 4),
-    "windows": Column(("windows_cleaned",), text.count, 3),
-    "distance": Column(("distance_m",), text.distance, 2),
-    "points": Column(("points",), text.count, 5),
+    "status": _of("status"),
+    "session": _of("session_id"),
+    "started": _of("started_at"),
+    "planned": _of("duration_planned_s", 6),
+    "simulated": _of("duration_sim_s", 1),
+    "phase": _of("workflow_state", 4),
+    "windows": _of("windows_cleaned", 3),
+    "distance": _of("distance_m", 2),
+    "points": _of("points", 5),
     "note": Column(_NOTE, _plain),
 }
 

@@ -132,11 +132,10 @@ class SessionDraft:
             "artifacts": sorted(self._artifacts, key=lambda artifact: str(artifact["name"])),
         }
         name = given.get("session_name")
-        record = SessionRecord(
-            session_id=self.session_id or names.make_id(created, name if isinstance(name, str) else None),
-            uuid=self.uuid,
+        record = SessionRecord.new(
+            self.session_id or names.make_id(created, name if isinstance(name, str) else None),
+            self.uuid,
             created_at=json_text.utc_text(created),
-            updated_at=records.now_text(),
         )
         for key, value in records.check_changes(given).items():
             setattr(record, key, value)

@@ -4,7 +4,7 @@ Decoding, shape and rules are one pass in C, into a type that only a file which 
 this format with every field it has, known fields only, and no table but ours. Anything else is left to the long way
 (documents, then records), which finds it right all the same or says what is wrong, with line and column. The row is
 byte for byte the one that the long way gives.
-Not here: reading the file (session.documents), what a row holds (records), the rules (model.shapes).
+Not here: reading the file (session.documents), what a row holds (row), the rules of each field (field_rules, record).
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ from msgspec import UNSET, Meta, UnsetType
 
 from sessionstore.errors import InvalidRecord
 from sessionstore.model import json_text
+from sessionstore.model.field_rules import MAX_COUNT
 from sessionstore.model.instants import is_stored_form
 from sessionstore.model.names import MAX_TYPED_BYTES
-from sessionstore.model.records import FORMAT, MAX_COUNT, SessionRow, to_row
-from sessionstore.model.shapes import OPTIONAL, REQUIRED
+from sessionstore.model.record import FORMAT, RULES
+from sessionstore.model.row import SessionRow, to_row
 
 _Seconds = Annotated[int, Meta(ge=0, le=MAX_COUNT)] | Annotated[float, Meta(ge=0, le=MAX_COUNT)] | None
 #: Where the rules are written differently here: a whole number stays one, as in the file, and a name needs to be
@@ -32,7 +33,7 @@ _IN_OTHER_WORDS: dict[str, Any] = {
     "duration_sim_s": _Seconds,
     "duration_wall_s": _Seconds,
 }
-_FIELDS = {**REQUIRED, **OPTIONAL, **_IN_OTHER_WORDS}
+_FIELDS = {**RULES, **_IN_OTHER_WORDS}
 #: Fields that folders of an earlier version lack.
 _LATER: dict[str, Any] = {"lineage": msgspec.field(default_factory=list), "merged_from": None}
 _Record: Any = msgspec.defstruct(

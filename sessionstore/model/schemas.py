@@ -1,105 +1,89 @@
-"""The marshmallow schema of the session record: one place that says what each field may hold.
+"""Sentences about a field that is wrong: marshmallow fields, made from the types of the field rules.
 
-Used on the edges only (updates, hand edits, HTTP bodies, imports), since a validation costs some 40 us.
-Not here: the record itself (records), which status may follow which (records.check_move).
+Used where people and programs hand data in (updates, hand edits, HTTP bodies, imports); a validation costs some 40 us.
+Not here: the rules (field_rules, record), the quick test and the moves of a status (records).
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Literal, get_args, get_origin
 
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
+from msgspec import inspect
 
 from sessionstore.errors import InvalidName, InvalidRecord
-from sessionstore.model import names
-from sessionstore.model.records import MAX_COUNT, STATUSES, instant
+from sessionstore.model.record import REQUIRED, RULES
 
 
-def _instant(value: str) -> None:
-    try:
-        instant(value)
-    except InvalidRecord as error:
-        raise ValidationError(str(error)) from error
-
-
-def _typed_name(value: str) -> None:
-    try:
-        names.check_typed_name(value)
-    except InvalidName as error:
-        raise ValidationError(str(error)) from error
-
-
-def _uuid(value: str) -> None:
-    from uuid import UUID
-
-    try:
-        UUID(value)
-    except ValueError as error:
-        raise ValidationError("not a UUID") from error
-
-
-class _Number(fields.Float):
+class Number(fields.Float):
     """A finite JSON number; text that looks like one is not."""
 
     def _validated(self, value: Any) -> float:
         if isinstance(value, str | bool):
             raise self.make_error("invalid")
-        return super()._validated(value)
+        try:
+            return super()._validated(value)
+        except OverflowError as error:
+            raise self.make_error("too_large") from error
 
 
-def _seconds() -> fields.Field[Any]:
-    return _Number(allow_none=True, validate=validate.Range(min=0))
+def field_of(kind: Any, **more: Any) -> fields.Field[Any]:
+    """Return the field that explains values of a ruled type; ``more`` as for a marshmallow field."""
+    if get_origin(kind) is Literal:  # in the order in which it is written
+        return fields.String(validate=validate.OneOf(get_args(kind)), **more)
+    return _field(inspect.type_info(kind), [], more)
 
 
-def _count() -> fields.Field[Any]:
-    return fields.Integer(strict=True, allow_none=True, validate=validate.Range(min=0, max=MAX_COUNT))  # None: unknown
+def _field(kind: inspect.Type, checks: list[Callable[[Any], Any]], more: dict[str, Any]) -> fields.Field[Any]:
+    match kind:
+        case inspect.Metadata(type=inner, extra=extra):
+            return _field(inner, [*checks, *([_says(extra["check"])] if extra else [])], more)
+        case inspect.UnionType(types=(inner, inspect.NoneType())):
+            return _field(inner, checks, {"allow_none": True, **more})
+        case inspect.StrType():
+            return fields.String(validate=[*checks, *_length(kind)], **more)
+        case inspect.IntType():
+            return fields.Integer(strict=True, validate=[*checks, *_range(kind)], **more)
+        case inspect.FloatType():
+            return Number(validate=[*checks, *_range(kind)], **more)
+        case inspect.ListType(item_type=item):
+            return fields.List(_field(item, [], {}), validate=[*checks, *_length(kind)], **more)
+        case inspect.DictType(value_type=value):
+            held = None if isinstance(value, inspect.AnyType) else _field(value, [], {})
+            return fields.Dict(keys=fields.String(), values=held, validate=checks, **more)
+    raise TypeError(f"no field explains {kind}")
 
 
-def _vector() -> fields.Field[Any]:
-    return fields.List(_Number(), validate=validate.Length(equal=3))
+def _length(kind: Any) -> list[Callable[[Any], Any]]:
+    least, most = kind.min_length, kind.max_length
+    if least is None and most is None:
+        return []
+    return [validate.Length(equal=least) if least == most else validate.Length(min=least, max=most)]
 
 
-def _when() -> fields.Field[Any]:
-    return fields.String(allow_none=True, validate=_instant)
+def _range(kind: Any) -> list[Callable[[Any], Any]]:
+    return [] if kind.ge is None and kind.le is None else [validate.Range(min=kind.ge, max=kind.le)]
 
 
-class RecordSchema(Schema):
-    """The rules of :class:`~sessionstore.model.records.SessionRecord`; ``validate(data, partial=True)`` for changes."""
+def _says(check: Callable[[Any], Any]) -> Callable[[Any], None]:
+    """Return a validator that says what a check of the package says."""
 
+    def validator(value: Any) -> None:
+        try:
+            check(value)
+        except (InvalidName, InvalidRecord) as error:
+            raise ValidationError(str(error)) from error
+
+    return validator
+
+
+class _Strict(Schema):
     class Meta:
         unknown = RAISE
 
-    session_id = fields.String(required=True)
-    uuid = fields.String(required=True, validate=_uuid)
-    session_name = fields.String(allow_none=True, validate=_typed_name)
-    format = fields.Integer(strict=True, required=True, validate=validate.Range(min=1))
-    rev = fields.Integer(strict=True, required=True, validate=validate.Range(min=1, max=MAX_COUNT))
-    tags = fields.List(fields.String(validate=validate.Length(min=1, max=200)), validate=validate.Length(max=100))
-    notes = fields.String()
-    status = fields.String(required=True, validate=validate.OneOf(STATUSES))
-    workflow_state = fields.String(required=True, validate=validate.Length(max=200))
-    created_at = fields.String(required=True, validate=_instant)
-    updated_at = fields.String(required=True, validate=_instant)
-    started_at = _when()
-    ended_at = _when()
-    time_zone = fields.String()
-    duration_planned_s = _seconds()
-    duration_sim_s = _seconds()
-    duration_wall_s = _seconds()
-    end_reason = fields.String(allow_none=True)
-    base_position = fields.List(_Number(), validate=validate.Length(equal=3), allow_none=True)
-    base_orientation = _vector()
-    gps = fields.Dict(keys=fields.String(), values=_Number(), allow_none=True)
-    num_buildings = _count()
-    num_invisible_buildings = _count()
-    drones = fields.List(fields.Dict(keys=fields.String()))
-    metadata = fields.Dict(keys=fields.String())
-    progress = fields.Dict(keys=fields.String())
-    performance_metrics = fields.Dict(keys=fields.String())
-    streams = fields.Dict(keys=fields.String())
-    artifacts = fields.List(fields.Dict(keys=fields.String()))
-    owner = fields.Dict(keys=fields.String(), allow_none=True)
-    created_by = fields.String()
-    provenance = fields.Dict(keys=fields.String())
-    lineage = fields.List(fields.String(validate=validate.Length(min=1, max=200)))
-    merged_from = fields.Dict(keys=fields.String(), allow_none=True)
+
+#: The rules of a whole record; ``validate(data, partial=True)`` for changes.
+RecordSchema = _Strict.from_dict(
+    {name: field_of(kind, required=name in REQUIRED) for name, kind in RULES.items()}, name="RecordSchema"
+)

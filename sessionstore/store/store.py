@@ -126,11 +126,10 @@ class SessionStore(StoreMapping):
         if not self._swept:  # what creators that died left in staging
             self._swept = True
             trash.sweep_staging(self.root)
-        record = SessionRecord(
-            session_id=self._reservations.reserve(created, name),
-            uuid=records.new_uuid(),
+        record = SessionRecord.new(
+            self._reservations.reserve(created, name),
+            records.new_uuid(),
             created_at=json_text.utc_text(created),
-            updated_at=records.now_text(),
             created_by=f"sessionstore {__version__}",
             provenance=provenance.gather(seed, scenario_hash),
         )

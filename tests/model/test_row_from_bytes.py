@@ -18,10 +18,10 @@ from sessionstore.model import json_text, records, row_from_bytes
 from sessionstore.model.records import RECORD_FIELDS, SessionRecord, SessionRow
 from sessionstore.session import documents, handle
 from sessionstore.store import SessionStore
-from tests.model.test_shapes import ODD
+from tests.model.test_field_rules import ODD
 
 STATUS = os.stat(__file__)
-RECORD = SessionRecord(
+RECORD = SessionRecord.new(
     session_id="202611231430-Butterfly", uuid="019ab000-0000-7000-8000-000000000000", rev=7, status="running",
     created_at="2026-11-23T14:30:00.000000Z", updated_at="2026-11-23T14:31:00.500000Z", session_name="Nachtflug ä",
     started_at="2026-11-23T14:30:01.000000Z", tags=["night", "roof"], duration_planned_s=60, duration_sim_s=1.5,

@@ -14,6 +14,8 @@ from abc import ABC, abstractmethod
 from decimal import Decimal
 from typing import Any
 
+import msgspec
+
 from sessionstore.model.records import SessionRow
 from sessionstore.query import And, Between, Compare, Filter, Has, Match, Not, Operator, Or, Path, matcher
 
@@ -24,8 +26,8 @@ Condition = tuple[str, list[Any]]
 _NOT_STORED = ("host", "store", "openable", "copies", "size", "mtime_ns", "owner")
 #: Text that JSON stores unescaped, and for which casefold equals lower().
 _SIMPLE = re.compile(r"[a-z0-9_ ./:+-]+")
-_DEFAULT = SessionRow("", "", 0, 0, 0, "", "", "", "")
-_REQUIRED = ("session_id", "uuid", "rev", "size", "mtime_ns", "status", "workflow_state", "created_at", "updated_at")
+_REQUIRED = tuple(each.name for each in msgspec.structs.fields(SessionRow) if each.required)
+_DEFAULT = msgspec.convert({**dict.fromkeys(_REQUIRED, ""), "rev": 0}, SessionRow)
 
 
 class Narrowing(ABC):

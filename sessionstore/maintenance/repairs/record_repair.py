@@ -16,14 +16,12 @@ from sessionstore.layout import DOCUMENT
 from sessionstore.maintenance.checks.accepted import REPAIRS
 from sessionstore.maintenance.repairs import recount
 from sessionstore.model import json_text, names, records
+from sessionstore.model.record import LISTED_FIELDS
 from sessionstore.model.records import FINAL_STATUSES, SessionRecord, SessionRow
 from sessionstore.store import SessionStore
 
 _REASON = "its record was lost and rebuilt by the doctor"
-_FROM_ROW = (
-    "session_name", "tags", "workflow_state", "created_at", "started_at", "ended_at", "duration_planned_s",
-    "duration_sim_s", "duration_wall_s", "end_reason", "num_buildings", "num_invisible_buildings",
-)  # fmt: skip
+_FROM_ROW = [name for name in LISTED_FIELDS if name not in ("session_id", "uuid", "rev", "status", "updated_at")]
 
 
 def rebuild_record(store: SessionStore, session_id: str) -> str:
@@ -68,7 +66,7 @@ def _record(store: SessionStore, session_id: str, row: SessionRow | None) -> Ses
     known: dict[str, Any] = {} if row is None else {name: getattr(row, name) for name in _FROM_ROW}
     if row is not None:
         known["metadata"] = row.metadata
-    record = SessionRecord(**{"session_id": session_id, "uuid": row.uuid if row else records.new_uuid(), **known})
+    record = SessionRecord.new(session_id, row.uuid if row else records.new_uuid(), **known)
     record.rev = row.rev + 1 if row else 1
     record.created_at, record.updated_at = created, now
     # A listing may have seen it broken before us, and then only the end reason (by default the status) is left.

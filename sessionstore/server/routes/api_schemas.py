@@ -2,23 +2,27 @@
 
 Unknown fields and parameters are refused, numbers are numbers and not text, and every text and list has a limit.
 Schemas stand at module level, since building one costs more than a hundred validations' worth.
-Not here: the rules of a stored record (model.schemas), checks that need the store (the routes).
+Not here: the fields of a record and their rules (model.record), checks that need the store (the routes).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+import msgspec
 from marshmallow import INCLUDE, RAISE, Schema, ValidationError, fields, validate, validates_schema
 
 from sessionstore.errors import InvalidName
 from sessionstore.model import names
-from sessionstore.model.records import STATUSES
+from sessionstore.model.record import RULES, SessionRecord
+from sessionstore.model.schemas import Number as Number
+from sessionstore.model.schemas import field_of
 
 MAX_PAGE, DEFAULT_PAGE = 1000, 100
 MAX_RECORDS, DEFAULT_RECORDS = 100_000, 1000
 MAX_COUNT = 100_000
+MAX_TEXT, MAX_ITEMS = 100_000, 10_000
 
 
 class Strict(Schema):
@@ -26,18 +30,6 @@ class Strict(Schema):
 
     class Meta:
         unknown = RAISE
-
-
-class Number(fields.Float):
-    """A finite JSON number; text that looks like one is not."""
-
-    def _validated(self, value: Any) -> float:
-        if isinstance(value, str | bool):
-            raise self.make_error("invalid")
-        try:
-            return super()._validated(value)
-        except OverflowError as error:
-            raise self.make_error("too_large") from error
 
 
 class QueryNumber(fields.Float):
@@ -136,21 +128,43 @@ class LiveQuery(Strict):
 # ---------------------------------------------------------------- bodies
 
 
-class NewSession(Strict):
-    """What a session begins with."""
+#: What a session begins with, and what can be changed of it; each field is that of the record (model.record), bounded.
+_GIVEN = (
+    "session_name", "base_position", "base_orientation", "gps", "num_buildings", "num_invisible_buildings",
+    "duration_planned_s", "tags", "notes", "drones", "metadata",
+)  # fmt: skip
+_CHANGED = (*_GIVEN, "status", "workflow_state", "end_reason", "duration_sim_s", "performance_metrics")
 
-    session_name = typed_name(allow_none=True)
-    base_position = vector()
-    base_orientation = vector()
-    gps = fields.Dict(keys=text(100), values=Number(), allow_none=True)
-    num_buildings = whole()
-    num_invisible_buildings = whole()
-    duration_planned_s = seconds(allow_none=True)
-    tags = fields.List(fields.String(validate=validate.Length(min=1, max=200)), validate=validate.Length(max=100))
-    notes = text(100_000)
-    drones = fields.List(fields.Dict(keys=text(200)), validate=validate.Length(max=10_000))
-    metadata = fields.Dict(keys=text(1000))
-    seed = whole(2**63 - 1)
+
+def of_record(names_of: Iterable[str]) -> dict[str, fields.Field[Any]]:
+    """Return fields of a record for a body; null is taken where it is how the field begins."""
+    begins_null = {each.name for each in msgspec.structs.fields(SessionRecord) if each.default is None}
+    return {name: _bounded(field_of(RULES[name], allow_none=name in begins_null)) for name in names_of}
+
+
+def _bounded(field: fields.Field[Any]) -> fields.Field[Any]:
+    """Limit what a body may hold further than the record does: texts, keys, lists and numbers."""
+    limit: validate.Validator | None = None
+    match field:
+        case fields.String():
+            limit = validate.Length(max=names.MAX_TYPED_BYTES if field.validators else MAX_TEXT)
+        case fields.Integer():
+            limit = validate.Range(max=MAX_COUNT)
+        case Number():
+            limit = validate.Range(min=-1e9, max=1e9)
+        case fields.List(inner=inner):
+            _bounded(inner)
+            limit = validate.Length(max=MAX_ITEMS)
+        case fields.Dict(key_field=key, value_field=value):
+            for each in (key, value):
+                if each is not None:
+                    _bounded(each)
+    if limit is not None:
+        field.validators.append(limit)
+    return field
+
+
+NewSession = Strict.from_dict({**of_record(_GIVEN), "seed": whole(2**63 - 1)}, name="NewSession")
 
 
 class FleetDrone(Strict):
@@ -201,31 +215,16 @@ class DemoSession(Strict):
     seed = whole(2**63 - 1)
 
 
-class SessionChange(Strict):
-    """Fields to change; ``rev`` makes it a compare-and-set.
-
-    Sent as application/json, ``metadata`` is replaced as a whole; as application/merge-patch+json (RFC 7396) its keys
-    are merged, and a key with null is removed.
-    """
-
-    rev = whole(2**53, 1)
-    session_name = typed_name(allow_none=True)
-    tags = fields.List(fields.String(validate=validate.Length(min=1, max=200)), validate=validate.Length(max=100))
-    notes = text(100_000)
-    metadata = fields.Dict(keys=text(1000))
-    status = fields.String(validate=validate.OneOf(STATUSES))
-    workflow_state = fields.String(validate=validate.Length(min=1, max=200))
-    end_reason = text(10_000, allow_none=True)
-    reason = text(1000, metadata={"description": "Goes into the history of status and workflow state."})
-    duration_planned_s = seconds(allow_none=True)
-    duration_sim_s = seconds(allow_none=True)
-    base_position = vector()
-    base_orientation = vector()
-    gps = fields.Dict(keys=text(100), values=Number(), allow_none=True)
-    num_buildings = whole()
-    num_invisible_buildings = whole()
-    drones = fields.List(fields.Dict(keys=text(200)), validate=validate.Length(max=10_000))
-    performance_metrics = fields.Dict(keys=text(200))
+#: Fields to change; ``rev`` makes it a compare-and-set. Sent as application/json, ``metadata`` is replaced as a whole;
+#: as application/merge-patch+json (RFC 7396) its keys are merged, and a key with null is removed.
+SessionChange = Strict.from_dict(
+    {
+        "rev": whole(2**53, 1),
+        **of_record(_CHANGED),
+        "reason": text(1000, metadata={"description": "Goes into the history of status and workflow state."}),
+    },
+    name="SessionChange",
+)
 
 
 # ---------------------------------------------------------------- replies
@@ -361,5 +360,6 @@ LIVE_EVENTS: dict[str, Schema] = {
 LIST_QUERY, FIELDS_QUERY, REPLAY_QUERY = ListQuery(), FieldsQuery(), ReplayQuery()
 STREAM_QUERY, LIVE_QUERY = StreamQuery(), LiveQuery()
 NEW_SESSION, DEMO_SESSION, SESSION_CHANGE = NewSession(), DemoSession(), SessionChange()
+SESSION_CHANGE.fields["workflow_state"].validators.append(validate.Length(min=1))
 CREATED_REPLY, RECORD_REPLY, LIST_REPLY, REPLAY_REPLY = CreatedReply(), RecordReply(), ListReply(), ReplayReply()
 STREAM_REPLY, ANY_REPLY, PROBLEM_REPLY = StreamReply(), AnyReply(), ProblemReply()
