@@ -168,7 +168,7 @@ def to_row(record: SessionRecord, status: os.stat_result) -> SessionRow:
         _owner(record.owner) if record.status in ("running", "paused") else None,
         msgspec.Raw(_encode(record.metadata)),
         _remark(record, points) if record.status in FINAL_STATUSES else None,
-        *(_origin(record.merged_from) if record.merged_from else ()),
+        *(origin(record.merged_from) if record.merged_from else ()),
     )  # fmt: skip
 
 
@@ -180,7 +180,7 @@ def _owner(facts: dict[str, Any] | None) -> Owner:
         return Owner()
 
 
-def _origin(merged_from: Mapping[str, Any]) -> tuple[str | None, str | None]:
+def origin(merged_from: Mapping[str, Any]) -> tuple[str | None, str | None]:
     """Return id and uuid of the original of a merged session; a note that was edited by hand names none."""
     found = [merged_from.get("session_id"), merged_from.get("uuid")]
     session_id, uuid = (value if isinstance(value, str) else None for value in found)
