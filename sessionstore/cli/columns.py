@@ -1,6 +1,6 @@
 """The columns of ``list``: one table of names, fields and forms.
 
-A column is one of :data:`COLUMNS`, a field of a row, or ``metadata.KEY``.
+A column is one of :data:`COLUMNS` or :data:`MORE`, a field of a row, or ``metadata.KEY``.
 Not here: filters and sorting (query, index.filtering), layout (cli.text).
 """
 
@@ -68,21 +68,28 @@ COLUMNS = {
     "points": _of("points", 5),
     "note": Column(_NOTE, _plain),
 }
+#: Columns that are shown when they are asked for; the page has the same names.
+MORE = {
+    "created": Column(("created_at",), text.when),
+    "updated": Column(("updated_at",), text.when),
+    "ended": Column(("ended_at",), text.when),
+    "buildings": Column(("num_buildings",), text.count),
+}
 
 
 def column(name: str) -> Column:
     """Return a column by name. Raises: InvalidQuery."""
     from sessionstore.model.records import FILTER_ALIASES, FILTER_FIELDS
 
-    if name in COLUMNS:
-        return COLUMNS[name]
+    if name in COLUMNS or name in MORE:
+        return COLUMNS.get(name) or MORE[name]
     first, dot, rest = name.partition(".")
     if first in COLUMNS and dot:
         first = COLUMNS[first].path[0]
     try:
         return Column(parse_path(first + dot + rest, FILTER_FIELDS, FILTER_ALIASES))
     except InvalidQuery as error:
-        known = ", ".join((*COLUMNS, *FILTER_FIELDS))
+        known = ", ".join((*COLUMNS, *MORE, *FILTER_FIELDS))
         raise InvalidQuery(f"there is no column {name!r} (there are {known}, metadata.KEY)") from error
 
 

@@ -64,7 +64,7 @@ def find_session(store: SessionStore, key: str, elsewhere: bool = False) -> Sess
         same = [row for row in rows if key.casefold() in _names(row, str.casefold)]
         if len(same) == 1:
             return store.get(same[0].session_id)
-        raise SessionNotFound(f"{error}{_hint(store, key, rows)}") from error
+        raise SessionNotFound(f"{error}{hint(store, key, rows)}") from error
 
 
 def _by_path(store: SessionStore, key: str, elsewhere: bool) -> Session | None:
@@ -91,7 +91,8 @@ def _names(row: SessionRow, change: type[str] | object = str) -> list[str]:
     return [fold(name) for name in (row.session_id, row.session_name) if name]
 
 
-def _hint(store: SessionStore, key: str, rows: list[SessionRow]) -> str:
+def hint(store: SessionStore, key: str, rows: list[SessionRow]) -> str:
+    """Return what a user may have meant by a key that names no session: near names, or an entry of the trash."""
     from difflib import get_close_matches
 
     for entry in store.trash():

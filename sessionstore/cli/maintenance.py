@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING
 import click
 
 from sessionstore.cli import text
+from sessionstore.cli.lookup import find_session, hint
 from sessionstore.cli.options import json_option, open_store, require_store, store_options
+from sessionstore.errors import SessionNotFound
 
 if TYPE_CHECKING:
     from sessionstore.maintenance.checks.portability import Moved
@@ -142,7 +144,9 @@ def verify(
     require_store(folder)
     with open_store(folder, index) as store:
         on_disk = store.root.session_ids()
-        wanted = sorted({each if each in on_disk else store.get(each).session_id for each in sessions} or on_disk)
+        wanted = sorted(
+            {each if each in on_disk else find_session(store, each).session_id for each in sessions} or on_disk
+        )
         root = store.root
     if as_if_moved:
         from sessionstore.maintenance.checks.portability import verify_moved
@@ -209,7 +213,10 @@ def history(session: str | None, limit: int, as_json: bool, folder: str | None, 
     from sessionstore.store.history import History
 
     with open_store(folder, index) as store:
-        changes = History(store).changes(session)
+        try:
+            changes = History(store).changes(session)
+        except SessionNotFound as error:
+            raise SessionNotFound(f"{error}{hint(store, session or '', store.find())}") from error
     shown = changes[: limit or None]
     if as_json:
         print_json([change.to_dict() for change in shown])
@@ -253,10 +260,14 @@ def undo(change: str | None, as_json: bool, folder: str | None, index: str | Non
 
     Exit code 5 when the same fields were changed since.
     """
+    from sessionstore.maintenance.doctor import option_text
     from sessionstore.store.history import History
 
     with open_store(folder, index) as store:
-        done = History(store).undo(change)
+        try:
+            done = History(store).undo(change)
+        except SessionNotFound as error:
+            raise SessionNotFound(f"{error}; see: sessionstore history{option_text(folder, index)}") from error
     if as_json:
         print_json(done.to_dict())
     else:

@@ -86,6 +86,22 @@ def test_a_session_is_found_by_path_slash_and_case_and_near_names_are_suggested(
         assert f"is in the trash: sessionstore restore {session_id} --dir" in run("show", name).err
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [("show",), ("tail",), ("history",), ("verify",), ("delete",), ("set", "--notes", "x"), ("export", "--zip"),
+     ("pack", "--output", "x.zip")],
+)  # fmt: skip
+def test_every_command_suggests_a_name_that_nearly_fits(run: Run, store: SessionStore, arguments) -> None:  # type: ignore[no-untyped-def]
+    store.create("Butterfly")
+    result = run(*arguments, "Buterfly")
+    assert result.code == 3 and "did you mean Butterfly?" in result.err, result.err
+
+
+def test_a_change_that_does_not_exist_says_where_changes_are_listed(run: Run, store: SessionStore) -> None:
+    result = run("undo", "nothing", "--dir", str(store.root.path))
+    assert result.code == 3 and f"sessionstore history --dir {store.root.path}" in result.err
+
+
 def test_a_folder_outside_any_store_is_shown(run: Run, store: SessionStore, tmp_path: Path) -> None:
     session_id = store.create("Far").session_id
     store.root.folder(session_id).rename(tmp_path / session_id)

@@ -201,3 +201,60 @@ def test_ten_thousand_sessions_show_within_a_second_and_scroll_without_holes(
 
 def uuid_of(number: int) -> str:
     return f"01a206b7-3d1a-7aa4-8000-{number:012x}"
+
+
+def headers(page: Any) -> list[str]:
+    return [text.strip(" ↓↑") for text in page.locator(".grid .head [role=columnheader]").all_inner_texts() if text]
+
+
+def test_the_user_chooses_the_columns_and_the_page_remembers_them(site: Running, open_page: Opener) -> None:
+    store = open_store(site)
+    session = store.get("Butterfly")
+    session.metadata["site"] = "tower"
+    session.metadata["a.b"] = {"deep": 5}
+    session.tags.add("good")
+    page = open_page(site.url)
+    rows(page).filter(has_text="Butterfly").wait_for()
+    default = headers(page)
+    page.get_by_role("button", name="Columns").click()
+    dialog = page.get_by_role("dialog", name="Columns")
+    for name in ("Phase", "Windows", "Created"):
+        dialog.get_by_label(name, exact=True).uncheck()
+    dialog.get_by_label("Tags", exact=True).check()
+    dialog.get_by_label("Keys of metadata").fill('site, "a.b".deep')
+    dialog.get_by_role("button", name="Show").click()
+    wanted = ["Status", "Session", "Simulated of planned", "Drones", "Distance", "Points", "Tags", "site", "a.b.deep"]
+    assert headers(page) == wanted
+    row = rows(page).filter(has_text="Butterfly")
+    assert [cell.strip() for cell in row.locator(".text").all_inner_texts()] == ["tower", "5"]
+    assert [cell.strip() for cell in rows(page).filter(has_text="Storm").first.locator(".text").all_inner_texts()] == [
+        "–",
+        "–",
+    ]
+    page.get_by_role("button", name="site").click()
+    until(page, "() => location.search.includes('sort=-metadata.site')")
+    assert "columns=status%2Csession%2Crun%2Cdrones" in page.url
+    page.goto(site.url)  # another visit, without the columns in the address
+    rows(page).filter(has_text="Butterfly").wait_for()
+    assert headers(page) == wanted
+    page.get_by_role("button", name="Columns").click()
+    page.get_by_role("button", name="Default").click()
+    assert headers(page) == default and "columns" not in page.url
+    session.metadata.pop("site")
+    session.metadata.pop("a.b")
+    session.tags.discard("good")
+
+
+def test_columns_of_the_address_stand_in_its_order_and_do_not_move(site: Running, open_page: Opener) -> None:
+    names = "points,session,metadata.no_such_key,uuid,rev,started,ended,simulated,planned,buildings,note,nonsense"
+    page = open_page(f"{site.url}/sessions?columns={names}")
+    rows(page).filter(has_text="Storm").first.wait_for()
+    assert headers(page)[:3] == ["Points", "Session", "no_such_key"] and len(headers(page)) == 11
+    places = """() => [...document.querySelectorAll('.grid .head, .grid .line')].map(
+      (row) => [...row.children].map((cell) => Math.round(cell.getBoundingClientRect().left)).join())"""
+    before = page.evaluate(places)
+    assert len(set(before)) == 1, "the head and all rows have the same columns"
+    page.get_by_label("Search sessions").fill("name=Butterfly")
+    until(page, "() => document.querySelectorAll('.grid .line').length === 1")
+    assert set(page.evaluate(places)) == set(before)
+    assert page.evaluate("() => document.querySelector('.grid').scrollWidth") > 1280, "what does not fit is scrolled to"

@@ -119,8 +119,22 @@ def test_a_speed_without_velocity_is_that_of_the_stream_beside_chart_and_in_the_
     assert resting.inner_text() == "0.00 m/s"
 
 
+def test_the_table_of_drones_fits_and_the_badge_of_a_still_one_is_whole(yard: Running, open_page: Opener) -> None:
+    """At 1280 pixels "never moved" made the table wider than its panel."""
+    page = opened(yard, open_page, query="?t=10.0")
+    badge = page.locator(".drone-table .badge", has_text="never moved")
+    badge.wait_for()
+    until(page, "() => document.querySelector('.drone-table').textContent.includes('m/s')")
+    assert (
+        page.evaluate("() => { const p = document.querySelector('.panel'); return p.scrollWidth - p.clientWidth; }")
+        == 0
+    )
+    box, panel = badge.bounding_box(), page.locator(".panel").bounding_box()
+    assert box["x"] >= panel["x"] and box["x"] + box["width"] <= panel["x"] + panel["width"]
+
+
 def test_pictures_among_the_artifacts_are_shown_and_all_can_be_downloaded(yard: Running, open_page: Opener) -> None:
-    page = opened(yard, open_page, query="?tab=provenance")
+    page = opened(yard, open_page, query="?tab=artifacts")
     until(page, "() => document.querySelector('.artifacts img')?.naturalWidth === 1")
     assert page.locator(".artifacts img").count() == 1, "an SVG can hold code, and is only offered"
     with page.expect_download() as download:

@@ -37,9 +37,9 @@ export class DroneTable {
   }
 
   make(id, kind) {
-    const cells = Object.fromEntries(NOW.map((name) => [name.toLowerCase(), el(name === 'Mode' ? 'td' : 'td.number')]));
+    const cells = Object.fromEntries(NOW.map((name) => [name.toLowerCase(), el(name === 'Mode' ? 'td.mode' : 'td.number')]));
     const done = this.metrics[id] || {};
-    const name = el('button.plain.drone-name', { type: 'button', title: `${kind}; click: choose, double click: follow`, on: { click: () => this.player.pick(id), dblclick: () => this.player.pick(id, true) } }, sign(kind, this.player.tints.get(id)?.css), el('span', {}, id));
+    const name = el('button.plain.drone-name', { type: 'button', title: `${id}: ${kind}; click: choose, double click: follow`, on: { click: () => this.player.pick(id), dblclick: () => this.player.pick(id, true) } }, sign(kind, this.player.tints.get(id)?.css), el('span', {}, id));
     const still = done.moved === false ? el('span.badge.warn-text', { title: 'This drone never moved by more than a centimetre' }, 'never moved') : null;
     const row = el('tr', {}, el('td', {}, name, still), Object.values(cells), el('td.number', {}, metres(done.distance_m)), el('td.number', {}, done.windows_cleaned ?? '–'));
     this.rows.set(id, { row, cells });
@@ -68,6 +68,7 @@ export class DroneTable {
     const state = playing || !exact ? drawn : { ...drawn, ...exact, z: exact.position[2], mode: exact.mode ?? drawn?.mode, battery: exact.battery ?? drawn?.battery };
     row.classList.toggle('absent', !state);
     set(cells.mode, state ? state.mode || 'flying' : 'not there');
+    cells.mode.title = cells.mode.textContent;
     const charge = typeof state?.battery === 'number' ? state.battery : null;
     set(cells.battery, charge === null ? '–' : percent(charge));
     cells.battery.classList.toggle('warn-text', charge !== null && charge < 0.25);

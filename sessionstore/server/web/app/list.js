@@ -5,7 +5,7 @@ import { count } from './format.js';
 import { keys } from './keys.js';
 import { failed, notice } from './notices.js';
 import { address, go, keep, query } from './router.js';
-import { COLUMNS } from './columns.js';
+import { chosen, columnsOf, DEFAULT, NAMES, namesOf, remember } from './columns.js';
 import { Rows } from './rows.js';
 import { Search } from './search.js';
 
@@ -16,10 +16,12 @@ class SessionList extends HTMLElement {
     this.counts = el('div.counts.quiet', { 'aria-live': 'off' });
     this.actions = el('div.actions.row');
     this.matching = el('span.quiet', { role: 'status' });
+    this.columns = columnsOf(chosen(query().columns));
+    this.choose = el('button.columns', { type: 'button', title: 'Choose the columns', on: { click: () => this.chooseColumns() } }, 'Columns');
     this.grid = el('div.grid', { role: 'grid', tabindex: 0, 'aria-label': 'Sessions', 'aria-multiselectable': 'true' });
     this.note = el('div.note', { hidden: true });
-    fill(this, el('h1.away', {}, 'Sessions'), el('div.bar-top', {}, this.search.node, this.counts), this.actions, this.note, this.grid);
-    this.rows = new Rows(this.grid, { onOpen: (row) => go(address(['session', row.session_id])), onSelect: () => this.select(), onState: (error) => this.state(error) });
+    fill(this, el('h1.away', {}, 'Sessions'), el('div.bar-top', {}, this.search.node, this.counts, this.choose), this.actions, this.note, this.grid);
+    this.rows = new Rows(this.grid, this.columns, { onOpen: (row) => go(address(['session', row.session_id])), onSelect: () => this.select(), onState: (error) => this.state(error) });
     this.head();
     this.keys();
     this.again = calm(700, () => this.read(true));
@@ -108,24 +110,53 @@ class SessionList extends HTMLElement {
   }
 
   head() {
-    const label = ([kind, field, text]) => {
+    const label = ({ kind, field, label: text }) => {
       const down = this.sort === `-${field}`;
       const sorted = down || this.sort === field;
       const button = el('button.plain', { type: 'button', on: { click: () => this.order(field) } }, text, sorted ? (down ? ' ↓' : ' ↑') : '');
       return el(`div.${kind}`, { role: 'columnheader', 'aria-sort': sorted ? (down ? 'descending' : 'ascending') : 'none' }, button);
     };
     this.every = el('input', { type: 'checkbox', 'aria-label': 'Select all that match', on: { click: () => (this.every.checked ? this.all() : this.rows.clear()) } });
-    fill(this.rows.header, el('div.pick', { role: 'columnheader' }, this.every), COLUMNS.map(label));
+    fill(this.rows.header, el('div.pick', { role: 'columnheader' }, this.every), this.columns.map(label));
     if (this.dataset.ready) this.select();
   }
 
   order(field) {
-    const starts_down = field !== 'session_id' && field !== 'status' && field !== 'workflow_state';
+    const starts_down = !['session_id', 'status', 'workflow_state', 'tags', 'uuid', 'end_reason'].includes(field);
     const flipped = this.sort.startsWith('-') ? field : `-${field}`;
     this.sort = this.sort.replace('-', '') === field ? flipped : `${starts_down ? '-' : ''}${field}`;
     keep({ sort: this.sort === '-created_at' ? null : this.sort });
     this.head();
     this.read();
+  }
+
+  /** Let the user choose: known columns by a tick, keys of metadata by name; the address and this browser remember it. */
+  chooseColumns() {
+    const now = this.columns.map((each) => each.name);
+    const boxes = NAMES.map(([name, label]) => el('label.row', {}, el('input', { type: 'checkbox', value: name, checked: now.includes(name) }), label));
+    const more = el('input', { type: 'text', id: 'more-columns', placeholder: 'site, weather.wind, "a.b"', value: now.filter((each) => each.startsWith('metadata.')).map((each) => each.slice(9)).join(', '), spellcheck: 'false' });
+    const form = el('form', { method: 'dialog' }, el('h2', {}, 'Columns'), el('div.choices', {}, boxes), el('p', {}, el('label', { for: 'more-columns' }, 'Keys of metadata, apart by commas'), more),
+      el('div.row', {}, el('button.main', { type: 'submit' }, 'Show'), el('button', { type: 'button', on: { click: () => done(DEFAULT) } }, 'Default'), el('button', { type: 'button', on: { click: () => dialog.close() } }, 'Cancel')));
+    const dialog = el('dialog.edit', { 'aria-label': 'Columns' }, form);
+    const done = (names) => { this.show(names); dialog.close(); };
+    form.addEventListener('submit', (event) => {
+      event.preventDefault();
+      const ticked = boxes.map((each) => each.firstChild).filter((each) => each.checked).map((each) => each.value);
+      const wanted = [...ticked, ...namesOf(more.value).map((key) => `metadata.${key}`)];
+      done([...now.filter((each) => wanted.includes(each)), ...wanted.filter((each) => !now.includes(each))]);
+    });
+    dialog.addEventListener('close', () => dialog.remove());
+    document.body.append(dialog);
+    dialog.showModal();
+  }
+
+  show(names) {
+    this.columns = columnsOf(names.length ? names : DEFAULT);
+    const kept = this.columns.map((each) => each.name);
+    remember(kept);
+    keep({ columns: kept.join() === DEFAULT.join() ? null : kept.join(',') });
+    this.rows.show(this.columns);
+    this.head();
   }
 
   select() {

@@ -4,7 +4,7 @@
    by events: known rows change in place, new ones make the list read its first pages again without moving the view. */
 import { json } from './api.js';
 import { el, fill } from './dom.js';
-import { cells, COLUMNS, rowKey } from './columns.js';
+import { cells, layOut, rowKey } from './columns.js';
 
 const ROW = 32;
 const FIRST = 60;
@@ -13,8 +13,10 @@ const SPARE = 8;
 const kept = { chosen: [] }; // the selection survives a visit to another place of the page
 
 export class Rows {
-  constructor(grid, { onOpen, onSelect, onState }) {
+  constructor(grid, columns, { onOpen, onSelect, onState }) {
     this.grid = grid;
+    this.columns = columns;
+    layOut(grid, columns);
     this.act = { onOpen, onSelect, onState };
     this.spacer = el('div.spacer', { role: 'presentation' });
     this.header = el('div.head', { role: 'row', 'aria-rowindex': 1 });
@@ -47,6 +49,14 @@ export class Rows {
     this.forget();
     this.draw();
     this.act.onState();
+  }
+
+  /** Show other columns of the same rows. */
+  show(columns) {
+    this.columns = columns;
+    layOut(this.grid, columns);
+    this.forget();
+    this.draw();
   }
 
   forget() {
@@ -95,13 +105,13 @@ export class Rows {
     node.style.transform = `translateY(${index * ROW}px)`;
     if (!row) {
       node.classList.add('wait');
-      node.append(el('div', { role: 'gridcell', 'aria-colspan': COLUMNS.length + 1 }, '…'));
+      node.append(el('div', { role: 'gridcell', 'aria-colspan': this.columns.length + 1 }, '…'));
       return node;
     }
     const chosen = this.chosen.has(row.session_id);
     const box = el('input', { type: 'checkbox', checked: chosen, tabindex: -1, 'aria-label': `Select ${row.session_id}`,
       on: { click: (event) => { event.stopPropagation(); if (event.shiftKey) this.range(index); else this.toggle(index); } } });
-    node.append(el('div.pick', { role: 'gridcell', on: { click: (event) => event.stopPropagation() } }, box), ...cells(row));
+    node.append(el('div.pick', { role: 'gridcell', on: { click: (event) => event.stopPropagation() } }, box), ...cells(row, this.columns));
     node.setAttribute('aria-selected', chosen);
     node.addEventListener('click', (event) => {
       if (event.target.closest('a')) return;

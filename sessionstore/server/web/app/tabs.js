@@ -6,6 +6,7 @@ import { RecordTable } from './records.js';
 import { one } from './api.js';
 
 const NAMES = { drones: 'Drones', events: 'Events', commands: 'Commands', communication: 'Log', json: 'JSON', provenance: 'Provenance' };
+const ARTIFACTS = 'artifacts';
 /* Streams that the page shows elsewhere: in the player, in the charts, or in a tab of their own. */
 const SHOWN = ['motion_history', 'clock', 'events', 'commands', 'communication', 'log', 'windows', 'metrics', 'weather'];
 const MOST_OWN = 12;
@@ -25,20 +26,26 @@ export class Tabs {
     this.open(NAMES[start] ? start : 'drones');
   }
 
-  /** Give each stream that the program made itself a tab, before JSON and provenance. */
+  /** Give each stream that the program made itself a tab, and the artifacts one, before JSON and provenance. */
   async findStreams() {
-    const known = await this.source.streams().catch(() => []);
+    const [known, files] = await Promise.all([this.source.streams().catch(() => []), this.source.artifacts().catch(() => ({ artifacts: [] }))]);
     for (const { stream } of known.filter((each) => !SHOWN.includes(each.stream)).slice(0, MOST_OWN)) {
       const name = `stream-${stream}`;
       if (this.tables[name]) continue;
       this.tables[name] = new RecordTable(stream, this.source, this.onSeek);
-      this.names = Object.fromEntries(Object.entries(this.names).flatMap(([key, label]) => (key === 'json' ? [[name, stream], [key, label]] : [[key, label]])));
-      const button = el('button.tab', { type: 'button', role: 'tab', id: `tab-${name}`, 'aria-controls': 'tab-panel', 'aria-selected': 'false', tabindex: -1, on: { click: () => this.open(name) } }, stream);
-      const before = this.buttons.findIndex((each) => each.id === 'tab-json');
-      this.buttons[before].before(button);
-      this.buttons.splice(before, 0, button);
-      if (this.wanted === name) this.open(name);
+      this.addTab(name, stream);
     }
+    if (files.artifacts.length || files.recorded?.length) this.addTab(ARTIFACTS, 'Artifacts');
+  }
+
+  addTab(name, label) {
+    if (this.names[name]) return;
+    this.names = Object.fromEntries(Object.entries(this.names).flatMap(([key, each]) => (key === 'json' ? [[name, label], [key, each]] : [[key, each]])));
+    const button = el('button.tab', { type: 'button', role: 'tab', id: `tab-${name}`, 'aria-controls': 'tab-panel', 'aria-selected': 'false', tabindex: -1, on: { click: () => this.open(name) } }, label);
+    const before = this.buttons.findIndex((each) => each.id === 'tab-json');
+    this.buttons[before].before(button);
+    this.buttons.splice(before, 0, button);
+    if (this.wanted === name) this.open(name);
   }
 
   arrow(event) {
@@ -60,6 +67,7 @@ export class Tabs {
     }
     this.panel.setAttribute('aria-labelledby', `tab-${name}`);
     if (name === 'drones') fill(this.panel, this.drones.node);
+    else if (name === ARTIFACTS) this.artifacts();
     else if (this.tables[name]) { fill(this.panel, this.tables[name].node); this.tables[name].open(this.player.t); } else if (name === 'json') this.json();
     else this.provenance();
     this.onChange();
@@ -69,13 +77,25 @@ export class Tabs {
   choose(id) { this.drones.choose(id); }
 
   setRecord(record) {
+    const other = JSON.stringify(record.artifacts) !== JSON.stringify(this.record.artifacts);
     this.record = record;
+    if (other && this.name === ARTIFACTS) this.artifacts();
+    else if (other) this.findStreams();
     this.drones.setRecord(record);
   }
 
   moment(t, at_once = false) {
     if (this.name === 'drones') this.drones.moment(at_once);
     else this.tables[this.name]?.moment(t);
+  }
+
+  async artifacts() {
+    const { artifacts, recorded } = await this.source.artifacts().catch(() => ({ artifacts: [], recorded: [] }));
+    if (this.name !== ARTIFACTS) return;
+    const noted = new Map((recorded || []).map((each) => [each.name, each]));
+    const missing = [...noted.keys()].filter((name) => !artifacts.some((each) => each.name === name));
+    const address = (name) => `${one(this.source.id)}/artifacts/${encodeURIComponent(name)}`;
+    fill(this.panel, el('ul.artifacts', {}, artifacts.map((each) => artifact(address(each.name), each, noted.get(each.name))), missing.map((name) => el('li', {}, name, el('span.warn-text', {}, ' is in the record, and its file is gone')))));
   }
 
   async json() {
@@ -95,14 +115,12 @@ export class Tabs {
     const rows = [['uuid', record.uuid], ['revision', record.rev], ['written by', record.created_by], ['created', record.created_at], ['started', record.started_at], ['ended', record.ended_at], ['end reason', record.end_reason], ['folder', record.session_dir_path], ['base', record.base_position?.join(', ')], ...Object.entries(from).filter(([name]) => name !== 'packages').map(([name, value]) => [name, Array.isArray(value) ? value.join(' ') : value])];
     const pair = ([name, value]) => el('tr', {}, el('th', { scope: 'row' }, name), el('td', {}, plain(value)));
     fill(this.panel, el('table.plain', {}, el('tbody', {}, rows.filter(([, value]) => value !== null && value !== undefined).map(pair))), el('h2', {}, 'Metadata'), el('pre.json', {}, JSON.stringify(record.metadata, null, 2)));
-    const [streams, files] = await Promise.all([this.source.streams(), this.source.artifacts()]).catch(() => [[], { artifacts: [] }]);
+    const streams = await this.source.streams().catch(() => []);
     if (this.name !== 'provenance') return;
     const cell = (text) => el('td.number', {}, text);
     this.panel.append(
       el('h2', {}, 'Streams'),
       el('table.plain', {}, el('thead', {}, el('tr', {}, ['stream', 'records', 'size'].map((each, i) => el(i ? 'th.number' : 'th', {}, each)))), el('tbody', {}, streams.map((each) => el('tr', {}, el('td', {}, each.stream), cell(each.records.toLocaleString('en')), cell(bytes(each.bytes)))))),
-      el('h2', {}, 'Artifacts'),
-      files.artifacts.length ? el('ul.artifacts', {}, files.artifacts.map((each) => artifact(`${one(this.source.id)}/artifacts/${encodeURIComponent(each.name)}`, each))) : el('p.quiet', {}, 'none'),
       el('h2', {}, 'Packages'),
       el('p.small.quiet', {}, Object.entries(from.packages || {}).map(([name, version]) => `${name} ${version}`).join(', ') || 'not recorded'),
     );
@@ -112,9 +130,11 @@ export class Tabs {
 const IMAGES = /\.(png|jpe?g|gif|webp|avif)$/i;
 const VIDEOS = /\.(webm|mp4|ogv)$/i;
 
-/** An artifact with its size; pictures and videos are shown in place. */
-function artifact(address, { name, bytes: size }) {
+/** An artifact with its size and checksum; pictures and videos are shown in place. */
+function artifact(address, { name, bytes: size }, noted) {
   const inline = `${address}?inline=true`;
   const shown = IMAGES.test(name) ? el('img', { src: inline, alt: name, loading: 'lazy' }) : VIDEOS.test(name) ? el('video', { src: inline, controls: true, preload: 'metadata', 'aria-label': name }) : null;
-  return el('li', {}, el('a', { href: address, download: name }, name), ` ${bytes(size)}`, shown);
+  const sum = noted?.sha256 ? el('span.quiet.small', { title: `SHA-256 ${noted.sha256}` }, ` SHA-256 ${noted.sha256.slice(0, 12)}…`) : null;
+  const other = noted && noted.bytes !== undefined && noted.bytes !== size ? el('span.warn-text', {}, ` changed: it had ${bytes(noted.bytes)}`) : null;
+  return el('li', {}, el('a', { href: address, download: name }, name), ` ${bytes(size)}`, sum, other, shown);
 }
