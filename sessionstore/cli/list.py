@@ -30,7 +30,7 @@ _DEFAULT_LIMIT = 50
 @click.option("--offset", type=click.IntRange(min=0), default=0, help="Skip the first N rows.")
 @click.option(
     "--columns", envvar="SESSIONSTORE_COLUMNS", shell_complete=complete_columns,
-    help=f"Comma-separated: {', '.join((*tables.COLUMNS, *tables.MORE))}, any field, metadata.KEY (SESSIONSTORE_COLUMNS).",
+    help=f"By commas: {', '.join((*tables.COLUMNS, *tables.MORE))}, any field, metadata.KEY (SESSIONSTORE_COLUMNS).",
 )  # fmt: skip
 @click.option("--no-verify", is_flag=True, help="Trust the index; do not look for records that were edited by hand.")
 @click.option("--explain", is_flag=True, help="Also print on stderr how the filter was understood.")
