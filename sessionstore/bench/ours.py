@@ -11,6 +11,7 @@ from typing import Any, Literal
 import sessionstore
 from sessionstore.bench import generate
 from sessionstore.bench.systems import System, metadata_of
+from sessionstore.session import stream_names
 from sessionstore.session.stream_writer import StreamWriter
 
 
@@ -56,7 +57,7 @@ class Ours(System):
 
     def _writer(self) -> StreamWriter:
         if self._log is None:
-            self._log = self.store.create("log").writer("communication", self.sync)
+            self._log = self.store.create("log").writer(stream_names.COMMUNICATION, self.sync)
         return self._log
 
     def list_cold(self) -> int:

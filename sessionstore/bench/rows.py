@@ -9,6 +9,7 @@ import msgspec
 
 from sessionstore.index import SessionIndex
 from sessionstore.model.records import SessionRow
+from sessionstore.simulation.drones.kinds import CLIMBER, SCOUT
 
 KEYS = ("metadata.batch", "metadata.wind_m_s")
 #: Filters and how many of 100,000 sessions they fit; up to FEW, an index is all that it takes.
@@ -54,7 +55,7 @@ def a_row(number: int, rev: int = 1) -> SessionRow:
         session_name=f"S{number}",
         duration_sim_s=spread % 300 + 0.5,
         num_drones=spread % 7,
-        drones={"scout": 2, "climber": 1},
+        drones={SCOUT: 2, CLIMBER: 1},
         tags=["rare"] if spread % 2000 == 0 else ["night"],
         points=spread * 10,
         distance_m=float(spread),

@@ -16,15 +16,13 @@ import click
 
 from sessionstore.cli.completion import complete_scenarios
 from sessionstore.cli.options import dir_option, json_option, open_store, store_options
+from sessionstore.simulation.drones.kinds import KINDS
+from sessionstore.simulation.world.weather import CONDITIONS
 
 if TYPE_CHECKING:
     from sessionstore.simulation.mission.faults import Fault
     from sessionstore.simulation.running.scenarios import Scenario
 
-KIND_OPTIONS = (
-    "scout", "climber", "overseer", "tanker-mule", "tanker-lifeline", "quadcopter", "hexacopter", "ornithopter",
-)  # fmt: skip
-CONDITIONS = ("calm", "light", "breeze", "fresh", "strong", "storm")
 SIGNAL_EXITS = {"stopped by SIGINT": 130, "stopped by SIGHUP": 129, "stopped by SIGTERM": 143}
 _FAULT = re.compile(r"(?P<kind>[a-z_]+)@(?P<at>[0-9.]+)(\+(?P<duration>[0-9.]+))?(:(?P<drone>.+))?")
 
@@ -40,7 +38,7 @@ def _seed(ctx: click.Context, param: click.Parameter, value: str | None) -> int 
 
 
 def _kind_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    for kind in reversed(KIND_OPTIONS):
+    for kind in reversed(KINDS):
         option = click.option(f"--{kind}", type=click.IntRange(0, 1000), metavar="N", help=f"Number of {kind} drones.")
         command = option(command)
     return command
@@ -73,7 +71,7 @@ def _kind_options(command: Callable[..., Any]) -> Callable[..., Any]:
     metavar="N|random",
     help="The same seed gives the same bytes (default: 0, or the scenario's).",
 )
-@click.option("--weather", type=click.Choice(CONDITIONS), help="Wind and visibility.")
+@click.option("--weather", type=click.Choice(tuple(CONDITIONS)), help="Wind and visibility.")
 @click.option("--fault", "faults", multiple=True, metavar="KIND@S[+S][:DRONE]", help="As gps_loss@60+20:scout-1.")
 @click.option("--name", metavar="NAME", help="Name of the session.")
 @click.option("--realtime", type=click.FloatRange(0, min_open=True), metavar="F", help="Sim seconds per wall second.")
@@ -140,7 +138,7 @@ def _scenario(options: dict[str, Any]) -> Scenario:
         raise click.UsageError("--buildings and --city exclude each other")
     if options["buildings"] is not None:
         scenario = scenario.with_options(buildings=options["buildings"])
-    counts = {kind: options[kind.replace("-", "_")] for kind in KIND_OPTIONS}
+    counts = {kind: options[kind.replace("-", "_")] for kind in KINDS}
     groups = [group for group in scenario.fleet if counts.get(group.kind) is None]
     groups += [Group(kind, count) for kind, count in counts.items() if count]
     if not groups and all(count is None for count in counts.values()):
@@ -177,12 +175,12 @@ def _default_height_m(options: dict[str, Any], city: str | None) -> float | None
 
 
 def _fault(text: str) -> Fault:
-    from sessionstore.simulation.mission.faults import FAULT_KINDS, NEED_DRONE, Fault
+    from sessionstore.simulation.mission.faults import FAULTS, Fault
 
     match = _FAULT.fullmatch(text)
-    if match is None or match["kind"] not in FAULT_KINDS:
-        raise click.BadParameter(f"{text!r} is not KIND@S[+S][:DRONE] with one of {', '.join(FAULT_KINDS)}")
-    if match["kind"] in NEED_DRONE and not match["drone"]:
+    if match is None or match["kind"] not in FAULTS:
+        raise click.BadParameter(f"{text!r} is not KIND@S[+S][:DRONE] with one of {', '.join(FAULTS)}")
+    if FAULTS[match["kind"]].needs_drone and not match["drone"]:
         raise click.BadParameter(f"{match['kind']} needs a drone, as {text}:scout-1")
     try:
         duration = float(match["duration"]) if match["duration"] else None

@@ -19,6 +19,7 @@ from sessionstore.cli.options import open_store, store_options
 from sessionstore.cli.remarks import NOT_WHOLE, report
 from sessionstore.errors import SessionNotFound
 from sessionstore.query.checks import suggestion
+from sessionstore.session import stream_names
 from sessionstore.session.stream_check import Remarks
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ _OPEN = ("created", "running", "paused")
 
 @click.command()
 @click.argument("session", default="latest", shell_complete=complete_sessions)
-@click.argument("stream", default="events", shell_complete=complete_streams)
+@click.argument("stream", default=stream_names.EVENTS, shell_complete=complete_streams)
 @click.option("-f", "--follow", is_flag=True, help="Print new records until the session ends.")
 @click.option(
     "-n", "--lines", type=click.IntRange(min=0), default=10, show_default=True,

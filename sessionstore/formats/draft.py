@@ -20,6 +20,7 @@ from sessionstore.errors import InvalidRecord
 from sessionstore.layout import DOCUMENT
 from sessionstore.model import json_text, names, records
 from sessionstore.model.records import SessionRecord
+from sessionstore.session import stream_names
 from sessionstore.session.handle import CLOCK_STREAM
 from sessionstore.session.motion import MOTION_STREAM, MotionWriter, movement_totals
 from sessionstore.session.stream_writer import StreamWriter
@@ -77,11 +78,11 @@ class SessionDraft:
 
     def event(self, kind: str, message: str = "", t_s: float | None = None, level: str = "info", **data: Any) -> None:
         """Add an event."""
-        self.stream("events").append({"kind": kind, "level": level, "message": message, **data}, t_s)
+        self.stream(stream_names.EVENTS).append({"kind": kind, "level": level, "message": message, **data}, t_s)
 
     def log(self, message: str, level: str = "info", t_s: float | None = None, **data: Any) -> None:
         """Add a line of the log."""
-        self.stream("log").append({"level": level, "message": message, **data}, t_s)
+        self.stream(stream_names.LOG).append({"level": level, "message": message, **data}, t_s)
 
     def clock(self, t_s: float, utc: datetime) -> None:
         """Say which UTC instant a sim_time had; a pair every few seconds is enough."""

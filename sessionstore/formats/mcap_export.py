@@ -23,6 +23,7 @@ from sessionstore.disk import files
 from sessionstore.formats.geodesy import Origin, origin_of
 from sessionstore.formats.mcap_file import OWN, TIME
 from sessionstore.model import records
+from sessionstore.session import stream_names
 
 if TYPE_CHECKING:
     from sessionstore.session import Session
@@ -75,7 +76,7 @@ class _Writing:
         self._write_scene(rows)
         for name, tape in self._session.tapes().items():
             channel = self._channel(name)
-            take = {"motion_history": self._motion, "log": self._line}.get(name)
+            take = {stream_names.MOTION: self._motion, stream_names.LOG: self._line}.get(name)
             for line in tape.in_time():
                 self._put(channel, line.data, line.t_s)
                 if take is not None:

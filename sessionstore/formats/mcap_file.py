@@ -17,6 +17,7 @@ from sessionstore.errors import Corrupt, InvalidRecord
 from sessionstore.formats.partial import until_damaged
 from sessionstore.formats.protocol import ImportReport, Options
 from sessionstore.formats.robot_messages import MessageSink
+from sessionstore.session import stream_names
 
 if TYPE_CHECKING:
     from sessionstore.formats.draft import SessionDraft
@@ -131,7 +132,7 @@ class _Reading:
             self._into.table("scene", value["rows"])
             self._report.count(topic, stream="(scene)")
             return
-        if stream == "motion_history":
+        if stream == stream_names.MOTION:
             more = {
                 key: each for key, each in value.items() if key not in ("drone", "position", "velocity", "orientation")
             }

@@ -25,6 +25,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
+from sessionstore.session import stream_names
+
 if TYPE_CHECKING:
     from sessionstore.formats.draft import SessionDraft
     from sessionstore.session import Session
@@ -55,7 +57,7 @@ class ImportReport:
     topics: dict[str, TopicCount] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
-    def count(self, topic: str, messages_in: int = 1, records_out: int = 1, stream: str = "motion_history") -> None:
+    def count(self, topic: str, messages_in: int = 1, records_out: int = 1, stream: str = stream_names.MOTION) -> None:
         """Add messages of a topic; ``records_out`` 0 for a message that was not stored."""
         counted = self.topics.setdefault(topic, TopicCount(stream=stream))
         counted.messages_in += messages_in

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from sessionstore.errors import InvalidRecord
 from sessionstore.formats.geodesy import Origin
-from sessionstore.session import frames
+from sessionstore.session import frames, stream_names
 
 if TYPE_CHECKING:
     from sessionstore.formats.draft import SessionDraft
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _FIXED_FRAMES = ("", "map", "world", "odom", "earth")
 _LOG_LEVELS = {1: "debug", 2: "info", 3: "warning", 4: "error", 5: "critical",
                10: "debug", 20: "info", 30: "warning", 40: "error", 50: "critical"}  # fmt: skip
-_RESERVED = {"motion_history", "events", "log", "clock"}
+_RESERVED = {stream_names.MOTION, stream_names.EVENTS, stream_names.LOG, stream_names.CLOCK}
 
 
 class MessageSink:

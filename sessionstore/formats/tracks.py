@@ -19,6 +19,7 @@ from sessionstore.errors import InvalidRecord
 from sessionstore.formats.geodesy import Origin, origin_of
 from sessionstore.formats.protocol import Options
 from sessionstore.model import json_text, records
+from sessionstore.session import stream_names
 
 if TYPE_CHECKING:
     from sessionstore.session import Session
@@ -63,7 +64,7 @@ class Flight:
         self.drones = sorted({str(line.data["drone"]) for line in self._lines()})
 
     def _lines(self) -> Iterator[Any]:
-        for line in self.session.tape("motion_history").in_time():
+        for line in self.session.tape(stream_names.MOTION).in_time():
             if "drone" in line.data and "position" in line.data:
                 yield line
 

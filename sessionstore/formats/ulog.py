@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from sessionstore.errors import Corrupt, InvalidRecord
 from sessionstore.formats.protocol import ImportReport, Options
+from sessionstore.session import stream_names
 
 if TYPE_CHECKING:
     from sessionstore.formats.draft import SessionDraft
@@ -131,14 +132,14 @@ def _write_messages(into: SessionDraft, report: ImportReport, log: Any, start_us
     for message in [*log.logged_messages, *(each for tag in log.logged_messages_tagged.values() for each in tag)]:
         level = _LEVELS.get(message.log_level_str(), "info")
         into.log(message.message, level, (message.timestamp - start_us) / 1e6)
-        report.count("(logged messages)", stream="log")
+        report.count("(logged messages)", stream=stream_names.LOG)
     for dropout in log.dropouts:
         t_s = (dropout.timestamp - start_us) / 1e6
         into.event("dropout", f"no data for {dropout.duration} ms", t_s, "warning", duration_ms=dropout.duration)
-        report.count("(dropouts)", stream="events")
+        report.count("(dropouts)", stream=stream_names.EVENTS)
     for timestamp, name, value in log.changed_parameters:
         into.event("parameter", f"{name} = {value}", (timestamp - start_us) / 1e6, name=name, value=value)
-        report.count("(changed parameters)", stream="events")
+        report.count("(changed parameters)", stream=stream_names.EVENTS)
     if log.file_corruption:
         report.problems.append("pyulog found damaged messages and passed over them")
 

@@ -17,7 +17,7 @@ from sessionstore.disk import files
 from sessionstore.errors import Conflict, SessionStoreError
 from sessionstore.legacy.layout import BUILDINGS, ML, MOTION, STREAM_FILES, SUMMARY
 from sessionstore.model import json_text, records
-from sessionstore.session import Session
+from sessionstore.session import Session, stream_names
 from sessionstore.session.handle import CLOCK_STREAM
 from sessionstore.session.motion import MOTION_STREAM
 
@@ -141,7 +141,7 @@ def _buildings(session_id: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _decisions(session: Session) -> dict[str, Any] | None:
-    rows = [line.data for line in session.tape("ml_training").in_time(damaged="raise")]
+    rows = [line.data for line in session.tape(stream_names.TRAINING).in_time(damaged="raise")]
     if not rows:
         return None
     columns = (("features", "features"), ("decisions", "decision"), ("outcomes", "outcome"))

@@ -25,16 +25,17 @@ from sessionstore.legacy import instants
 from sessionstore.legacy.motion_history import OldMotion, numbers, read_motion
 from sessionstore.legacy.tolerant import load
 from sessionstore.model import json_text, names
+from sessionstore.session import stream_names
 
 MOTION, SUMMARY, BUILDINGS, ML = (
     "motion_history.json", "simulation_summary.json", "buildings.json", "ml_training_data.json"
 )  # fmt: skip
 #: Files that become a stream each; the first name of a stream is the one that the exporter writes.
 STREAM_FILES = {
-    "communication_log.json": "communication",
-    "communication.json": "communication",
-    "detection_data.json": "detections",
-    "detections.json": "detections",
+    "communication_log.json": stream_names.COMMUNICATION,
+    "communication.json": stream_names.COMMUNICATION,
+    "detection_data.json": stream_names.DETECTIONS,
+    "detections.json": stream_names.DETECTIONS,
 }
 KNOWN_FILES = (MOTION, SUMMARY, BUILDINGS, ML, *STREAM_FILES)
 _STATUS = {
@@ -289,7 +290,7 @@ def _unreserved(record: dict[str, Any]) -> dict[str, Any]:
 def _take_ml(old: OldSession, value: Any, zone: tzinfo | None) -> None:
     """Take decisions one by one where the lists belong together, else each list as a stream."""
     if isinstance(value, list):
-        old.streams["ml_training"] = _rows(old, ML, value, zone)
+        old.streams[stream_names.TRAINING] = _rows(old, ML, value, zone)
         return
     if not isinstance(value, dict):
         old.ml_rest = value
@@ -299,10 +300,10 @@ def _take_ml(old: OldSession, value: Any, zone: tzinfo | None) -> None:
     if all(column is not None and len(column) == len(columns[0] or []) for column in columns):
         triples = zip(*(lists.pop(key) for key in ("features", "decisions", "outcomes")), strict=True)
         rows = [{"features": one, "decision": two, "outcome": three} for one, two, three in triples]
-        old.streams["ml_training"] = _rows(old, ML, rows, zone)
+        old.streams[stream_names.TRAINING] = _rows(old, ML, rows, zone)
     for key, items in lists.items():
         old.streams[f"ml_{key}"] = _rows(old, ML, items, zone)
-    taken = {"features", "decisions", "outcomes"} if "ml_training" in old.streams else set()
+    taken = {"features", "decisions", "outcomes"} if stream_names.TRAINING in old.streams else set()
     rest = {key: item for key, item in value.items() if key not in lists and key not in taken}
     old.ml_rest = rest or None
 

@@ -15,7 +15,7 @@ from typing import Any
 from sessionstore.disk import files
 from sessionstore.errors import InvalidQuery
 from sessionstore.model.records import SessionRecord
-from sessionstore.session import Session
+from sessionstore.session import Session, stream_names
 from sessionstore.session.motion import MOTION_STREAM
 from sessionstore.session.stream_reader import Line, Tape
 
@@ -149,7 +149,7 @@ def _parameters(record: SessionRecord) -> dict[str, Any]:
 def _faults(session: Session) -> dict[str, Any]:
     """Return the faults that struck, with drone and moment: a hash of the scenario says only that something differs."""
     struck: dict[str, list[str]] = {}
-    tape = session.tape("events")
+    tape = session.tape(stream_names.EVENTS)
     if tape.size() > _MOST_EVENT_BYTES:
         return {}
     for line in tape.read(damaged="skip"):

@@ -33,7 +33,7 @@ from sessionstore.errors import (
 from sessionstore.layout import DOCUMENT, StoreRoot
 from sessionstore.model import liveness, records, values
 from sessionstore.model.records import SessionRecord, SessionRow
-from sessionstore.session import Session, program_threads, stream_identity
+from sessionstore.session import Session, program_threads, stream_identity, stream_names
 from sessionstore.session.artifacts import Artifact
 from sessionstore.session.exception_text import as_text, reason_of
 from sessionstore.session.full_disk import FullDiskWait, is_full
@@ -282,11 +282,11 @@ class Recorder(Session):
 
     def log(self, message: str, level: str = "info", t_s: float | None = None, **data: Any) -> None:
         """Store a line of the program's log (stream ``log``). Raises: as ``StreamWriter.append``."""
-        self._say("log", {"level": level, "message": message, **data}, t_s)
+        self._say(stream_names.LOG, {"level": level, "message": message, **data}, t_s)
 
     def event(self, kind: str, message: str = "", t_s: float | None = None, level: str = "info", **data: Any) -> None:
         """Store something that happened (stream ``events``). Raises: as ``StreamWriter.append``."""
-        self._say("events", {"kind": kind, "level": level, "message": message, **data}, t_s)
+        self._say(stream_names.EVENTS, {"kind": kind, "level": level, "message": message, **data}, t_s)
 
     def _say(self, stream: str, record: dict[str, Any], t_s: float | None) -> None:
         if record["level"] not in _LEVELS:
@@ -314,7 +314,7 @@ class Recorder(Session):
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None, t_s: float | None = None) -> None:
         """Store the values of several figures at one moment; see :meth:`log_metric`. Raises: as ``append``."""
         record = dict(metrics) if step is None else {**metrics, "step": step}
-        self.stream("metrics").append(record, t_s, at_least_s=self.sim_time_s)
+        self.stream(stream_names.METRICS).append(record, t_s, at_least_s=self.sim_time_s)
         self._last_values.update(metrics)
 
     def log_artifact(self, source: Any, name: str | None = None) -> Artifact:

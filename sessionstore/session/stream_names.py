@@ -20,12 +20,13 @@ _MAX_LENGTH = 64
 
 @dataclass(frozen=True, slots=True)
 class StreamKind:
-    """One stream: its title on the page, the unit of its figures, whether it has a tab, whether windows are thinned."""
+    """One stream: its title, the unit of its figures, where a page shows it, whether windows of it are thinned."""
 
     name: str
     title: str
     unit: str = ""
-    tab: bool = False
+    tab: str = ""  # the stream in whose tab it is shown; a stream without one gets a tab of its own
+    drawn: bool = False  # in the player and the charts, not as a table
     thinned: bool = False
 
 
@@ -36,15 +37,15 @@ WINDOWS, DETECTIONS, TRAINING, TETHER = "windows", "detections", "ml_training", 
 KINDS = {
     kind.name: kind
     for kind in (
-        StreamKind(MOTION, "Motion", "m", thinned=True),
-        StreamKind(EVENTS, "Events", tab=True),
-        StreamKind(COMMANDS, "Commands", tab=True),
-        StreamKind(COMMUNICATION, "Log", "dBm", tab=True),
-        StreamKind(METRICS, "Metrics", "number", thinned=True),
-        StreamKind(WEATHER, "Weather", "m/s"),
-        StreamKind(WINDOWS, "Windows", "m"),
-        StreamKind(LOG, "Program log"),
-        StreamKind(CLOCK, "Clock", "UTC"),
+        StreamKind(MOTION, "Motion", "m", drawn=True, thinned=True),
+        StreamKind(EVENTS, "Events", tab=EVENTS),
+        StreamKind(COMMANDS, "Commands", tab=COMMANDS),
+        StreamKind(COMMUNICATION, "Log", "dBm", tab=COMMUNICATION),
+        StreamKind(LOG, "Program log", tab=COMMUNICATION),
+        StreamKind(METRICS, "Metrics", "number", drawn=True, thinned=True),
+        StreamKind(WEATHER, "Weather", "m/s", drawn=True),
+        StreamKind(WINDOWS, "Windows", "m", drawn=True),
+        StreamKind(CLOCK, "Clock", "UTC", drawn=True),
         StreamKind(DETECTIONS, "Detections"),
         StreamKind(TRAINING, "Training"),
         StreamKind(TETHER, "Tether", "N"),
@@ -52,8 +53,13 @@ KINDS = {
 }
 #: What a viewer that names no streams follows.
 FOLLOWED = (MOTION, EVENTS, COMMANDS, COMMUNICATION, METRICS, WEATHER, WINDOWS, LOG)
-#: The streams that have a tab on the page of a session.
-TABS = tuple(kind.name for kind in KINDS.values() if kind.tab)
+#: The tabs on the page of a session, each with the streams in it.
+TABS = {
+    name: tuple(k.name for k in KINDS.values() if k.tab == name) for name, kind in KINDS.items() if kind.tab == name
+}
+#: The streams that stand in a tab with others or by themselves.
+TABLED = tuple(kind.name for kind in KINDS.values() if kind.tab)
+DRAWN = tuple(kind.name for kind in KINDS.values() if kind.drawn)
 
 
 def is_stream_name(name: str) -> bool:

@@ -28,6 +28,7 @@ from sessionstore.boxes.session_buildings_box import SessionBuildingsBox
 from sessionstore.boxes.session_creator_box import SessionCreatorBox
 from sessionstore.boxes.session_db_box import SessionDBBox
 from sessionstore.errors import LockTimeout
+from sessionstore.session import stream_names
 from sessionstore.session.recorder import Recorder
 from sessionstore.simulation.drones.drone import TICK_HZ
 from sessionstore.simulation.errors import CommandRefused, NotRunning
@@ -116,7 +117,7 @@ class HMRSSimulationLive:
         recorder, fleet = self._open_recorder(), self.fleet
         boxes = SessionBuildingsBox(self.session_db_box)
         boxes.save_buildings(self.session_id, (b.as_record() for b in fleet.world.buildings), base_record(fleet))
-        recorder.stream("windows").extend(window_lines(fleet), 0.0)
+        recorder.stream(stream_names.WINDOWS).extend(window_lines(fleet), 0.0)
         self._update_workflow_state("buildings_spawned", f"{len(fleet.world.buildings)} buildings")
         man_fleet(fleet, self.scenario, self._command_ids)
         recorder.update(drones=drone_list(self.fleet))
@@ -214,7 +215,7 @@ class HMRSSimulationLive:
         recorder, fleet = self._open_recorder(), self.fleet
         t_s = fleet.clock.t_s
         for name, lines in fleet.log.drain().items():
-            if name == "motion_history":
+            if name == stream_names.MOTION:
                 recorder.motion.extend(lines, t_s)
                 self.points += len(lines)
             else:

@@ -15,6 +15,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from sessionstore.simulation.drones.kinds import ALIASES, CLIMBER, MULE, SCOUT
 from sessionstore.simulation.running.api_client import Api, CallFailed, server, server_options
 
 _POLL_S = 0.25
@@ -50,7 +51,7 @@ def main(
     count: int, parallel: int, seed: int, url: str | None, token: str | None, folder: str | None, **o: Any
 ) -> None:
     """Fly COUNT sessions and print a table of their outcomes."""
-    kinds = {"scout": o["scouts"], "tanker": o["tankers"], "climber": o["climbers"]}
+    kinds = {SCOUT: o["scouts"], ALIASES[MULE]: o["tankers"], CLIMBER: o["climbers"]}
     drones = {kind: number for kind, number in kinds.items() if number}
     batch = Batch(o["duration"], o["buildings"], drones, o["realtime"], o["name"])
     with server(url, token, folder) as api:

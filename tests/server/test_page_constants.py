@@ -1,25 +1,53 @@
-"""The lists that the page holds by itself are those of the package."""
+"""What the page knows of kinds, streams and weather is served out of the tables of the package."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection
-
-import pytest
 
 from sessionstore.cli import columns
-from sessionstore.server.http.page_files import WEB_FOLDER
+from sessionstore.server.http.page_constants import ADDRESS, module_text
+from sessionstore.server.http.page_files import WEB_FOLDER, web_files
+from sessionstore.session import stream_names
 from sessionstore.simulation.drones.kinds import KINDS
+from sessionstore.simulation.mission.commands import COMMAND_TYPES
 from sessionstore.simulation.world.weather import CONDITIONS
 
 
-@pytest.mark.parametrize(("name", "known"), [("KINDS", KINDS), ("WEATHERS", CONDITIONS)])
-def test_a_list_of_the_page_is_that_of_the_package(name: str, known: Collection[str]) -> None:
-    text = (WEB_FOLDER / "app" / "constants.js").read_text("utf-8")
-    found = re.search(rf"export const {name} = (\[.*\]);", text)
-    assert found is not None
-    assert set(json.loads(found[1].replace("'", '"'))) == set(known)
+def exported() -> dict[str, object]:
+    """Return what the module exports, as a browser would read it."""
+    return {name: json.loads(value) for name, value in re.findall(r"^export const (\w+) = (.*);$", module_text(), re.M)}
+
+
+def test_the_page_is_served_the_tables_of_the_package() -> None:
+    found = exported()
+    assert found["KINDS"] == list(KINDS) and found["WEATHERS"] == list(CONDITIONS)
+    assert {*found["COMMANDS"], "spawn"} == set(COMMAND_TYPES)  # type: ignore[misc]  # a list, out of JSON
+    assert set(found["STREAM"].values()) == set(stream_names.KINDS)  # type: ignore[attr-defined]  # a dict, out of JSON
+    reply = web_files().find(ADDRESS)
+    assert reply is not None and reply.body == module_text().encode()
+
+
+def test_every_name_that_a_script_takes_from_the_constants_is_exported() -> None:
+    names = exported()
+    taken = {
+        name.strip()
+        for path in WEB_FOLDER.rglob("*.js")
+        for group in re.findall(r"import \{([^}]*)\} from '[^']*/constants\.js'", path.read_text("utf-8"))
+        for name in group.split(",")
+    }
+    assert taken == set(names), "a constant that no script uses, or one that is missing"
+    streams = {use for path in WEB_FOLDER.rglob("*.js") for use in re.findall(r"\bSTREAM\.(\w+)", path.read_text())}
+    assert streams and streams <= set(names["STREAM"])  # type: ignore[call-overload]  # a dict, out of JSON
+
+
+def test_each_kind_is_drawn_with_a_shape_of_the_page_and_each_shape_is_used() -> None:
+    text = (WEB_FOLDER / "player" / "shapes.js").read_text("utf-8")
+    block = re.search(r"const OUTLINES = \{(.*?)\n\};", text, re.S)
+    assert block is not None
+    shapes = {quoted or plain for quoted, plain in re.findall(r"^  (?:'([\w-]+)'|(\w+)):", block[1], re.M)}
+    drawn = [kind.shape for kind in KINDS.values()]
+    assert shapes == {*drawn, "round"} and len(set(drawn)) == len(drawn)
 
 
 def test_the_columns_of_the_page_are_those_of_the_command_line() -> None:

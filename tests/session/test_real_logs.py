@@ -158,7 +158,7 @@ def test_copies_of_macos_and_sync_programs_are_not_streams(store: SessionStore) 
 def test_the_table_of_streams_names_each_once_and_all_names_hold() -> None:
     assert all(stream_names.check_new(name, stream_names.KINDS) == name for name in stream_names.KINDS)
     assert set(stream_names.FOLLOWED) <= set(stream_names.KINDS)
-    assert stream_names.TABS == ("events", "commands", "communication")
+    assert tuple(stream_names.TABS) == ("events", "commands", "communication")
 
 
 _MANY = """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sessionstore.simulation.mission.faults import FAULT_KINDS, Fault
+from sessionstore.simulation.mission.faults import FAULTS, Fault
 from sessionstore.simulation.mission.flight_figures import end_reason, performance, warnings_of
 from sessionstore.simulation.running.scenarios import Group
 from tests.simulation.flights import Flown, fly, scenario
@@ -98,7 +98,7 @@ def test_a_snag_is_reported_and_pauses_the_climber() -> None:
     assert flown.fleet.supply.snags >= 1
 
 
-@pytest.mark.parametrize("kind", [k for k in FAULT_KINDS if k not in ("early_end", "wind_storm")])
+@pytest.mark.parametrize("kind", [name for name, kind in FAULTS.items() if kind.needs_drone])
 def test_a_fault_for_a_drone_that_is_not_there_is_a_warning_and_changes_nothing(kind: str) -> None:
     flown = fly(scenario(duration_s=5.0, faults=(Fault(kind, 1.0, "nobody"),)))
     assert "no effect" in flown.events("fault")[0]["message"]

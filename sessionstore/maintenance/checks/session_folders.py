@@ -25,7 +25,7 @@ from sessionstore.maintenance.findings import Finding
 from sessionstore.model import foreign_names, names
 from sessionstore.model import liveness as owners
 from sessionstore.model.records import SessionRecord, SessionRow
-from sessionstore.session import Session
+from sessionstore.session import Session, stream_names
 
 #: Files of the old system's folders, see the module legacy.
 LEGACY_FILES = ("motion_history.json", "simulation_summary.json", "buildings.json", "ml_training_data.json")
@@ -138,7 +138,7 @@ def _liveness(examination: Examination, session: Session, record: SessionRecord 
 
 def last_events(session: Session) -> list[dict[str, Any]]:
     """Return the last events, or else log lines, of a session as plain data with ``t_s``."""
-    for name in ("events", "log"):
+    for name in (stream_names.EVENTS, stream_names.LOG):
         tape = session.tape(name)
         try:
             lines = [

@@ -18,17 +18,16 @@ from sessionstore.disk import files
 from sessionstore.errors import InvalidRecord
 from sessionstore.model import names
 from sessionstore.session import Session
-from sessionstore.simulation.drones.kinds import KINDS
+from sessionstore.simulation.drones.kinds import ALIASES, KINDS
 from sessionstore.simulation.running.scenarios import DEFAULT_FLEET, Group, Order, Scenario
 from sessionstore.simulation.world.buildings import Building, City
 from sessionstore.simulation.world.city import open_city, random_city
+from sessionstore.simulation.world.weather import DEFAULT_CONDITION
 
 PLAN_TABLE = "plan"
 CITY_ARTIFACT = "city.json"
 DEFAULT_DURATION_S = 300.0
 DEFAULT_BUILDINGS = 4
-#: Other names that the users' programs give to kinds of drones.
-_ALIASES = {"tanker": "tanker-mule", "mule": "tanker-mule", "lifeline": "tanker-lifeline", "worker": "climber"}
 _NAME = re.compile(r"[\w][\w .-]{0,63}")
 
 
@@ -51,7 +50,7 @@ class Plan:
     hidden_buildings: int = 0
     city: str | None = None  # the name of an artifact of the session
     base_position: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0])
-    condition: str = "light"
+    condition: str = DEFAULT_CONDITION
     duration_s: float = DEFAULT_DURATION_S
     realtime: float | None = 1.0
     drones: list[Drone] = field(default_factory=list)
@@ -115,7 +114,7 @@ def _order(drone: Drone) -> Order:
 def kind_of(name: str) -> str:
     """Return the kind that a name stands for. Raises: InvalidRecord: naming the kinds there are."""
     wanted = name.strip().lower().replace("_", "-").replace(" ", "-")
-    kind = _ALIASES.get(wanted, wanted)
+    kind = ALIASES.get(wanted, wanted)
     if kind not in KINDS:
         raise InvalidRecord(f"there is no drone of kind {name[:100]!r} (there are {', '.join(KINDS)})")
     return kind

@@ -10,6 +10,7 @@ import functools
 import mimetypes
 from pathlib import Path
 
+from sessionstore.server.http import page_constants
 from sessionstore.server.http.reply import Reply, content_etag
 
 WEB_FOLDER = Path(__file__).parents[1] / "web"
@@ -37,6 +38,7 @@ class WebFiles:
         for path in sorted(folder.rglob("*")) if folder.is_dir() else []:
             if path.is_file() and path.suffix not in (".py", ".pyc"):
                 self.add("/" + path.relative_to(folder).as_posix(), path.read_bytes(), path.suffix)
+        self.add(page_constants.ADDRESS, page_constants.module_text().encode(), ".js")
 
     def add(self, address: str, body: bytes, suffix: str) -> None:
         """Serve these bytes at this address too (such as plotly.js out of its wheel)."""

@@ -22,7 +22,8 @@ from sessionstore.server.http.reply import Reply, encode, json_reply
 from sessionstore.server.routes import api_schemas, control_schemas, control_state
 from sessionstore.server.routes.known_addresses import find_drone, unknown_drone
 from sessionstore.server.routes.sessions import create
-from sessionstore.simulation.drones.kinds import KINDS
+from sessionstore.session import stream_names
+from sessionstore.simulation.drones.kinds import KINDS, SCOUT
 
 TAG = "simulation"
 MAX_CITY_BYTES = 64 << 20
@@ -221,7 +222,7 @@ def _tell(call: Call, what: str) -> Reply:
 def spawn(call: Call) -> Reply:
     """Have a drone join: at once when a simulation flies, else at the start of the next one."""
     given, simulations = call.body, call.context.simulations
-    kind = kind_of(given.get("type") or given.get("drone_type") or "scout")
+    kind = kind_of(given.get("type") or given.get("drone_type") or SCOUT)
     name, position = given.get("name"), given.get("position")
     run = simulations.find(given.get("session_id"))
     if run is not None and run.running:
@@ -299,7 +300,7 @@ def get_command(call: Call) -> Reply:
     session = call.context.find(session_id)
     history = [
         {"sim_time": line.t_s, **line.data}
-        for line in session.tape("commands").read(damaged="skip")
+        for line in session.tape(stream_names.COMMANDS).read(damaged="skip")
         if line.data.get("id") == int(text)
     ]
     running = run is not None and run.running

@@ -19,8 +19,7 @@ from sessionstore.server.http.problems import ApiProblem, without_paths
 from sessionstore.server.http.reply import Reply, json_reply
 from sessionstore.server.routes import api_schemas
 from sessionstore.server.routes import control_schemas as shapes
-from sessionstore.session import Session
-from sessionstore.session.motion import MOTION_STREAM
+from sessionstore.session import Session, stream_names
 from sessionstore.session.stream_reader import Tape
 from sessionstore.simulation.errors import NotRunning
 
@@ -77,7 +76,9 @@ def _stored(context: Context, session: Session) -> dict[str, Any]:
     record = as_dict(session)
     runs = record["status"] in ("running", "paused")
     last: dict[str, Any] = {}
-    for line in session.tape(MOTION_STREAM).read(session.tape(MOTION_STREAM).last_lines(1000), damaged="skip"):
+    for line in session.tape(stream_names.MOTION).read(
+        session.tape(stream_names.MOTION).last_lines(1000), damaged="skip"
+    ):
         last[str(line.data.get("drone"))] = line.data
     drones = [
         {
@@ -142,7 +143,7 @@ def data(call: Call) -> Reply:
     """Return the whole picture with the latest events and messages."""
     found = state_of(call.context, call.query.get("session_id"))
     session = _session_of(call)
-    tails = {name: _tail(session.tape(name), 50) if session else [] for name in ("events", "commands", "communication")}
+    tails = {name: _tail(session.tape(name), 50) if session else [] for name in stream_names.TABS}
     return json_reply({**found, **tails})
 
 
@@ -173,7 +174,7 @@ def motion(call: Call) -> Reply:
     session, name, limit = _session_of(call), call.path["drone"], call.query["limit"]
     if session is None:
         raise ApiProblem(404, "no-drone", "no simulation was started; say session_id")
-    tape = session.tape(MOTION_STREAM)
+    tape = session.tape(stream_names.MOTION)
     found: list[dict[str, Any]] = []
     lines = 4 * limit
     while True:
@@ -196,7 +197,9 @@ def motion(call: Call) -> Reply:
 def communication(call: Call) -> Reply:
     """Return the latest messages, oldest first."""
     session = _session_of(call)
-    messages = _tail(session.tape("communication"), call.query["limit"], call.query.get("since")) if session else []
+    messages = (
+        _tail(session.tape(stream_names.COMMUNICATION), call.query["limit"], call.query.get("since")) if session else []
+    )
     found = session.session_id if session else None
     return json_reply({"success": True, "session_id": found, "messages": messages, "count": len(messages)})
 
@@ -204,7 +207,7 @@ def communication(call: Call) -> Reply:
 def weather(call: Call) -> Reply:
     """Return the weather now, or that of the next flight."""
     session, simulations = _session_of(call), call.context.simulations
-    now = _tail(session.tape("weather"), 1) if session else []
+    now = _tail(session.tape(stream_names.WEATHER), 1) if session else []
     condition = simulations.draft.condition
     return json_reply({"success": True, "next_condition": condition, **(now[-1] if now else {"condition": condition})})
 

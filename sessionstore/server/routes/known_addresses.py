@@ -18,7 +18,7 @@ from sessionstore.server.http.problems import ApiProblem
 from sessionstore.server.http.reply import Reply, json_reply
 from sessionstore.server.routes import api_schemas, control_state
 from sessionstore.server.routes import control_schemas as shapes
-from sessionstore.session import Session
+from sessionstore.session import Session, stream_names
 from sessionstore.simulation.drones.kinds import KINDS
 from sessionstore.simulation.mission.commands import COMMAND_TYPES
 from sessionstore.simulation.running.scenarios import load_scenario, ready_scenarios
@@ -84,7 +84,7 @@ def list_commands(call: Call) -> Reply:
     session = _session(call)
     found: dict[int, dict[str, Any]] = {}
     if session is not None:
-        for line in session.tape("commands").read(damaged="skip"):
+        for line in session.tape(stream_names.COMMANDS).read(damaged="skip"):
             number = line.data.get("id")
             if isinstance(number, int):
                 found[number] = {**found.get(number, {}), **line.data, "command_id": number, "sim_time": line.t_s}

@@ -15,8 +15,7 @@ from marshmallow import Schema, fields, validate
 from sessionstore.server.http.operations import Call, Operation
 from sessionstore.server.http.reply import Reply, json_reply
 from sessionstore.server.routes import api_schemas
-from sessionstore.session import Session
-from sessionstore.session.motion import MOTION_STREAM
+from sessionstore.session import Session, stream_names
 from sessionstore.session.stream_reader import Line
 
 #: How far back the last record of a drone is searched, in seconds; the second look is for drones that rest.
@@ -59,7 +58,7 @@ def moment_of(session: Session, t_s: float) -> dict[str, Any]:
 
 def _last_points(session: Session, t_s: float, back_s: float) -> dict[str, list[Line]]:
     """Return the last two points of each drone in the seconds before a moment."""
-    tape = session.tape(MOTION_STREAM)
+    tape = session.tape(stream_names.MOTION)
     found: dict[str, list[Line]] = {}
     for number, line in enumerate(tape.read(tape.seek(max(0.0, t_s - back_s)), to_s=t_s, damaged="skip")):
         name, position = line.data.get("drone"), line.data.get("position")
@@ -103,7 +102,7 @@ def speed_of(lines: list[Line]) -> float | None:
 
 
 def _last_links(session: Session, t_s: float) -> dict[str, Line]:
-    tape = session.tape("communication")
+    tape = session.tape(stream_names.COMMUNICATION)
     found: dict[str, Line] = {}
     for line in tape.read(tape.seek(max(0.0, t_s - LINK_BACK_S)), to_s=t_s, damaged="skip"):
         if isinstance(line.data.get("rssi_dbm"), int | float):
@@ -114,7 +113,7 @@ def _last_links(session: Session, t_s: float) -> dict[str, Line]:
 
 
 def _windows(session: Session, t_s: float) -> dict[str, Any]:
-    tape = session.tape("metrics")
+    tape = session.tape(stream_names.METRICS)
     found: dict[str, Any] = {}
     for line in tape.read(tape.seek(max(0.0, t_s - LINK_BACK_S)), to_s=t_s, damaged="skip"):
         found |= {name: line.data[f"windows_{name}"] for name in ("found", "cleaned") if f"windows_{name}" in line.data}

@@ -18,17 +18,15 @@ from sessionstore.playback.charts import figures
 from sessionstore.playback.downsample import Find, stretch, summary_of
 from sessionstore.playback.overview import Summary
 from sessionstore.playback.replay import KEPT_OF_A_SLICE, Replay
+from sessionstore.server.http import page_constants
 from sessionstore.server.http.page_files import WEB_FOLDER
 from sessionstore.server.http.reply import encode
 from sessionstore.server.routes.tracks import columns_of, facades
-from sessionstore.session import Session
+from sessionstore.session import Session, stream_names
 
 #: Of each drone and of each chart: a flight of five minutes keeps about ten points a second.
 POINTS = 3000
 _MOST_RECORDS = 5000
-_TABLES = ("events", "commands", "communication", "log")
-#: Shown in the player and the charts, not as tables.
-_DRAWN = ("motion_history", "clock", "windows", "metrics", "weather")
 _STYLES = ("tokens.css", "page.css", "list.css", "session.css")
 _IMPORT = re.compile(r"""(from\s+|import\()(['"])(\.{1,2}/[^'"]+)\2""")
 _POLICY = (
@@ -86,13 +84,13 @@ def _data(session: Session, look: Find) -> dict[str, Any]:
             "drones": {name: columns_of(points) for name, points in window.history.items()},
         },
         "figures": figures(session, points=1000, find=find),
-        "streams": {name: _records(session, name) for name in (*_TABLES, *own_streams(session))},
+        "streams": {name: _records(session, name) for name in (*stream_names.TABLED, *own_streams(session))},
     }
 
 
 def own_streams(session: Session) -> list[str]:
     """Return the streams that the recording program named itself."""
-    return [name for name in session.tapes() if name not in (*_TABLES, *_DRAWN)]
+    return [name for name in session.tapes() if name not in (*stream_names.TABLED, *stream_names.DRAWN)]
 
 
 def _records(session: Session, name: str) -> list[dict[str, Any]]:
@@ -103,7 +101,7 @@ def _records(session: Session, name: str) -> list[dict[str, Any]]:
 
 def _modules() -> dict[str, str]:
     """Return the page's modules by the names that an import map knows them by."""
-    found = {}
+    found = {f"page{page_constants.ADDRESS}": page_constants.module_text()}
     for path in sorted(WEB_FOLDER.rglob("*.js")):
         folder = path.parent
 

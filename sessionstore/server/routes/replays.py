@@ -18,11 +18,11 @@ from sessionstore.server.http.reply import EVENT_STREAM, Reply, json_reply
 from sessionstore.server.live.event_stream import DEFAULT_STREAMS, cursor_text, follow_session
 from sessionstore.server.routes import api_schemas
 from sessionstore.server.routes.stream_records import piece_of
-from sessionstore.session import Session
+from sessionstore.session import Session, stream_names
 
 TAG = "replay"
 #: Streams that the format names: empty until they are begun. Any other name must exist.
-KNOWN_STREAMS = (*DEFAULT_STREAMS, "detections", "clock", "figures")
+KNOWN_STREAMS = (*DEFAULT_STREAMS, stream_names.DETECTIONS, stream_names.CLOCK, "figures")
 #: What ``select`` returns for each drone at most: enough for a trail, small enough for a phone.
 _SELECT_POINTS = 4000
 
@@ -60,9 +60,9 @@ def replay_data(context: Context, session: Session, window: Window, scene: bool,
         "max_time": last_s,
         "thinned": window.thinned,
         "points_read": window.points_read,
-        "motion_history": window.history,
+        stream_names.MOTION: window.history,
         "damaged": [{"offset": each.offset, "end": each.end, "reason": each.reason} for each in window.damaged],
-        "cursor": cursor_text({"motion_history": window.offset}),
+        "cursor": cursor_text({stream_names.MOTION: window.offset}),
     }
     return {**found, **scene_of(context, session)} if scene else found
 
@@ -84,7 +84,7 @@ def select_session(call: Call) -> Reply:
     session = context.find(call.path["session_id"])
     window = Replay(session).window(max_points=_SELECT_POINTS)
     data = replay_data(context, session, window, scene=True, utc=True)
-    detections = [line.data for line in session.tape("detections").read(damaged="skip")]
+    detections = [line.data for line in session.tape(stream_names.DETECTIONS).read(damaged="skip")]
     record = msgspec.json.decode(context.documents.render(session).body)
     return json_reply(
         {

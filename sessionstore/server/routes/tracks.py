@@ -18,7 +18,7 @@ from sessionstore.server.http.operations import Call, Operation, split_names
 from sessionstore.server.http.reply import Reply, content_etag, encode
 from sessionstore.server.live.event_stream import cursor_text
 from sessionstore.server.routes import api_schemas
-from sessionstore.session import Session
+from sessionstore.session import Session, stream_names
 
 TAG = "replay"
 DEFAULT_POINTS = 300
@@ -85,7 +85,7 @@ def tracks(
         "end": window.end_s,
         "max_time": Replay(session).bounds()[1],
         "thinned": window.thinned,
-        "cursor": cursor_text({"motion_history": window.offset}),
+        "cursor": cursor_text({stream_names.MOTION: window.offset}),
         "drones": columns,
     }
 
@@ -112,7 +112,7 @@ def _rounded(value: Any) -> float | None:
 
 def _signal(session: Session, start_s: float, end_s: float) -> dict[str, list[list[Any]]]:
     """Return (moment, dBm, arrived) of the messages of each drone; of a long stretch only the last ones."""
-    tape = session.tape("communication")
+    tape = session.tape(stream_names.COMMUNICATION)
     found: dict[str, list[list[Any]]] = {}
     begin = max(tape.seek(max(0.0, start_s - 10.0)), tape.last_lines(_MOST_MESSAGES))
     for line in tape.read(begin, to_s=end_s, damaged="skip"):
@@ -133,7 +133,11 @@ def get_facades(call: Call) -> Reply:
 
 def facades(session: Session) -> dict[str, Any]:
     """Return the recorded windows as rows: name, centre, normal, size, dirt."""
-    rows = [row for line in session.tape("windows").read(damaged="skip") if (row := _window_row(line.data)) is not None]
+    rows = [
+        row
+        for line in session.tape(stream_names.WINDOWS).read(damaged="skip")
+        if (row := _window_row(line.data)) is not None
+    ]
     return {"columns": ["name", "x", "y", "z", "nx", "ny", "width", "height", "dirt"], "windows": rows}
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from math import atan2, hypot, sqrt
 
 from sessionstore.simulation.drones.battery import G_MPS2, Battery
-from sessionstore.simulation.drones.kinds import Kind
+from sessionstore.simulation.drones.kinds import CLIMBER, MULE, Kind
 from sessionstore.simulation.world.facades import Facade
 from sessionstore.simulation.world.geometry import Vec3
 
@@ -59,7 +59,7 @@ class Drone:
         self.accel_mps2 = kind.accel_mps2
         self.battery = Battery(kind, charge)
         self.fluid_l = kind.cartridge_l
-        self.cartridges = 8 if kind.role == "mule" else 0
+        self.cartridges = 8 if kind.role == MULE else 0
         self.mode = "docked"
         self.activity = "waiting"
         self.path: list[Vec3] = []
@@ -102,7 +102,7 @@ class Drone:
     def payload_kg(self) -> float:
         """A litre of cleaning fluid weighs a kilogram."""
         role = self.kind.role
-        return self.fluid_l if role == "climber" else self.cartridges * 3.0 if role == "mule" else 0.0
+        return self.fluid_l if role == CLIMBER else self.cartridges * 3.0 if role == MULE else 0.0
 
     def go(self, path: list[Vec3], speed_mps: float | None = None) -> None:
         """Follow way points; the last one is where it stops."""

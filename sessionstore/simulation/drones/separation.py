@@ -12,10 +12,10 @@ from collections.abc import Iterator, Sequence
 from math import sqrt
 
 from sessionstore.simulation.drones.drone import TICK_S, Drone
-from sessionstore.simulation.drones.kinds import SEPARATION_M
+from sessionstore.simulation.drones.kinds import CLIMBER, LIFELINE, MULE, OVERSEER, SCOUT, SEPARATION_M, UTILITY
 from sessionstore.simulation.world.geometry import Vec3
 
-SENIORITY = {"climber": 0, "lifeline": 1, "mule": 2, "overseer": 3, "scout": 4, "utility": 5}
+SENIORITY = {CLIMBER: 0, LIFELINE: 1, MULE: 2, OVERSEER: 3, SCOUT: 4, UTILITY: 5}
 CELL_M = 40.0
 EVADE_AFTER_TICKS = 20
 NEAR_M = SEPARATION_M + 1.0 + 1e-6  # beyond the hulls and what both may fly: the last for how floats round

@@ -22,7 +22,8 @@ from sessionstore.simulation.mission.pilot import Behaviour, fly_to, go_home, le
 from sessionstore.simulation.mission.views import Commanding
 from sessionstore.simulation.world.geometry import Vec3
 
-COMMAND_TYPES = ("move_to", "hover", "follow", "return", "resume", "spawn", "retire")
+SPAWN = "spawn"
+COMMAND_TYPES = ("move_to", "hover", "follow", "return", "resume", SPAWN, "retire")
 FOLLOW_AT_M = 4.0  # chosen
 FOLLOW_ANEW_M = 10.0  # chosen: the leader's way after which the follower plans anew
 MOTIONLESS_S = 10.0  # chosen: a command whose drone does not move for so long has failed
@@ -83,7 +84,7 @@ def check(kind: str, drone: str, target: object, args: Mapping[str, object]) -> 
         raise CommandRefused(kind, drone, "needs a target [x, y, z]")
     if kind == "follow" and not isinstance(args.get("leader"), str):
         raise CommandRefused(kind, drone, "needs a leader: the id of a drone")
-    if kind == "spawn" and args.get("kind") not in KINDS:
+    if kind == SPAWN and args.get("kind") not in KINDS:
         raise CommandRefused(kind, drone, f"needs a kind: one of {', '.join(KINDS)}")
     return None if target is None else _point(kind, drone, target)
 
@@ -101,7 +102,7 @@ def apply(fleet: Commanding, command: Command) -> None:
     cause.
     """
     try:
-        if command.kind == "spawn":
+        if command.kind == SPAWN:
             position = command.target
             drone = fleet.roster.spawn(str(command.args["kind"]), command.drone or None, position=position)
             command.drone = drone.id

@@ -7,6 +7,7 @@ Not here: what the drones do in a phase (roles).
 from __future__ import annotations
 
 from sessionstore.simulation.drones.drone import TICK_HZ
+from sessionstore.simulation.drones.kinds import CLIMBER, OVERSEER, SCOUT
 from sessionstore.simulation.mission.roles.overseer import judge
 from sessionstore.simulation.mission.views import Conducting
 
@@ -38,12 +39,12 @@ class Conductor:
         if fleet.clock.ticks % LOOK_TICKS:
             return  # counting the board at every tick would cost more than it gains
         crew = fleet.crew
-        climbers = fleet.roster.count_role("climber")
+        climbers = fleet.roster.count_role(CLIMBER)
         if crew.enough_to_plan(climbers):
             self._next(fleet, "PLAN", f"{len(crew.open)} dirty windows are mapped")
         elif crew.open and crew.all_mapped:
             self._next(fleet, "PLAN", f"all is mapped, {len(crew.open)} windows are left")
-        elif not crew.all_mapped and not fleet.roster.count_role("scout"):
+        elif not crew.all_mapped and not fleet.roster.count_role(SCOUT):
             entered = crew.enter_from_model(crew.batch_per_climber * max(1, climbers))
             fleet.log.event(
                 "no_scout", f"{entered} windows taken from the city model", level="warning", windows=entered
@@ -57,7 +58,7 @@ class Conductor:
     def _plan(self, fleet: Conducting) -> None:
         if fleet.clock.ticks - self.since_tick < PLAN_S * TICK_HZ:
             return
-        climbers = fleet.roster.count_role("climber")
+        climbers = fleet.roster.count_role(CLIMBER)
         batch = fleet.crew.plan_batch(climbers)
         facades = list(dict.fromkeys(w.facade.id for w in batch))
         fleet.log.event("plan", f"{len(batch)} windows on {len(facades)} facades", windows=len(batch), facades=facades)
@@ -67,7 +68,7 @@ class Conductor:
         crew = fleet.crew
         if not crew.batch:
             self._next(fleet, "VERIFY", f"{len(crew.cleaned)} windows to inspect")
-        elif not fleet.roster.count_role("climber") and "climbers" not in self.reported:
+        elif not fleet.roster.count_role(CLIMBER) and "climbers" not in self.reported:
             self.reported.add("climbers")
             fleet.log.event("no_climber", f"nobody is left to clean {len(crew.batch)} windows", level="warning")
 
@@ -75,7 +76,7 @@ class Conductor:
         crew = fleet.crew
         if crew.cleaned:
             waited = (fleet.clock.ticks - self.since_tick) / TICK_HZ
-            if not fleet.roster.count_role("overseer") or waited > OVERSEER_PATIENCE_S * (1 + len(crew.cleaned) / 20):
+            if not fleet.roster.count_role(OVERSEER) or waited > OVERSEER_PATIENCE_S * (1 + len(crew.cleaned) / 20):
                 for window in [w for w in crew.cleaned if not w.claimed]:
                     judge(fleet, None, window)
             return

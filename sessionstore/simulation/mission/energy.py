@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from sessionstore.simulation.drones.battery import STANDBY_W, WALL_POWER_W, flight_power_w
 from sessionstore.simulation.drones.drone import TICK_S, Drone
+from sessionstore.simulation.drones.kinds import CLIMBER, MULE
 from sessionstore.simulation.mission.views import Losing
 from sessionstore.simulation.world.weather import air_density
 
@@ -54,7 +55,7 @@ def _serve_on_berth(fleet: Losing, drone: Drone) -> None:
     if battery.energy_j < battery.capacity_j:
         battery.load_on_berth(TICK_S)
     battery.use(STANDBY_W, TICK_S)
-    if drone.fluid_l < drone.kind.cartridge_l and drone.kind.role == "climber":
+    if drone.fluid_l < drone.kind.cartridge_l and drone.kind.role == CLIMBER:
         drone.fluid_l = min(drone.kind.cartridge_l, drone.fluid_l + FILL_LPS * TICK_S)
-    if drone.kind.role == "mule" and drone.cartridges < CARTRIDGES and fleet.clock.ticks % RESTOCK_EVERY_TICKS == 0:
+    if drone.kind.role == MULE and drone.cartridges < CARTRIDGES and fleet.clock.ticks % RESTOCK_EVERY_TICKS == 0:
         drone.cartridges += 1

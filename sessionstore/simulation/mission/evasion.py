@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from random import Random
 
 from sessionstore.simulation.drones.drone import Drone
+from sessionstore.simulation.drones.kinds import MULE
 from sessionstore.simulation.drones.navigation import PATH_MARGIN_M, plan_path
 from sessionstore.simulation.drones.separation import AWAY, least_distance_m, rank
 from sessionstore.simulation.errors import NoPath
@@ -32,7 +33,7 @@ class Evasion:
         other = drone.blocked_by
         if other is None or not drone.path:
             return
-        hovers = other.mode == "flying" and not other.path and other.kind.role != "mule"  # a mule hands over
+        hovers = other.mode == "flying" and not other.path and other.kind.role != MULE  # a mule hands over
         if hovers and (drone.mode == "wall" or rank(drone) < rank(other)):
             self._step_aside(other, drone, other.position, drones)
         elif drone.mode == "flying":

@@ -1,28 +1,19 @@
-"""Faults: what goes wrong on purpose, and when. A fault acts at a simulation step, so a run with faults is as
-repeatable as one without.
+"""Faults: what goes wrong on purpose, and when; `FAULTS` is the one table of them.
 
-drone_lost    falls from the sky; its work is given back
-stuck         accepts everything and never moves again
-motor_loss    six rotors and more limp home at half the acceleration; fewer fall
-link_loss     no message arrives; after 20 s without contact it comes home
-gps_loss      hovers, after 20 s comes home at half speed
-early_end     the run ends long before its planned duration
-wind_storm    the weather turns to storm for a while
-snag          something pulls at a lifeline's tether
+A fault acts at a simulation step, so a run with faults is as repeatable as one without.
+
+Not here: faults in files (simulation.running.scenarios) and on the command line (cli.run).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from sessionstore.simulation.drones.drone import Drone
 from sessionstore.simulation.errors import CommandRefused
 from sessionstore.simulation.mission.views import Failing
 
-FAULT_KINDS = (
-    "drone_lost", "stuck", "motor_loss", "link_loss", "gps_loss", "early_end", "wind_storm", "snag",
-)  # fmt: skip
-NEED_DRONE = ("drone_lost", "stuck", "motor_loss", "link_loss", "gps_loss", "snag")
 SNAG_PULL_N = 9.0  # chosen
 
 
@@ -36,26 +27,48 @@ class Fault:
     duration_s: float | None = None
 
 
+@dataclass(frozen=True)
+class FaultKind:
+    """One kind of fault: it strikes a drone, or the run as a whole."""
+
+    name: str
+    about: str
+    on_drone: Callable[[Failing, Drone, Fault], None] | None = None
+    on_run: Callable[[Failing, Fault], None] | None = None
+
+    @property
+    def needs_drone(self) -> bool:
+        return self.on_drone is not None
+
+
 def strike(fleet: Failing, fault: Fault) -> None:
     """Let a fault happen now; one that cannot (no such drone) becomes a warning in the events."""
-    if fault.kind == "early_end":
-        fleet.log.event("fault", "the run ends early", level="error", fault=fault.kind)
-        fleet.end("failed", f"early end at {fleet.clock.t_s:.1f} s (fault)")
-        return
-    if fault.kind == "wind_storm":
-        before = fleet.weather.condition.name
-        fleet.weather.change("storm")
-        fleet.log.event("fault", "a storm comes up", level="warning", fault=fault.kind)
-        if fault.duration_s is not None:
-            fleet.clock.later(fault.duration_s, lambda: fleet.weather.change(before))
+    kind = FAULTS[fault.kind]
+    if kind.on_run is not None:
+        kind.on_run(fleet, fault)
+    if kind.on_drone is None:
         return
     try:
         drone = fleet.roster.find(fault.drone)
     except CommandRefused as error:
-        fleet.log.event("fault", f"{fault.kind} has no effect: {error.reason}", level="warning", fault=fault.kind)
+        message = f"{fault.kind} has no effect: {error.reason}"
+        fleet.log.event("fault", message, level="warning", fault=fault.kind)
         return
     fleet.log.event("fault", f"{fault.kind}: {drone.id}", level="error", fault=fault.kind, drone=drone.id)
-    _STRIKES[fault.kind](fleet, drone, fault)
+    kind.on_drone(fleet, drone, fault)
+
+
+def _end_early(fleet: Failing, fault: Fault) -> None:
+    fleet.log.event("fault", "the run ends early", level="error", fault=fault.kind)
+    fleet.end("failed", f"early end at {fleet.clock.t_s:.1f} s (fault)")
+
+
+def _storm(fleet: Failing, fault: Fault) -> None:
+    before = fleet.weather.condition.name
+    fleet.weather.change("storm")
+    fleet.log.event("fault", "a storm comes up", level="warning", fault=fault.kind)
+    if fault.duration_s is not None:
+        fleet.clock.later(fault.duration_s, lambda: fleet.weather.change(before))
 
 
 def _lost(fleet: Failing, drone: Drone, fault: Fault) -> None:
@@ -107,11 +120,14 @@ def _undo_later(fleet: Failing, drone: Drone, fault: Fault, flag: str) -> None:
     fleet.clock.later(fault.duration_s, undo)
 
 
-_STRIKES = {
-    "drone_lost": _lost,
-    "stuck": _stuck,
-    "motor_loss": _motor,
-    "link_loss": _link,
-    "gps_loss": _gps,
-    "snag": _snag,
-}
+_FAULTS = (
+    FaultKind("drone_lost", "falls from the sky; its work is given back", _lost),
+    FaultKind("stuck", "accepts everything and does not move", _stuck),
+    FaultKind("motor_loss", "six rotors and more limp home at half the acceleration; fewer fall", _motor),
+    FaultKind("link_loss", "no message arrives; after 20 s without contact it comes home", _link),
+    FaultKind("gps_loss", "hovers, after 20 s comes home at half speed", _gps),
+    FaultKind("early_end", "the run ends long before its planned duration", on_run=_end_early),
+    FaultKind("wind_storm", "the weather turns to storm for a while", on_run=_storm),
+    FaultKind("snag", "something pulls at a lifeline's tether", _snag),
+)
+FAULTS = {kind.name: kind for kind in _FAULTS}

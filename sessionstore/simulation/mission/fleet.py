@@ -33,7 +33,7 @@ from sessionstore.simulation.mission.sensing import sense
 from sessionstore.simulation.mission.supply import Supply
 from sessionstore.simulation.world.birds import Birds
 from sessionstore.simulation.world.geometry import Vec3
-from sessionstore.simulation.world.weather import Weather
+from sessionstore.simulation.world.weather import DEFAULT_CONDITION, Weather
 from sessionstore.simulation.world.world import World
 
 MIN_LEVEL_M = 12.0  # chosen: level flight stays above the berths
@@ -46,7 +46,7 @@ class Fleet:
     the run is over.
     """
 
-    def __init__(self, world: World, seed: str, condition: str = "light", batch_per_climber: int = 4) -> None:
+    def __init__(self, world: World, seed: str, condition: str = DEFAULT_CONDITION, batch_per_climber: int = 4) -> None:
         self.world = world
         self.clock = Clock()
         self.log = Logbook(self.clock)

@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 from sessionstore.simulation.drones.drone import Drone
+from sessionstore.simulation.drones.kinds import LIFELINE, MULE
 from sessionstore.simulation.mission.fleet import Fleet
 
-ON_CALL = ("mule", "lifeline")
+ON_CALL = (MULE, LIFELINE)
 MOTIONLESS_M = 0.01  # the users' own movement check
 
 

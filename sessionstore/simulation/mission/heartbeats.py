@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from sessionstore.simulation.drones.communication import SYNC_EVERY_S, Radio
 from sessionstore.simulation.drones.drone import TICK_HZ
+from sessionstore.simulation.drones.kinds import OVERSEER
 from sessionstore.simulation.mission.clock import Clock
 from sessionstore.simulation.mission.roster import Roster
 
@@ -28,5 +29,5 @@ def send_heartbeats(clock: Clock, roster: Roster, radio: Radio) -> None:
 def _sync_clocks(clock: Clock, roster: Roster, radio: Radio) -> None:
     active = [d for d in roster.drones if d.active]
     if len(active) > 1:
-        master = next((d for d in active if d.kind.role == "overseer"), active[0])
+        master = next((d for d in active if d.kind.role == OVERSEER), active[0])
         radio.sync_clocks(master, [d for d in active if d is not master], clock.t_s)

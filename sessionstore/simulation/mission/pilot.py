@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Generator
 
 from sessionstore.simulation.drones.drone import TICK_HZ, Drone
-from sessionstore.simulation.drones.kinds import RECHARGED, RESERVE
+from sessionstore.simulation.drones.kinds import LIFELINE, RECHARGED, RESERVE
 from sessionstore.simulation.errors import NoPath
 from sessionstore.simulation.mission.views import Flying
 from sessionstore.simulation.world.facades import STANDOFF_M, Facade
@@ -158,7 +158,7 @@ def must_return(fleet: Flying, drone: Drone) -> str | None:
         return None
     if drone.motor_out:
         return "motor loss"
-    fed = drone.tether is not None and drone.kind.role != "lifeline"
+    fed = drone.tether is not None and drone.kind.role != LIFELINE
     if not fed and fleet.ways_home.is_due(drone):
         return "battery"
     if drone.mode == "flying" and fleet.weather.wind_mps > drone.kind.wind_limit_mps:

@@ -10,7 +10,7 @@ from random import Random
 
 from sessionstore.simulation.drones.communication import Radio
 from sessionstore.simulation.drones.drone import Drone
-from sessionstore.simulation.drones.kinds import KINDS
+from sessionstore.simulation.drones.kinds import CLIMBER, KINDS, OVERSEER
 from sessionstore.simulation.drones.navigation import PATH_MARGIN_M
 from sessionstore.simulation.drones.separation import least_distance_m
 from sessionstore.simulation.errors import CommandRefused
@@ -115,9 +115,9 @@ class Roster:
 
     def facade_to_watch(self, overseer: Drone) -> Facade | None:
         """Return the facade of the climber that this overseer watches."""
-        walls = [d.facade for d in self.drones if d.kind.role == "climber" and d.facade and d.facade.viewpoints]
+        walls = [d.facade for d in self.drones if d.kind.role == CLIMBER and d.facade and d.facade.viewpoints]
         if not walls:
             return None
-        peers = [d for d in self.drones if d.kind.role == "overseer" and d.active]
+        peers = [d for d in self.drones if d.kind.role == OVERSEER and d.active]
         number = peers.index(overseer)
         return walls[number] if number < len(walls) else None

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sessionstore.simulation.drones.drone import Drone
+from sessionstore.simulation.drones.kinds import SCOUT
 from sessionstore.simulation.drones.navigation import PATH_MARGIN_M
 from sessionstore.simulation.mission.logbook import Logbook
 from sessionstore.simulation.world.buildings import Building
@@ -21,7 +22,7 @@ def sense(hidden: list[Building], world: World, drones: Sequence[Drone], log: Lo
     """Reveal what a drone in the air has come near to."""
     for building in list(hidden):
         for drone in drones:
-            reach = SENSE_M * (2 if drone.kind.role == "scout" else 1)
+            reach = SENSE_M * (2 if drone.kind.role == SCOUT else 1)
             level = drone.airborne and drone.z < building.roof_m + reach
             if level and building.distance_m(drone.x, drone.y) < reach:
                 hidden.remove(building)

@@ -9,6 +9,7 @@ from math import dist
 
 from sessionstore.session import stream_names
 from sessionstore.simulation.drones.drone import TICK_S, Drone
+from sessionstore.simulation.drones.kinds import CLIMBER, MULE
 from sessionstore.simulation.drones.tether import FLUID_LPS, POWER_W, Tether
 from sessionstore.simulation.mission.clock import Clock
 from sessionstore.simulation.mission.logbook import Logbook
@@ -29,7 +30,7 @@ class Supply:
     # --- mules
 
     def mule_is_available(self) -> bool:
-        return any(d.kind.role == "mule" and d.active and not d.stuck and not d.motor_out for d in self._roster.drones)
+        return any(d.kind.role == MULE and d.active and not d.stuck and not d.motor_out for d in self._roster.drones)
 
     def call_mule(self, client: Drone) -> None:
         if client not in self.calls:
@@ -61,7 +62,7 @@ class Supply:
         free = [
             d
             for d in self._roster.drones
-            if d.kind.role == "climber" and d.mode == "wall" and d.tether is None and d.id not in self.promised
+            if d.kind.role == CLIMBER and d.mode == "wall" and d.tether is None and d.id not in self.promised
         ]
         if not free:
             return None

@@ -24,9 +24,9 @@ from marshmallow import RAISE, Schema, ValidationError, fields, validate, valida
 from sessionstore.simulation.drones.kinds import KINDS
 from sessionstore.simulation.errors import ScenarioError
 from sessionstore.simulation.mission.commands import COMMAND_TYPES, leader_of
-from sessionstore.simulation.mission.faults import FAULT_KINDS, NEED_DRONE, Fault
+from sessionstore.simulation.mission.faults import FAULTS, Fault
 from sessionstore.simulation.world.heights import STOREY_M
-from sessionstore.simulation.world.weather import CONDITIONS
+from sessionstore.simulation.world.weather import CONDITIONS, DEFAULT_CONDITION
 
 #: Which rules the motion follows: 1 until drones turned back for their battery at 20 %; 2 since they land with 20 %.
 MOTION_MODEL = 2
@@ -67,7 +67,7 @@ class Scenario:
     base_position: tuple[float, float, float] = (0.0, 0.0, 0.0)
     base_orientation: tuple[float, float, float] = (0.0, 0.0, 0.0)
     base_gps: tuple[float, float, float] | None = None
-    condition: str = "light"
+    condition: str = DEFAULT_CONDITION
     batch_per_climber: int = 4
     fleet: tuple[Group, ...] = ()
     faults: tuple[Fault, ...] = ()
@@ -111,7 +111,7 @@ class Scenario:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-DEFAULT_FLEET = (Group("scout", 2), Group("climber", 2), Group("overseer", 1))
+DEFAULT_FLEET = tuple(Group(kind.name, kind.usual) for kind in KINDS.values() if kind.usual)
 _POINT = fields.List(fields.Float(), validate=validate.Length(equal=3))
 
 
@@ -165,14 +165,15 @@ class _Group(_Strict):
 
 
 class _Fault(_Strict):
-    kind = fields.String(required=True, validate=validate.OneOf(FAULT_KINDS))
+    kind = fields.String(required=True, validate=validate.OneOf(tuple(FAULTS)))
     at_s = fields.Float(required=True, validate=_at_least(0))
     drone = fields.String()
     duration_s = fields.Float(validate=validate.Range(min=0, min_inclusive=False))
 
     @validates_schema
     def _needs_drone(self, data: Mapping[str, Any], **_: object) -> None:
-        if data.get("kind") in NEED_DRONE and not data.get("drone"):
+        kind = FAULTS.get(data.get("kind", ""))
+        if kind is not None and kind.needs_drone and not data.get("drone"):
             raise ValidationError("this fault needs a drone", "drone")
 
 
@@ -250,7 +251,7 @@ def check_faults(scenario: Scenario, faults: Sequence[Fault], source: str) -> No
             raise ScenarioError(
                 source, f"{place}.at_s", f"{fault.kind} at {fault.at_s:g} s: the run ends at {scenario.duration_s:g} s"
             )
-        if fault.kind not in NEED_DRONE:
+        if not FAULTS[fault.kind].needs_drone:
             if fault.drone:
                 raise ScenarioError(source, f"{place}.drone", f"{fault.kind} befalls no single drone")
         elif fault.drone.lower() not in {name.lower() for name in there}:

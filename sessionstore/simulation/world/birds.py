@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from random import Random
 
 from sessionstore.simulation.drones.drone import Drone
+from sessionstore.simulation.drones.kinds import OVERSEER
 from sessionstore.simulation.world.geometry import Vec3
 
 Event = Callable[..., None]  # as mission.logbook.Logbook.event
@@ -55,7 +56,7 @@ class Birds:
 
     def _goes(self, bird: Bird, t_s: float, drones: Sequence[Drone], event: Event) -> bool:
         for drone in drones:
-            if drone.kind.role == "overseer" and drone.airborne and drone.distance_to(bird.place_m) <= DETER_M:
+            if drone.kind.role == OVERSEER and drone.airborne and drone.distance_to(bird.place_m) <= DETER_M:
                 self.scared += 1
                 event("bird", f"{drone.id} scared a bird", drone=drone.id, scared=True)
                 return True

@@ -42,6 +42,8 @@ CONDITIONS: dict[str, Condition] = {
     )
 }
 
+DEFAULT_CONDITION = "light"
+
 
 def air_density(altitude_m: float) -> float:
     """kg/m3 at a height above the sea."""

@@ -3,6 +3,7 @@
 import { Player } from '../player/player.js';
 import { json } from './api.js';
 import { Charts } from './charts.js';
+import { STREAM } from './constants.js';
 import { calm, css, el, fill } from './dom.js';
 import { keys } from './keys.js';
 import { differences, letter, tables } from './differences.js';
@@ -87,7 +88,7 @@ class SessionCompare extends HTMLElement {
       await Promise.all(this.players.map(async (player, i) => {
         player.timeline.setPhases(await this.sources[i].transitions(), player.tape.end);
         player.setSpan(end);
-        await this.sources[i].all('events', 20000, (records) => player.addEvents(records));
+        await this.sources[i].all(STREAM.EVENTS, 20000, (records) => player.addEvents(records));
       }));
       this.dataset.ready = 'true';
     } catch (error) { this.firstChild.prepend(el('p.problem', { role: 'alert' }, error.message)); }

@@ -1,7 +1,7 @@
 /* The place Control: start, pause, stop and watch the live simulation, spawn and command drones, with outcomes. */
 import { Player } from '../player/player.js';
 import { follow, json, one } from './api.js';
-import { KINDS, WEATHERS } from './constants.js';
+import { COMMANDS, KINDS, STREAM, USUAL, USUAL_WEATHER, WEATHERS } from './constants.js';
 import { el, fill } from './dom.js';
 import { count, live, moment } from './format.js';
 import { keys } from './keys.js';
@@ -34,9 +34,9 @@ class SimulationControl extends HTMLElement {
       el('label', {}, 'Name', el('input', { type: 'text', name: 'session_name', maxlength: 100 })),
       el('div.two', {}, numberField('Duration (s)', 'duration', 300, 86400), numberField('Rate (0 = fastest)', 'realtime_factor', 1, 1000)),
       el('div.two', {}, numberField('Buildings', 'num_buildings', 4, 500), el('label', {}, 'Weather', el('select', { name: 'weather' }, WEATHERS.map((each) => el('option', { value: each }, each))))),
-      el('fieldset', {}, el('legend', {}, 'Drones'), el('div.fleet', {}, KINDS.map((kind) => numberField(kind, `drone-${kind}`, { scout: 2, climber: 2, overseer: 1 }[kind] || 0, 200)))),
+      el('fieldset', {}, el('legend', {}, 'Drones'), el('div.fleet', {}, KINDS.map((kind) => numberField(kind, `drone-${kind}`, USUAL[kind], 200)))),
       el('button.main', { type: 'submit' }, 'Start'));
-    this.form.elements.weather.value = 'light';
+    this.form.elements.weather.value = USUAL_WEATHER;
     this.form.addEventListener('submit', (event) => { event.preventDefault(); this.start(); });
     return this.form;
   }
@@ -45,7 +45,7 @@ class SimulationControl extends HTMLElement {
     const button = (label, act, more = {}) => el('button', { type: 'button', ...more, on: { click: act } }, label);
     this.buttons = { pause: button('Pause', () => this.order('pause')), resume: button('Resume', () => this.order('resume')), stop: button('Stop and store', () => this.order('stop'), { class: 'danger' }), restart: button('Restart', () => this.order('restart')) };
     this.drone = el('select', { 'aria-label': 'Drone' });
-    this.kind = el('select', { 'aria-label': 'Command' }, ['move_to', 'hover', 'return', 'resume', 'follow', 'retire'].map((each) => el('option', { value: each }, each)));
+    this.kind = el('select', { 'aria-label': 'Command' }, COMMANDS.map((each) => el('option', { value: each }, each)));
     this.target = ['x', 'y', 'z'].map((axis, i) => el('input', { type: 'number', 'aria-label': `${axis} in metres`, value: [0, 0, 15][i], step: 'any' }));
     this.leader = el('select', { 'aria-label': 'Whom to follow' });
     this.spawnKind = el('select', { 'aria-label': 'Kind to spawn' }, KINDS.map((each) => el('option', { value: each }, each)));
@@ -102,10 +102,10 @@ class SimulationControl extends HTMLElement {
     this.list(record.drones);
     this.player.goLive();
     await this.player.open().catch((error) => failed('The picture could not be loaded', error));
-    this.stop = follow(`${one(id)}/live?streams=motion_history,events,commands&offset=end`, {
-      motion_history: (records) => this.player.push(records),
-      events: (records) => { this.player.addEvents(records); if (records.some((each) => ['spawn', 'phase'].includes(each.kind))) this.news(source); },
-      commands: (records) => records.forEach((each) => this.outcome(each)),
+    this.stop = follow(`${one(id)}/live?streams=${[STREAM.MOTION_HISTORY, STREAM.EVENTS, STREAM.COMMANDS]}&offset=end`, {
+      [STREAM.MOTION_HISTORY]: (records) => this.player.push(records),
+      [STREAM.EVENTS]: (records) => { this.player.addEvents(records); if (records.some((each) => ['spawn', 'phase'].includes(each.kind))) this.news(source); },
+      [STREAM.COMMANDS]: (records) => records.forEach((each) => this.outcome(each)),
       session: (now) => this.list(now.drones),
       end: () => { this.stop(); this.player.ended(); this.look(); },
     });
@@ -113,7 +113,7 @@ class SimulationControl extends HTMLElement {
   }
 
   async news(source) {
-    const [moves, events] = await Promise.all([source.transitions(), source.stream('events', { tail: 200 })]);
+    const [moves, events] = await Promise.all([source.transitions(), source.stream(STREAM.EVENTS, { tail: 200 })]);
     this.player.timeline.setPhases(moves, this.player.tape.end);
     const spawned = events.records.filter((each) => each.kind === 'spawn').map((each) => ({ id: each.drone, kind: each.drone_kind }));
     this.list([...this.player.drones, ...spawned.filter((each) => !this.player.drones.some((known) => known.id === each.id))]);

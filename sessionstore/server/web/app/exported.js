@@ -2,11 +2,12 @@
 import { Player } from '../player/player.js';
 import { Charts } from './charts.js';
 import { status } from './columns.js';
+import { STREAM, TABS } from './constants.js';
 import { el, fill } from './dom.js';
 import { DroneTable } from './drones.js';
 import { instant, metres, plain, seconds } from './format.js';
 import { keys } from './keys.js';
-import { RecordTable } from './records.js';
+import { RecordTable, streamTables } from './records.js';
 
 const data = JSON.parse(document.getElementById('data').textContent);
 
@@ -32,8 +33,10 @@ const drones = new DroneTable(player);
 drones.setRecord(record);
 charts = new Charts(source, { drones: record.drones, onSeek: (t) => player.seek(t), cursor: () => player.t });
 
-const own = Object.keys(data.streams).filter((name) => !['events', 'commands', 'communication', 'log'].includes(name));
-const tables = { Drones: drones, Events: new RecordTable('events', source, (t) => player.seek(t)), Commands: new RecordTable('commands', source, (t) => player.seek(t)), Log: new RecordTable(['communication', 'log'], source, (t) => player.seek(t), 'log'), ...Object.fromEntries(own.map((name) => [name, new RecordTable(name, source, (t) => player.seek(t))])) };
+const own = Object.keys(data.streams).filter((name) => !TABS.some(({ streams }) => streams.includes(name)));
+const seek = (t) => player.seek(t);
+const known = streamTables(source, seek);
+const tables = { Drones: drones, ...Object.fromEntries(TABS.map(({ name, title }) => [title, known[name]])), ...Object.fromEntries(own.map((name) => [name, new RecordTable(name, source, seek)])) };
 const body = el('div.panel', { role: 'tabpanel', tabindex: 0 });
 const buttons = [...Object.keys(tables), 'Record'].map((name) => el('button.tab', { type: 'button', role: 'tab', on: { click: () => open(name) } }, name));
 
@@ -53,6 +56,6 @@ fill(document.getElementById('place'), view);
 open('Drones');
 keys(player.keys());
 player.timeline.setPhases(data.transitions, data.scene.max_time);
-player.addEvents(data.streams.events);
-tables.Events.take(data.streams.events);
+player.addEvents(data.streams[STREAM.EVENTS]);
+known[STREAM.EVENTS].take(data.streams[STREAM.EVENTS]);
 Promise.all([player.open(), charts.open(data.scene.max_time)]).then(() => { view.dataset.ready = 'true'; });

@@ -2,6 +2,7 @@
 
    A record of any shape is shown: what the known columns do not say is written as key and value, so that the events of
    anybody's program are never empty rows. */
+import { STREAM, TABS } from './constants.js';
 import { el, fill } from './dom.js';
 import { moment } from './format.js';
 
@@ -9,14 +10,14 @@ const ROW = 24;
 const MOST = 50000;
 const place = (value) => value.map((each) => Number(each).toFixed(1)).join(', ');
 const TEXTS = {
-  events: (r) => [r.kind, r.message, r.drone],
-  commands: (r) => [`${r.command || r.kind || ''} ${r.status || ''}`.trim(), [Array.isArray(r.target) && `to ${place(r.target)}`, r.reason].filter(Boolean).join(' · '), r.drone],
-  communication: (r) => [r.type, r.from || r.to ? `${r.from || ''} → ${r.to || ''}: ${r.message || ''}${r.delivered === false ? ` (dropped: ${r.dropped_because || 'lost'})` : ''}` : r.message, typeof r.rssi_dbm === 'number' ? `${r.rssi_dbm} dBm` : ''],
-  log: (r) => [r.level, r.message, r.drone],
+  [STREAM.EVENTS]: (r) => [r.kind, r.message, r.drone],
+  [STREAM.COMMANDS]: (r) => [`${r.command || r.kind || ''} ${r.status || ''}`.trim(), [Array.isArray(r.target) && `to ${place(r.target)}`, r.reason].filter(Boolean).join(' · '), r.drone],
+  [STREAM.COMMUNICATION]: (r) => [r.type, r.from || r.to ? `${r.from || ''} → ${r.to || ''}: ${r.message || ''}${r.delivered === false ? ` (dropped: ${r.dropped_because || 'lost'})` : ''}` : r.message, typeof r.rssi_dbm === 'number' ? `${r.rssi_dbm} dBm` : ''],
+  [STREAM.LOG]: (r) => [r.level, r.message, r.drone],
 };
 const USED = {
-  events: ['kind', 'message', 'drone'], commands: ['command', 'kind', 'status', 'target', 'reason', 'drone', 'id'],
-  communication: ['type', 'from', 'to', 'message', 'delivered', 'dropped_because', 'rssi_dbm', 'id'], log: ['level', 'message', 'drone'],
+  [STREAM.EVENTS]: ['kind', 'message', 'drone'], [STREAM.COMMANDS]: ['command', 'kind', 'status', 'target', 'reason', 'drone', 'id'],
+  [STREAM.COMMUNICATION]: ['type', 'from', 'to', 'message', 'delivered', 'dropped_because', 'rssi_dbm', 'id'], [STREAM.LOG]: ['level', 'message', 'drone'],
 };
 
 /** Return kind, text and who of a record of any stream. */
@@ -48,7 +49,7 @@ export class RecordTable {
 
   async open(t) {
     if (t !== undefined) this.t = t;
-    if (this.opened || (this.streams[0] === 'events' && this.records.length)) { this.filter(); return; } // what came while it was hidden
+    if (this.opened || (this.streams[0] === STREAM.EVENTS && this.records.length)) { this.filter(); return; } // what came while it was hidden
     this.opened = true;
     this.told.textContent = 'loading …';
     try {
@@ -128,4 +129,9 @@ export class RecordTable {
     node.style.transform = `translateY(${index * ROW}px)`;
     return node;
   }
+}
+
+/** A table for each tab of streams, by the name of the tab. */
+export function streamTables(source, onSeek) {
+  return Object.fromEntries(TABS.map(({ name, title, streams }) => [name, new RecordTable(streams, source, onSeek, title.toLowerCase())]));
 }

@@ -3,6 +3,7 @@ import { Player } from '../player/player.js';
 import { ask, follow, json, one } from './api.js';
 import { Charts } from './charts.js';
 import { status } from './columns.js';
+import { STREAM, TABS } from './constants.js';
 import { calm, el, fill } from './dom.js';
 import { Editor } from './edit.js';
 import { bytes, instant, live, metres, seconds } from './format.js';
@@ -80,8 +81,8 @@ class SessionView extends HTMLElement {
       await Promise.all([this.player.open(), this.source.transitions().then((moves) => this.player.timeline.setPhases(moves, this.player.tape.end))]);
       if (this.gone) return;
       this.charts.open(this.player.tape.end);
-      const events = await this.source.all('events', 20000, (records) => this.player.addEvents(records));
-      this.tabs.take('events', events.records);
+      const events = await this.source.all(STREAM.EVENTS, 20000, (records) => this.player.addEvents(records));
+      this.tabs.take(STREAM.EVENTS, events.records);
       this.tabs.findStreams();
     } catch (error) { failed('The flight could not be loaded', error); }
     if (this.gone) return;
@@ -93,13 +94,11 @@ class SessionView extends HTMLElement {
   /** Follow the session: each stream from where it was read to. */
   listen() {
     const { player, tabs } = this;
-    const streams = 'motion_history,events,commands,communication,log';
-    this.stop = follow(`${this.source.base}/live?streams=${streams}&offset=end`, {
-      motion_history: (records) => player.push(records),
-      events: (records) => { player.addEvents(records); tabs.take('events', records); if (records.some((each) => each.kind === 'phase')) this.phases(); },
-      commands: (records) => tabs.take('commands', records),
-      communication: (records) => tabs.take('communication', records),
-      log: (records) => tabs.take('log', records),
+    const tabled = TABS.flatMap(({ streams }) => streams);
+    this.stop = follow(`${this.source.base}/live?streams=${[STREAM.MOTION_HISTORY, ...tabled]}&offset=end`, {
+      ...Object.fromEntries(tabled.map((name) => [name, (records) => tabs.take(name, records)])),
+      [STREAM.MOTION_HISTORY]: (records) => player.push(records),
+      [STREAM.EVENTS]: (records) => { player.addEvents(records); tabs.take(STREAM.EVENTS, records); if (records.some((each) => each.kind === 'phase')) this.phases(); },
       session: (record) => this.show(record),
       end: (record) => { this.stop(); if (record.status === 'gone') { this.deleted(); return; } this.show(record); player.ended(); this.phases(); this.charts.open(player.tape.end); this.watch(); },
     }, (state) => { player.connection = state === 'lost' ? 'connection lost – resuming where it was' : ''; player.status(); });

@@ -1,14 +1,15 @@
 /* The tabs beside the player: drones, events, commands, log, JSON, provenance. Each is loaded when it is first shown. */
+import { DRAWN, TABS } from './constants.js';
 import { DroneTable } from './drones.js';
 import { el, fill } from './dom.js';
 import { bytes, instant, plain } from './format.js';
-import { RecordTable } from './records.js';
+import { RecordTable, streamTables } from './records.js';
 import { one } from './api.js';
 
-const NAMES = { drones: 'Drones', events: 'Events', commands: 'Commands', communication: 'Log', json: 'JSON', provenance: 'Provenance' };
+const NAMES = { drones: 'Drones', ...Object.fromEntries(TABS.map(({ name, title }) => [name, title])), json: 'JSON', provenance: 'Provenance' };
 const ARTIFACTS = 'artifacts';
-/* Streams that the page shows elsewhere: in the player, in the charts, or in a tab of their own. */
-const SHOWN = ['motion_history', 'clock', 'events', 'commands', 'communication', 'log', 'windows', 'metrics', 'weather'];
+/* Streams that the page shows elsewhere: in the player, in the charts, or in one of these tabs. */
+const SHOWN = [...DRAWN, ...TABS.flatMap(({ streams }) => streams)];
 const MOST_OWN = 12;
 
 export class Tabs {
@@ -22,7 +23,7 @@ export class Tabs {
     this.node = el('section.tabs', {}, this.strip, this.panel);
     this.wanted = start;
     this.drones = new DroneTable(player, values);
-    this.tables = { events: new RecordTable('events', source, onSeek), commands: new RecordTable('commands', source, onSeek), communication: new RecordTable(['communication', 'log'], source, onSeek, 'log') };
+    this.tables = streamTables(source, onSeek);
     this.open(NAMES[start] ? start : 'drones');
   }
 
@@ -73,7 +74,7 @@ export class Tabs {
     this.onChange();
   }
 
-  take(name, records) { this.tables[name === 'log' ? 'communication' : name].take(records, name); }
+  take(name, records) { this.tables[TABS.find(({ streams }) => streams.includes(name)).name].take(records, name); }
   choose(id) { this.drones.choose(id); }
 
   setRecord(record) {

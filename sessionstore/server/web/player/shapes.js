@@ -1,4 +1,5 @@
 /* The kinds of drones are told apart by shape: one outline for each, drawn flat as a sign and raised as a body. */
+import { SHAPES } from '../app/constants.js';
 import { svg } from '../app/dom.js';
 
 function ring(count, radius, turn = 0, other = null) {
@@ -14,20 +15,20 @@ function ring(count, radius, turn = 0, other = null) {
 
 /* Seen from above, nose towards +x, within a circle of radius 1. */
 const OUTLINES = {
-  scout: [[1, 0], [-0.8, 0.75], [-0.35, 0], [-0.8, -0.75]],
-  climber: [[0.8, 0.35], [0.8, 0.8], [-0.8, 0.8], [-0.8, -0.8], [0.8, -0.8], [0.8, -0.35], [0.35, -0.35], [0.35, 0.35]],
-  overseer: [[1, 0], [0, 0.65], [-1, 0], [0, -0.65]],
-  'tanker-mule': ring(8, 1, Math.PI / 8),
-  'tanker-lifeline': ring(6, 1, 0),
-  quadcopter: ring(4, 1, Math.PI / 4, 0.35),
-  hexacopter: ring(6, 1, 0, 0.5),
-  ornithopter: [[0.7, 0], [0.15, 0.25], [-0.1, 1], [-0.5, 0.9], [-0.25, 0.15], [-0.9, 0], [-0.25, -0.15], [-0.5, -0.9], [-0.1, -1], [0.15, -0.25]],
-  drone: ring(12, 0.8),
+  arrow: [[1, 0], [-0.8, 0.75], [-0.35, 0], [-0.8, -0.75]],
+  clamp: [[0.8, 0.35], [0.8, 0.8], [-0.8, 0.8], [-0.8, -0.8], [0.8, -0.8], [0.8, -0.35], [0.35, -0.35], [0.35, 0.35]],
+  diamond: [[1, 0], [0, 0.65], [-1, 0], [0, -0.65]],
+  octagon: ring(8, 1, Math.PI / 8),
+  hexagon: ring(6, 1, 0),
+  'star-of-four': ring(4, 1, Math.PI / 4, 0.35),
+  'star-of-six': ring(6, 1, 0, 0.5),
+  wings: [[0.7, 0], [0.15, 0.25], [-0.1, 1], [-0.5, 0.9], [-0.25, 0.15], [-0.9, 0], [-0.25, -0.15], [-0.5, -0.9], [-0.1, -1], [0.15, -0.25]],
+  round: ring(12, 0.8),
 };
-const RADII = { scout: 0.6, climber: 0.7, overseer: 0.7, 'tanker-mule': 1.5, 'tanker-lifeline': 1.2, quadcopter: 0.5, hexacopter: 0.6, ornithopter: 0.6 };
+const OTHER = { shape: 'round', radius: 0.6 }; // a kind of a program that this one does not know
 
-export const outline = (kind) => OUTLINES[kind] || OUTLINES.drone;
-export const radius = (kind) => RADII[kind] || 0.6;
+export const outline = (kind) => OUTLINES[(SHAPES[kind] || OTHER).shape];
+export const radius = (kind) => (SHAPES[kind] || OTHER).radius;
 
 /** The sign of a kind, for tables and legends. */
 export function sign(kind, fill = 'currentColor', size = 14) {

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from sessionstore.simulation.drones.drone import Drone
+from sessionstore.simulation.drones.kinds import CLIMBER, LIFELINE, MULE, OVERSEER, SCOUT, UTILITY
 from sessionstore.simulation.mission.pilot import Behaviour
 from sessionstore.simulation.mission.roles.climber import climber
 from sessionstore.simulation.mission.roles.lifeline import lifeline
@@ -17,12 +18,12 @@ from sessionstore.simulation.mission.roles.utility import utility
 from sessionstore.simulation.mission.views import AnyRole
 
 ROLES: dict[str, Callable[[AnyRole, Drone], Behaviour]] = {
-    "scout": scout,
-    "climber": climber,
-    "mule": mule,
-    "lifeline": lifeline,
-    "overseer": overseer,
-    "utility": utility,
+    SCOUT: scout,
+    CLIMBER: climber,
+    MULE: mule,
+    LIFELINE: lifeline,
+    OVERSEER: overseer,
+    UTILITY: utility,
 }
 
 

@@ -5,6 +5,7 @@ climbers.
 from __future__ import annotations
 
 from sessionstore.simulation.drones.drone import Drone
+from sessionstore.simulation.drones.kinds import CLIMBER
 from sessionstore.simulation.errors import NoPath
 from sessionstore.simulation.mission.pilot import Behaviour, fly_to, go_home, wait
 from sessionstore.simulation.mission.views import Mapping
@@ -17,7 +18,7 @@ def scout(fleet: Mapping, drone: Drone) -> Behaviour:
     """Map facades while there are any and the climbers are not far enough behind; else rest on the berth."""
     while True:
         facade = None
-        if not fleet.crew.far_ahead(fleet.roster.count_role("climber")):
+        if not fleet.crew.far_ahead(fleet.roster.count_role(CLIMBER)):
             facade = fleet.crew.next_to_map(drone)
         if facade is None:
             if drone.mode != "docked":
