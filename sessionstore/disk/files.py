@@ -222,8 +222,10 @@ def put_visible(
     """
     directory, _ = os.path.split(path)
     temporary = os.path.join(directory, f"{TEMP_PREFIX}{os.getpid():x}-{os.urandom(4).hex()}")  # fits 255 bytes
+    old = status(path)
     try:
-        descriptor = _open_new(temporary)
+        # Whoever may not read the old one may not read the new one meanwhile.
+        descriptor = _open_new(temporary, 0o666 if old is None else old.st_mode & 0o666 or 0o600)
     except FileNotFoundError:
         raise
     except OSError as error:

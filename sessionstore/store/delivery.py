@@ -1,6 +1,7 @@
 """Rows on their way into the index: put, checked against the files, and put again once an index is available.
 
-A delivery never fails an operation on a session: the index is a cache, and its rows can come later.
+A delivery never fails an operation on a session: the index is a cache, and its rows can come later. All handles of one
+store in a process know what is still on its way, so that none lists a state older than an update of this process.
 Not here: which rows differ (store.catalog), how long an engine waits (index).
 """
 
@@ -17,6 +18,8 @@ from sessionstore.model.records import SessionRow
 from sessionstore.store.folder_rows import ABSENT, UNREAD, FolderRows, stamp_in
 
 MAX_RETRIES = 100
+#: By folder and index: the sessions whose rows the index could not take.
+_pending: dict[tuple[str, str], set[str]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +35,7 @@ class Delivery:
 
     def __init__(self, root: StoreRoot, index: SessionIndex, folders: FolderRows) -> None:
         self._root, self.index, self._folders = root, index, folders
-        self.pending: set[str] = set()  # sessions whose rows the index could not take
+        self.pending = _pending.setdefault((root.text, index.url), set())
 
     def deliver(self, rows: list[SessionRow]) -> Step:
         """Put rows; what the index cannot take now goes with a later delivery, or is found by a later listing."""
@@ -47,7 +50,8 @@ class Delivery:
 
     def _catch_up(self) -> None:
         """Deliver pending rows, as the folders hold them now."""
-        waiting, self.pending = self.pending, set()
+        waiting = set(self.pending)
+        self.pending -= waiting
         try:
             self.put(list(self._folders.read(waiting)), exact=True)
         except (NotApplied, OutcomeUnknown, Unreadable):

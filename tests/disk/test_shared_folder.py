@@ -11,7 +11,11 @@ from pathlib import Path
 import pytest
 
 import sessionstore
+from sessionstore import Database, JournalDatabase
+from sessionstore.boxes.session_db_box import SessionDBBox
 from sessionstore.disk import files
+from sessionstore.maintenance.repairs.plan import repair
+from sessionstore.store.history import History
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no groups of files")
 GROUP = 4_321
@@ -105,3 +109,77 @@ def test_a_replace_where_the_owner_may_not_be_given_goes_on(tmp_path: Path, monk
     files.put(path, b"new")
     assert path.read_bytes() == b"new" and mode(path) == 0o640
     assert asked == [(1_234, -1), (-1, GROUP)]
+
+
+@pytest.mark.parametrize("bits", [0o600, 0o640, 0o400])
+def test_a_file_that_others_may_not_read_is_not_readable_while_it_is_replaced(
+    tmp_path: Path, bits: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.umask(0)
+    path, seen = tmp_path / "session.json", list[int]()
+    path.write_bytes(b"old")
+    path.chmod(bits)
+
+    def look(operation: str, place: str, payload: object) -> None:
+        if operation == "write":
+            seen.append(mode(Path(place)))
+
+    monkeypatch.setattr(files, "observer", look)
+    files.put(path, b"new")
+    assert seen == [bits & 0o666] and mode(path) == bits
+
+
+def _journal_rewritten(store: sessionstore.SessionStore) -> None:
+    store.index._journal.compact()  # type: ignore[attr-defined]
+
+
+REPLACING = {
+    "update": lambda store: store.get("A").update(notes="x"),
+    "metadata": lambda store: store.get("A").metadata.update(a=1),
+    "data": lambda store: store.get("A").data.update(a=1),
+    "tags": lambda store: store.get("A").tags.add("x"),
+    "table": lambda store: store.get("A").table("ratings").insert({"stars": 5}),
+    "edit and undo": lambda store: (store.edit("A", notes="x"), History(store).undo()),
+    "box": lambda store: SessionDBBox(store=store).update_session(store.get("A").session_id, metadata={"a": 1}),
+    "artifact": lambda store: store.get("A").artifacts.put("plan.txt", "new"),
+    "rebuild": lambda store: store.rebuild(),
+    "compaction": _journal_rewritten,
+    "store settings": lambda store: store.root.configure(index="journal:"),
+    "database": lambda store: Database(store.root.path / "drones.json").insert({"a": 1}),
+    "journal database": lambda store: JournalDatabase(store.root.path / "drones.jsonl").insert({"a": 1}),
+    "delete and restore": lambda store: (store.delete("A"), store.restore("A")),
+    "append": lambda store: store.get("A").writer("events").append({"a": 1}),
+    "repair of a stream": lambda store: repair(store.doctor().findings, store.root.path),
+}
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="root is missing")
+@pytest.mark.parametrize("name", REPLACING)
+def test_every_replacing_write_keeps_a_mode_and_an_owner_that_were_given_by_hand(tmp_path: Path, name: str) -> None:
+    store = sessionstore.open(tmp_path / "store")
+    session = store.create("A")
+    session.artifacts.put("plan.txt", "old")
+    store.create("B")
+    for tick in range(3):
+        session.writer("events").append({"tick": tick})
+    damaged = session.folder / "events.jsonl"
+    if name == "repair of a stream":
+        damaged.write_bytes(damaged.read_bytes().replace(b'"tick":1', b'"tick"x1'))
+    Database(store.root.path / "drones.json").insert({"a": 0})
+    JournalDatabase(store.root.path / "drones.jsonl").insert({"a": 0})
+    store.edit("B", notes="x")
+    for number, path in enumerate(sorted(path for path in store.root.path.rglob("*") if path.is_file())):
+        os.chown(path, 1_000 + number, GROUP)
+        path.chmod(0o640 if number % 2 else 0o604)
+    before = _access(store.root.path)
+    contents = {path: path.read_bytes() for path in before}
+    REPLACING[name](store)
+    after = _access(store.root.path)
+    assert {path: found for path, found in after.items() if path in before} == before
+    assert any(path.read_bytes() != contents.get(path) for path in after) or name in ("rebuild", "delete and restore")
+    store.close()
+
+
+def _access(folder: Path) -> dict[Path, tuple[int, int, int]]:
+    found = {path: path.stat() for path in folder.rglob("*") if path.is_file() and "locks" not in path.parts}
+    return {path: (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)) for path, status in found.items()}

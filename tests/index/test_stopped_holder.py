@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -84,6 +85,25 @@ def test_a_stopped_holder_of_the_journal_delays_one_call_by_a_fifth_of_a_second(
     store.index._breaker.reset()  # type: ignore[attr-defined]
     assert [row.rev for row in store.find()] == [11] and store.notice is None
     assert [row.rev for row in store.index.find()] == [11]
+
+
+def test_no_handle_of_the_process_lists_a_state_older_than_its_updates(store: SessionStore) -> None:
+    session, other = store.create("A"), SessionStore(store.root.path)
+    assert [row.rev for row in other.find(verify=False)] == [1]
+    with stopped_holder(store.root.path / "index.jsonl"):
+        session.update(notes="x")
+        assert [row.rev for row in other.find(verify=False)] == [2]
+        with SessionStore(store.root.path) as third:
+            assert [row.rev for row in third.find(verify=False)] == [2]
+
+
+def test_a_listing_that_has_something_to_write_waits_a_fifth_of_a_second(store: SessionStore, tmp_path: Path) -> None:
+    session = store.create("A")
+    shutil.copytree(session.folder, store.root.path / "202611230000-copy")
+    with stopped_holder(store.root.path / "index.jsonl"):
+        begun = time.monotonic()
+        assert len(SessionStore(store.root.path).find()) == 2
+        assert time.monotonic() - begun < 0.2 + 0.4  # and what the listing itself takes on a busy machine
 
 
 def test_threads_do_not_queue_behind_a_stopped_holder_of_the_journal(store: SessionStore) -> None:
