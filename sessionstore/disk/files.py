@@ -224,7 +224,7 @@ def put_visible(
     temporary = os.path.join(directory, f"{TEMP_PREFIX}{os.getpid():x}-{os.urandom(4).hex()}")  # fits 255 bytes
     old = status(path)
     try:
-        # Whoever may not read the old one may not read the new one meanwhile.
+        # The new one is never readable for more accounts than the old one.
         descriptor = _open_new(temporary, 0o666 if old is None else old.st_mode & 0o666 or 0o600)
     except FileNotFoundError:
         raise
