@@ -111,6 +111,16 @@ class Artifacts(Mapping[str, Artifact]):
         self._enter(name, entry)
         return self._artifact(entry)
 
+    def put_file(self, source: Any, name: str | None = None) -> Artifact:
+        """Store a file under its own name or another one; here a text is a path, as in MLflow. Raises: as :meth:`put`.
+
+        What is not a path (bytes, a figure ...) needs a name.
+        """
+        path = Path(source) if isinstance(source, str | os.PathLike) else None
+        if name is None and path is None:
+            raise InvalidRecord(f"an artifact that is not a file needs a name: {type(source).__name__}")
+        return self.put(name or path.name, source if path is None else path)  # type: ignore[union-attr]
+
     def delete(self, name: str) -> None:
         """Remove an artifact: its entry, then its file. Raises: KeyError; as ``Session.update``."""
         if name not in self:

@@ -1,6 +1,7 @@
 """The log of a program as a stream of its session: a ``logging.Handler``.
 
-Extra fields (``extra={...}``) are kept; what comes after the end of the run is dropped without a word.
+Extra fields (``extra={...}``) are kept, one that has no JSON form as its text; what comes after the end of the run is
+dropped without a word.
 Not here: the stream (stream_writer), other things that a run says (recorder).
 """
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 #: What every log record has; all else came by ``extra=``.
 _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_REPR_LENGTH = 200
 
 
 class SessionLogHandler(logging.Handler):
@@ -31,7 +33,9 @@ class SessionLogHandler(logging.Handler):
             names = {10: "debug", 20: "info", 30: "warning", 40: "error", 50: "critical"}
             level = names[max(10, min(50, record.levelno // 10 * 10))]
             extra = {key: value for key, value in vars(record).items() if key not in _OWN}
-            data: dict[str, Any] = {"logger": record.name, **values.salvaged(extra, "extra", {}, {})}
+            storable, refused = values.storable(extra, "extra")
+            told = {key: repr(extra[key])[:_REPR_LENGTH] for key in refused if key in extra}
+            data: dict[str, Any] = {"logger": record.name, **values.plain(storable, "extra", {}), **told}
             if record.exc_info:
                 data["traceback"] = logging.Formatter().formatException(record.exc_info)
             data = {key: value for key, value in data.items() if key not in ("level", "message", "t_s", "n", "t", "c")}

@@ -12,7 +12,6 @@ Not here: the simulation (simulation), reading (session, session.stream_reader).
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 import traceback
@@ -318,8 +317,8 @@ class Recorder(Session):
         self._last_values.update(metrics)
 
     def log_artifact(self, source: Any, name: str | None = None) -> Artifact:
-        """Store a file under its own name or another one; see :meth:`Artifacts.put`."""
-        return self.artifacts.put(name or os.path.basename(os.fspath(source)), source)
+        """Store a file under its own name or another one; see :meth:`Artifacts.put_file`."""
+        return self.artifacts.put_file(source, name)
 
     def value_refused(self, where: str, reason: str) -> None:
         """Note that a value could not be stored, which does not fail the run."""

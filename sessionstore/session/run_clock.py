@@ -20,6 +20,8 @@ from sessionstore.session.stream_writer import StreamWriter
 #: ``zero``: times count from 0; ``epoch``: they are seconds since 1970; ``keep``: store even such times as they are.
 Start = Literal["zero", "epoch", "keep"]
 _EPOCH_S = (1e9, 4e9)  # from 2001 to 2096
+#: Units in which other programs count from 1970, and how many of each are a second.
+_UNITS = {"seconds": 1.0, "milliseconds": 1e3, "microseconds": 1e6, "nanoseconds": 1e9}
 
 
 class RunClock:
@@ -48,15 +50,16 @@ class RunClock:
             return t_s
         if self._start == "epoch":
             if self._zero_s is None:
-                started = datetime.fromtimestamp(float(t_s), UTC)
+                started = _instant(t_s)
                 self._begun(json_text.utc_text(started))  # first: when it is refused, the next time is the first one
                 self._zero_s, self._started = float(t_s), started
             return round(float(t_s) - self._zero_s, 9)
-        if _EPOCH_S[0] <= float(t_s) <= _EPOCH_S[1]:
-            day = datetime.fromtimestamp(float(t_s), UTC).strftime("%Y-%m-%d")
+        if unit := _unit_of(t_s):
+            day = datetime.fromtimestamp(float(t_s) / _UNITS[unit], UTC).strftime("%Y-%m-%d")
+            divided = "" if unit == "seconds" else f", divided by {_UNITS[unit]:.0e}".replace("e+0", "e")
             raise TimeOrderError(
-                f"t_s={t_s!r} looks like seconds since 1970 ({day}); is it? "
-                'record(..., start="epoch") counts from the first one, start="keep" stores the number as it is'
+                f't_s={t_s!r} looks like {unit} since 1970 ({day}); is it? record(..., start="epoch") counts seconds '
+                f'from the first one{divided}, start="keep" stores the number as it is'
             )
         return t_s
 
@@ -70,6 +73,23 @@ class RunClock:
     def is_imported(self) -> bool:
         """Whether the instants come from the data."""
         return self._started is not None
+
+
+def _unit_of(t_s: Any) -> str | None:
+    """Return the unit in which a time looks like one since 1970."""
+    number = float(t_s)
+    return next((unit for unit, each in _UNITS.items() if _EPOCH_S[0] <= number / each <= _EPOCH_S[1]), None)
+
+
+def _instant(t_s: Any) -> datetime:
+    """Return the instant of a time in seconds since 1970. Raises: TimeOrderError: of another unit, or none at all."""
+    unit = _unit_of(t_s)
+    if unit not in (None, "seconds"):
+        raise TimeOrderError(f"t_s={t_s!r} looks like {unit} since 1970; divide it by {_UNITS[str(unit)]:.0f}")
+    try:
+        return datetime.fromtimestamp(float(t_s), UTC)
+    except (ValueError, OverflowError, OSError) as error:
+        raise TimeOrderError(f"t_s={t_s!r} is not an instant in seconds since 1970: {error}") from error
 
 
 class RunWriter(StreamWriter):

@@ -331,8 +331,10 @@ class StreamWriter:
 
 
 def _time(t_s: Any, name: str) -> float:
-    """Return a sim_time in seconds. Raises: TimeOrderError."""
+    """Return a sim_time in seconds; a text is not a number, also when it looks like one. Raises: TimeOrderError."""
     try:
+        if isinstance(t_s, bool | str | bytes):
+            raise TypeError
         time_s = float(t_s)
     except (TypeError, ValueError, OverflowError) as error:
         raise TimeOrderError(f"{name}: a sim_time is a number of seconds, not {t_s!r}") from error

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -74,10 +75,15 @@ def test_mlflow_names_are_there(store: SessionStore, tmp_path: Path) -> None:
             session.log_metric("loss", 1 / (step + 1), step=step)
         session.log_metrics({"accuracy": 0.9})
         session.log_artifact(tmp_path / "model.txt")
+        session.log_artifact(str(tmp_path / "model.txt"), "again.txt")  # as in MLflow, a text is a path
         session.log_artifact(b"raw", "raw.bin")
+        for wrong in (b"raw", str(tmp_path / "gone.txt")):
+            with pytest.raises(InvalidRecord):
+                session.log_artifact(wrong)
     assert session.metrics["last"] == {"loss": pytest.approx(1 / 3), "accuracy": 0.9}
     assert [line.data.get("step") for line in session.tape("metrics").read()] == [0, 1, 2, None]
-    assert set(session.artifacts) == {"model.txt", "raw.bin"}
+    assert set(session.artifacts) == {"model.txt", "again.txt", "raw.bin"}
+    assert session.artifacts.read("again.txt") == b"weights"
 
 
 def test_a_session_is_selected_by_its_parameters_or_made(store: SessionStore) -> None:
@@ -126,6 +132,7 @@ def test_the_log_handler_keeps_extra_fields_and_is_silent_after_the_end(
     logger.warning("after the end")
     logger.removeHandler(handler)
     (line,) = session.tape("log").read()
+    assert line.data.pop("bad").startswith("<object object")
     assert line.data == {"level": "warning", "message": "battery 5", "logger": "mine", "drone": "a"}
     assert capsys.readouterr().err == ""
 
@@ -141,3 +148,31 @@ def test_rows_are_a_table_for_pandas_and_cannot_be_changed(store: SessionStore) 
     assert row.metadata["pilot"] == "Ada" and store.find()[0].tags == ["a"] and dict(row)["status"] == "created"
     frame = pandas.DataFrame(store.find())
     assert {"session_id", "status", "metadata"} <= set(frame.columns) and frame["session_name"].tolist() == ["x"]
+
+
+@pytest.mark.parametrize("unit", ["milliseconds", "microseconds", "nanoseconds"])
+def test_times_since_1970_in_another_unit_are_a_question_too(store: SessionStore, unit: str) -> None:
+    t_s = int(1_790_000_000.5 * {"milliseconds": 1e3, "microseconds": 1e6, "nanoseconds": 1e9}[unit])
+    for start in ("zero", "epoch"):
+        wrong = pytest.raises(TimeOrderError, match=f"looks like {unit} since 1970.*divide")
+        with store.record("x", start=start) as session, wrong:
+            session.stream("metrics").append({"v": 1}, t_s=t_s)
+    with store.record("x", start="keep") as session:
+        session.stream("metrics").append({"v": 1}, t_s=t_s)
+    assert session.tape("metrics").count() == 1
+
+
+@pytest.mark.parametrize("t_s", [1e300, float("nan"), -1e300])
+def test_an_instant_that_no_calendar_holds_is_a_typed_error(store: SessionStore, t_s: float) -> None:
+    with store.record("x", start="epoch") as session, pytest.raises(TimeOrderError):
+        session.motion.append("scout-1", t_s=t_s, position_m=(0, 0, 0))
+
+
+@pytest.mark.parametrize("t_s", ["1", b"1", True, None, [1.0], "soon"])
+def test_a_sim_time_of_a_wrong_type_is_refused_by_points_and_by_streams(store: SessionStore, t_s: Any) -> None:
+    with store.record("x") as session:
+        with pytest.raises(TimeOrderError, match="a number of seconds"):
+            session.motion.append("scout-1", t_s=t_s, position_m=(0, 0, 0))
+        if t_s is not None:  # a stream takes its latest time then
+            with pytest.raises(TimeOrderError, match="a number of seconds"):
+                session.stream("metrics").append({"v": 1}, t_s=t_s)
