@@ -9,8 +9,8 @@ is only that what was put is found, and that :meth:`SessionIndex.stamps` is righ
     postgresql://user@host:5432/name  a server that many hosts share
 
 Others come from entry points of the group ``sessionstore.index_engines``: the name is the scheme, the object is called
-with (url, root) and returns a :class:`SessionIndex`, which may be :class:`Notifies`, :class:`SharedByStores` and
-:class:`Compactable`, too. Settings in a URL: index.url.
+with (url, root) and returns a :class:`SessionIndex`, which may be :class:`Snapshots`, :class:`Notifies`,
+:class:`SharedByStores` and :class:`Compactable`, too. Settings in a URL: index.url.
 Not here: adopting folders, staleness, the computed status (store); the filter language (query).
 """
 
@@ -106,6 +106,57 @@ class SessionIndex(Protocol):
     def close(self) -> None:
         """Close files and connections."""
         ...
+
+
+class View(Protocol):
+    """What a listing reads of an index."""
+
+    @property
+    def version(self) -> object:
+        """A value that differs from that of an earlier view once rows have changed."""
+        ...
+
+    def stamps(self) -> Mapping[str, RowStamp]:
+        """As ``SessionIndex.stamps``."""
+        ...
+
+    def active(self) -> Sequence[SessionRow]:
+        """As ``SessionIndex.active``."""
+        ...
+
+    def find(self, tree: Filter | None = None, interrupted: Mapping[str, str] | None = None) -> list[SessionRow]:
+        """As ``SessionIndex.find``."""
+        ...
+
+    def is_one_state(self) -> bool:
+        """Whether all that was read of this view is one state of the index: no row was put in between."""
+        ...
+
+
+@runtime_checkable
+class Snapshots(Protocol):
+    """What an engine may offer further: one look gives all of its rows in one state."""
+
+    def snapshot(self) -> View:
+        """Return the rows as they are now. Raises: IndexUnavailable, Corrupt."""
+        ...
+
+
+class LiveView:
+    """The :class:`View` of an engine without snapshots: each answer is as new as its question."""
+
+    def __init__(self, index: SessionIndex) -> None:
+        self.version = index.version()
+        self._index = index
+        self.stamps, self.active, self.find = index.stamps, index.active, index.find
+
+    def is_one_state(self) -> bool:
+        return self._index.version() == self.version
+
+
+def look(index: SessionIndex) -> View:
+    """Return a view of an index as it is now. Raises: IndexUnavailable, Corrupt."""
+    return index.snapshot() if isinstance(index, Snapshots) else LiveView(index)
 
 
 @runtime_checkable
@@ -207,9 +258,9 @@ def open_index(
         path = Path(rest).expanduser().absolute() if rest else root / "index.jsonl"
         if path == root / "index.jsonl":
             return JournalIndex(path, quarantine, read_only)
-        from sessionstore.index.journal.outside import OutsideJournal
+        from sessionstore.index.journal.outside import OutsideClaim
 
-        return OutsideJournal(path, root, quarantine, read_only)
+        return JournalIndex(path, quarantine, read_only, OutsideClaim(path, root))
     if scheme == "sqlite":
         from sessionstore.index.sql.sqlite import SqliteIndex
         from sessionstore.index.url import parse_url

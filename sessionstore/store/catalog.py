@@ -17,7 +17,7 @@ import msgspec
 
 from sessionstore.disk import files, filesystem
 from sessionstore.errors import Corrupt, NewerFormat, NotApplied, OutcomeUnknown, UnsafeFile
-from sessionstore.index import RowStamp, SessionIndex
+from sessionstore.index import RowStamp, SessionIndex, View, look
 from sessionstore.index.filtering import select, sort_order
 from sessionstore.index.gc_pause import gc_paused
 from sessionstore.layout import StoreRoot
@@ -48,6 +48,7 @@ class Difference(NamedTuple):
 
     fresh: list[SessionRow]
     gone: set[str]
+    written: bool = False  # the index was changed, so that a view of it is old
 
 
 class Catalog:
@@ -110,19 +111,19 @@ class Catalog:
         self.notice = None
         try:
             try:
-                version = self.index.version()
-                fresh, gone = self.reconcile(verify)
-                if not fresh and not gone:
-                    found = self.index.find(tree, self._interrupted(self.index.active()))
-                    if self.index.version() == version:
+                view = look(self.index)
+                fresh, gone, written = self.reconcile(verify, view)
+                if not (fresh or gone or written):
+                    found = view.find(tree, self._interrupted(view.active()))
+                    if view.is_one_state():
                         return found
-                known = self.index.find()
-                overtaken = self.index.version() != version
+                known = self.index.find() if written else view.find()
+                overtaken = written or not view.is_one_state()
             except Corrupt:
                 self.rebuild()
                 fresh, gone, known, overtaken = [], set(), self.index.find(), True
             if overtaken:
-                late, away = self._overtaken(known, verify)
+                late, away, _ = self._overtaken(known, verify)
                 fresh, gone = [*fresh, *late], gone | away
         except (NotApplied, OutcomeUnknown, NewerFormat, UnsafeFile) as error:  # away, not to be read, no plain file
             known, fresh, gone = [], list(self.folders.read(self.folders.names())), set()
@@ -154,18 +155,18 @@ class Catalog:
         not when certainly nothing moved in between, nor where there is no store (any more), which the lock would make.
         """
 
-        def look() -> tuple[Set[str], Set[str]]:
+        def scan() -> tuple[Set[str], Set[str]]:
             trashed = away & trash.ids(self.root)
             return trashed, {name for name in away - trashed if os.path.lexists(self.root.folder(name))}
 
-        found = look() if away else (away, set[str]())
+        found = scan() if away else (away, set[str]())
         if found[0] == away or self.root.is_unchanged(on_disk) or not files.is_folder(self.root.private):
             return found
         try:
             with self.root.locks.store(MOVE_LOCK_WAIT_S):
-                return look()
+                return scan()
         except NotApplied:
-            return look()
+            return scan()
 
     def _answer(
         self, tree: Filter | None, known: list[SessionRow], fresh: list[SessionRow], gone: set[str]
@@ -196,19 +197,22 @@ class Catalog:
 
     # ------------------------------------------------------------ folders and index
 
-    def reconcile(self, verify: bool = True) -> Difference:
+    def reconcile(self, verify: bool = True, view: View | None = None) -> Difference:
         """Bring the index up to date with the folders; return what it could not take.
+
+        Args:
+            view: what the index holds; by default it is asked now.
 
         Raises: Corrupt, IndexUnavailable: of the index; StoreUnusable: the folder cannot be read.
         """
-        version = self.index.version()
-        if not verify and not self.delivery.pending and self._rests(version):
+        view = look(self.index) if view is None else view
+        if not verify and not self.delivery.pending and self._rests(view.version):
             return Difference([], set())
-        stamps = self.index.stamps()
+        stamps = view.stamps()
         on_disk, stale, away = self._compare(stamps, verify)
         stale |= self.delivery.pending & on_disk  # never older than an update of this very process
         if not stale and not away:
-            self._at_rest = (version, on_disk) if len(on_disk) == len(stamps) else None
+            self._at_rest = (view.version, on_disk) if len(on_disk) == len(stamps) else None
             return Difference([], set())
         trashed, back = self._whereabouts(away, on_disk)
         away -= back
@@ -218,12 +222,12 @@ class Catalog:
             trashed = trashed | (emptied & {entry.session_id for entry in trash.entries(self.root)})
             away = away | emptied
         if any(row.status == UNREADABLE for row in fresh):
-            before = {row.session_id: row for row in self.index.find()}
+            before = {row.session_id: row for row in view.find()}
             fresh = [still_known(row, before.get(row.session_id)) for row in fresh]
         untold = [row for row in fresh if stamp_in(row) == UNREAD]
         gone = set(trashed)
         if away - gone:
-            rows = {row.session_id: row for row in self.index.find() if row.host is None}
+            rows = {row.session_id: row for row in view.find() if row.host is None}
             present = (on_disk | back) - away
             here = {row.uuid for row in (*rows.values(), *fresh) if row.session_id in present and row.uuid}
             gone |= {name for name in away - gone if name in rows and rows[name].uuid in here}  # it was renamed
@@ -241,18 +245,18 @@ class Catalog:
         except (NotApplied, OutcomeUnknown) as error:
             self.notice = f"the index was not updated for {len(fresh) + len(gone)} sessions: {error}"
             return Difference(fresh, gone)
-        return Difference(untold, set())
+        return Difference(untold, set(), written=True)
 
     def _compare(self, stamps: Mapping[str, RowStamp], verify: bool) -> tuple[Set[str], set[str], set[str]]:
         """Return the folders that may be sessions, those that must be read, and the rows that have no folder: it is
         gone now, or was called missing before. At rest no further set is made."""
         known = stamps.keys()
         on_disk = self.root.session_ids(known)
-        look = self.folders.edited if verify else self.folders.found_again
+        differing = self.folders.edited if verify else self.folders.found_again
         if on_disk is known or on_disk == known:
-            return on_disk, set(look(stamps.items())), set()
+            return on_disk, set(differing(stamps.items())), set()
         stale = {name for name in on_disk - known if self.folders.is_session(name)}
-        stale.update(look([(name, row) for name, row in stamps.items() if name in on_disk]))
+        stale.update(differing([(name, row) for name, row in stamps.items() if name in on_disk]))
         return on_disk, stale, set(known - on_disk)
 
     def _rests(self, version: object) -> bool:

@@ -19,6 +19,7 @@ from sessionstore.errors import (
     SessionGone,
     SessionNotFound,
 )
+from sessionstore.index import look
 from sessionstore.layout import StoreRoot
 from sessionstore.model.records import SessionRow
 from sessionstore.session import Session
@@ -261,7 +262,7 @@ def test_at_rest_the_names_of_the_folders_are_not_gone_through(
 
     made = Names(store.create(name).session_id for name in "AB")
     monkeypatch.setattr(store.root, "session_ids", lambda known=frozenset(): made)
-    store.catalog._at_rest = store.index.version(), made
+    store.catalog._at_rest = look(store.index).version, made
     assert len(store.find(verify=False)) == 2
 
 

@@ -23,6 +23,7 @@ from sessionstore.exchange.remote.blocks import BlockCache
 from sessionstore.exchange.remote.mirror import Mirror, document
 from sessionstore.exchange.remote.places import FsspecPlace, Place
 from sessionstore.exchange.remote.zipped import ZipPlace
+from sessionstore.index import View
 from sessionstore.index.filtering import select
 from sessionstore.layout import StoreRoot
 from sessionstore.model import names, records
@@ -141,7 +142,7 @@ class RemoteCatalog(Catalog):
     def _select(self, tree: Filter | None, verify: bool) -> list[SessionRow]:
         return select(list(self.rows.values()), tree)
 
-    def reconcile(self, verify: bool = True) -> Difference:
+    def reconcile(self, verify: bool = True, view: View | None = None) -> Difference:
         """Return that nothing differs: there is no index."""
         return Difference([], set())
 

@@ -10,13 +10,15 @@ it (index.journal.tinydb_storage).
 from __future__ import annotations
 
 import contextlib
+import itertools
 import math
 import os
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -43,6 +45,61 @@ BUSY_WAIT_S = 3.0
 #: After such a wait, calls fail at once for this time.
 RETRY_S = 2.0
 _encode = msgspec.json.Encoder().encode
+_versions = itertools.count(1)  # no two snapshots that differ have the same
+
+
+class Claim(Protocol):
+    """Whether this store may use a journal that others could name too."""
+
+    def check(self) -> None:
+        """Refuse a journal of another store. Raises: IndexUnavailable."""
+        ...
+
+    def take(self) -> None:
+        """Make the journal ours, before the first write. Raises: IndexUnavailable."""
+        ...
+
+
+class Unclaimed:
+    """The claim to a journal in its store: nobody else uses it."""
+
+    def check(self) -> None:
+        """Allow it."""
+
+    def take(self) -> None:
+        """Allow it."""
+
+
+@dataclass(frozen=True, slots=True)
+class JournalSnapshot:
+    """All rows of a journal in one state; see :class:`~sessionstore.index.View`."""
+
+    version: object
+    rows: dict[str, SessionRow]
+    ordered: list[SessionRow]  # oldest first
+    open_runs: list[SessionRow]  # the rows that say they run; they alone name an owner
+
+    def stamps(self) -> Mapping[str, RowStamp]:
+        """Return the rows themselves, by session id: they hold the state of their files."""
+        return self.rows
+
+    def active(self) -> list[SessionRow]:
+        """Return the rows that say they run."""
+        return list(self.open_runs)
+
+    def find(self, tree: Filter | None = None, interrupted: Mapping[str, str] | None = None) -> list[SessionRow]:
+        """Return the rows that fit, oldest first."""
+        rows = self.ordered
+        if interrupted:
+            rows = [
+                as_interrupted(row, interrupted[row.session_id]) if row.session_id in interrupted else row
+                for row in rows
+            ]
+        return select(rows, tree)
+
+    def is_one_state(self) -> bool:
+        """Return True: nothing is asked again."""
+        return True
 
 
 class JournalIndex:
@@ -50,13 +107,19 @@ class JournalIndex:
 
     Args:
         read_only: a listing never compacts.
+        claim: of a journal outside its store.
     """
 
-    def __init__(self, path: Path, quarantine: Quarantine | None = None, read_only: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        quarantine: Quarantine | None = None,
+        read_only: bool = False,
+        claim: Claim | None = None,
+    ) -> None:
         self._journal = RowJournal(path, quarantine)
-        self._rows: dict[str, SessionRow] | None = None  # those that are sorted
-        self._sorted: list[SessionRow] = []
-        self._active: list[SessionRow] = []
+        self._claim = claim or Unclaimed()
+        self._last = JournalSnapshot(0, {}, [], [])
         self._compact_at = math.inf if read_only else 0.0  # lines; more of them after a failure
         self._breaker = CircuitBreaker(RETRY_S)
         self._mutex = threading.RLock()
@@ -73,6 +136,7 @@ class JournalIndex:
     def put(self, rows: Iterable[SessionRow], exact: bool = False) -> None:
         """Append one line a row; the last one counts. A file that holds nothing gets what the folders hold as a block:
         an index that was deleted comes back the same."""
+        self._claim.take()
         if not exact or not self._begun_with(rows := list(rows)):
             self._append((SESSIONS, doc_id_of(row.session_id), _encode(row)) for row in rows)
 
@@ -101,6 +165,7 @@ class JournalIndex:
 
     def remove(self, session_ids: Iterable[str]) -> None:
         """Append one line an id, durably: a row that came back would outlive the folder and the trash."""
+        self._claim.check()
         self._append((_removal(session_id) for session_id in session_ids), durable=True)
 
     def _append(self, changes: Iterable[Change], durable: bool = False) -> None:
@@ -140,6 +205,7 @@ class JournalIndex:
 
     def replace_all(self, rows: Iterable[SessionRow]) -> None:
         """Write the file anew, ordered by creation: the same rows give the same bytes."""
+        self._claim.take()
         with self._rewriting(BUSY_WAIT_S):
             try:
                 self._journal.refresh()
@@ -149,28 +215,19 @@ class JournalIndex:
 
     def stamps(self) -> Mapping[str, RowStamp]:
         """Return the rows themselves, by session id: they hold the state of their files. A snapshot."""
-        with self._mutex:
-            self._current()
-            return self._journal.rows
+        return self.snapshot().stamps()
 
     def active(self) -> list[SessionRow]:
         """Return the rows that say they run (they alone name an owner)."""
-        self._current()
-        return list(self._active)
+        return self.snapshot().active()
 
     def find(self, tree: Filter | None = None, interrupted: Mapping[str, str] | None = None) -> list[SessionRow]:
         """Return the rows that fit, oldest first; a snapshot."""
-        rows = self._current()
-        if interrupted:
-            rows = [
-                as_interrupted(row, interrupted[row.session_id]) if row.session_id in interrupted else row
-                for row in rows
-            ]
-        return select(rows, tree)
+        return self.snapshot().find(tree, interrupted)
 
     def health(self) -> dict[str, Any]:
         """Return engine, url, rows, lines and how many of them are superseded."""
-        rows = len(self._current())
+        rows = len(self._snapshot().rows)
         return {
             "engine": "journal",
             "url": self.url,
@@ -200,17 +257,21 @@ class JournalIndex:
         """Close the file."""
         self._journal.close()
 
-    def _current(self) -> list[SessionRow]:
-        """Return all rows, oldest first, reading on first."""
+    def snapshot(self) -> JournalSnapshot:
+        """Return all rows as they are now, reading on first: one look at the file. Raises: as :meth:`find`."""
+        self._claim.check()
+        return self._snapshot()
+
+    def _snapshot(self) -> JournalSnapshot:
         with self._mutex, gc_paused():
             self._journal.refresh()
-            if self._rows is not self._journal.rows:
+            if self._last.rows is not self._journal.rows:
                 self._compact_when_due()
                 rows = self._journal.rows
-                self._sorted = list(rows.values()) if self._journal.is_block() else by_creation(rows.values())
-                self._active = [row for row in self._sorted if row.owner is not None]
-                self._rows = rows  # last: who is interrupted while sorting sorts again
-            return self._sorted
+                ordered = list(rows.values()) if self._journal.is_block() else by_creation(rows.values())
+                active = [row for row in ordered if row.owner is not None]
+                self._last = JournalSnapshot(next(_versions), rows, ordered, active)
+            return self._last
 
     def _compact_when_due(self) -> None:
         """Write the file anew where that is worth it and can be done at once: no answer depends on it."""

@@ -11,69 +11,34 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from sessionstore.disk import files
 from sessionstore.errors import IndexUnavailable, InvalidQuery
-from sessionstore.index import RowStamp
-from sessionstore.index.journal.engine import JournalIndex
-from sessionstore.model.records import SessionRow
-from sessionstore.query import Filter
-from sessionstore.session.stream_writer import Quarantine
 
 
-class OutsideJournal(JournalIndex):
-    """A journal at a path that a URL names; see the module and :class:`~sessionstore.index.SessionIndex`.
+class OutsideClaim:
+    """The claim of one store to a journal at a path that a URL names.
 
     Raises: InvalidQuery: it belongs to another store.
     """
 
-    def __init__(self, path: Path, root: Path, quarantine: Quarantine | None = None, read_only: bool = False) -> None:
-        super().__init__(path, quarantine, read_only)
+    def __init__(self, path: Path, root: Path) -> None:
         self._path, self._claim = path, Path(f"{path}.store")
         self._home = os.path.realpath(root)
         self._ours = False
         if (problem := self._other_owner()) is not None:
             raise InvalidQuery(problem)
 
-    def put(self, rows: Iterable[SessionRow], exact: bool = False) -> None:
-        """Insert or replace rows; the first time the journal becomes ours."""
-        self._own(to_write=True)
-        super().put(rows, exact)
-
-    def remove(self, session_ids: Iterable[str]) -> None:
-        """Remove rows, durably."""
-        self._own()
-        super().remove(session_ids)
-
-    def replace_all(self, rows: Iterable[SessionRow]) -> None:
-        """Hold exactly these rows."""
-        self._own(to_write=True)
-        super().replace_all(rows)
-
-    def stamps(self) -> Mapping[str, RowStamp]:
-        """Return which file state each row mirrors."""
-        self._own()
-        return super().stamps()
-
-    def active(self) -> list[SessionRow]:
-        """Return the rows that say they run."""
-        self._own()
-        return super().active()
-
-    def find(self, tree: Filter | None = None, interrupted: Mapping[str, str] | None = None) -> list[SessionRow]:
-        """Return the rows that a filter fits."""
-        self._own()
-        return super().find(tree, interrupted)
-
-    def _own(self, to_write: bool = False) -> None:
-        """Make sure that no other store has it. Raises: IndexUnavailable."""
-        if self._ours:
-            return
-        if (problem := self._other_owner()) is not None:
+    def check(self) -> None:
+        """Refuse a journal that another store has. Raises: IndexUnavailable."""
+        if not self._ours and (problem := self._other_owner()) is not None:
             raise IndexUnavailable(problem)
-        if to_write:
+
+    def take(self) -> None:
+        """Make the journal ours, the first time. Raises: IndexUnavailable."""
+        self.check()
+        if not self._ours:
             self._take()
             self._ours = True
 

@@ -105,7 +105,7 @@ def _index(store: SessionStore, finding: Finding) -> str:
 
 
 def _listing(store: SessionStore, finding: Finding) -> str:
-    left, _ = store.catalog.reconcile()
+    left = store.catalog.reconcile().fresh
     if left:
         raise NotApplied(f"the index did not take {len(left)} rows")
     return "index updated"
