@@ -61,7 +61,7 @@ class Claim(Protocol):
 
 
 class Unclaimed:
-    """The claim to a journal in its store: nobody else uses it."""
+    """The claim to a journal in its store: no other store uses it."""
 
     def check(self) -> None:
         """Allow it."""
