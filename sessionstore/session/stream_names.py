@@ -62,6 +62,11 @@ TABLED = tuple(kind.name for kind in KINDS.values() if kind.tab)
 DRAWN = tuple(kind.name for kind in KINDS.values() if kind.drawn)
 
 
+def kind_of(name: str) -> StreamKind:
+    """Return what the table says of a stream; one that it does not name has a tab of its own under that name."""
+    return KINDS.get(name) or StreamKind(name, name)
+
+
 def is_stream_name(name: str) -> bool:
     """Whether a file of this name (without ``.jsonl``) is a stream; copies of sync programs and ``._x`` are not."""
     return _NAME.fullmatch(name) is not None

@@ -97,14 +97,18 @@ def select_session(call: Call) -> Reply:
 
 
 def list_streams(call: Call) -> Reply:
-    """Return the streams of a session: how many records, how large, up to when."""
+    """Return the streams of a session: title, unit and place on a page, how many records, how large, up to when."""
     session = call.context.find(call.path["session_id"])
     found = []
     for name, tape in session.tapes().items():
-        last = tape.last()
+        last, kind = tape.last(), stream_names.kind_of(name)
         found.append(
             {
                 "stream": name,
+                "title": kind.title,
+                "unit": kind.unit or None,
+                "shown": "drawn" if kind.drawn else "tab" if kind.tab else "own tab",
+                "thinned": kind.thinned,
                 "records": 0 if last is None else last.n + 1,
                 "bytes": tape.size(),
                 "end_offset": 0 if last is None else last.end,

@@ -26,81 +26,65 @@ from sessionstore.simulation.world.world import World
 class Reporting(Protocol):
     """The time, and where to report: what every part needs."""
 
-    @property
-    def clock(self) -> Clock: ...
-    @property
-    def log(self) -> Logbook: ...
+    clock: Clock
+    log: Logbook
 
 
 class Inspecting(Reporting, Protocol):
     """For a verdict on a window."""
 
-    @property
-    def crew(self) -> Crew: ...
+    crew: Crew
 
 
 class Conducting(Inspecting, Protocol):
     """For moving the mission through its phases."""
 
-    @property
-    def mission(self) -> Mission: ...
-    @property
-    def roster(self) -> Roster: ...
+    mission: Mission
+    roster: Roster
 
 
 class Flying(Inspecting, Protocol):
     """For what every drone can do; a lifeline needs nothing else."""
 
-    @property
-    def weather(self) -> Weather: ...
-    @property
-    def supply(self) -> Supply: ...
-    @property
-    def ways_home(self) -> WaysHome: ...
+    weather: Weather
+    supply: Supply
+    ways_home: WaysHome
+
     def plan(self, drone: Drone, goal_m: Vec3) -> list[Vec3]: ...
 
 
 class Talking(Flying, Protocol):
     """For a mule: flying, and the radio."""
 
-    @property
-    def radio(self) -> Radio: ...
+    radio: Radio
 
 
 class Cleaning(Talking, Protocol):
     """For a climber: the phase, the walls, and the birds that disturb it."""
 
-    @property
-    def mission(self) -> Mission: ...
-    @property
-    def world(self) -> World: ...
-    @property
-    def birds(self) -> Birds: ...
+    mission: Mission
+    world: World
+    birds: Birds
 
 
 class Watching(Talking, Protocol):
     """For an overseer: the phase, and who works where."""
 
-    @property
-    def mission(self) -> Mission: ...
-    @property
-    def roster(self) -> Roster: ...
+    mission: Mission
+    roster: Roster
 
 
 class Mapping(Talking, Protocol):
     """For a scout: how many climbers follow it."""
 
-    @property
-    def roster(self) -> Roster: ...
+    roster: Roster
 
 
 class Patrolling(Flying, Protocol):
     """For a utility drone: its number, and the ground."""
 
-    @property
-    def roster(self) -> Roster: ...
-    @property
-    def world(self) -> World: ...
+    roster: Roster
+    world: World
 
 
 class AnyRole(Cleaning, Watching, Mapping, Patrolling, Protocol):
@@ -110,26 +94,24 @@ class AnyRole(Cleaning, Watching, Mapping, Patrolling, Protocol):
 class Commanding(Talking, Protocol):
     """For commands from outside."""
 
-    @property
-    def roster(self) -> Roster: ...
+    roster: Roster
+
     def retire(self, drone: Drone) -> None: ...
 
 
 class Losing(Reporting, Protocol):
     """For what takes a drone out of the sky: an empty battery, in the wind of the place."""
 
-    @property
-    def weather(self) -> Weather: ...
-    @property
-    def world(self) -> World: ...
+    weather: Weather
+    world: World
+
     def lose(self, drone: Drone, reason: str) -> None: ...
 
 
 class Failing(Losing, Protocol):
     """For faults."""
 
-    @property
-    def roster(self) -> Roster: ...
-    @property
-    def supply(self) -> Supply: ...
+    roster: Roster
+    supply: Supply
+
     def end(self, status: str, reason: str) -> None: ...

@@ -30,11 +30,11 @@ export class Tabs {
   /** Give each stream that the program made itself a tab, and the artifacts one, before JSON and provenance. */
   async findStreams() {
     const [known, files] = await Promise.all([this.source.streams().catch(() => []), this.source.artifacts().catch(() => ({ artifacts: [] }))]);
-    for (const { stream } of known.filter((each) => !SHOWN.includes(each.stream)).slice(0, MOST_OWN)) {
+    for (const { stream, title } of known.filter((each) => !SHOWN.includes(each.stream)).slice(0, MOST_OWN)) {
       const name = `stream-${stream}`;
       if (this.tables[name]) continue;
       this.tables[name] = new RecordTable(stream, this.source, this.onSeek);
-      this.addTab(name, stream);
+      this.addTab(name, title);
     }
     if (files.artifacts.length || files.recorded?.length) this.addTab(ARTIFACTS, 'Artifacts');
   }
