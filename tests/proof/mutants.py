@@ -52,7 +52,7 @@ class Copy:
 
     def run(self, tests: Sequence[str], limit_s: float = _LIMIT_S) -> subprocess.CompletedProcess[str]:
         """Run tests in this copy, and of this copy."""
-        options = ["-q", "-x", "-rs", "-p", "no:cacheprovider", "--timeout=100"]
+        options = ["-q", "-x", "-rs", "-p", "no:cacheprovider", "-p", "no:schemathesis", "--timeout=100"]
         words = [sys.executable, "-B", "-m", "pytest", *options, *tests]
         environment = {**os.environ, "PYTHONPATH": str(self._folder)}
         return subprocess.run(words, cwd=self._folder, env=environment, capture_output=True, text=True, timeout=limit_s)
@@ -64,13 +64,17 @@ class Copy:
         path.write_text(before.replace(mutant.code, mutant.fault), "utf-8")
         for compiled in path.parent.glob(f"__pycache__/{path.stem}.*.pyc"):
             compiled.unlink()
+        verdict: Verdict = "missed"
         try:
             done = self.run([mutant.test])
+            if done.returncode == _FAILED:
+                verdict = "caught"
+            elif done.returncode == 0 and "SKIPPED" in done.stdout:
+                verdict = "skipped"
+        except subprocess.TimeoutExpired:
+            pass  # it hangs: no test has failed
         finally:
             path.write_text(before, "utf-8")
-        verdict: Verdict = "caught" if done.returncode == _FAILED else "missed"
-        if done.returncode == 0 and "SKIPPED" in done.stdout:
-            verdict = "skipped"
         return Outcome(mutant, verdict, time.monotonic() - start)
 
 

@@ -1,13 +1,15 @@
-"""The report counts and never claims; the list of bugs names tests that exist."""
+"""The report counts and never claims; the lists of bugs and of planted faults name code and tests that exist."""
 
 from __future__ import annotations
 
+import ast
 import json
 from pathlib import Path
 
 import pytest
 
 from tests.proof import found, report
+from tests.proof.mutant_list import MUTANTS, Mutant
 from tests.proof.tally import tally
 
 
@@ -71,3 +73,13 @@ def test_what_failed_and_what_was_left_out_is_said() -> None:
 def test_each_bug_that_was_found_has_a_test_that_exists(bug: found.Found) -> None:
     path, _, name = bug.test.partition("::")
     assert f"def {name}(" in (found.HERE / path).read_text()
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_each_planted_fault_finds_its_code_once_and_its_test(mutant: Mutant) -> None:
+    source = (found.HERE / mutant.file).read_text("utf-8")
+    assert source.count(mutant.code) == 1, "the code has changed: write it into tests/proof/mutant_list.py as it is now"
+    assert mutant.fault != mutant.code
+    ast.parse(source.replace(mutant.code, mutant.fault))
+    path, _, test = mutant.test.partition("::")
+    assert f"def {test.partition('[')[0]}(" in (found.HERE / path).read_text("utf-8"), "its test has another name"
