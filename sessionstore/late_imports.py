@@ -32,6 +32,13 @@ def merge() -> Callable[..., MergeReport]:
     return merge
 
 
+def push() -> Callable[..., MergeReport]:
+    """Return :func:`sessionstore.exchange.remote.transfer.push`."""
+    from sessionstore.exchange.remote.transfer import push
+
+    return push
+
+
 def pack_sessions() -> Callable[..., PackReport]:
     """Return :func:`sessionstore.exchange.packing.pack_sessions`."""
     from sessionstore.exchange.packing import pack_sessions

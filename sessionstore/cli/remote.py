@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ import click
 
 from sessionstore.cli import output, text
 from sessionstore.cli.options import json_option, open_store, store_options
-from sessionstore.cli.progress import progress
+from sessionstore.cli.progress import Report, progress
 from sessionstore.cli.remarks import NOT_WHOLE
 
 if TYPE_CHECKING:
@@ -50,10 +50,8 @@ def push_command(
     URL is s3://bucket/folder, sftp://host/folder or what else fsspec opens. Interrupted, run it again. Exit code 12
     if sessions diverged or were left out.
     """
-    from sessionstore.exchange.remote.transfer import push
-
     with open_store(folder, index) as store, byte_progress("sending") as count:
-        report = push(store, url, where, dry_run, count)
+        report = store.push(url, where, dry_run, count)
     print_merge_report(report, as_json)
 
 
@@ -71,28 +69,37 @@ def pull_command(
     URL is s3://bucket/folder, sftp://host/folder, https://host/runs.zip or what else fsspec opens. Exit code 12 if
     sessions diverged or were left out.
     """
-    from sessionstore.exchange.remote.transfer import pull
     from sessionstore.maintenance.doctor import option_text
 
     with open_store(folder, index, create=True) as store, byte_progress("receiving") as count:
-        report = pull(store, url, where, dry_run, count)
+        report = store.pull(url, where, dry_run, count)
         at = option_text(folder, index)
     print_merge_report(report, as_json, at)
 
 
+class _Bytes:
+    """Adds up the bytes that are done, of how many, for a progress bar."""
+
+    def __init__(self, report: Report) -> None:
+        self._report, self._lock = report, threading.Lock()
+        self._done = 0
+        self._total: int | None = None
+
+    def __call__(self, more: int) -> None:
+        with self._lock:  # sixteen transfers report at once
+            self._done += more
+            self._report(self._done, self._total)
+
+    def expect(self, total: int) -> None:
+        """Take in how many there will be."""
+        self._total = total
+
+
 @contextmanager
-def byte_progress(label: str) -> Iterator[Callable[[int], None]]:
-    """Show a progress bar; what it gives is called with each number of bytes that is done."""
-    done, lock = 0, threading.Lock()
+def byte_progress(label: str) -> Iterator[_Bytes]:
+    """Show a progress bar with rate and time left; what it gives is called with each number of bytes that is done."""
     with progress(label, "bytes") as report:
-
-        def count(more: int) -> None:
-            nonlocal done
-            with lock:  # sixteen transfers report at once
-                done += more
-                report(done, None)
-
-        yield count
+        yield _Bytes(report)
 
 
 def print_merge_report(report: MergeReport, as_json: bool, at: str = "") -> None:

@@ -24,7 +24,7 @@ from sessionstore.errors import Conflict, RemoteUnavailable, SessionStoreError
 from sessionstore.exchange.compare import Copy, compare, free_uuid, may_be_behind, read_copy
 from sessionstore.exchange.place import Placer
 from sessionstore.exchange.remote.opening import remote_source
-from sessionstore.exchange.sources import Progress, Source, open_source
+from sessionstore.exchange.sources import Progress, Source, Total, open_source
 from sessionstore.exchange.trees import FolderTree, Tree
 from sessionstore.index.filtering import select
 from sessionstore.model import records
@@ -169,7 +169,8 @@ class _Merge:
         self, store: SessionStore, report: MergeReport, placer: Placer | None, progress: Progress | None
     ) -> None:
         self._store, self._report, self._placer = store, report, placer
-        self._progress = progress or (lambda count: None)
+        self._total = Total(progress)
+        self._progress = self._total.add
         self._families: dict[str, list[_Member]] = {}
         self._uuids: set[str] = set()
         for row in store.find(sort="created_at") if store.root.private.is_dir() else ():
@@ -189,7 +190,8 @@ class _Merge:
 
         Raises: StoreUnusable, OutcomeUnknown, LockTimeout: of this store. RemoteUnavailable: the connection is lost.
         """
-        for opener in source.trees:
+        for number, opener in enumerate(source.trees):
+            self._total.after(number, len(source.trees))
             try:
                 tree = opener()
                 theirs = read_copy(tree)

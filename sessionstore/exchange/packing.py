@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from sessionstore.errors import SessionNotFound
-from sessionstore.exchange.bundle import Progress, write_bundle
+from sessionstore.exchange.bundle import write_bundle
+from sessionstore.exchange.sources import Progress, Total
 from sessionstore.exchange.trees import FolderTree
 from sessionstore.query import Filter
 from sessionstore.store import SessionStore
@@ -58,9 +59,10 @@ def pack_sessions(
     trees = _trees(store, list(keys), where)
     if not trees:
         raise SessionNotFound(f"no session of {store.root.path} matches")
+    size = sum(sum(tree.sizes.values()) for tree in trees)
+    Total(progress).expect(size)
     write_bundle(list(trees), Path(path).expanduser(), progress)
     left_out = [f"{tree.name}/{file}: {reason}" for tree in trees for file, reason in tree.unsafe.items()]
-    size = sum(sum(tree.sizes.values()) for tree in trees)
     return PackReport(str(path), [tree.name for tree in trees], size, left_out)
 
 

@@ -17,7 +17,32 @@ from sessionstore.exchange.trees import FolderTree, Tree
 from sessionstore.exchange.verify import Bundle
 from sessionstore.layout import DOCUMENT, PRIVATE, StoreRoot
 
+#: Called with each number of bytes; one that has a method ``expect`` is also given the number of all.
 Progress = Callable[[int], None]
+
+
+class Total:
+    """Counts bytes for a progress, and reports how many there will be, as far as that is known."""
+
+    def __init__(self, progress: Progress | None) -> None:
+        self._progress, self._done = progress, 0
+        self._expect: Callable[[int], None] | None = getattr(progress, "expect", None)
+
+    def add(self, count: int) -> None:
+        """Count bytes that were read or sent."""
+        self._done += count
+        if self._progress is not None:
+            self._progress(count)
+
+    def expect(self, total: int) -> None:
+        """Report the number of all bytes."""
+        if self._expect is not None:
+            self._expect(total)
+
+    def after(self, sessions: int, of: int) -> None:
+        """Estimate the number of all bytes by the sessions that are done."""
+        if self._done and sessions:
+            self.expect(self._done * of // sessions)
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""Merging and packing, as methods of the store.
+"""Merging, packing, push and pull, as methods of the store.
 
 Not here: how (exchange).
 """
@@ -34,7 +34,7 @@ class Moving:
             source: one of these or several; none of them is written to.
             where: take only sessions that match this filter.
             dry_run: report what would happen, and write nothing.
-            progress: called with the number of bytes that were read.
+            progress: called with each number of bytes that were read; its method ``expect``, if any, with their total.
 
         Raises:
             SessionNotFound, InvalidQuery, Corrupt, UnsafeFile: nothing was taken.
@@ -56,3 +56,21 @@ class Moving:
             StoreUnusable: nothing is left of the bundle.
         """
         return late_imports.pack_sessions()(self, path, keys, where, progress)
+
+    def push(
+        self, url: str, where: str | Filter | None = None, dry_run: bool = False, progress: Progress | None = None
+    ) -> MergeReport:
+        """Send to a store behind a URL what it lacks of the sessions here; nothing is deleted there.
+
+        Raises: RemoteUnavailable, RemoteRefused: run it again; ReadOnlyStore: the place is a ZIP.
+        """
+        return late_imports.push()(self, url, where, dry_run, progress)
+
+    def pull(
+        self, url: str, where: str | Filter | None = None, dry_run: bool = False, progress: Progress | None = None
+    ) -> MergeReport:
+        """Take from a store behind a URL what this one lacks: a merge, which one undo takes back.
+
+        Raises: StoreNotFound, RemoteUnavailable, RemoteRefused: run it again; as :meth:`merge`.
+        """
+        return self.merge(url, where, dry_run, progress)

@@ -20,8 +20,9 @@ import pytest
 import sessionstore
 from sessionstore import cli, errors
 from sessionstore.exchange.remote import manifest
+from sessionstore.exchange.remote.claims import CLAIMS
 from sessionstore.exchange.remote.places import FsspecPlace
-from sessionstore.exchange.remote.transfer import CLAIMS, pull, push
+from sessionstore.exchange.remote.transfer import pull, push
 from sessionstore.store import SessionStore
 
 _SERVER = """

@@ -7,6 +7,7 @@ Not here: sessions in a ZIP (remote.zipped), retries (remote.faults), what the f
 
 from __future__ import annotations
 
+import os
 import posixpath
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from sessionstore.errors import RemoteUnavailable
+from sessionstore.exchange.remote import multipart
 from sessionstore.exchange.remote.faults import attempt, shown
 
 #: Protocols whose fsspec name, or whose library, differs from the scheme that people type.
@@ -139,6 +141,9 @@ class FsspecPlace:
     def send(self, local: str, name: str) -> None:
         """Send a file of this machine, in parts when it is large. Raises: RemoteRefused, RemoteUnavailable."""
         self._make_parent(name)
+        if "s3" in self.fs.protocol and os.path.getsize(local) > multipart.PART_BYTES:
+            multipart.send(self.fs, self._path(name), local, lambda request: attempt(self.url, request))
+            return
         attempt(self.url, lambda: self.fs.put_file(local, self._path(name)))
 
     def remove(self, name: str) -> None:
@@ -179,7 +184,8 @@ def opened(url: str) -> tuple[Any, str]:
 def _options(scheme: str) -> Mapping[str, Any]:
     options: dict[str, Any] = {"use_listings_cache": False} if scheme in ("s3", "s3a", "http", "https") else {}
     if scheme in ("s3", "s3a"):
-        options |= {"config_kwargs": {"connect_timeout": 10, "read_timeout": 30, "max_pool_connections": 32}}
+        options |= {"config_kwargs": {"connect_timeout": 10, "read_timeout": 30, "max_pool_connections": 32,
+                                        "retries": {"total_max_attempts": 1}}}  # fmt: skip  # attempt() tries again
     return options
 
 

@@ -9,32 +9,25 @@ Not here: a merge of what comes (exchange.merge), reading in place (remote.store
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from hashlib import sha256
 
-from sessionstore.errors import Conflict, LockTimeout, RemoteUnavailable, SessionStoreError
+from sessionstore.errors import Conflict, RemoteUnavailable, SessionStoreError
 from sessionstore.exchange.compare import STREAM_SUFFIX, Copy, compare, compare_stream, read_copy, same_file
 from sessionstore.exchange.merge import MergeReport, Outcome, merge
 from sessionstore.exchange.remote import manifest
+from sessionstore.exchange.remote.claims import Claim, claimed
 from sessionstore.exchange.remote.opening import remote_source
 from sessionstore.exchange.remote.places import FsspecPlace
 from sessionstore.exchange.remote.store import AT_ONCE, open_place, refuse
 from sessionstore.exchange.remote.tree import RemoteTree
+from sessionstore.exchange.sources import Progress, Total
 from sessionstore.exchange.trees import FolderTree, Tree
-from sessionstore.layout import DOCUMENT, PRIVATE
+from sessionstore.layout import DOCUMENT
 from sessionstore.model import records
 from sessionstore.query import Filter
 from sessionstore.store import SessionStore
 from sessionstore.store.folder_rows import MISSING_FOLDER, UNREADABLE
-
-Progress = Callable[[int], None]
-CLAIMS = f"{PRIVATE}/claims"
-#: A claim that has not changed for so long belongs to a push that died; measured here, so that no clocks are compared.
-CLAIM_STALE_S = 60.0
-_CLAIM_WAIT_S = 600.0
 
 
 def pull(
@@ -65,13 +58,14 @@ def push(
     place = open_place(url)
     if not isinstance(place, FsspecPlace):
         refuse(place.label)
-    found = manifest.read(place)
-    run = _Push(place, found[0] if found else {}, dry_run, progress or (lambda count: None))
+    found, total = manifest.read(place), Total(progress)
+    run = _Push(place, found[0] if found else {}, dry_run, total.add)
     report = MergeReport(place.label, dry_run)
     rows = [row for row in store.find(where, sort="created_at") if row.host is None]
     sent: dict[str, manifest.Entry] = {}
     try:
-        for row in rows:
+        for number, row in enumerate(rows):
+            total.after(number, len(rows))
             if row.status in (UNREADABLE, MISSING_FOLDER):
                 report.outcomes.append(Outcome(row.session_id, "skipped", None, row.problem or row.status))
                 continue
@@ -107,10 +101,10 @@ class _Push:
             return Outcome(tree.name, "same", tree.name), None
         if self._dry_run:
             return self._compared(ours)[0], None
-        with self._claimed(tree.name):
+        with claimed(self._place, tree.name) as claim:
             outcome, missing = self._compared(ours)
             if outcome.action in ("copied", "updated"):
-                outcome.bytes = self._send(tree, missing)
+                outcome.bytes = self._send(tree, missing, claim)
         if outcome.action in ("diverged", "ahead"):
             return outcome, None
         portable = manifest.portable(row, size=len(ours.data), mtime_ns=0)
@@ -138,11 +132,14 @@ class _Push:
             return Outcome(name, "diverged", name, ", ".join(found.reasons[:3])), []
         return Outcome(name, "same" if found.relation == "same" else "ahead", name), []
 
-    def _send(self, tree: FolderTree, missing: list[str]) -> int:
-        """Send files, the record last; return the bytes. Raises: RemoteUnavailable."""
+    def _send(self, tree: FolderTree, missing: list[str], claim: Claim) -> int:
+        """Send files, the record last; return the bytes. Raises: RemoteUnavailable, Conflict."""
         first = [file for file in missing if file != DOCUMENT]
         with ThreadPoolExecutor(AT_ONCE) as pool:
             count = sum(pool.map(lambda file: self._send_file(tree, file), first))
+        if tree.changed(DOCUMENT):
+            raise Conflict(f"{tree.name} changed while it was sent; run the push again")
+        claim.check()
         return count + self._send_file(tree, DOCUMENT)
 
     def _send_file(self, tree: FolderTree, file: str) -> int:
@@ -153,29 +150,6 @@ class _Push:
             raise RemoteUnavailable(f"{self._place.label}/{name} has {stands} of {size} bytes after it was sent")
         self._progress(size)
         return size
-
-    @contextmanager
-    def _claimed(self, session_id: str) -> Iterator[None]:
-        """Hold the claim of a session. Raises: LockTimeout: another push holds it."""
-        name, mine = f"{CLAIMS}/{session_id}", records.new_uuid().encode()
-        began = since = time.monotonic()
-        seen = b""
-        while not self._place.create(name, mine):
-            try:
-                now = self._place.read(name)
-            except FileNotFoundError:
-                continue  # it was given back at this moment
-            if now != seen:
-                seen, since = now, time.monotonic()
-            elif time.monotonic() - since > CLAIM_STALE_S:
-                self._place.remove(name)
-            if time.monotonic() - began > _CLAIM_WAIT_S:
-                raise LockTimeout(f"another push sends {session_id} to {self._place.label}")
-            time.sleep(0.2)
-        try:
-            yield
-        finally:
-            self._place.remove(name)
 
 
 def _digest(tree: FolderTree, file: str) -> tuple[int, str]:
