@@ -6,7 +6,6 @@ Not here: the listed fields themselves (record), reading a record (records), sea
 
 from __future__ import annotations
 
-import copy
 import os
 from collections.abc import Iterator, KeysView, Mapping
 from operator import attrgetter
@@ -39,7 +38,8 @@ class SessionRow(  # type: ignore[misc]  # a record may change, its row may not
     """What lists and filters see of a record, and which file state it mirrors: its size in bytes, and when it last
     changed in ns (``mtime_ns``: the later of mtime and ctime, :func:`sessionstore.disk.files.changed_ns`); -1: no file.
 
-    It cannot be changed, and reads as a mapping too: ``dict(row)``, ``row["status"]``, ``DataFrame(store.find())``.
+    It cannot be changed (lists and dicts of it are copies), and reads as a mapping too: ``dict(row)``,
+    ``row["status"]``, ``DataFrame(store.find())``.
     The metadata stays undecoded JSON until it is asked for: that makes a cold list three times as fast.
     """
 
@@ -88,8 +88,7 @@ class SessionRow(  # type: ignore[misc]  # a record may change, its row may not
     def __getitem__(self, name: str) -> Any:
         if name not in FILTER_FIELDS:
             raise KeyError(name)
-        value = getattr(self, name)
-        return copy.copy(value) if isinstance(value, dict | list) else value
+        return getattr(self, name)
 
     def __iter__(self) -> Iterator[str]:
         return iter(FILTER_FIELDS)
@@ -103,6 +102,16 @@ class SessionRow(  # type: ignore[misc]  # a record may change, its row may not
 
 
 Mapping.register(SessionRow)
+
+
+def _copied(slot: Any) -> property:
+    """Return a property that gives a copy of what a slot holds: an index hands its rows to every reader."""
+    read = slot.__get__
+    return property(lambda row: read(row).copy())
+
+
+for _name in ("tags", "drones"):
+    setattr(SessionRow, _name, _copied(getattr(SessionRow, _name)))
 
 
 def as_interrupted(row: SessionRow, reason: str) -> SessionRow:

@@ -347,3 +347,19 @@ def test_rm_rf_during_updates_ends_as_missing(store: SessionStore) -> None:
         stop.set()
         assert not thread.is_alive() and failures == []
         assert {row.status for row in store.find()} == {"missing"} and not session.folder.exists()
+
+
+@pytest.mark.parametrize("index", ["journal:", "sqlite:"])
+def test_what_a_program_does_to_a_row_reaches_no_other_reader(index: str, tmp_path: Path) -> None:
+    with sessionstore.open(tmp_path, index) as store:
+        store.create("A", tags=["night"], metadata={"deep": {"a": 1}}, drones=[{"id": "scout-1", "kind": "scout"}])
+        (row,) = store.find()
+        row.tags.append("changed")
+        row.drones["scout"] = 99
+        row.metadata["deep"]["a"] = 2
+        row["tags"].append("changed")
+        for again in (row, *store.find(), *store.find("tags=night and has drones.scout and metadata.deep.a=1")):
+            assert (again.tags, again.drones, again.metadata) == (["night"], {"scout": 1}, {"deep": {"a": 1}})
+        assert store.find("tags=changed") == []
+        with pytest.raises(AttributeError):
+            row.status = "failed"
