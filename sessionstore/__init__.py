@@ -90,4 +90,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*__all__, *globals()} - {"Any", "Literal", "Path", "TYPE_CHECKING", "annotations"})
+    return sorted({*__all__, *globals()} - {"Any", "Literal", "Path", "TYPE_CHECKING", "annotations", "os", "sys"})

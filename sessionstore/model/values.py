@@ -180,7 +180,7 @@ class _Copy:
         found: dict[str, Any] = {}
         for key, item in value.items():
             try:
-                name = _text(key, where) if type(key) is str else _key(key, where)
+                name = _text(key, where) if type(key) is str else key_text(key, where)
                 if name in found:
                     raise InvalidRecord(f"{where}: two keys become the text {name!r}")
             except InvalidRecord as error:
@@ -239,10 +239,10 @@ def _is_plain(value: Any) -> bool:
     return value is None or kind is bool or (kind is int and -_SMALL < value < _SMALL)
 
 
-def _key(key: Any, where: str) -> str:
-    """Return the text of a key that is not text."""
+def key_text(key: Any, where: str) -> str:
+    """Return the text that a key is stored as. Raises: InvalidRecord: it has none."""
     if isinstance(key, Enum):
-        return _key(key.value, where)
+        return key_text(key.value, where)
     if isinstance(key, str):
         return _text(key, where)
     if key is None or isinstance(key, bool):

@@ -55,6 +55,9 @@ class Artifacts(Mapping[str, Artifact]):
     def __len__(self) -> int:
         return len(self._entries())
 
+    def _ipython_key_completions_(self) -> list[str]:
+        return list(self)
+
     def __getitem__(self, name: str) -> Artifact:
         for entry in self._entries():
             if entry["name"] == name:

@@ -92,6 +92,9 @@ class Session:
     def __iter__(self) -> Iterator[str]:
         return iter(self.data)
 
+    def _ipython_key_completions_(self) -> list[str]:
+        return list(self.data)
+
     def _repr_html_(self) -> str:
         """Return a table for notebooks."""
         record, reason = self.record, self.interrupted()

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMappin
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sessionstore.errors import InvalidRecord
-from sessionstore.model import json_text
+from sessionstore.model import json_text, values
 
 if TYPE_CHECKING:
     from sessionstore.session.documents import Tables
@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 DATA_TABLE = "data"
 Result = TypeVar("Result")
 _ABSENT = object()
+
+
+def _name(key: Any) -> str:
+    """Return a key as it is stored: ``session.metadata[5]`` is the key "5". Raises: InvalidRecord: it has no text."""
+    return key if type(key) is str else values.key_text(key, "a key")
 
 
 class _Stored(MutableMapping[str, Any]):
@@ -47,7 +52,7 @@ class _Stored(MutableMapping[str, Any]):
     __hash__ = None  # type: ignore[assignment]  # as of a dict
 
     def __getitem__(self, key: str) -> Any:
-        return self._now()[key]
+        return self._now()[_name(key)]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._now())
@@ -56,31 +61,44 @@ class _Stored(MutableMapping[str, Any]):
         return len(self._now())
 
     def __contains__(self, key: object) -> bool:
-        return key in self._now()
+        try:
+            return _name(key) in self._now()
+        except InvalidRecord:
+            return False
+
+    def _ipython_key_completions_(self) -> list[str]:
+        return list(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Return all of it, as it is now."""
         return self._now()
 
     def __setitem__(self, key: str, value: Any) -> None:
-        self._edit(lambda stored: stored.__setitem__(key, value))
+        name = _name(key)
+        self._edit(lambda stored: stored.__setitem__(name, value))
 
     def __delitem__(self, key: str) -> None:
-        self._edit(lambda stored: stored.__delitem__(key))
+        name = _name(key)
+        self._edit(lambda stored: stored.__delitem__(name))
 
     def update(self, *others: Any, **more: Any) -> None:
         """Set several keys in one step: all of them are stored, or none."""
-        given = dict(*others, **more)
+        asked = dict(*others, **more)
+        given = {_name(key): value for key, value in asked.items()}
+        if len(given) < len(asked):
+            raise InvalidRecord(f"two of the keys {list(asked)!r} become one text")
         if given:
             self._edit(lambda stored: stored.update(given))
 
     def setdefault(self, key: str, default: Any = None) -> Any:
         """Return the value of a key; store the default first when there is none."""
-        return self._edit(lambda stored: stored.setdefault(key, default))
+        name = _name(key)
+        return self._edit(lambda stored: stored.setdefault(name, default))
 
     def pop(self, key: str, default: Any = _ABSENT) -> Any:
         """Remove a key and return its value. Raises: KeyError: there is none, and no default."""
-        return self._edit(lambda stored: stored.pop(key) if default is _ABSENT else stored.pop(key, default))
+        name = _name(key)
+        return self._edit(lambda stored: stored.pop(name) if default is _ABSENT else stored.pop(name, default))
 
     def popitem(self) -> tuple[str, Any]:
         """Remove the key that was added last and return it with its value. Raises: KeyError: there is none."""
@@ -96,9 +114,11 @@ class _Stored(MutableMapping[str, Any]):
         ``session.data.change("hits", lambda n: n + 1, 0)`` counts right for any number of processes.
         """
 
+        name = _name(key)
+
         def apply(stored: dict[str, Any]) -> Any:
-            stored[key] = change(stored.get(key, default))
-            return stored[key]
+            stored[name] = change(stored.get(name, default))
+            return stored[name]
 
         return self._edit(apply)
 

@@ -82,6 +82,10 @@ class StoreMapping(Foreign, Moving):
     def __getitem__(self, key: str) -> Session:
         return self.get(key)
 
+    def _ipython_key_completions_(self) -> list[str]:
+        rows = [row for row in self.find() if row.host is None and row.status != MISSING_FOLDER]
+        return [name for row in rows for name in dict.fromkeys((row.session_name, row.session_id)) if name]
+
     def keys(self) -> list[str]:
         """Return the ids of all sessions of this store, newest first."""
         return [row.session_id for row in self.find() if row.host is None and row.status != MISSING_FOLDER]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import pickle
+import pydoc
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -154,3 +157,58 @@ def test_a_store_is_read_like_a_mapping(session: Session, store: SessionStore, t
     with pytest.raises(KeyError) as caught:
         store["Moth"]
     assert str(caught.value).startswith("no session is called")
+
+
+@pytest.mark.parametrize("name", ["metadata", "data"])
+def test_a_key_that_is_not_text_is_the_key_of_its_text(store: SessionStore, name: str) -> None:
+    """What was set under 5 is found, replaced and removed under 5, and under "5"."""
+    mapping = getattr(store.create("x"), name)
+    mapping[5] = "a"
+    mapping[5] = "b"
+    assert mapping[5] == mapping["5"] == "b" and 5 in mapping and (5, 6) not in mapping and list(mapping) == ["5"]
+    mapping.update({5: "c", True: "d"})
+    assert mapping.setdefault(5, "e") == "c" and mapping.change(5, lambda text: text + "!") == "c!"
+    assert mapping.pop(5) == "c!" and mapping.pop(5, None) is None
+    del mapping[True]
+    assert mapping == {}
+    for refused in (lambda: mapping.update({5: 1, "5": 2}), lambda: mapping.__setitem__((5, 6), 1)):
+        with pytest.raises(InvalidRecord):
+            refused()
+
+
+def _members(kind: type) -> dict[str, Any]:
+    return {name: member for name, member in inspect.getmembers(kind) if not name.startswith("_")}
+
+
+@pytest.mark.parametrize(
+    "name", ["SessionStore", "Session", "Recorder", "Database", "metadata", "data", "tags", "artifacts"]
+)
+def test_help_hints_and_completion_show_all_of_it(store: SessionStore, name: str) -> None:
+    kind = getattr(sessionstore, name) if name[0].isupper() else type(getattr(store.create("x"), name))
+    shown = pydoc.plain(pydoc.render_doc(kind))
+    for member, value in _members(kind).items():
+        assert member in shown and member in dir(kind)
+        if isinstance(value, type) or not (callable(value) or isinstance(value, property)):
+            continue
+        ours = getattr(value, "fget", value)
+        if not getattr(ours, "__module__", "").startswith("sessionstore"):
+            continue  # of the mappings and sets of Python, whose hints are those of the type checker
+        assert inspect.getdoc(ours), f"{name}.{member} has no help"
+        assert "return" in inspect.get_annotations(ours), f"{name}.{member} has no hint of its result"
+
+
+def test_a_shell_for_python_completes_keys(session: Session, store: SessionStore) -> None:
+    session["checkpoint"] = 1
+    session.metadata["site"] = "tower"
+    session.artifacts.put("plan.txt", "x")
+    completer = lambda each: each._ipython_key_completions_()  # noqa: E731
+    assert completer(session) == completer(session.data) == ["checkpoint"]
+    assert "site" in completer(session.metadata) and completer(session.artifacts) == ["plan.txt"]
+    assert completer(store) == ["Butterfly", session.session_id]
+
+
+def test_the_package_names_its_own_and_nothing_of_python() -> None:
+    assert {"open", "register_type", "Session", "SessionNotFound"} <= set(dir(sessionstore))
+    assert not {"os", "sys", "Any", "Path"} & set(dir(sessionstore))
+    assert all(getattr(sessionstore, name) is not None for name in dir(sessionstore))
+    assert (Path(sessionstore.__file__).parent / "py.typed").is_file()
