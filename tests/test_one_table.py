@@ -12,6 +12,8 @@ from click.testing import CliRunner
 from sessionstore.cli.run import run
 from sessionstore.session import stream_names
 from sessionstore.simulation.drones import kinds
+from sessionstore.simulation.drones.separation import SENIORITY
+from sessionstore.simulation.mission import roles as behaviours
 from sessionstore.simulation.mission.faults import FAULTS, FaultKind
 
 PACKAGE = Path(__file__).parents[1] / "sessionstore"
@@ -102,6 +104,15 @@ def test_a_repeated_name_is_noticed() -> None:
     assert list(literals('for name in ("events", "commands"): pass')) == ["events", "commands"]
     script = "a = ['scout']; // 'climber'\nb = `live?streams=motion_history,events`;\nconst LOOK = { overseer: 1 };"
     assert sorted(script_literals(script)) == ["events", "motion_history", "overseer", "scout"]
+
+
+def test_every_role_of_the_table_has_a_behaviour_and_a_place_in_the_order_of_right_of_way() -> None:
+    assert set(behaviours.ROLES) == set(SENIORITY) == ROLES
+
+
+def test_the_example_of_a_fault_in_the_help_is_a_fault() -> None:
+    example = re.search(r"As ([a-z_]+)@[0-9+]+:([a-z]+)-1\.", CliRunner().invoke(run, ["--help"]).output)
+    assert example is not None and example[1] in FAULTS and example[2] in kinds.KINDS
 
 
 def test_every_exemption_is_needed() -> None:

@@ -9,17 +9,14 @@ from math import dist
 from typing import Any
 
 from sessionstore.simulation.drones.drone import TICK_S
+from sessionstore.simulation.drones.kinds import KINDS
 from sessionstore.simulation.drones.navigation import PLANNER_MARGIN_M
 from sessionstore.simulation.drones.separation import least_distance_m
 from sessionstore.simulation.mission.fleet import Fleet
 from sessionstore.simulation.running.launch import build_fleet, man_fleet
 from sessionstore.simulation.running.scenarios import DEFAULT_FLEET, Group, Scenario
 
-ALL_KINDS = tuple(
-    Group(kind)
-    for kind in ("scout", "climber", "tanker-mule", "tanker-lifeline", "overseer", "quadcopter", "hexacopter",
-                 "ornithopter")
-)  # fmt: skip
+ALL_KINDS = tuple(Group(kind) for kind in KINDS)
 
 
 def scenario(**options: Any) -> Scenario:
