@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -59,3 +60,10 @@ def test_an_older_python_is_refused_with_the_version_that_is_needed(monkeypatch:
     monkeypatch.setattr(sys, "version_info", (3, 10, 4, "final", 0))
     with pytest.raises(ImportError, match=r"needs Python 3\.11 or newer; this is Python 3\.10"):
         exec(compile(source, "sessionstore", "exec"), {"__name__": "sessionstore"})
+
+
+def test_pip_on_an_older_python_names_the_python_and_not_a_package() -> None:
+    """Without the marker, pip 23 looks for the packages first, and ends with the versions of one of them."""
+    project = tomllib.loads((Path(sessionstore.__file__).parents[1] / "pyproject.toml").read_text())["project"]
+    assert project["requires-python"] == ">=3.11"
+    assert all(each.endswith("; python_version >= '3.11'") for each in project["dependencies"])

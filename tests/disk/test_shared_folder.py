@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 import sys
-from collections.abc import Iterator
+import tempfile
+import traceback
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -183,3 +186,65 @@ def test_every_replacing_write_keeps_a_mode_and_an_owner_that_were_given_by_hand
 def _access(folder: Path) -> dict[Path, tuple[int, int, int]]:
     found = {path: path.stat() for path in folder.rglob("*") if path.is_file() and "locks" not in path.parts}
     return {path: (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)) for path, status in found.items()}
+
+
+def as_account(uid: int, work: Callable[[], None]) -> None:
+    """Do something as another account that shares the group, in a process of its own; it fails as that does."""
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            os.setgroups([GROUP])
+            os.setresgid(uid, uid, uid)
+            os.setresuid(uid, uid, uid)
+            work()
+            code = 0
+        finally:  # the child must not go on as a test
+            traceback.print_exc()
+            os._exit(code)
+    assert os.waitpid(child, 0)[1] == 0
+
+
+def record(folder: Path, name: str) -> None:
+    with sessionstore.open(folder) as store, store.record(name) as session:
+        session.motion.append("scout-1", t_s=0.1, position_m=(1, 0, 5))
+
+
+def change(folder: Path, name: str) -> None:
+    with sessionstore.open(folder) as store:
+        store.edit(name, notes="by the other account")
+        writer = store.get(name).writer("events")
+        writer.append({"kind": "seen"}, t_s=1.0)
+        writer.close()
+        store.delete(name)
+        store.restore(name)
+        store.create("gone")
+        store.delete("gone")
+        store.empty_trash()
+        store.rebuild()
+        assert store.doctor().healthy
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="root is missing")
+def test_two_accounts_record_and_change_the_sessions_of_each_other() -> None:
+    place = Path(tempfile.mkdtemp(dir="/tmp"))  # that of pytest is for its own account
+    try:
+        place.chmod(0o755)
+        record(place / "own", "first")
+        change(place / "own", "first")  # all modules are imported now: the others may not be able to read them
+        shared = place / "shared"
+        shared.mkdir()
+        os.chown(shared, -1, GROUP)
+        shared.chmod(0o2770)
+        as_account(1_001, lambda: record(shared, "ada"))
+        as_account(1_002, lambda: record(shared, "bob"))
+        as_account(1_002, lambda: change(shared, "ada"))
+        as_account(1_001, lambda: change(shared, "bob"))
+        found = list(shared.rglob("*"))
+        assert {path.stat().st_uid for path in found} == {1_001, 1_002}
+        assert {path.stat().st_gid for path in found} == {GROUP}
+        for path in found:
+            wanted = 0o2070 if path.is_dir() else 0o060
+            assert mode(path) & wanted == wanted, f"{path}: {mode(path):o}"
+    finally:
+        shutil.rmtree(place)
