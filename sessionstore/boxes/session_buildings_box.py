@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from sessionstore.boxes.session_db_box import SessionDBBox
-from sessionstore.model.json_text import plain
+from sessionstore.model.gc_pause import gc_paused
+from sessionstore.model.json_text import plain, plain_copy
 from sessionstore.session.documents import Tables
 from sessionstore.store import SessionStore
 
@@ -41,7 +42,9 @@ class SessionBuildingsBox:
 
         Raises: SessionNotFound, InvalidRecord, LockTimeout, StoreUnusable: nothing changed.
         """
-        rows = [{**plain(dict(building), "building"), "kind": "building"} for building in buildings]
+        with gc_paused():  # thousands of buildings are a million objects without a cycle
+            given = plain_copy([dict(each) for each in buildings], "buildings")
+        rows = [{**each, "kind": "building"} for each in given]
         hidden = sum(1 for row in rows if row.get("visible") is False)
         scene = ([{**plain(dict(base), "base"), "kind": "base"}] if base else []) + rows
 

@@ -31,6 +31,7 @@ Tables = dict[str, dict[str, Any]]
 Stamp = tuple[int, int, int]
 Result = TypeVar("Result")
 _MAX_TRIES = 100
+_LARGE_BYTES = 1 << 16  # from here on, what was laid out is kept for the next change
 #: The bytes of a document; parsing takes up to five times as much memory. Larger data belongs in streams, artifacts.
 MAX_DOCUMENT_BYTES = 32 << 20
 
@@ -77,6 +78,7 @@ class DocumentStorage(Storage):
         self._text_path = path if isinstance(path, str) and os.path.isabs(path) else str(Path(path).absolute())
         self._lock = lock or Locks(self.path.parent / f".{self.path.name[:200]}.locks").store
         self._sync = sync
+        self._layouts = json_text.Layouts()
         self._must_exist, self._evolve = must_exist, evolve
         self._mine = threading.local()  # per thread: what it read last, and how often it holds the lock
 
@@ -182,7 +184,7 @@ class DocumentStorage(Storage):
         for _ in range(_MAX_TRIES):
             tables, data, status = self.load()
             result = change(tables, data)
-            encoded = encode(tables)
+            encoded = encode(tables, layouts=self._layouts if len(data) > _LARGE_BYTES else None)
             if self.stamp() != stamp_of(status):  # it was edited by hand meanwhile, or the lock file was removed
                 continue
             try:
@@ -206,13 +208,14 @@ def numbered(rows: Iterable[dict[str, Any]]) -> dict[str, Any]:
     return {str(number): json_text.plain(row, "tables") for number, row in enumerate(rows, 1)}
 
 
-def encode(tables: Tables, form: Mapping[str, Any] | None = None) -> bytes:
+def encode(tables: Tables, form: Mapping[str, Any] | None = None, layouts: json_text.Layouts | None = None) -> bytes:
     """Return the bytes of a document. Raises: InvalidRecord: they would be more than can be read.
 
     Args:
         form: arguments of :func:`json.dumps` in place of the layout of this package.
+        layouts: what was laid out of this document before.
     """
-    data = json.dumps(tables, **form).encode() if form else json_text.layout(tables)
+    data = json.dumps(tables, **form).encode() if form else (layouts or json_text).layout(tables)
     if len(data) > MAX_DOCUMENT_BYTES:
         raise InvalidRecord(
             f"the document would have {len(data):,} bytes; at most {MAX_DOCUMENT_BYTES:,} are stored: "

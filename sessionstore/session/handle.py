@@ -387,7 +387,7 @@ def _edit_further(tables: Tables, edit: Callable[[Tables], None]) -> None:
     further = {name: table for name, table in tables.items() if name not in _OWN_TABLES}
     edit(further)
     try:
-        checked = check_tables(json_text.plain(further, "tables"), b"", "")
+        checked = check_tables(json_text.plain_copy(further, "tables"), b"", "")
     except Corrupt as error:
         raise InvalidRecord(error.reason) from error
     if taken := set(checked) & set(_OWN_TABLES):

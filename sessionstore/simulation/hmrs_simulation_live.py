@@ -41,10 +41,10 @@ from sessionstore.simulation.running.scenarios import Scenario
 from sessionstore.simulation.running.snapshot import (
     base_record,
     drone_list,
+    facade_lines,
     scene_record,
     session_fields,
     snapshot,
-    window_lines,
 )
 
 ASK_TIMEOUT_S = 10.0
@@ -117,7 +117,7 @@ class HMRSSimulationLive:
         recorder, fleet = self._open_recorder(), self.fleet
         boxes = SessionBuildingsBox(self.session_db_box)
         boxes.save_buildings(self.session_id, (b.as_record() for b in fleet.world.buildings), base_record(fleet))
-        recorder.stream(stream_names.WINDOWS).extend(window_lines(fleet), 0.0)
+        recorder.stream(stream_names.WINDOWS).extend(facade_lines(fleet), 0.0)
         self._update_workflow_state("buildings_spawned", f"{len(fleet.world.buildings)} buildings")
         man_fleet(fleet, self.scenario, self._command_ids)
         recorder.update(drones=drone_list(self.fleet))

@@ -19,9 +19,9 @@ from sessionstore.disk import files, filesystem
 from sessionstore.errors import Corrupt, NewerFormat, NotApplied, OutcomeUnknown, UnsafeFile
 from sessionstore.index import RowStamp, SessionIndex, View, look
 from sessionstore.index.filtering import select, sort_order
-from sessionstore.index.gc_pause import gc_paused
 from sessionstore.layout import StoreRoot
 from sessionstore.model import liveness, records
+from sessionstore.model.gc_pause import gc_paused
 from sessionstore.model.records import FILTER_ALIASES, FILTER_FIELDS, SessionRow
 from sessionstore.query import Filter
 from sessionstore.query import parse as parse_query

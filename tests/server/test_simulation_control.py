@@ -182,7 +182,7 @@ def test_a_city_that_is_sent_is_flown_and_stays_with_its_session(served: Running
         "type": "Feature", "properties": {"height": 20}, "geometry": {"type": "Polygon", "coordinates": [square]},
     }  # fmt: skip
     loaded = post(served, "/api/buildings/load", type="FeatureCollection", features=[feature])
-    assert loaded["num_buildings"] == 1
+    assert loaded["num_buildings"] == 1 and loaded["passed_over"] == {} == loaded["replaced"]
     started = post(served, "/api/start", duration=1, realtime_factor=0)
     assert started["session_id"] == loaded["session_id"]
     wait_until(lambda: not get(served, "/api/state")["running"])
@@ -192,6 +192,21 @@ def test_a_city_that_is_sent_is_flown_and_stays_with_its_session(served: Running
         reply = served.client.post("/api/buildings/load", json=rubbish)
         assert reply.status_code == 400 and str(served.store.root.path) not in reply.text
         assert get(served, "/api/sessions")["total"] == before
+
+
+def test_a_default_height_of_a_city_that_is_sent_is_flown_with_and_counted(served: Running) -> None:
+    square = [[4.0, 52.0], [4.0003, 52.0], [4.0003, 52.0002], [4.0, 52.0002], [4.0, 52.0]]
+    polygon = {"type": "Polygon", "coordinates": [square]}
+    city = {"type": "FeatureCollection",
+            "features": [{"type": "Feature", "properties": {"building": "yes"}, "geometry": polygon}]}  # fmt: skip
+    for query, taken in (("default_height_m=12", "12 m taken"), ("default_levels=5", "15 m taken"), ("", "9 m taken")):
+        loaded = served.client.post(f"/api/buildings/load?{query}", json=city).json()
+        assert [what.partition(": ")[2] for what in loaded["replaced"]] == [taken]
+        assert loaded["buildings"][0]["roof_m"] == float(taken.split()[0])
+    post(served, "/api/start", duration=1, realtime_factor=0)
+    wait_until(lambda: not get(served, "/api/state")["running"])
+    for query in ("default_height_m=12&default_levels=4", "default_height_m=0", "default_levels=151"):
+        assert served.client.post(f"/api/buildings/load?{query}", json=city).status_code == 400
 
 
 def test_a_simulation_that_is_killed_is_told_as_interrupted_and_costs_nothing_else(served: Running) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import json
 import random
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -113,6 +115,57 @@ def test_attribute_heights_are_read_over_the_ground(read: Open, attributes: dict
     city = read(cityjson(objects, corners(0, 0, 100.0, 100.0)))
     assert city.footprints[0].roof_m - city.footprints[0].ground_m == pytest.approx(height_m)
     assert bool(city.replaced) is (height_m == DEFAULT_HEIGHT_M)
+
+
+def lowland(heights: list[tuple[float, Any]], **attributes: Any) -> dict[str, Any]:
+    """Flat outlines, each with the elevation of its ground and a measuredHeight."""
+    objects, vertices = {}, []
+    for i, (ground, value) in enumerate(heights):
+        objects[f"h{i}"] = {
+            "type": "Building",
+            "geometry": [flat(8 * i)],
+            "attributes": {"measuredHeight": value, **attributes},
+        }
+        vertices += corners(40.0 * i, 0, ground, ground)
+    return cityjson(objects, vertices)
+
+
+@pytest.mark.parametrize(
+    ("heights", "attributes", "read_m"),
+    [
+        ([(100.0, 108.0)], {}, [8.0]),  # the house of the report: 108 m and 980 windows
+        ([(100.0, 108.0), (90.0, 97.5)], {}, [8.0, 7.5]),
+        ([(2240.0, 2252.0)], {}, [12.0]),  # Mexico City: above what any building has
+        ([(35.0, 41.0 + i) for i in range(12)], {}, [6.0 + i for i in range(12)]),
+        ([(35.0, 41.0)], {}, [41.0]),  # one alone, on low ground: it may be so high
+        ([(100.0, 108.0), (90.0, 12.0)], {}, [108.0, 12.0]),  # one that cannot be an elevation
+        ([(100.0, 108.0)], {"storeysAboveGround": 35}, [108.0]),  # a tower: its levels say so
+        ([(100.0, 108.0)], {"storeysAboveGround": 3}, [8.0]),
+        ([(100.0, 108.0)], {"b3_h_maaiveld": 1.0}, [108.0]),
+    ],
+)
+def test_a_measured_height_that_is_an_elevation_is_taken_over_the_ground(
+    read: Open, heights: list[tuple[float, Any]], attributes: dict[str, Any], read_m: list[float]
+) -> None:
+    city = read(lowland(heights, **attributes))
+    assert [f.roof_m - f.ground_m for f in city.footprints] == pytest.approx(read_m)
+    lowered = city.replaced.get("height that is an elevation: taken over the ground", 0)
+    assert lowered == (len(heights) if read_m[0] < 40 and heights[0][0] < 1000 else 0)
+
+
+def test_two_objects_of_one_name_in_the_json_are_both_kept_and_counted(read: Open) -> None:
+    text = json.dumps(houses(3)).replace('"h1":', '"h0":').replace('"h2":', '"h0":')
+    city = read(text)
+    assert sorted(f.name for f in city.footprints) == ["h0", "h0-2", "h0-3"]
+    assert city.replaced == {"name that two objects share": 2}
+    free = read(json.dumps(houses(3)).replace('"h1":', '"h0":').replace('"h2":', '"h0-2":'))
+    assert len(free.footprints) == 3
+
+
+def test_a_value_that_is_there_twice_is_counted(read: Open) -> None:
+    text = json.dumps(collection(feature({"height": 12}))).replace('"height": 12', '"height": 30, "height": 12')
+    city = read(text)
+    assert city.footprints[0].roof_m == 12.0 and city.replaced == {"key that is there twice: the last value taken": 1}
 
 
 def test_a_building_in_two_tiles_counts_once(read: Open) -> None:
@@ -242,6 +295,81 @@ def test_an_overhang_belongs_to_the_footprint(read: Open) -> None:
     assert building.distance_m(min(xs) + 1.0, building.center[1]) == 0.0
 
 
+def test_what_a_roof_spans_between_the_corners_of_the_walls_belongs_to_the_footprint(read: Open) -> None:
+    """A U of ground, closed by a level roof: no corner stands outside of the U, but half of the roof does."""
+    u = [(0, 0), (30, 0), (30, 30), (20, 30), (20, 10), (10, 10), (10, 30), (0, 30)]
+    vertices = [[x, y, z] for z in (0, 12) for x, y in u]
+    ground = {
+        "type": "MultiSurface",
+        "lod": "2",
+        "boundaries": [[list(range(8))], [[8, 9, 10, 15]], [[0, 1, 9, 8]]],
+        "semantics": {"surfaces": [{"type": "GroundSurface"}, {"type": "RoofSurface"}], "values": [0, 1, None]},
+    }
+    city = read(cityjson({"u": {"type": "Building", "geometry": [ground]}}, vertices))
+    east, north = city.origin.easting_m, city.origin.northing_m
+    assert World(city).clearance_m((15 - east, 20 - north, 5.0 - city.origin.height_m)) == 0.0
+
+
+@pytest.mark.parametrize("roofed", [True, False])
+def test_a_yard_is_a_hole_unless_a_roof_covers_it(read: Open, roofed: bool) -> None:
+    square = [(0, 0), (30, 0), (30, 30), (0, 30)]
+    yard = [(10, 10), (20, 10), (20, 20), (10, 20)]
+    vertices = [[x, y, z] for z in (0, 12) for x, y in (*square, *yard)]
+    roof = [[8, 9, 10, 11]] if roofed else [[8, 9, 10, 11], [15, 14, 13, 12]]
+    geometry = {
+        "type": "MultiSurface",
+        "lod": "2",
+        "boundaries": [[[3, 2, 1, 0], [4, 5, 6, 7]], roof, [[0, 1, 9, 8]]],
+        "semantics": {"surfaces": [{"type": "GroundSurface"}, {"type": "RoofSurface"}], "values": [0, 1, None]},
+    }
+    city = read(cityjson({"b": {"type": "Building", "geometry": [geometry]}}, vertices))
+    middle = (15 - city.origin.easting_m, 15 - city.origin.northing_m, 5.0)
+    assert (World(city).clearance_m(middle) == 0.0) is roofed
+
+
+def test_web_mercator_is_drawn_back_to_metres_on_the_ground(read: Open) -> None:
+    """At 60 degrees north it is stretched to twice the length."""
+    northing = 8_399_737.89
+    vertices = corners(1_000_000.0, northing, 0, 9, width=40.0, depth=20.0)
+    house = {"h": {"type": "Building", "geometry": [solid(0)]}}
+    city = read(cityjson(house, vertices, metadata={"referenceSystem": "https://www.opengis.net/def/crs/EPSG/0/3857"}))
+    x0, y0, x1, y1 = World(city).buildings[0].box
+    assert (x1 - x0, y1 - y0) == pytest.approx((20.0, 10.0), abs=0.01)
+    assert city.footprints[0].roof_m == 9.0
+    gps = city.origin.gps
+    assert gps is None or gps.lat_deg == pytest.approx(60.0, abs=0.01)
+    square = [[1e6, northing], [1e6 + 40, northing], [1e6 + 40, northing + 20], [1e6, northing + 20], [1e6, northing]]
+    polygon = {"type": "Feature", "properties": {"height": 9}, "geometry": {"type": "Polygon", "coordinates": [square]}}
+    town = read(collection(polygon, crs={"type": "name", "properties": {"name": "urn:ogc:def:crs:EPSG::3857"}}))
+    x0, y0, x1, y1 = World(town).buildings[0].box
+    assert (x1 - x0, y1 - y0) == pytest.approx((20.0, 10.0), abs=0.01)
+
+
+def test_outlines_without_any_height_or_tag_are_refused_with_the_way_out(read: Open, tmp_path: Path) -> None:
+    with pytest.raises(CityFileError, match="give a default height"):
+        read(collection(feature({"uID": 1})))
+    assert open_city(tmp_path / "town.json", 12.0).footprints[0].roof_m == 12.0
+
+
+def test_what_is_replaced_counts_buildings_only(read: Open) -> None:
+    point = {
+        "type": "Feature",
+        "properties": {"building": "yes"},
+        "geometry": {"type": "Polygon", "coordinates": [[[4, 52]]]},
+    }
+    city = read(collection(box_feature({"building": "yes"}, 4.0, 52.0, 0.0002), point))
+    assert city.replaced == {"no height: 9 m taken": 1} and city.ignored == {"geometry not understood": 1}
+
+
+@pytest.mark.parametrize(("tags", "low_m", "high_m"), [
+    ({"height": 40, "base_height": 30}, 30.0, 40.0),  # Mapbox
+    ({"number_of_stories": 5, "number_of_stories_above_ground": 4}, 0.0, 12.0),  # URBANopt
+])  # fmt: skip
+def test_keys_of_other_publishers_are_read(read: Open, tags: dict[str, Any], low_m: float, high_m: float) -> None:
+    house = read(collection(feature(tags))).footprints[0]
+    assert (house.floor_m, house.roof_m) == (low_m, high_m)
+
+
 def test_one_geometry_that_is_not_understood_costs_that_geometry_alone(read: Open) -> None:
     town = houses(3)
     town["CityObjects"]["h1"]["geometry"][0]["boundaries"] = [[[[0, 1, 999]]]]
@@ -367,6 +495,48 @@ def test_a_large_town_has_windows_only_near_the_work_and_is_ready_in_seconds() -
     assert len(world.buildings) == 8530 and 5_000 < len(world.windows) <= 20_000
     farthest = max(world.from_base_m(w.center_m) for w in world.windows)
     assert farthest < max(world.from_base_m((*b.center, 0.0)) for b in world.buildings) / 2
+
+
+#: Runs the command line, then prints the seconds of the processor and the most memory (KiB; ru_maxrss is the parent's).
+MEASURED_RUN = """
+import re, resource, sys
+from pathlib import Path
+from sessionstore.cli import main
+try:
+    main()
+except SystemExit as end:
+    assert not end.code
+used = resource.getrusage(resource.RUSAGE_SELF)
+print(used.ru_utime + used.ru_stime, re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc, which tells the most memory used")
+def test_a_flight_over_8530_buildings_takes_ten_seconds_of_the_processor_and_200_mb(tmp_path: Path) -> None:
+    """The limits count processor time, since other tests run beside; 4 s and 110 MB were measured."""
+    path = tmp_path / "town.json"
+    path.write_text(json.dumps(cityjson_of(town_of(8530))))
+    command = [sys.executable, "-c", MEASURED_RUN, "run", "-q", "--city", str(path), "--duration", "10", "--dir"]
+    ended = subprocess.run([*command, str(tmp_path / "store")], capture_output=True, text=True, check=True)
+    cpu_s, most_kib = ended.stdout.split()[-2:]
+    assert float(cpu_s) < 10.0 and int(most_kib) < 200 * 1024
+    stored = sum(each.stat().st_size for each in (tmp_path / "store").glob("*/windows.jsonl"))
+    assert 50_000 < stored < 1_000_000  # 20,000 windows; one line for each took 3.5 MB
+
+
+def cityjson_of(city: City) -> dict[str, Any]:
+    """A file of solids, in whole millimetres."""
+    vertices: list[list[int]] = []
+    objects: dict[str, Any] = {}
+    for each in city.footprints:
+        first, ring = len(vertices), each.rings[0]
+        vertices += [[round(x * 1000), round(y * 1000), z] for z in (0, round(each.roof_m * 1000)) for x, y in ring]
+        walls = [[[first + k, first + (k + 1) % 4, first + 4 + (k + 1) % 4, first + 4 + k]] for k in range(4)]
+        shell = [[[first + k for k in (3, 2, 1, 0)]], [[first + k for k in (4, 5, 6, 7)]], *walls]
+        objects[each.name] = {"type": "Building", "geometry": [{"type": "Solid", "lod": "2", "boundaries": [shell]}]}
+    transform = {"scale": [0.001, 0.001, 0.001], "translate": [0, 0, 0]}
+    return {"type": "CityJSON", "version": "2.0", "transform": transform, "CityObjects": objects, "vertices": vertices}
 
 
 def test_the_world_command_reports_what_was_read_and_draws_the_plan(tmp_path: Path) -> None:

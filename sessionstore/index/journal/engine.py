@@ -28,10 +28,10 @@ from sessionstore.errors import Corrupt, IndexUnavailable, LockTimeout, NotAppli
 from sessionstore.index import RowStamp
 from sessionstore.index.circuit_breaker import CircuitBreaker
 from sessionstore.index.filtering import select
-from sessionstore.index.gc_pause import gc_paused
 from sessionstore.index.journal.block import doc_id_of
 from sessionstore.index.journal.file import SESSIONS, Change
 from sessionstore.index.journal.row_journal import RowJournal, by_creation
+from sessionstore.model.gc_pause import gc_paused
 from sessionstore.model.records import SessionRow, as_interrupted
 from sessionstore.query import Filter
 from sessionstore.session.stream_writer import Quarantine

@@ -18,9 +18,9 @@ import msgspec
 
 from sessionstore.disk import filesystem
 from sessionstore.errors import Corrupt, NotApplied, OutcomeUnknown
-from sessionstore.index.gc_pause import gc_paused
 from sessionstore.index.journal.block import NOT_WHOLE, block_of, doc_id_of, end_of_block, intern_rows, read_block
 from sessionstore.index.journal.file import SESSIONS, TABLE_BLOCK, TABLE_DROPPED, Journal, is_whole
+from sessionstore.model.gc_pause import gc_paused
 from sessionstore.model.records import SessionRow
 from sessionstore.session.stream_writer import Quarantine
 

@@ -22,6 +22,7 @@ from sessionstore.simulation.drones.kinds import ALIASES, KINDS
 from sessionstore.simulation.running.scenarios import DEFAULT_FLEET, Group, Order, Scenario
 from sessionstore.simulation.world.buildings import Building, City
 from sessionstore.simulation.world.city import open_city, random_city
+from sessionstore.simulation.world.heights import STOREY_M
 from sessionstore.simulation.world.weather import DEFAULT_CONDITION
 
 PLAN_TABLE = "plan"
@@ -49,6 +50,7 @@ class Plan:
     buildings: int = DEFAULT_BUILDINGS
     hidden_buildings: int = 0
     city: str | None = None  # the name of an artifact of the session
+    default_height_m: float | None = None  # for buildings of the city without a height
     base_position: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0])
     condition: str = DEFAULT_CONDITION
     duration_s: float = DEFAULT_DURATION_S
@@ -84,6 +86,7 @@ class Plan:
             seed=self.seed,
             duration_s=self.duration_s,
             city=str(folder / "artifacts" / self.city) if folder and self.city else None,
+            default_height_m=self.default_height_m if folder and self.city else None,
             buildings=self.buildings,
             hidden_buildings=self.hidden_buildings,
             base_position=(east, north, up),
@@ -133,8 +136,16 @@ def drones_of(fleet: Sequence[Mapping[str, Any]]) -> list[Drone]:
 def city_of(plan: Plan, folder: Path | None) -> City:
     """Return the buildings of a plan. Raises: CityFileError."""
     if plan.city is not None and folder is not None:
-        return open_city(folder / "artifacts" / plan.city)
+        return open_city(folder / "artifacts" / plan.city, plan.default_height_m)
     return random_city(str(plan.seed), plan.buildings, plan.hidden_buildings)
+
+
+def default_height_m(given: Mapping[str, Any]) -> float | None:
+    """Return the height for buildings without one, as a request names it. Raises: InvalidRecord: named twice."""
+    height_m, levels = given.get("default_height_m"), given.get("default_levels")
+    if height_m is not None and levels is not None:
+        raise InvalidRecord("default_levels excludes default_height_m")
+    return height_m if levels is None else float(levels * STOREY_M)
 
 
 def building_records(city: City) -> list[dict[str, Any]]:

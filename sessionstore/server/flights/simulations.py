@@ -19,6 +19,7 @@ from sessionstore.server.flights.plans import Plan, building_records, city_of, k
 from sessionstore.server.flights.simulation_process import SimulationProcess
 from sessionstore.server.http.problems import ApiProblem
 from sessionstore.simulation.errors import NotRunning
+from sessionstore.simulation.world.buildings import City
 from sessionstore.store import SessionStore
 
 MOST_AT_ONCE = 16
@@ -65,8 +66,8 @@ class Simulations:
 
     # ------------------------------------------------------------ planning
 
-    def wait_in(self, session_id: str, plan: Plan) -> None:
-        """Make this plan the next one: its session, with its buildings, is there already.
+    def wait_in(self, session_id: str, plan: Plan) -> City:
+        """Make this plan the next one: its session, with its buildings, is there already. Return the city.
 
         Raises: CityFileError, and as the store: the plan of before is still the next one.
         """
@@ -79,6 +80,7 @@ class Simulations:
             state = {} if session.record.workflow_state == "buildings_spawned" else _SPAWNED
             keep_plan(session, plan, **state)
             self.draft = plan
+            return city
 
     def changed_draft(self) -> None:
         """Keep the changed draft in its session, when it waits in one."""

@@ -14,7 +14,7 @@ from typing import Any
 from sessionstore.boxes.session_db_box import as_dict
 from sessionstore.errors import InvalidRecord
 from sessionstore.server.context import Context
-from sessionstore.server.flights.plans import Plan, drones_of, kind_of, store_city
+from sessionstore.server.flights.plans import Plan, default_height_m, drones_of, kind_of, store_city
 from sessionstore.server.flights.simulation_process import SimulationProcess
 from sessionstore.server.http.operations import Call, Operation
 from sessionstore.server.http.problems import ApiProblem
@@ -92,24 +92,25 @@ def load_buildings(call: Call) -> Reply:
     _not_while_flying(context)
     if not isinstance(call.body, dict) or call.body.get("type") not in ("CityJSON", "FeatureCollection"):
         raise ApiProblem(400, "bad-city", "the body is a CityJSON object or a GeoJSON FeatureCollection")
+    height_m = default_height_m(call.query)
     plan = _next_plan(context) if simulations.draft.session_id is None else simulations.draft
     fresh = plan.session_id is None
     session_id = plan.session_id or create(context, {"session_name": call.query.get("session_name")})["session_id"]
     session = context.store.get(session_id)
-    before = plan.city
+    before = plan.city, plan.default_height_m
     try:
-        plan.city = store_city(session, encode(call.body))
-        simulations.wait_in(session_id, plan)
+        plan.city, plan.default_height_m = store_city(session, encode(call.body)), height_m
+        city = simulations.wait_in(session_id, plan)
     except Exception:
-        plan.city = before
+        plan.city, plan.default_height_m = before
         if fresh:  # a session without its city must not wait for a start
             plan.session_id = None
             context.store.delete(session_id)
         raise
     scene = _scene(context, session_id)
-    return json_reply(
-        {"success": True, "session_id": session_id, "num_buildings": len(scene), "waiting": True, "buildings": scene}
-    )
+    told = {"passed_over": dict(city.ignored), "replaced": dict(city.replaced)}
+    reply = {"success": True, "session_id": session_id, "num_buildings": len(scene), "waiting": True, **told}
+    return json_reply({**reply, "buildings": scene})
 
 
 def _scene(context: Context, session_id: str) -> list[dict[str, Any]]:

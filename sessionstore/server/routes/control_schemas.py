@@ -122,6 +122,12 @@ class LoadQuery(Strict):
     """Of a city that is sent."""
 
     session_name = typed_name(metadata={"description": "Of the session that is made for it."})
+    default_height_m = QueryNumber(
+        validate=validate.Range(min=1, max=500), metadata={"description": "For buildings without a height; 9 m."}
+    )
+    default_levels = fields.Integer(
+        validate=validate.Range(min=1, max=150), metadata={"description": "The same in levels of 3 m."}
+    )
 
 
 class Weather(Strict):

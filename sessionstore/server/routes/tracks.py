@@ -12,6 +12,7 @@ from typing import Any
 
 from marshmallow import Schema, fields, validate
 
+from sessionstore.playback import facade_windows
 from sessionstore.playback.downsample import Find, stretch
 from sessionstore.playback.replay import KEPT_OF_A_SLICE, Point, Replay
 from sessionstore.server.http.operations import Call, Operation, split_names
@@ -133,26 +134,7 @@ def get_facades(call: Call) -> Reply:
 
 def facades(session: Session) -> dict[str, Any]:
     """Return the recorded windows as rows: name, centre, normal, size, dirt."""
-    rows = [
-        row
-        for line in session.tape(stream_names.WINDOWS).read(damaged="skip")
-        if (row := _window_row(line.data)) is not None
-    ]
-    return {"columns": ["name", "x", "y", "z", "nx", "ny", "width", "height", "dirt"], "windows": rows}
-
-
-def _window_row(data: dict[str, Any]) -> list[Any] | None:
-    numbers = [*_numbers(data.get("position"), 3), *_numbers(data.get("normal"), 2), *_numbers(data.get("size"), 2)]
-    dirt = data.get("dirt")
-    if len(numbers) != 7 or not isinstance(dirt, int | float):
-        return None  # written by hand, without a place to draw it
-    return [str(data.get("window", "")), *numbers, dirt]
-
-
-def _numbers(value: Any, length: int) -> list[float]:
-    if not isinstance(value, list) or len(value) < length:
-        return []
-    return [each for each in value[:length] if isinstance(each, int | float) and not isinstance(each, bool)]
+    return {"columns": facade_windows.COLUMNS, "windows": list(facade_windows.facade_windows(session))}
 
 
 def operations() -> list[Operation]:

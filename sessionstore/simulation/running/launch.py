@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import count
 
+from sessionstore.model.gc_pause import gc_paused
 from sessionstore.simulation.errors import CommandRefused, ScenarioError
 from sessionstore.simulation.mission.commands import Command, check
 from sessionstore.simulation.mission.fleet import Fleet
@@ -26,7 +27,8 @@ def load_city(scenario: Scenario) -> City:
         CityFileError: the file cannot be read.
     """
     if scenario.city is not None:
-        return open_city(scenario.city, scenario.default_height_m)
+        with gc_paused():  # a city has a million objects and no cycles
+            return open_city(scenario.city, scenario.default_height_m)
     return random_city(str(scenario.seed), scenario.buildings, scenario.hidden_buildings)
 
 
@@ -41,7 +43,8 @@ def build_fleet(scenario: Scenario, city: City | None = None) -> Fleet:
     city = load_city(scenario) if city is None else city
     if scenario.base_gps is not None:
         city.origin = replace(city.origin, gps=Gps(*scenario.base_gps))
-    world = World(city, dirt_seed=str(scenario.seed), base_m=scenario.base_position)
+    with gc_paused():
+        world = World(city, dirt_seed=str(scenario.seed), base_m=scenario.base_position)
     return Fleet(world, str(scenario.seed), scenario.condition, scenario.batch_per_climber)
 
 

@@ -13,7 +13,13 @@ from sessionstore.simulation.drones.drone import Drone
 from sessionstore.simulation.mission.fleet import Fleet
 from sessionstore.simulation.mission.roster import BERTH_HEIGHT_M
 from sessionstore.simulation.running.scenarios import MOTION_MODEL, Scenario
-from sessionstore.simulation.world.facades import WINDOW_HEIGHT_M, WINDOW_WIDTH_M
+from sessionstore.simulation.world.facades import (
+    FLOOR_HEIGHT_M,
+    WINDOW_HEIGHT_M,
+    WINDOW_PITCH_M,
+    WINDOW_WIDTH_M,
+    Facade,
+)
 from sessionstore.simulation.world.geometry import Vec3
 
 
@@ -74,18 +80,31 @@ def base_record(fleet: Fleet) -> dict[str, Any]:
     }
 
 
-def window_lines(fleet: Fleet) -> Iterator[dict[str, Any]]:
-    """Every window of the city, as it is at the beginning."""
-    for window in fleet.world.windows:
-        yield {
-            "window": window.id,
-            "building": window.facade.building.name,
-            "position": [round(c, 3) for c in window.center_m],
-            "normal": [round(c, 4) for c in window.facade.normal],
-            "size": [WINDOW_WIDTH_M, WINDOW_HEIGHT_M],
-            "dirt": window.dirt,
-            "serviceable": window.reachable,
-        }
+def facade_lines(fleet: Fleet) -> Iterator[dict[str, Any]]:
+    """Every window of the city as it is at the beginning, one line per facade (read by playback.facade_windows)."""
+    return map(_facade_line, fleet.world.facades)
+
+
+def _facade_line(facade: Facade) -> dict[str, Any]:
+    """The grid of a facade: the centre of its first place, the step per column and row, and the dirt of each window."""
+    some = facade.windows[0]
+    step = [WINDOW_PITCH_M * c for c in facade.along]
+    x, y, z = some.center_m
+    first = (x - some.column * step[0], y - some.column * step[1], z - some.row * FLOOR_HEIGHT_M)
+    columns = 1 + max(w.column for w in facade.windows)
+    dirt: list[list[float | None]] = [[None] * columns for _ in range(1 + max(w.row for w in facade.windows))]
+    for window in facade.windows:
+        dirt[window.row][window.column] = window.dirt
+    return {
+        "facade": facade.id,
+        "building": facade.building.name,
+        "first": [round(c, 3) for c in first],
+        "step": [*(round(c, 6) for c in step), FLOOR_HEIGHT_M],
+        "normal": [round(c, 4) for c in facade.normal],
+        "size": [WINDOW_WIDTH_M, WINDOW_HEIGHT_M],
+        "dirt": dirt,
+        "out_of_reach": [[w.row, w.column] for w in facade.windows if not w.reachable],
+    }
 
 
 def drone_list(fleet: Fleet) -> list[dict[str, Any]]:

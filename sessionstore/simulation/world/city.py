@@ -15,17 +15,21 @@ from random import Random
 
 from sessionstore.simulation.errors import CityFileError
 from sessionstore.simulation.world.buildings import City, Footprint, Gps, Origin
-from sessionstore.simulation.world.cityjson import parse_json, read_cityjson
+from sessionstore.simulation.world.cityjson import read_cityjson
+from sessionstore.simulation.world.cityjson_text import Repeated, parse_json
 from sessionstore.simulation.world.facades import window_estimate
 from sessionstore.simulation.world.geojson import metres_per_degree, read_geojson
 from sessionstore.simulation.world.geometry import Ring, Vec2
-from sessionstore.simulation.world.raw_city import RawCity, tidy
+from sessionstore.simulation.world.raw_city import RawCity, box_of, tidy
 from sessionstore.simulation.world.reference_system import to_wgs84
 from sessionstore.simulation.world.world import FAR_BELOW_M, World
 
 MAX_FILE_BYTES = 1 << 29
 MAX_WINDOWS = 30_000  # of one building; the tallest has 24,000
+RING_STEP_M = 4.0
 FINE_RINGS = 60  # further out a coarser search will do
+NEAR_M = 160.0  # chosen: most bases stand within; the whole town is looked at only where none does
+FARTHEST_BASE_M = 1600.0
 BASE_CLEARANCE_M = 12.0  # chosen: room for a rack of berths, away from those who work on walls
 RD_SYSTEMS = ("EPSG:7415", "EPSG:28992")
 _GEOJSON = re.compile(r'"type"\s*:\s*"FeatureCollection"')
@@ -60,9 +64,12 @@ def open_city(path: str | Path, default_height_m: float | None = None) -> City:
 def _read(path: Path, text: str, default_height_m: float | None) -> tuple[RawCity, Gps | None]:
     """By the "type" of the document, wherever in the file it stands."""
     if _GEOJSON.search(text):
-        document = parse_json(path, text)
+        repeated = Repeated()
+        document = parse_json(path, text, repeated=repeated)
         if isinstance(document, dict) and document.get("type") == "FeatureCollection":
-            return read_geojson(path, document, default_height_m)
+            raw, gps = read_geojson(path, document, default_height_m)
+            raw.replaced |= repeated.counts
+            return raw, gps
     return read_cityjson(path, text, default_height_m), None
 
 
@@ -97,16 +104,30 @@ def _free_place(footprints: list[Footprint], middle: Vec2) -> Vec2:
     """The free place nearest to the building that is nearest to the middle: drones need not fly far."""
     heart = min(footprints, key=lambda f: _distance(f, *middle))
     x0, y0 = heart.rings[0][0]
-    world = World(City([_shift(f, x0, y0, 0.0) for f in footprints]), with_facades=False)
-    for ring in range(1, 400):
-        reach = 4.0 * ring
+    place = _free_within(footprints, (x0, y0), NEAR_M)
+    return place or _free_within(footprints, (x0, y0), FARTHEST_BASE_M) or middle
+
+
+def _free_within(footprints: list[Footprint], around: Vec2, reach_m: float) -> Vec2 | None:
+    """The free place nearest to a point, at most so far away; only the buildings in reach are looked at."""
+    x0, y0 = around
+    most = reach_m + BASE_CLEARANCE_M
+    near = [f for f in footprints if _reaches(f, x0 - most, y0 - most, x0 + most, y0 + most)]
+    world = World(City([_shift(f, x0, y0, 0.0) for f in near]), with_facades=False)
+    for ring in range(1, int(reach_m // RING_STEP_M)):
+        reach = RING_STEP_M * ring
         steps = 8 * ring if ring <= FINE_RINGS else FINE_RINGS
         for step in range(steps):
             angle = radians(360.0 * step / steps)
             x, y = reach * cos(angle), reach * sin(angle)
             if world.clearance_m((x, y, FAR_BELOW_M)) >= BASE_CLEARANCE_M:
                 return x0 + x, y0 + y
-    return middle
+    return None
+
+
+def _reaches(footprint: Footprint, west: float, south: float, east: float, north: float) -> bool:
+    x0, y0, x1, y1 = box_of(footprint.rings)
+    return x0 <= east and x1 >= west and y0 <= north and y1 >= south
 
 
 def _distance(footprint: Footprint, x: float, y: float) -> float:

@@ -10,15 +10,17 @@ Not here: heights as text (heights), limits and names (raw_city), the local fram
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from math import isfinite
 from pathlib import Path
-from typing import Any
+from statistics import median
+from typing import Any, NamedTuple
 
 from sessionstore.simulation.errors import CityFileError
 from sessionstore.simulation.world.buildings import Footprint
 from sessionstore.simulation.world.city_faces import Face, footprint_of, is_flat
+from sessionstore.simulation.world.cityjson_text import Repeated, documents_of
 from sessionstore.simulation.world.geometry import Vec3
 from sessionstore.simulation.world.heights import (
     DEFAULT_HEIGHT_M,
@@ -33,7 +35,6 @@ from sessionstore.simulation.world.heights import (
 from sessionstore.simulation.world.raw_city import RawCity
 from sessionstore.simulation.world.reference_system import ReferenceSystem, UnknownUnit, system_of
 
-VERSIONS = ("1.0", "1.1", "2.0")
 BUILDING_TYPES = ("Building", "BuildingPart")
 HEIGHT_ATTRIBUTES = ("measuredHeight", "height", "roofHeight", "building:height")  # above the ground
 ELEVATION_ATTRIBUTES = (  # above the datum
@@ -41,6 +42,7 @@ ELEVATION_ATTRIBUTES = (  # above the datum
 )  # fmt: skip
 GROUND_ATTRIBUTES = ("b3_h_maaiveld", "h_maaiveld", "ground_elevation", "groundElevation")
 LEVEL_ATTRIBUTES = ("storeysAboveGround", "b3_bouwlagen", "building:levels")
+HIGH_GROUND_M, MANY_HEIGHTS, LOWEST_BUILDING_M = 60.0, 10, 2.0  # chosen: see _are_elevations
 NOT_UNDERSTOOD = (IndexError, KeyError, TypeError, ValueError, AttributeError, RecursionError, OverflowError)
 
 
@@ -50,59 +52,25 @@ def read_cityjson(path: Path, text: str, default_height_m: float | None = None) 
     Raises:
         CityFileError: nothing is returned; it names the place at fault.
     """
-    documents = list(_documents(path, text))
+    repeated = Repeated()
+    documents = list(documents_of(path, text, repeated))
     reader = _Reader(path, documents[0], default_height_m or DEFAULT_HEIGHT_M)
     for document in documents:
         reader.read(document)
     reader.check_heights()
+    reader.lower_elevations()
+    for what, number in repeated.counts.items():
+        reader.raw.replaced[what] = reader.raw.replaced.get(what, 0) + number
     return reader.raw
 
 
-def parse_json(path: Path, text: str, where: str = "") -> Any:
-    """JSON out of a text. Raises: CityFileError for all that is not JSON."""
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        place = where or f"line {error.lineno}"
-        raise CityFileError(str(path), f"{place} column {error.colno}", error.msg) from error
-    except (RecursionError, ValueError) as error:  # nested too deep, a number of thousands of digits
-        raise CityFileError(str(path), where or "JSON", str(error)[:200]) from error
+class _Named(NamedTuple):
+    """A height that an attribute of a flat outline gives."""
 
-
-def _documents(path: Path, text: str) -> Iterator[dict[str, Any]]:
-    """One document for a .json file, one per line for a sequence, whose first line is the header."""
-    lines = [line for line in text.splitlines() if line.strip()]
-    try:
-        first = _checked(path, parse_json(path, text))
-        if first["type"] == "CityJSONFeature":
-            raise CityFileError(str(path), "line 1", "a sequence without its header (CityJSON with the transform)")
-        yield first
-        return
-    except CityFileError:
-        if len(lines) < 2 or not lines[0].rstrip().endswith("}") or not _is_json(lines[0]):
-            raise
-    for number, line in enumerate(lines, 1):
-        document = _checked(path, parse_json(path, line, f"line {number}"))
-        if number == 1 and document["type"] == "CityJSONFeature":
-            raise CityFileError(str(path), "line 1", "a sequence without its header (CityJSON with the transform)")
-        yield document
-
-
-def _is_json(line: str) -> bool:
-    try:
-        json.loads(line)
-    except (ValueError, RecursionError):
-        return False
-    return True
-
-
-def _checked(path: Path, document: object) -> dict[str, Any]:
-    if not isinstance(document, dict) or document.get("type") not in ("CityJSON", "CityJSONFeature"):
-        raise CityFileError(str(path), "type", "neither CityJSON nor CityJSONFeature")
-    version = document.get("version", VERSIONS[-1])
-    if document["type"] == "CityJSON" and str(version)[:3] not in VERSIONS:
-        raise CityFileError(str(path), "version", f"{str(version)[:40]!r} is not one of {', '.join(VERSIONS)}")
-    return document
+    number: int  # of its footprint
+    height_m: float
+    floor_m: float
+    levels_m: float | None
 
 
 class _Reader:
@@ -127,6 +95,7 @@ class _Reader:
         self.raw = RawCity(crs=self.system.name, unit_m=self.system.unit_m)
         self.vertices: list[Vec3 | None] = []
         self.too_high: list[tuple[str, float]] = []
+        self.named: list[_Named] = []  # heights out of attributes, which may turn out to be elevations
 
     def _triple(self, name: str, value: object, default: float) -> tuple[float, float, float]:
         if value is None or value == []:
@@ -241,22 +210,39 @@ class _Reader:
 
     def _height_m(self, attributes: Sequence[Mapping[str, Any]], ground: float, what: str) -> float:
         """The height above the ground from attributes, its own first, then its parent's; else the default."""
+        unit = self.system.height_unit_m
         for each in attributes:
-            height = _attribute_height_m(each, ground, self.system.height_unit_m)
+            height = first_height_m(each, HEIGHT_ATTRIBUTES, unit)
+            if height is not None:
+                floor, levels = _floor_m(each, ground, unit), first_levels_m(each, LEVEL_ATTRIBUTES)
+                self.named.append(_Named(len(self.raw.footprints), height, floor, levels))
+                return height
+            height = _elevation_height_m(each, ground, unit)
+            if height is None:
+                height = first_levels_m(each, LEVEL_ATTRIBUTES)
             if height is not None:
                 return height
         self.raw.replace(f"{what}: {self.default_height_m:g} m taken")
         return self.default_height_m
 
+    def lower_elevations(self) -> None:
+        """Where the heights of a file are elevations of roofs, take them over the ground; counted."""
+        if not _are_elevations(self.named):
+            return
+        for number, height, floor, _ in self.named:
+            footprint = self.raw.footprints[number]
+            self.raw.footprints[number] = replace(footprint, roof_m=footprint.ground_m + height - floor)
+            self.raw.replace("height that is an elevation: taken over the ground")
+
     def check_heights(self) -> None:
         """Refuse a file whose heights are not in metres. Raises: CityFileError."""
-        count = len(self.raw.footprints)
-        if self.too_high and 2 * len(self.too_high) > count:
+        number = len(self.raw.footprints)
+        if self.too_high and 2 * len(self.too_high) > number:
             name, height = self.too_high[0]
             raise CityFileError(
                 str(self.path),
                 "heights",
-                f"{len(self.too_high)} of {count} buildings have implausible heights (as {name[:60]}: {height:.6g} m; "
+                f"{len(self.too_high)} of {number} buildings have implausible heights (as {name[:60]}: {height:.6g} m; "
                 f"at most {MAX_HEIGHT_M:g} m): are they in millimetres, or is the transform missing?",
             )
 
@@ -330,16 +316,35 @@ def _lod(value: object) -> float:
     return lod if isfinite(lod) else -1.0
 
 
-def _attribute_height_m(attributes: Mapping[str, Any], ground: float, unit_m: float) -> float | None:
-    """Elevations become heights over the ground that is named beside them, or that of the geometry."""
-    height = first_height_m(attributes, HEIGHT_ATTRIBUTES, unit_m)
-    if height is not None:
-        return height
-    floor = next(
-        (e for key in GROUND_ATTRIBUTES if (e := elevation_m(attributes.get(key), unit_m)) is not None), ground
-    )
-    for key in ELEVATION_ATTRIBUTES:
-        top = elevation_m(attributes.get(key), unit_m)
-        if top is not None and 0.0 < top - floor <= MAX_HEIGHT_M:
-            return top - floor
-    return first_levels_m(attributes, LEVEL_ATTRIBUTES)
+def _floor_m(attributes: Mapping[str, Any], ground: float, unit_m: float) -> float:
+    """The elevation of the ground that attributes name, or that of the geometry."""
+    named = (elevation_m(attributes.get(key), unit_m) for key in GROUND_ATTRIBUTES)
+    return next((floor for floor in named if floor is not None), ground)
+
+
+def _elevation_height_m(attributes: Mapping[str, Any], ground: float, unit_m: float) -> float | None:
+    """The height out of the elevation of a roof; a "height" that no building has may be one too."""
+    floor = _floor_m(attributes, ground, unit_m)
+    tops = [elevation_m(attributes.get(key), unit_m) for key in ELEVATION_ATTRIBUTES]
+    tops += [
+        top for key in HEIGHT_ATTRIBUTES if (top := elevation_m(attributes.get(key), unit_m)) and top > MAX_HEIGHT_M
+    ]
+    return next((top - floor for top in tops if top is not None and 0.0 < top - floor <= MAX_HEIGHT_M), None)
+
+
+def _are_elevations(named: Sequence[_Named]) -> bool:
+    """Whether all heights of a file stand above the ground's own elevation: then they are elevations of roofs.
+
+    Heights over the ground are hardly ever all larger than an elevation of 60 m (30 m where many agree). Where levels
+    are given, they decide.
+    """
+    if not named or not all(each.height_m >= each.floor_m + LOWEST_BUILDING_M for each in named):
+        return False
+    if median(each.floor_m for each in named) < (HIGH_GROUND_M if len(named) < MANY_HEIGHTS else HIGH_GROUND_M / 2):
+        return False
+    votes = [
+        abs(each.height_m - each.floor_m - each.levels_m) < abs(each.height_m - each.levels_m)
+        for each in named
+        if each.levels_m is not None
+    ]
+    return 2 * sum(votes) >= len(votes)

@@ -33,11 +33,13 @@ from sessionstore.simulation.world.reference_system import ReferenceSystem, Unkn
 HEIGHT_KEYS = ("height", "building:height", "measuredHeight", "render_height", "est_height", "height_m")
 FOOT_KEYS = ("heightroof", "height_roof", "HEIGHTROOF", "HEIGHT_ROOF", "height_ft")  # New York's open data
 FOOT_GROUND_KEYS = ("groundelev", "ground_elevation", "GROUNDELEV", "GROUND_ELEVATION")
-LEVEL_KEYS = ("building:levels", "levels", "storeysAboveGround", "num_floors", "building:levels:aboveground")
+LEVEL_KEYS = ("building:levels", "levels", "storeysAboveGround", "num_floors", "building:levels:aboveground",
+              "number_of_stories_above_ground", "number_of_stories")  # fmt: skip
 ELEVATION_KEYS = ("b3_h_dak_max", "h_dak_max", "roof_elevation", "roof:elevation", "ele:roof", "absolute_height")
 GROUND_KEYS = ("ground_m", "ele", "b3_h_maaiveld", "h_maaiveld", "ground")
-MIN_HEIGHT_KEYS = ("min_height", "building:min_height", "render_min_height")
+MIN_HEIGHT_KEYS = ("min_height", "building:min_height", "render_min_height", "base_height")
 MIN_LEVEL_KEYS = ("building:min_level", "min_level")
+WITHOUT_HEIGHT = "Polygon without height or levels"
 COVERED_SHARE = 0.75  # chosen: parts that cover so much of an outline stand for the building
 A_M = 6378137.0  # WGS 84: semi-major axis
 E2 = 6.69437999014e-3  # WGS 84: first eccentricity squared
@@ -80,6 +82,8 @@ def read_geojson(path: Path, document: object, default_height_m: float | None = 
     raw = RawCity(crs=system.name, unit_m=system.unit_m)
     found = _Reader(raw, system, default_height_m).read(features)
     if not found:
+        if raw.ignored.get(WITHOUT_HEIGHT):
+            raw.first_bad = ("features", "no polygon has a height or is tagged as a building; give a default height")
         return raw, None
     if not system.degrees:
         unit = system.unit_m
@@ -169,8 +173,9 @@ class _Reader:
         if tagged and not tag:
             self.raw.pass_over("Polygon that is not a building")
             return None
-        height = self._height_m(tags, bool(tag))
+        height, guessed = self._height_m(tags, bool(tag))
         if height is None:
+            self.raw.pass_over(WITHOUT_HEIGHT)
             return None
         polygons = [geometry["coordinates"]] if kind == "Polygon" else geometry["coordinates"]
         if not isinstance(polygons, list):
@@ -178,6 +183,8 @@ class _Reader:
         rings = [ring for polygon in polygons for each in polygon if len(ring := self._ring(each)) > 2]
         if not rings:
             raise ValueError("a ring has three points and more")
+        if guessed:
+            self.raw.replace(guessed)
         ground = self._ground_m(tags)
         low = first_height_m(tags, MIN_HEIGHT_KEYS) or first_levels_m(tags, MIN_LEVEL_KEYS) or 0.0
         floor = ground + (low if low < height else 0.0)
@@ -196,8 +203,8 @@ class _Reader:
             raise ValueError(f"({x}, {y}) are no degrees")
         return x, y
 
-    def _height_m(self, tags: Mapping[str, Any], is_building: bool) -> float | None:
-        """The height over the ground; the default where a building has none that can be read."""
+    def _height_m(self, tags: Mapping[str, Any], is_building: bool) -> tuple[float | None, str]:
+        """The height over the ground; the default, and why, where a building has none that can be read."""
         unit = self.system.height_unit_m
         height = first_height_m(tags, HEIGHT_KEYS, unit) or first_height_m(tags, FOOT_KEYS, FOOT_M)
         if height is None and (top := _first_elevation(tags, ELEVATION_KEYS, unit)) is not None:
@@ -205,16 +212,14 @@ class _Reader:
         if height is None and (height := first_levels_m(tags, LEVEL_KEYS)) is not None:
             height += first_levels_m(tags, ("roof:levels",)) or 0.0
         if height is not None:
-            return height
+            return height, ""
         unreadable = any(
             tags.get(key) not in (None, "") for key in (*HEIGHT_KEYS, *FOOT_KEYS, *LEVEL_KEYS, *ELEVATION_KEYS)
         )
         if not (is_building or unreadable or (self.wants_all and not _is_something_else(tags))):
-            self.raw.pass_over("Polygon without height or levels")
-            return None
+            return None, ""
         what = "height that cannot be read" if unreadable else "no height"
-        self.raw.replace(f"{what}: {self.default_height_m:g} m taken")
-        return self.default_height_m
+        return self.default_height_m, f"{what}: {self.default_height_m:g} m taken"
 
     def _ground_m(self, tags: Mapping[str, Any]) -> float:
         ground = _first_elevation(tags, GROUND_KEYS, self.system.height_unit_m)

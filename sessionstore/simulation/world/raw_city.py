@@ -15,6 +15,7 @@ from statistics import median
 from sessionstore.simulation.errors import CityFileError
 from sessionstore.simulation.world.buildings import Footprint
 from sessionstore.simulation.world.geometry import Ring, Vec2
+from sessionstore.simulation.world.reference_system import mercator_scale
 
 MAX_EXTENT_M = 50_000.0  # from the middle of the mass; a drone flies a few kilometres
 MAX_BUILDING_M = 3_000.0  # the longest buildings have about 2 km
@@ -53,6 +54,7 @@ def tidy(path: Path, raw: RawCity) -> RawCity:
     """
     if len(raw.footprints) > MAX_BUILDINGS:
         raise CityFileError(str(path), "buildings", f"{len(raw.footprints)} buildings; at most {MAX_BUILDINGS}")
+    _shrink_mercator(raw)
     _leave_out_wide(path, raw)
     _leave_out_strays(path, raw)
     _leave_out_twins(raw)
@@ -62,6 +64,19 @@ def tidy(path: Path, raw: RawCity) -> RawCity:
         passed = ", ".join(f"{count} x {why}" for why, count in raw.ignored.items())
         raise CityFileError(str(path), where, reason + (f" (no building; passed over: {passed})" if passed else ""))
     return raw
+
+
+def _shrink_mercator(raw: RawCity) -> None:
+    """Web Mercator draws a town at 52 degrees 1.6 times too large: take metres on the ground."""
+    if not raw.footprints:
+        return
+    scale = mercator_scale(raw.crs, median(f.rings[0][0][1] for f in raw.footprints))
+    if scale != 1.0:
+        raw.unit_m *= scale
+        raw.footprints = [
+            replace(f, rings=tuple(tuple((x * scale, y * scale) for x, y in ring) for ring in f.rings))
+            for f in raw.footprints
+        ]
 
 
 def box_of(rings: tuple[Ring, ...]) -> tuple[float, float, float, float]:

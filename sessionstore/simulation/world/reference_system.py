@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from importlib.util import find_spec
+from math import cosh
 
 METRIC = frozenset(
     {28992, 7415, 2056, 21781, 3857, 31370, 2154, 27700, 5514, 31256, 31467, 31468, 3067, 3035, 2180, 25884}
@@ -20,6 +21,7 @@ METRIC = frozenset(
 )
 US_FOOT_M = 1200 / 3937
 US_FEET = frozenset({2263, 6539, 2225, 2226, 2227, 2229, 2236, 2249, 2272, 2276, 2277, 2278, 2285, 2286, 3435, 3436})
+WEB_MERCATOR, MERCATOR_RADIUS_M = "EPSG:3857", 6378137.0
 DEGREES = frozenset({4326, 4979, 4258, 4269, 6318})
 
 
@@ -81,6 +83,11 @@ def _looked_up(name: str) -> ReferenceSystem:
         return ReferenceSystem(name, height_unit_m=height or 1.0, degrees=True)
     unit = float(axes[0].unit_conversion_factor)
     return ReferenceSystem(name, unit, height or unit)
+
+
+def mercator_scale(name: str, northing: float) -> float:
+    """How many metres on the ground one metre of Web Mercator (EPSG:3857) has at a northing; 1 for other systems."""
+    return 1.0 / cosh(northing / MERCATOR_RADIUS_M) if name == WEB_MERCATOR else 1.0
 
 
 def to_wgs84(name: str, east: float, north: float) -> tuple[float, float] | None:

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from sessionstore.index import gc_pause
-from sessionstore.index.gc_pause import gc_paused
+from sessionstore.model import gc_pause
+from sessionstore.model.gc_pause import gc_paused
 from sessionstore.store import SessionStore
 
 

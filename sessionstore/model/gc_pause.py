@@ -1,7 +1,7 @@
-"""Pause Python's cyclic garbage collector while rows are decoded: it takes half of the time, and rows have no cycles.
+"""Pause Python's cyclic garbage collector while rows are decoded: it takes half of the time, and JSON has no cycles.
 
 New rows are moved to the oldest generation at most once per full collection, since every move postpones the next one.
-Not here: the rows (index.journal, store.catalog).
+Not here: the rows (index.journal, store.catalog), JSON (json_text).
 """
 
 from __future__ import annotations
