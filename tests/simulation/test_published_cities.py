@@ -162,7 +162,7 @@ def _no_point_inside(city_file: Path, flight: Flight) -> None:
         for number, building in tree.query(points, predicate="intersects").T:
             z = lines[number]["position"][2]
             low, high = solids[building].low_m - up, solids[building].high_m - up
-            assert not low < z < high, (drone, lines[number]["sim_time"], solids[building].name)
+            assert not low < z < high, (drone, lines[number]["t"], solids[building].name)
 
 
 def _hulls_apart(flight: Flight) -> None:
@@ -170,7 +170,7 @@ def _hulls_apart(flight: Flight) -> None:
     moments: dict[float, dict[str, list[float]]] = {}
     for drone, lines in flight.motion.items():
         for line in lines:
-            moments.setdefault(line["sim_time"], {})[drone] = line["position"]
+            moments.setdefault(line["t"], {})[drone] = line["position"]
     radius = {each["id"]: RADII_M[each["kind"]] for each in flight.record["drones"]}
     last: dict[str, list[float]] = {}
     for t_s in sorted(moments):
@@ -189,8 +189,7 @@ def _energy_by_integral(flight: Flight) -> None:
             continue
         used = flying[0]["battery"] - flying[-1]["battery"]
         joules = sum(
-            (two["sim_time"] - one["sim_time"]) * _power_w(FIGURES[each["kind"]], one, two, flight)
-            for one, two in pairwise(flying)
+            (two["t"] - one["t"]) * _power_w(FIGURES[each["kind"]], one, two, flight) for one, two in pairwise(flying)
         )
         assert joules / 3600 == pytest.approx(used * FIGURES[each["kind"]][2], rel=0.01)
         checked += 1
@@ -202,9 +201,9 @@ def _power_w(
 ) -> float:
     """Thrust squared over hovering thrust squared times hovering power, and drag (docs/simulation.md)."""
     mass, drag_area, battery_wh, minutes = figures
-    dt = two["sim_time"] - one["sim_time"]
+    dt = two["t"] - one["t"]
     density = 1.225 * exp(-(two["position"][2] + flight.origin["height_m"]) / 8500.0)
-    air = [v - w for v, w in zip(two["velocity"], _wind(flight, two["sim_time"]), strict=True)]
+    air = [v - w for v, w in zip(two["velocity"], _wind(flight, two["t"]), strict=True)]
     speed = hypot(*air)
     per_speed = 0.5 * density * drag_area * speed
     rate = [(b - a) / dt for a, b in zip(one["velocity"], two["velocity"], strict=True)]
