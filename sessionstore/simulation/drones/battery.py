@@ -53,18 +53,21 @@ class Battery:
         return self.energy_j / self.capacity_j
 
     def use(self, power_w: float, dt_s: float) -> None:
+        """Take energy out."""
         wanted = power_w * dt_s
         taken = wanted if wanted < self.energy_j else self.energy_j
         self.energy_j -= taken
         self.used_j += taken
 
     def load(self, power_w: float, dt_s: float) -> None:
+        """Charge with a power, up to the capacity."""
         room = self.capacity_j - self.energy_j
         given = min(power_w * dt_s, room)
         self.energy_j += given
         self.charged_j += given
 
     def load_on_berth(self, dt_s: float) -> None:
+        """Charge for one tick as a berth does."""
         self.load(self.capacity_j / CHARGE_TIME_S, dt_s)
 
     def as_record(self) -> dict[str, float]:

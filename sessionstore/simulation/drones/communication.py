@@ -42,6 +42,7 @@ class Clock:
     since_s: float = 0.0
 
     def error_s(self, t_s: float) -> float:
+        """How far the clock is off."""
         return self.offset_s + self.drift * (t_s - self.since_s)
 
 

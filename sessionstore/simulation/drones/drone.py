@@ -87,6 +87,7 @@ class Drone:
 
     @property
     def speed(self) -> float:
+        """Metres a second, in space."""
         return sqrt(self.vx * self.vx + self.vy * self.vy + self.vz * self.vz)
 
     @property
@@ -96,6 +97,7 @@ class Drone:
 
     @property
     def airborne(self) -> bool:
+        """Whether it flies or sits on a wall."""
         return self.mode in ("flying", "wall")
 
     @property
@@ -110,6 +112,7 @@ class Drone:
         self.speed_mps = min(speed_mps or self.kind.cruise_mps, self.kind.cruise_mps)
 
     def face(self, facade: Facade) -> None:
+        """Turn towards a wall."""
         self.yaw = atan2(-facade.normal[1], -facade.normal[0])
 
     def halt(self) -> None:
@@ -117,6 +120,7 @@ class Drone:
         self.path = []
 
     def distance_to(self, point: Vec3) -> float:
+        """Metres to a point, in space."""
         return hypot(self.x - point[0], self.y - point[1], self.z - point[2])
 
     def advance(self, steps: int = STEPS_PER_TICK) -> None:

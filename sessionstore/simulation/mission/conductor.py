@@ -25,6 +25,7 @@ class Conductor:
         self.transitions: list[tuple[str, str, str]] = []  # from, to, reason: until the run has taken them
 
     def conduct(self, fleet: Conducting) -> None:
+        """Look at the board, and move to the next phase when this one is over."""
         getattr(self, f"_{fleet.mission.phase.lower()}")(fleet)
         fleet.mission.count_tick()
 

@@ -55,6 +55,7 @@ class Crew:
 
     @property
     def all_mapped(self) -> bool:
+        """Whether no facade is left to map."""
         return not self._to_map
 
     @property
@@ -72,9 +73,11 @@ class Crew:
         return facade
 
     def leave_unmapped(self, facade: Facade) -> None:
+        """Give a facade back that was claimed for mapping."""
         self._scouting.discard(facade.id)
 
     def finish_map(self, facade: Facade) -> None:
+        """Take a facade off the list of those to map."""
         self._scouting.discard(facade.id)
         if not facade.mapped:
             facade.mapped = True
@@ -169,6 +172,7 @@ class Crew:
             self.free_facade(run.facade, drone)
 
     def free_facade(self, facade: Facade, drone: Drone) -> None:
+        """Give a climber's claim on a facade back."""
         if facade.claimed_by == drone.id:
             facade.claimed_by = None
 
@@ -197,6 +201,7 @@ class Crew:
     # --- VERIFY
 
     def next_to_inspect(self, drone: Drone) -> Window | None:
+        """Return the nearest window that waits for a verdict and that no overseer has claimed."""
         free = [w for w in self.cleaned if not w.claimed]
         if not free:
             return None

@@ -39,6 +39,7 @@ class Ledger:
         features: Mapping[str, object],
         decision: Mapping[str, object],
     ) -> Decision:
+        """Open a decision."""
         self.count += 1
         record: dict[str, object] = {
             "id": self.count, "kind": kind, "drone": drone, "decided_t": t_s, "features": dict(features),
@@ -49,5 +50,6 @@ class Ledger:
         return entry
 
     def close_all(self, why: str) -> None:
+        """Write the open decisions without an outcome."""
         for entry in list(self.open.values()):
             entry.close({"unknown": why})

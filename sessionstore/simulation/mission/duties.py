@@ -45,6 +45,7 @@ def give(drone: Drone, behaviour: Behaviour, duty: str, why: str | None = None) 
 
 
 def back_to_role(drone: Drone) -> None:
+    """Drop what a drone does; its role begins anew."""
     drop(drone, "resume")
     drone.duty = "role"
 

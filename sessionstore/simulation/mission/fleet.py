@@ -102,6 +102,7 @@ class Fleet:
     # --- faults, commands and the end
 
     def schedule(self, fault: Fault) -> None:
+        """Enter a fault; it strikes at the first tick that is due."""
         self.clock.later(fault.at_s - self.clock.t_s, lambda: strike(self, fault))
 
     def submit(self, command: Command) -> None:

@@ -24,12 +24,15 @@ class Logbook:
         self._lines: dict[str, list[dict[str, object]]] = {}
 
     def record(self, stream: str, line: dict[str, object]) -> None:
+        """Add a line to a stream."""
         self._lines.setdefault(stream, []).append(line)
 
     def extend(self, stream: str, lines: Iterable[dict[str, object]]) -> None:
+        """Add lines to a stream."""
         self._lines.setdefault(stream, []).extend(lines)
 
     def event(self, kind: str, message: str, level: str = "info", **data: Any) -> None:
+        """Add a line to the events."""
         self.record(stream_names.EVENTS, {"kind": kind, "message": message, "level": level, **data})
 
     def decide(

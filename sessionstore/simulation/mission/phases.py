@@ -44,7 +44,9 @@ class Mission:
         self.entries[phase] += 1
 
     def count_tick(self) -> None:
+        """Count a tick for the present phase."""
         self.ticks[self.phase] += 1
 
     def durations_s(self) -> dict[str, float]:
+        """Return the seconds in each phase so far."""
         return {phase: round(count * self.tick_s, 3) for phase, count in self.ticks.items()}

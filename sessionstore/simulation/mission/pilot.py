@@ -57,6 +57,7 @@ def land_on_wall(fleet: Flying, drone: Drone, facade: Facade, spot_m: Vec3) -> B
 
 
 def crawl_to(drone: Drone, point_m: Vec3, speed_mps: float = CRAWL_MPS) -> Behaviour:
+    """Move straight to a point, along a wall or away from it."""
     drone.go([point_m], speed_mps)
     while drone.path:
         yield

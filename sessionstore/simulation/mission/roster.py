@@ -107,6 +107,7 @@ class Roster:
         raise CommandRefused("command", drone_id, f"there is no drone {drone_id!r}")
 
     def number_of(self, drone: Drone) -> int:
+        """Return the place of a drone in the order of joining."""
         return self.drones.index(drone)
 
     def count_role(self, role: str) -> int:

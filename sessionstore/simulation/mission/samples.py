@@ -30,6 +30,7 @@ def motion_lines(clock: Clock, roster: Roster) -> list[dict[str, object]]:
 
 
 def motion_line(clock: Clock, roster: Roster, drone: Drone) -> dict[str, object]:
+    """Return the line of one drone."""
     fix = fix_of(drone, clock.t_s - drone.spawned_at_s)
     roll, pitch, yaw = drone.orientation()
     drone.day.points += 1

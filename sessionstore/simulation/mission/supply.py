@@ -30,13 +30,16 @@ class Supply:
     # --- mules
 
     def mule_is_available(self) -> bool:
+        """Whether a mule can fly."""
         return any(d.kind.role == MULE and d.active and not d.stuck and not d.motor_out for d in self._roster.drones)
 
     def call_mule(self, client: Drone) -> None:
+        """Queue a climber for a cartridge."""
         if client not in self.calls:
             self.calls.append(client)
 
     def cancel_mule(self, client: Drone) -> None:
+        """Take a climber out of the queue."""
         if client in self.calls:
             self.calls.remove(client)
 
@@ -45,6 +48,7 @@ class Supply:
         return any(c is client and self._roster.by_id[m].distance_to(c.position) < 6.0 for m, c in self.serving.items())
 
     def next_call(self, mule: Drone) -> Drone | None:
+        """Return the climber that waits longest, and mark the mule as on its way."""
         if not self.calls:
             return None
         client = self.calls.pop(0)
@@ -52,6 +56,7 @@ class Supply:
         return client
 
     def end_call(self, mule: Drone, client: Drone) -> None:
+        """Report a call as served; a climber served by half is the first in the queue again."""
         self.serving.pop(mule.id, None)
         if client.active and client.mode == "wall" and client.fluid_l < 0.2 * client.kind.cartridge_l:
             self.calls.insert(0, client)  # served by half: first in the queue again
@@ -59,6 +64,7 @@ class Supply:
     # --- lifelines
 
     def next_to_tether(self, lifeline: Drone) -> Drone | None:
+        """Promise a lifeline the nearest climber on a wall without a tether."""
         free = [
             d
             for d in self._roster.drones
@@ -71,6 +77,7 @@ class Supply:
         return client
 
     def tie(self, lifeline: Drone, client: Drone) -> None:
+        """Connect a lifeline and a climber."""
         self.tethers[lifeline.id] = Tether.between(lifeline.distance_to(client.position))
         lifeline.tether, client.tether = client, lifeline
         self._log.event("tether", f"{lifeline.id} feeds {client.id}", drone=lifeline.id, client=client.id)

@@ -38,6 +38,7 @@ class Birds:
         self.seen = self.scared = 0
 
     def step(self, t_s: float, drones: Sequence[Drone], event: Event) -> None:
+        """Let birds come and go for one tick."""
         if t_s >= self._next_s:
             self._next_s = t_s + self._random.expovariate(1 / MEAN_GAP_S)
             self._come(t_s, drones, event)

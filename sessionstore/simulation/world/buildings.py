@@ -32,6 +32,7 @@ class Footprint:
 
     @property
     def floor_m(self) -> float:
+        """Where the walls begin."""
         return self.ground_m if self.bottom_m is None else self.bottom_m
 
 

@@ -94,9 +94,11 @@ class Facade:
 
     @property
     def serviceable(self) -> list[Window]:
+        """The windows that a drone can reach."""
         return [w for w in self.windows if w.reachable]
 
     def off_wall(self, point: Vec3, distance_m: float) -> Vec3:
+        """Return the point in front of the wall at a distance."""
         return (point[0] + self.normal[0] * distance_m, point[1] + self.normal[1] * distance_m, point[2])
 
     def sees(self, viewpoint: Vec3, window: Window) -> bool:

@@ -87,6 +87,7 @@ class Weather:
         self.north_mps = self.wind_mps * sin(self.direction_rad)
 
     def as_record(self) -> dict[str, object]:
+        """Return the line of the weather stream."""
         return {
             "condition": self.condition.name,
             "wind_mps": round(self.wind_mps, 3),
