@@ -84,10 +84,14 @@ class PostgresServer:
         return False
 
     def kill(self) -> None:
-        """kill -9 of the postmaster; its children notice and end by themselves."""
+        """kill -9 of the postmaster; return when its children have noticed, and ended by themselves."""
+        import psutil
+
         assert self._process is not None
+        children = psutil.Process(self.pid).children(recursive=True)
         self._process.send_signal(signal.SIGKILL)
         self._process.wait()
+        psutil.wait_procs(children, timeout=10)
 
     def freeze(self, stopped: bool) -> None:
         """Stop (or continue) the postmaster and every backend: connections stay open, nothing answers."""

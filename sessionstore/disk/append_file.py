@@ -49,6 +49,7 @@ class AppendFile:
     ) -> None:
         self.path = path
         self.descriptor = -1
+        self._synced_when_closed = False  # by an unlock that failed
         self.opened = 0  # counts the files that were behind this path: a change makes offsets void
         self._text_path = str(path)
         self._durable = durable
@@ -93,6 +94,9 @@ class AppendFile:
         try:
             unlock_descriptor(self.descriptor)
         except OSError:
+            with contextlib.suppress(OutcomeUnknown):  # else the next sync reports it
+                self.sync()
+                self._synced_when_closed = True
             self.close()  # and with it the lock
 
     def close(self) -> None:
@@ -123,6 +127,7 @@ class AppendFile:
             raise UnsafeFile("it has a second name (a hard link): appending would change the other too", self.path)
         self.descriptor, self._forks, self._identity = descriptor, _fork_count, (found.st_dev, found.st_ino)
         self.opened += 1
+        self._synced_when_closed = False
 
     def _check_folder(self) -> None:
         if not self._pinned:
@@ -157,6 +162,8 @@ class AppendFile:
         Raises: OutcomeUnknown: and never to be tried again on this file, since the kernel forgets what failed.
         """
         if self.descriptor < 0:
+            if self._synced_when_closed:
+                return
             raise OutcomeUnknown("the file had to be closed before it was synced", self._text_path)
         try:
             files.sync_file(self.descriptor, self._text_path, data_only=True)

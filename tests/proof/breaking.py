@@ -39,7 +39,7 @@ def no_directory_fsync(put_in: Setter) -> None:
 def in_place(put_in: Setter) -> None:
     """(c) A file is emptied and written again."""
 
-    def put(path: str | Path, data: bytes | Iterable[bytes], *, sync: bool = True) -> os.stat_result:
+    def put(path: str | Path, data: bytes | Iterable[bytes], **_: bool) -> os.stat_result:
         data = data if isinstance(data, bytes) else b"".join(data)
         descriptor = files.open_to_append(path, durable=True)
         try:
@@ -73,7 +73,7 @@ def early_unlock(put_in: Setter) -> None:
 def unlink_first(put_in: Setter) -> None:
     """(e) The old file is removed before the directory holds the new one for good."""
 
-    def put(path: str | Path, data: bytes | Iterable[bytes], *, sync: bool = True) -> os.stat_result:
+    def put(path: str | Path, data: bytes | Iterable[bytes], **_: bool) -> os.stat_result:
         data = data if isinstance(data, bytes) else b"".join(data)
         new = f"{path}.new"
         status = files.create(new, data)
