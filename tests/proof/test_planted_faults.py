@@ -501,4 +501,5 @@ def test_the_list_names_each_fault_once_and_covers_every_room() -> None:
     names = [mutant.name for mutant in mutants.MUTANTS]
     rooms = {mutant.file.split("/")[1] for mutant in mutants.MUTANTS}
     assert len(names) == len(set(names)) >= 44
+    assert f"lists {len(names)} faults" in (mutants.HERE / "sessionstore/docs/promises.md").read_text("utf-8")
     assert rooms >= {"disk", "index", "session", "store", "maintenance", "server", "exchange"}
