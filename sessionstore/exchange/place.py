@@ -113,14 +113,14 @@ class Placer:
         return names.collision_key(name) not in self._taken and not os.path.lexists(self._root.folder(name))
 
     def _write(self, staged: Path, theirs: Copy, document: bytes) -> None:
+        top = str(staged)
         for file, size in sorted(theirs.tree.sizes.items()):
             if file == DOCUMENT:
                 continue
-            place = staged / file
             if "/" in file:
                 _make_folders(staged, file)
-            files.create(place, whole_lines(theirs.tree, file, size), sync=False)
-        files.create(staged / DOCUMENT, document, sync=False)
+            files.create(f"{top}/{file}", _whole(theirs.tree, file, size), sync=False)
+        files.create(f"{top}/{DOCUMENT}", document, sync=False)
 
     def finish(self) -> None:
         """Sync what was staged, give each session its name, and deliver the rows."""
@@ -243,6 +243,16 @@ def _missing(ours: FolderTree, theirs: Tree) -> list[str]:
         elif file not in ours.sizes or not same_file(ours, theirs, file):
             found.append(file)
     return found
+
+
+def _whole(tree: Tree, file: str, size: int) -> bytes | Iterator[bytes]:
+    """Return the bytes of a file; of a stream only up to its last whole line. A small file is read at once."""
+    if size > CHUNK_BYTES:
+        return whole_lines(tree, file, size)
+    data = b"".join(_source_bytes(tree, file, 0, size))
+    if not file.endswith(STREAM_SUFFIX) or "/" in file:
+        return data
+    return data[: data.rfind(b"\n") + 1]
 
 
 def whole_lines(tree: Tree, file: str, size: int, start: int = 0) -> Iterator[bytes]:

@@ -88,7 +88,7 @@ class FolderTree:
     """The files of a session folder on this machine."""
 
     def __init__(self, folder: Path) -> None:
-        self.name, self.folder = folder.name, folder
+        self.name, self.folder, self._top = folder.name, folder, str(folder)
         self.sizes: dict[str, int] = {}
         self.unsafe: dict[str, str] = {}
         self._listed: tuple[int, int, int] | None = None
@@ -125,7 +125,7 @@ class FolderTree:
 
     def chunks(self, file: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         """Yield the bytes of a file; see :class:`Tree`."""
-        path = self.folder / file
+        path = f"{self._top}/{file}"
         try:
             descriptor = files.open_to_read(path)
         except FileNotFoundError as error:
