@@ -26,7 +26,7 @@ from starlette.routing import Route
 from sessionstore.errors import Corrupt, InvalidRecord
 from sessionstore.model import json_text
 from sessionstore.server.context import Context
-from sessionstore.server.http.operations import Call, Operation
+from sessionstore.server.http.operations import UPLOAD, Call, Operation
 from sessionstore.server.http.page_files import web_files
 from sessionstore.server.http.problems import PROBLEM, ApiProblem, Problem, problem_of
 from sessionstore.server.http.reply import Reply, Stream, encode
@@ -146,6 +146,10 @@ async def _body(operation: Operation, request: Request) -> Any:
         return None
     if not operation.merge_patch and "merge-patch" in request.headers.get("content-type", ""):
         raise ApiProblem(415, "not-json", "a merge patch is for PATCH of a session; send application/json here")
+    if operation.upload:
+        return _parts(request, operation.max_body)
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() == UPLOAD:
+        raise ApiProblem(415, "not-json", "no file is taken here; send application/json")
     data = await _read(request, operation.max_body)
     if operation.body is None and not operation.raw_body:
         if data and await anyio.to_thread.run_sync(parse_json, data) != {}:
@@ -160,18 +164,21 @@ async def _body(operation: Operation, request: Request) -> Any:
 
 
 async def _read(request: Request, most: int) -> bytes:
+    return b"".join([part async for part in _parts(request, most)])
+
+
+async def _parts(request: Request, most: int) -> AsyncIterator[bytes]:
+    """Yield a body as it comes. Raises: ApiProblem: it is too large."""
     too_large = ApiProblem(413, "too-large", f"a body has at most {most:,} bytes here")
     announced = request.headers.get("content-length", "0")
     if announced.isdigit() and int(announced) > most:
         raise too_large
-    parts: list[bytes] = []
     size = 0
     async for part in request.stream():
         size += len(part)
         if size > most:
             raise too_large
-        parts.append(part)
-    return b"".join(parts)
+        yield part
 
 
 def parse_json(data: bytes) -> Any:

@@ -17,7 +17,7 @@ from apispec.ext.marshmallow import MarshmallowPlugin
 from marshmallow import Schema
 
 from sessionstore import __version__
-from sessionstore.server.http.operations import Call, Operation
+from sessionstore.server.http.operations import UPLOAD, Call, Operation
 from sessionstore.server.http.problems import PROBLEM
 from sessionstore.server.http.reply import Reply, content_etag, encode
 from sessionstore.server.routes import api_schemas
@@ -87,6 +87,9 @@ def _operation(operation: Operation, plugin: MarshmallowPlugin) -> dict[str, Any
         kinds = ["application/json", *(["application/merge-patch+json"] if operation.merge_patch else [])]
         required = not operation.body_optional or operation.raw_body
         described["requestBody"] = {"required": required, "content": {kind: {"schema": body} for kind in kinds}}
+    if operation.upload:
+        content = {UPLOAD: {"schema": {"type": "string", "format": "binary"}}}
+        described["requestBody"] = {"required": True, "content": content}
     return described
 
 

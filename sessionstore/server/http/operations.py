@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from sessionstore.server.context import Context
 
 MAX_BODY_BYTES = 1 << 20
+#: What a file is sent as; a page of another origin cannot send it without asking first.
+UPLOAD = "application/octet-stream"
 
 
 @dataclass(slots=True)
@@ -49,6 +51,7 @@ class Operation:
     body: Schema | None = None
     body_optional: bool = True
     merge_patch: bool = False  # application/merge-patch+json is taken too; the handler sees it in the content type
+    upload: bool = False  # the body is a file: the handler, a coroutine, gets its parts as they come
     raw_body: bool = False  # the body is any JSON document, checked by the handler
     max_body: int = MAX_BODY_BYTES
     reply: Schema | None = None

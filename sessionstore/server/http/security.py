@@ -136,7 +136,8 @@ class Gate:
         if scope["method"] == "OPTIONS" and origin is not None and headers.one("access-control-request-method"):
             await _send(reply, 204, [], b"")
             return
-        body = _TimedBody(receive, self._body_timeout_s)
+        is_file = (headers.one("content-type") or "").startswith(BODY_TYPES[2])
+        body = _TimedBody(receive, self._body_timeout_s, each=is_file)
         await self.app(scope, body, reply)
 
     # ------------------------------------------------------------ checks
@@ -248,12 +249,13 @@ def _same(one: str, other: str) -> bool:
     return hmac.compare_digest(one.encode("utf-8", "surrogateescape"), other.encode())
 
 
-#: A merge patch (RFC 7396) is JSON with a meaning of its own; operations that do not take it refuse it.
-BODY_TYPES = ("application/json", "application/merge-patch+json")
+#: A merge patch (RFC 7396) is JSON with a meaning of its own, a file is taken by few; the others refuse them. None of
+#: them can be sent by a form of another page.
+BODY_TYPES = ("application/json", "application/merge-patch+json", "application/octet-stream")
 
 
 def _check_content_type(headers: _Headers) -> None:
-    """Refuse bodies that are not JSON; a request without a body needs no type."""
+    """Refuse bodies that are neither JSON nor a file; a request without a body needs no type."""
     types = headers.all("content-type")
     if not types and headers.one("transfer-encoding") is None and (headers.one("content-length") or "0") == "0":
         return
@@ -281,9 +283,10 @@ class _Headers:
 class _TimedBody:
     """Receives a body within a time: who sends byte by byte does not keep a worker."""
 
-    def __init__(self, receive: Any, timeout_s: float) -> None:
+    def __init__(self, receive: Any, timeout_s: float, each: bool = False) -> None:
         self._receive = receive
         self._deadline = time.monotonic() + timeout_s
+        self._each_s = timeout_s if each else None  # a file may be long: the time is that of each part
         self._complete = False
 
     async def __call__(self) -> Any:
@@ -294,6 +297,8 @@ class _TimedBody:
             message = await asyncio.wait_for(self._receive(), max(0.001, left_s))
         except TimeoutError as error:
             raise ApiProblem(408, "too-slow", "the body did not arrive in time") from error
+        if self._each_s is not None:
+            self._deadline = time.monotonic() + self._each_s
         self._complete = message["type"] != "http.request" or not message.get("more_body", False)
         return message
 

@@ -10,6 +10,7 @@ from sessionstore.server.http.operations import Operation
 from sessionstore.server.routes import (
     artifacts,
     bulk,
+    bundles,
     chart_figures,
     control,
     field_series,
@@ -30,6 +31,7 @@ def all_operations() -> list[Operation]:
         *control.session_operations(),
         *sessions.operations(),
         *bulk.operations(),
+        *bundles.operations(),
         *filters.operations(),
         *replays.operations(),
         *tracks.operations(),

@@ -9,11 +9,12 @@ export class Problem extends Error {
 
 export const one = (id) => `/api/sessions/${encodeURIComponent(id)}`;
 
-export async function ask(path, { query, method = 'GET', body, headers = {}, signal } = {}) {
+export async function ask(path, { query, method = 'GET', body, file, headers = {}, signal } = {}) {
   const address = query ? `${path}?${new URLSearchParams(clean(query))}` : path;
   const options = { method, headers: { ...headers }, signal };
   if (method !== 'GET') {
-    options.headers['content-type'] = 'application/json';
+    options.headers['content-type'] = file ? 'application/octet-stream' : 'application/json';
+    if (file) options.body = file;
     if (body !== undefined) options.body = JSON.stringify(body);
   }
   let reply;
