@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sessionstore.cli.completion import complete_scenarios
+from sessionstore.cli.fly_again import flown_again, recordings
 from sessionstore.cli.options import dir_option, json_option, open_store, store_options
 from sessionstore.simulation.drones.kinds import KINDS
 from sessionstore.simulation.world.weather import CONDITIONS
@@ -22,6 +23,7 @@ from sessionstore.simulation.world.weather import CONDITIONS
 if TYPE_CHECKING:
     from sessionstore.simulation.mission.faults import Fault
     from sessionstore.simulation.running.scenarios import Scenario
+    from sessionstore.store import SessionStore
 
 SIGNAL_EXITS = {"stopped by SIGINT": 130, "stopped by SIGHUP": 129, "stopped by SIGTERM": 143}
 _FAULT = re.compile(r"(?P<kind>[a-z_]+)@(?P<at>[0-9.]+)(\+(?P<duration>[0-9.]+))?(:(?P<drone>.+))?")
@@ -51,7 +53,7 @@ def _kind_options(command: Callable[..., Any]) -> Callable[..., Any]:
     shell_complete=complete_scenarios,
     help="Scenario file (TOML), or a ready one by name.",
 )
-@click.option("--city", type=click.Path(dir_okay=False), metavar="FILE", help="CityJSON or GeoJSON file.")
+@click.option("--city", type=click.Path(), metavar="FILE", help="CityJSON or GeoJSON file, or a session's folder.")
 @click.option("--default-height", type=click.FloatRange(1, 500), metavar="M", help="For buildings without a height.")
 @click.option("--default-levels", type=click.IntRange(1, 150), metavar="N", help="The same in levels of 3 m.")
 @click.option("--buildings", type=click.IntRange(0, 2000), metavar="N", help="Random buildings, without --city.")
@@ -73,6 +75,13 @@ def _kind_options(command: Callable[..., Any]) -> Callable[..., Any]:
 )
 @click.option("--weather", type=click.Choice(tuple(CONDITIONS)), help="Wind and visibility.")
 @click.option("--fault", "faults", multiple=True, metavar="KIND@S[+S][:DRONE]", help="As gps_loss@60+20:scout-1.")
+@click.option(
+    "--fly-again",
+    "again",
+    multiple=True,
+    metavar="SESSION:DRONE[=PILOT]",
+    help="Fly the recorded flight of a drone again, in its town, by a drone of this fleet.",
+)
 @click.option("--name", metavar="NAME", help="Name of the session.")
 @click.option("--realtime", type=click.FloatRange(0, min_open=True), metavar="F", help="Sim seconds per wall second.")
 @click.option("-q", "--quiet", is_flag=True, help="Print neither progress nor summary.")
@@ -88,22 +97,20 @@ def run(folder: str | None, index: str | None, as_json: bool, quiet: bool, **opt
     from sessionstore.cli.progress import ProgressView
     from sessionstore.simulation.hmrs_simulation_live import HMRSSimulationLive
 
-    scenario = _scenario(options)
-    with (
-        open_store(folder, index, create=True) as store,
-        ProgressView(scenario.duration_s, quiet=as_json or quiet) as view,
-    ):
-        live = HMRSSimulationLive(
-            scenario,
-            session_name=options["name"] or (scenario.name if options["scenario"] else None),
-            realtime=options["realtime"],
-            session_db_box=SessionDBBox(store=store),
-            on_tick=view.show,
-        )
-        view.begin(live.session_id, scenario.seed)
-        if (step := live.creation.get("index", {})).get("status") == "pending":
-            click.echo(f"index: pending ({step.get('reason')}); the session is recorded anyway", err=True)
-        live.run()
+    with open_store(folder, index, create=True) as store:
+        scenario = _scenario(options, store)
+        with ProgressView(scenario.duration_s, quiet=as_json or quiet) as view:
+            live = HMRSSimulationLive(
+                scenario,
+                session_name=options["name"] or (scenario.name if options["scenario"] else None),
+                realtime=options["realtime"],
+                session_db_box=SessionDBBox(store=store),
+                on_tick=view.show,
+            )
+            view.begin(live.session_id, scenario.seed)
+            if (step := live.creation.get("index", {})).get("status") == "pending":
+                click.echo(f"index: pending ({step.get('reason')}); the session is recorded anyway", err=True)
+            live.run()
         record = store.get(live.session_id).record
         folder_path = store.root.folder(live.session_id)
     if as_json:
@@ -129,7 +136,7 @@ def _result(record: Any, folder: str) -> dict[str, Any]:
     }
 
 
-def _scenario(options: dict[str, Any]) -> Scenario:
+def _scenario(options: dict[str, Any], store: SessionStore) -> Scenario:
     """The scenario file, if any, changed by the options of the command line."""
     from sessionstore.simulation.running.scenarios import DEFAULT_FLEET, Group, Scenario, check_faults, load_scenario
 
@@ -141,8 +148,9 @@ def _scenario(options: dict[str, Any]) -> Scenario:
     counts = {kind: options[kind.replace("-", "_")] for kind in KINDS}
     groups = [group for group in scenario.fleet if counts.get(group.kind) is None]
     groups += [Group(kind, count) for kind, count in counts.items() if count]
+    recorded = recordings(options["again"], store)
     if not groups and all(count is None for count in counts.values()):
-        groups = list(DEFAULT_FLEET)
+        groups = [Group(flight.kind) for flight in recorded if not flight.pilot] or list(DEFAULT_FLEET)
     if not groups:
         raise click.UsageError("the fleet has no drones")
     faults = tuple(_fault(text) for text in options["faults"])
@@ -157,7 +165,7 @@ def _scenario(options: dict[str, Any]) -> Scenario:
         faults=scenario.faults + faults,
     )
     check_faults(scenario, faults, "--fault")
-    return scenario
+    return flown_again(scenario, recorded)
 
 
 def _default_height_m(options: dict[str, Any], city: str | None) -> float | None:

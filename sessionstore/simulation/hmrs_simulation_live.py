@@ -37,6 +37,7 @@ from sessionstore.simulation.mission.fleet import Fleet
 from sessionstore.simulation.mission.flight_figures import end_reason, performance
 from sessionstore.simulation.running.launch import build_fleet, load_city, man_fleet
 from sessionstore.simulation.running.pace import Pace
+from sessionstore.simulation.running.recordings import with_recordings
 from sessionstore.simulation.running.scenarios import Scenario
 from sessionstore.simulation.running.snapshot import (
     base_record,
@@ -82,7 +83,9 @@ class HMRSSimulationLive:
         session_id: str | None = None,
         on_tick: Callable[[HMRSSimulationLive], None] | None = None,
     ) -> None:
-        self.scenario = scenario
+        self.scenario = scenario = with_recordings(
+            scenario, lambda: (session_db_box or SessionDBBox(training_sessions_dir=training_sessions_dir)).store
+        )
         self.fleet: Fleet = build_fleet(scenario, load_city(scenario))
         self.realtime = realtime
         self.session_db_box = session_db_box or SessionDBBox(training_sessions_dir=training_sessions_dir)

@@ -13,6 +13,7 @@ from math import atan2, hypot, sqrt
 
 from sessionstore.simulation.drones.battery import G_MPS2, Battery
 from sessionstore.simulation.drones.kinds import CLIMBER, MULE, Kind
+from sessionstore.simulation.drones.tracking import Tracker
 from sessionstore.simulation.world.facades import Facade
 from sessionstore.simulation.world.geometry import Vec3
 
@@ -63,6 +64,7 @@ class Drone:
         self.mode = "docked"
         self.activity = "waiting"
         self.path: list[Vec3] = []
+        self.tracker: Tracker | None = None  # in place of the path, on a trajectory
         self.speed_mps = kind.cruise_mps
         self.brake = False
         self.interrupted = False  # it has to stop and plan anew
@@ -108,7 +110,7 @@ class Drone:
 
     def go(self, path: list[Vec3], speed_mps: float | None = None) -> None:
         """Follow way points; the last one is where it stops."""
-        self.path = list(path)
+        self.path, self.tracker = list(path), None
         self.speed_mps = min(speed_mps or self.kind.cruise_mps, self.kind.cruise_mps)
 
     def face(self, facade: Facade) -> None:
@@ -117,7 +119,7 @@ class Drone:
 
     def halt(self) -> None:
         """Stop where the brakes bring it."""
-        self.path = []
+        self.path, self.tracker = [], None
 
     def distance_to(self, point: Vec3) -> float:
         """Metres to a point, in space."""
@@ -133,7 +135,10 @@ class Drone:
             self.ax = self.ay = self.az = 0.0
             return
         x0, y0, z0 = self.x, self.y, self.z
-        self._integrate(steps)
+        if self.tracker is not None:
+            self.tracker.integrate(self, steps, DT_S)
+        else:
+            self._integrate(steps)
         span = steps * DT_S
         self.ax, self.ay, self.az = (self.vx - vx0) / span, (self.vy - vy0) / span, (self.vz - vz0) / span
         if self.mode == "flying" and self.vx * self.vx + self.vy * self.vy > 0.04:

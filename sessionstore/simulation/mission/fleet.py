@@ -31,6 +31,7 @@ from sessionstore.simulation.mission.roster import Roster
 from sessionstore.simulation.mission.samples import metrics_line, motion_lines
 from sessionstore.simulation.mission.sensing import sense
 from sessionstore.simulation.mission.supply import Supply
+from sessionstore.simulation.mission.trajectory_flight import TrajectoryFlight
 from sessionstore.simulation.world.birds import Birds
 from sessionstore.simulation.world.geometry import Vec3
 from sessionstore.simulation.world.weather import DEFAULT_CONDITION, Weather
@@ -60,6 +61,7 @@ class Fleet:
         self.conductor = Conductor()
         self.ways_home = WaysHome(self.clock, world, self.weather, self.plan)
         self.evasion = Evasion(world, seed)
+        self.trajectories: dict[str, TrajectoryFlight] = {}  # by the drone's id in lower case
         self.hidden = [b for b in world.buildings if not b.known]
         self.open_commands: list[Command] = []
         self.ended: tuple[str, str] | None = None

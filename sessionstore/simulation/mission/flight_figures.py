@@ -21,6 +21,7 @@ def drone_figures(fleet: Fleet, drone: Drone) -> dict[str, Any]:
     day = drone.day
     extent = [round(h - low, 3) if h >= low else 0.0 for low, h in zip(day.low_m, day.high_m, strict=True)]
     moving_s = day.flight_s + day.wall_s
+    flight = fleet.trajectories.get(drone.id.lower())
     return {
         "kind": drone.kind.name,
         "end_mode": drone.mode,
@@ -43,6 +44,7 @@ def drone_figures(fleet: Fleet, drone: Drone) -> dict[str, Any]:
         "returns": dict(day.returns),
         "messages_dropped": fleet.radio.dropped_by_drone.get(drone.id, 0),
         "zero_motion": day.distance_m < MOTIONLESS_M,
+        **({"trajectory": flight.figures()} if flight is not None else {}),
     }
 
 
@@ -80,6 +82,11 @@ def warnings_of(fleet: Fleet) -> list[str]:
         f"{d.id} never moved" for d in fleet.roster.drones if d.day.distance_m < MOTIONLESS_M and not _was_idle(d)
     ]
     found += [f"{d.id} is stuck" for d in fleet.roster.drones if d.stuck]
+    found += [
+        f"{d.id}: {flight.remark()}"
+        for d in fleet.roster.drones
+        if (flight := fleet.trajectories.get(d.id.lower())) is not None and not flight.complete
+    ]
     return found
 
 

@@ -17,7 +17,9 @@ from sessionstore.simulation.mission.logbook import Logbook
 from sessionstore.simulation.mission.phases import Mission
 from sessionstore.simulation.mission.roster import Roster
 from sessionstore.simulation.mission.supply import Supply
+from sessionstore.simulation.mission.trajectory_flight import TrajectoryFlight
 from sessionstore.simulation.world.birds import Birds
+from sessionstore.simulation.world.buildings import Building
 from sessionstore.simulation.world.geometry import Vec3
 from sessionstore.simulation.world.weather import Weather
 from sessionstore.simulation.world.world import World
@@ -87,7 +89,16 @@ class Patrolling(Flying, Protocol):
     world: World
 
 
-class AnyRole(Cleaning, Watching, Mapping, Patrolling, Protocol):
+class Following(Flying, Protocol):
+    """For a drone with a trajectory: the buildings that nobody knows yet."""
+
+    @property
+    def trajectories(self) -> dict[str, TrajectoryFlight]: ...
+    @property
+    def hidden(self) -> list[Building]: ...
+
+
+class AnyRole(Cleaning, Watching, Mapping, Patrolling, Following, Protocol):
     """For whichever role a drone has."""
 
 

@@ -14,6 +14,7 @@ from sessionstore.simulation.errors import CommandRefused, ScenarioError
 from sessionstore.simulation.mission.commands import Command, check
 from sessionstore.simulation.mission.fleet import Fleet
 from sessionstore.simulation.running.scenarios import Order, Scenario
+from sessionstore.simulation.running.trajectories import plan_trajectories
 from sessionstore.simulation.world.buildings import City, Gps
 from sessionstore.simulation.world.city import open_city, random_city
 from sessionstore.simulation.world.geometry import Vec3
@@ -45,7 +46,10 @@ def build_fleet(scenario: Scenario, city: City | None = None) -> Fleet:
         city.origin = replace(city.origin, gps=Gps(*scenario.base_gps))
     with gc_paused():
         world = World(city, dirt_seed=str(scenario.seed), base_m=scenario.base_position)
-    return Fleet(world, str(scenario.seed), scenario.condition, scenario.batch_per_climber)
+    flights = plan_trajectories(scenario, world)
+    fleet = Fleet(world, str(scenario.seed), scenario.condition, scenario.batch_per_climber)
+    fleet.trajectories = flights
+    return fleet
 
 
 def _checked(scenario: Scenario, order: Order) -> Vec3 | None:

@@ -22,9 +22,11 @@ from typing import Any
 from marshmallow import RAISE, Schema, ValidationError, fields, validate, validates_schema
 
 from sessionstore.simulation.drones.kinds import KINDS
+from sessionstore.simulation.drones.trajectory import Trajectory
 from sessionstore.simulation.errors import ScenarioError
 from sessionstore.simulation.mission.commands import COMMAND_TYPES, leader_of
 from sessionstore.simulation.mission.faults import FAULTS, Fault
+from sessionstore.simulation.running.trajectory_tables import TrajectorySchema, made
 from sessionstore.simulation.world.heights import STOREY_M
 from sessionstore.simulation.world.weather import CONDITIONS, DEFAULT_CONDITION
 
@@ -72,6 +74,7 @@ class Scenario:
     fleet: tuple[Group, ...] = ()
     faults: tuple[Fault, ...] = ()
     orders: tuple[Order, ...] = ()
+    trajectories: tuple[Trajectory, ...] = ()
 
     def with_options(self, **options: object) -> Scenario:
         """The same scenario with some fields replaced; None leaves a field as it is."""
@@ -86,14 +89,18 @@ class Scenario:
 
     def drone_names(self) -> list[str]:
         """The names that its drones will have, those that join by its own commands included."""
+        return list(self.drone_kinds())
+
+    def drone_kinds(self) -> dict[str, str]:
+        """The kinds of its drones by their names."""
         joining = [(group.kind, "") for group in self.fleet for _ in range(group.count)]
         spawns = sorted((order for order in self.orders if order.type == "spawn"), key=lambda order: order.at_s)
         joining += [(str(order.args.get("kind")), order.drone) for order in spawns]
         numbers: Counter[str] = Counter()
-        found = []
+        found: dict[str, str] = {}
         for kind, name in joining:
             numbers[kind] += 1
-            found.append(name or f"{kind}-{numbers[kind]}")
+            found.setdefault(name or f"{kind}-{numbers[kind]}", kind)
         return found
 
     def fingerprint(self, city_sha256: str = "") -> str:
@@ -105,6 +112,8 @@ class Scenario:
             del content[name]
         if self.default_height_m is None:  # a run without it keeps the hash that it had before the field
             del content["default_height_m"]
+        for trajectory in content["trajectories"]:
+            del trajectory["source"]
         content["city_sha256"] = city_sha256
         content["motion_model"] = MOTION_MODEL
         text = json.dumps(content, sort_keys=True, separators=(",", ":"))
@@ -196,6 +205,7 @@ class _Scenario(_Strict):
     fleet = fields.List(fields.Nested(_Group))
     faults = fields.List(fields.Nested(_Fault))
     commands = fields.List(fields.Nested(_Order))
+    trajectories = fields.List(fields.Nested(TrajectorySchema))
 
 
 _SCHEMA = _Scenario()
@@ -235,6 +245,7 @@ def parse_scenario(data: Mapping[str, Any], source: str = "scenario") -> Scenari
         raise ScenarioError(source, problems[0][0], problems[0][1] + rest) from error
     scenario = _from_checked(checked, source)
     check_faults(scenario, scenario.faults, source)
+    check_drones(scenario, source)
     return scenario
 
 
@@ -259,6 +270,22 @@ def check_faults(scenario: Scenario, faults: Sequence[Fault], source: str) -> No
             raise ScenarioError(source, f"{place}.drone", f"there will be no drone {fault.drone!r}, only {shown}")
 
 
+def check_drones(scenario: Scenario, source: str) -> None:
+    """Refuse a trajectory of a drone that there will not be, and a second one of one drone.
+
+    Raises:
+        ScenarioError: it names the trajectory, by its number counted from 0, and the reason.
+    """
+    there = {name.lower() for name in scenario.drone_names()}
+    for number, trajectory in enumerate(scenario.trajectories):
+        place, name = f"trajectories[{number}].drone", trajectory.drone.lower()
+        if name not in there:
+            shown = ", ".join(scenario.drone_names()[:12])
+            raise ScenarioError(source, place, f"there will be no drone {trajectory.drone!r}, only {shown}")
+        if name in {other.drone.lower() for other in scenario.trajectories[:number]}:
+            raise ScenarioError(source, place, f"{trajectory.drone} has a trajectory already")
+
+
 def _from_checked(data: dict[str, Any], source: str) -> Scenario:
     given: dict[str, Any] = {k: data[k] for k in ("name", "description", "seed", "duration_s") if k in data}
     given.setdefault("name", Path(source).stem)
@@ -274,6 +301,10 @@ def _from_checked(data: dict[str, Any], source: str) -> Scenario:
     given["fleet"] = tuple(Group(**g) for g in data.get("fleet", ())) or DEFAULT_FLEET
     given["faults"] = tuple(Fault(**f) for f in data.get("faults", ()))
     given["orders"] = tuple(_order(o) for o in data.get("commands", ()))
+    folder = Path(source).parent
+    given["trajectories"] = tuple(
+        made(t, folder, f"{source}: trajectories[{i}]") for i, t in enumerate(data.get("trajectories", ()))
+    )
     for name in ("base_position", "base_orientation", "base_gps"):
         if not all(isfinite(v) for v in given.get(name, ())):
             raise ScenarioError(source, f"world.{name}", "not finite")

@@ -21,6 +21,7 @@ from sessionstore.simulation.world.facades import window_estimate
 from sessionstore.simulation.world.geojson import metres_per_degree, read_geojson
 from sessionstore.simulation.world.geometry import Ring, Vec2
 from sessionstore.simulation.world.raw_city import RawCity, box_of, tidy
+from sessionstore.simulation.world.recorded_city import city_of_session, is_session
 from sessionstore.simulation.world.reference_system import to_wgs84
 from sessionstore.simulation.world.world import FAR_BELOW_M, World
 
@@ -36,7 +37,7 @@ _GEOJSON = re.compile(r'"type"\s*:\s*"FeatureCollection"')
 
 
 def open_city(path: str | Path, default_height_m: float | None = None) -> City:
-    """Read a CityJSON, CityJSONSeq or GeoJSON file.
+    """Read a CityJSON, CityJSONSeq or GeoJSON file, or the town of a recorded session from its folder.
 
     Args:
         default_height_m: for buildings without a height that can be read; by default 9 m.
@@ -45,6 +46,8 @@ def open_city(path: str | Path, default_height_m: float | None = None) -> City:
         CityFileError: the file is not there, has another format, or is damaged; nothing was loaded.
     """
     path = Path(path)
+    if is_session(path):
+        return city_of_session(path)
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
             raise CityFileError(str(path), "size", f"more than {MAX_FILE_BYTES >> 20} MiB; cut it to the site")

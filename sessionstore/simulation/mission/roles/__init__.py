@@ -9,6 +9,7 @@ from collections.abc import Callable
 from sessionstore.simulation.drones.drone import Drone
 from sessionstore.simulation.drones.kinds import CLIMBER, LIFELINE, MULE, OVERSEER, SCOUT, UTILITY
 from sessionstore.simulation.mission.pilot import Behaviour
+from sessionstore.simulation.mission.roles.along import fly_along
 from sessionstore.simulation.mission.roles.climber import climber
 from sessionstore.simulation.mission.roles.lifeline import lifeline
 from sessionstore.simulation.mission.roles.mule import mule
@@ -28,5 +29,8 @@ ROLES: dict[str, Callable[[AnyRole, Drone], Behaviour]] = {
 
 
 def behaviour_of(fleet: AnyRole, drone: Drone) -> Behaviour:
-    """The role's generator for a drone, from its beginning."""
+    """The generator of a drone from its beginning: that of its trajectory when it has one, else that of its role."""
+    flight = fleet.trajectories.get(drone.id.lower())
+    if flight is not None:
+        return fly_along(fleet, drone, flight)
     return ROLES[drone.kind.role](fleet, drone)
