@@ -9,13 +9,11 @@ Not here: the line (course), leaving it (mission.roles.along).
 from __future__ import annotations
 
 from math import sqrt
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from sessionstore.simulation.drones.course import Course
+from sessionstore.simulation.drones.kinds import Kind
 from sessionstore.simulation.world.geometry import Vec3
-
-if TYPE_CHECKING:
-    from sessionstore.simulation.drones.drone import Drone
 
 AHEAD_M = 2.0  # the way that other drones see: where it will be next
 PULL_PER_S = 3.0  # chosen: an error of 0.1 m is flown back with 0.3 m/s
@@ -23,6 +21,25 @@ LET_GO_M = 0.3  # chosen: further off the mark waits
 THERE_M = 0.02
 STOP_SHARE = 1.2  # chosen: it stops with 0.6 of its acceleration (twice that, in v^2 = 2 a s); bends need the rest
 EARLY_M = 0.05  # chosen: so far ahead of its timetable the mark stops
+
+
+class Body(Protocol):
+    """What tracking moves: a drone's place and velocity, within its limits."""
+
+    x: float
+    y: float
+    z: float
+    vx: float
+    vy: float
+    vz: float
+    accel_mps2: float
+    brake: bool
+    stuck: bool
+    motor_out: bool
+    kind: Kind
+
+    @property
+    def speed(self) -> float: ...
 
 
 class Tracker:
@@ -35,15 +52,15 @@ class Tracker:
         self.t_s = course.start_s
         self.off_m = 0.0
 
-    def arrived(self, drone: Drone) -> bool:
+    def arrived(self, drone: Body) -> bool:
         """Whether the drone stands at the end of what it may fly."""
         return self.s_m >= self.stop_m - THERE_M and drone.speed == 0.0
 
-    def can_stop_at(self, drone: Drone, stop_m: float) -> bool:
+    def can_stop_at(self, drone: Body, stop_m: float) -> bool:
         """Whether the drone, on its line, still comes to rest before a place of the course."""
         return drone.speed * drone.speed <= STOP_SHARE * drone.accel_mps2 * (stop_m - self.s_m)
 
-    def look_ahead(self, drone: Drone, t_s: float, tick_s: float) -> list[Vec3]:
+    def look_ahead(self, drone: Body, t_s: float, tick_s: float) -> list[Vec3]:
         """What the drone heads for during the tick that ends at `t_s`; nothing while it stands and has to."""
         self.t_s = t_s - tick_s
         waits = min(self.course.due_m(t_s), self.stop_m) <= self.s_m + 1e-9
@@ -51,7 +68,7 @@ class Tracker:
             return []
         return [self.course.at(min(self.s_m + AHEAD_M, self.stop_m))]
 
-    def integrate(self, drone: Drone, steps: int, dt_s: float) -> None:
+    def integrate(self, drone: Body, steps: int, dt_s: float) -> None:
         """Move the drone by physics steps."""
         course, kind = self.course, drone.kind
         step_dv = drone.accel_mps2 * dt_s
