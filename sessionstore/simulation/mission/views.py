@@ -90,7 +90,7 @@ class Patrolling(Flying, Protocol):
 
 
 class Following(Flying, Protocol):
-    """For a drone with a trajectory: the buildings that nobody knows yet."""
+    """For a drone with a trajectory: the buildings that are not known yet."""
 
     @property
     def trajectories(self) -> dict[str, TrajectoryFlight]: ...
