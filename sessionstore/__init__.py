@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from sessionstore.index.journal.tinydb_storage import JournalDatabase
     from sessionstore.model.values import register as register_type
     from sessionstore.session import Session
+    from sessionstore.session.current import ProgramRecorder
     from sessionstore.session.documents import Database
     from sessionstore.session.recorder import Recorder
     from sessionstore.store import SessionStore
@@ -46,7 +47,17 @@ _HOMES = {
     **dict.fromkeys(_ERRORS, "sessionstore.errors"),
 }
 _NAMED_THERE = {"register_type": "register"}
-__all__ = ["Database", "JournalDatabase", "Recorder", "Session", "SessionStore", "__version__", "open", "register_type"]
+__all__ = [
+    "Database",
+    "JournalDatabase",
+    "Recorder",
+    "Session",
+    "SessionStore",
+    "__version__",
+    "current",
+    "open",
+    "register_type",
+]
 __all__ += _ERRORS
 
 
@@ -79,6 +90,20 @@ def open(
     store = SessionStore(folder, index, force, sync)
     store.root.must_exist = is_named(folder)
     return store
+
+
+def current() -> ProgramRecorder | None:
+    """Return the session that ``sessionstore exec`` made for this program; None when it was started without.
+
+        run = sessionstore.current() or sessionstore.open("my_store").record("Alone")
+        with run: ...
+
+    Raises: SessionNotFound: SESSIONSTORE_SESSION names a session that is not in the store of SESSIONSTORE_DIR.
+    """
+    from sessionstore.session.current import attached
+
+    store = open()
+    return attached(store.root, store.catalog.changed)
 
 
 def __getattr__(name: str) -> Any:

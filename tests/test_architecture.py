@@ -17,7 +17,7 @@ FLOORS = [
     {"store"},
     {"maintenance", "boxes", "formats"},
     {"legacy", "exchange", "simulation", "analysis"},
-    {"server", "bench"},
+    {"server", "bench", "reruns"},
     {"cli"},
     {"__main__"},
 ]

@@ -23,6 +23,8 @@ COMMANDS = {
     "run": ("run:run", "Fly a simulated fleet and record it as a session."),
     "sql": ("sql:sql_command", "Answer a SELECT over all sessions, or ask at a prompt."),
     "training": ("training:training", "Print the decisions of all sessions as a data set."),
+    "exec": ("rerun:exec_command", "Run a program, and record its command, output and exit code."),
+    "rerun": ("rerun:rerun_command", "Run a session again, and compare both."),
     "scenarios": ("run:scenarios", "List the ready scenarios."),
     "world": ("world:world", "Report what a city file holds, and draw its plan."),
     "list": ("list:list_command", "List sessions: filters, sorting, columns, JSON."),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ from sessionstore.cli.options import json_option, open_store, store_options
 from sessionstore.cli.remarks import NOT_WHOLE, report_all
 
 if TYPE_CHECKING:
-    from sessionstore.model.records import SessionRecord
+    from sessionstore.model.records import SessionRecord, SessionRow
     from sessionstore.session import Session
 
 
@@ -35,7 +36,7 @@ def show(session: str, as_json: bool, folder: str | None, index: str | None) -> 
     """
     with open_store(folder, index) as store:
         found = find_session(store, session, elsewhere=True)
-        _print(found, as_json)
+        _print(found, as_json, store.find(f'metadata.rerun_of="{found.session_id}"'))
 
 
 @click.command()
@@ -46,9 +47,9 @@ def info(path: FilePath, as_json: bool) -> None:
     _print(session_at(path), as_json)
 
 
-def _print(session: Session, as_json: bool) -> None:
+def _print(session: Session, as_json: bool, reruns: Sequence[SessionRow] = ()) -> None:
     if not as_json:
-        for block in _blocks(session):
+        for block in _blocks(session, reruns):
             click.echo(block)
         _exit(session)
         return
@@ -64,7 +65,7 @@ def _exit(session: Session) -> None:
         sys.exit(NOT_WHOLE)
 
 
-def _blocks(session: Session) -> list[str]:
+def _blocks(session: Session, reruns: Sequence[SessionRow]) -> list[str]:
     record, status, reason = session.record, session.status, session.interrupted()
     planned = f" of {text.duration(record.duration_planned_s)}" if record.duration_planned_s is not None else ""
     facts = [
@@ -76,6 +77,8 @@ def _blocks(session: Session) -> list[str]:
         ("notes", record.notes),
         ("created", f"{record.created_at}  (revision {record.rev}, {record.created_by})"),
         ("merged from", _origin(record)),
+        ("rerun of", record.metadata.get("rerun_of")),
+        ("reruns", ", ".join(map(_rerun, reruns))),
         ("started", record.started_at),
         ("ended", record.ended_at),
         ("simulated", f"{text.duration(record.duration_sim_s)}{planned}"),
@@ -100,6 +103,10 @@ def _origin(record: SessionRecord) -> str | None:
     if noted.get("uuid"):
         return f"{name}, of which it is another version (uuid {noted['uuid']}, revision {noted.get('rev')})"
     return f"{name}{', which was running' if noted.get('running') else ''}"
+
+
+def _rerun(row: SessionRow) -> str:
+    return f"{row.session_id} ({row.metadata.get('rerun_agrees', 'not compared')})"
 
 
 def _known(number: int | None) -> str:

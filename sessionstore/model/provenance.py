@@ -20,6 +20,8 @@ from sessionstore.model import json_text
 _SECRET = re.compile(r"(?i)(token|password|passwd|secret|api-?key)")
 _LOGIN = re.compile(r"(://[^/@\s:]*:)[^@\s]*@")  # postgresql://user:password@host
 _GIT_TIMEOUT_S = 2.0
+#: Input files up to this size are copied into a session, so that it can be run again on another machine.
+MAX_COPY_BYTES = 50 << 20
 
 
 def gather(seed: int | None = None, scenario_hash: str | None = None) -> dict[str, Any]:
@@ -38,17 +40,19 @@ def gather(seed: int | None = None, scenario_hash: str | None = None) -> dict[st
 @lru_cache(maxsize=4)
 def _of_process(folder: str) -> json_text.Fixed:
     facts = {
-        "command": _masked(sys.argv),
+        "command": masked(sys.argv),
         "python": platform.python_version(),
         "platform": platform.platform(),
         "host": socket.gethostname(),
         "packages": json_text.Fixed(_packages()),
-        "git": _git(folder),
+        "folder": folder,
+        "git": git_state(folder),
     }
     return json_text.Fixed(facts)
 
 
-def _masked(arguments: list[str]) -> list[str]:
+def masked(arguments: list[str]) -> list[str]:
+    """Return a command line without what looks like a secret."""
     shown, hide_next = [], False
     for argument in arguments:
         name, equals, _ = argument.partition("=")
@@ -67,13 +71,16 @@ def _packages() -> dict[str, str]:
     return dict(sorted(found.items(), key=lambda item: item[0].lower()))
 
 
-def _git(folder: str) -> dict[str, Any] | None:
-    """Return commit and dirty flag of the working directory; None outside a repository or without git."""
-    commit = _run(folder, "rev-parse", "HEAD")
-    if commit is None:
+def git_state(folder: str) -> dict[str, Any] | None:
+    """Return commit, branch, folder within the repository, and dirty flag; None outside one or without git."""
+    found = _run(folder, "rev-parse", "HEAD", "--abbrev-ref", "HEAD", "--show-prefix")
+    if found is None:
         return None
+    commit, branch, prefix = [*found.split("\n"), "", ""][:3]
     return {
-        "commit": commit.strip(),
+        "commit": commit,
+        "branch": branch,
+        "folder": prefix.rstrip("/") or ".",
         "dirty": bool(_run(folder, "status", "--porcelain", "--untracked-files=no")),
     }
 
@@ -91,3 +98,13 @@ def _run(folder: str, *arguments: str) -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None  # provenance is data, not a reason to refuse a session
     return done.stdout
+
+
+def diff(folder: str) -> str | None:
+    """Return what differs from the commit in a working directory, for ``git apply``; None without git."""
+    return _run(folder, "diff", "HEAD", "--binary")
+
+
+def packages() -> dict[str, str]:
+    """Return name and version of each installed distribution of this interpreter."""
+    return _packages()

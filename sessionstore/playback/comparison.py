@@ -60,7 +60,7 @@ def compare(sessions: Sequence[Session]) -> dict[str, Any]:
 def first_difference(one: Session, other: Session) -> dict[str, Any] | None:
     """Return the first moment at which two flights part: sim_time, drone, field, and both values; None for never."""
     left, right = one.tape(MOTION_STREAM), other.tape(MOTION_STREAM)
-    offset = _same_bytes(left, right)
+    offset = same_bytes(left, right)
     if offset is None:
         return None
     noise: dict[str, Any] | None = None  # returned when nothing else differs
@@ -95,7 +95,7 @@ def _difference(line: Line, field: str, left: Any, right: Any) -> dict[str, Any]
     return {"sim_time": line.t_s, "drone": line.data.get("drone"), "field": name, "a": left, "b": right}
 
 
-def _same_bytes(left: Tape, right: Tape) -> int | None:
+def same_bytes(left: Tape, right: Tape) -> int | None:
     """Return where the first line begins that is not the same in both files; None when all bytes are."""
     try:
         descriptors = [files.open_to_read(tape.path) for tape in (left, right)]

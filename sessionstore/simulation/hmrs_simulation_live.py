@@ -43,6 +43,7 @@ from sessionstore.simulation.running.snapshot import (
     base_record,
     drone_list,
     facade_lines,
+    keep_scenario,
     scene_record,
     session_fields,
     snapshot,
@@ -123,7 +124,7 @@ class HMRSSimulationLive:
         recorder.stream(stream_names.WINDOWS).extend(facade_lines(fleet), 0.0)
         self._update_workflow_state("buildings_spawned", f"{len(fleet.world.buildings)} buildings")
         man_fleet(fleet, self.scenario, self._command_ids)
-        recorder.update(drones=drone_list(self.fleet))
+        recorder.update(keep_scenario(recorder, self.scenario), drones=drone_list(self.fleet))
         self._update_workflow_state("drones_spawned", f"{len(fleet.roster.drones)} drones")
         self._record_tick()
 

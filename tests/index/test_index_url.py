@@ -20,7 +20,7 @@ from sessionstore.errors import IndexUnavailable, InvalidName, InvalidQuery, Out
 from sessionstore.index import choose_url, open_index
 from sessionstore.index.journal.engine import JournalIndex
 from sessionstore.index.url import kept_url, parse_url, show_url
-from sessionstore.model.provenance import _masked
+from sessionstore.model.provenance import masked
 
 DB = {"DB_HOST": "db", "DB_PORT": "5433", "DB_NAME": "my fleet", "DB_USER": "me", "DB_PASSWORD": "a/b@c"}
 
@@ -147,9 +147,9 @@ def test_a_password_that_is_a_word_of_its_address_is_shown_at_its_place_no_more(
     )
 
 
-def test_a_command_line_with_a_password_is_masked_in_the_provenance() -> None:
+def test_a_command_line_with_a_password_ismasked_in_the_provenance() -> None:
     line = ["run", "--index", "postgresql://me:s3cret@db/x", "--index=postgresql://me:s3cret@db/x", "--dir", "a:b@c"]
-    assert _masked(line) == [
+    assert masked(line) == [
         "run",
         "--index",
         "postgresql://me:***@db/x",

@@ -6,9 +6,14 @@ Not here: motion lines (simulation.mission.samples), figures of the end (mission
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
+import msgspec
+
+from sessionstore.model.provenance import MAX_COPY_BYTES
+from sessionstore.session.recorder import Recorder
 from sessionstore.simulation.drones.drone import Drone
 from sessionstore.simulation.mission.fleet import Fleet
 from sessionstore.simulation.mission.roster import BERTH_HEIGHT_M
@@ -113,6 +118,29 @@ def drone_list(fleet: Fleet) -> list[dict[str, Any]]:
         {"id": d.id, "kind": d.kind.name, "spawn_position": [round(c, 3) for c in d.berth_m], "mode": d.mode}
         for d in fleet.roster.drones
     ]
+
+
+def keep_scenario(recorder: Recorder, scenario: Scenario) -> Callable[[dict[str, Any]], None]:
+    """Return the change of a record that keeps the scenario whole; its city file is copied up to 50 MB.
+
+    From these a flight can be flown again on another machine.
+    """
+    facts: dict[str, Any] = {"scenario": msgspec.to_builtins(scenario)}
+    city = None if scenario.city is None else Path(scenario.city)
+    if city is not None:
+        entry: dict[str, Any] = {"path": str(city), "bytes": city.stat().st_size, "scenario": True}
+        inside = recorder.folder / "artifacts"
+        if city.parent == inside:
+            entry |= {"artifact": city.name, "sha256": recorder.artifacts[city.name].sha256}
+        elif entry["bytes"] <= MAX_COPY_BYTES:
+            kept = recorder.artifacts.put(city.name, city)
+            entry |= {"artifact": kept.name, "sha256": kept.sha256}
+        facts["inputs"] = [entry]
+
+    def change(record: dict[str, Any]) -> None:
+        record["provenance"] = {**record["provenance"], **facts}
+
+    return change
 
 
 def session_fields(scenario: Scenario, fleet: Fleet, metadata: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,213 @@
+"""A program recorded from outside: command, output, exit code and resources, in any language.
+
+The program gets its session by SESSIONSTORE_SESSION and SESSIONSTORE_DIR; a Python program adds streams to it by
+``sessionstore.current()``. Its output stands in the stream ``log`` as it came, and is passed on.
+Not here: running it again (reruns.rerun), the session inside the program (session.current).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any, NamedTuple, TextIO
+
+from sessionstore.disk import files
+from sessionstore.errors import InvalidRecord
+from sessionstore.model import provenance
+from sessionstore.session.current import SESSION_VARIABLE
+from sessionstore.session.recorder import Recorder
+from sessionstore.store import SessionStore
+
+_CHUNK = 1 << 20
+_MAX_LINE = 10_000  # characters of a line of output that are kept
+_STOPPED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Ended(NamedTuple):
+    """How a program ended: its session, and its exit code (128 and the signal that ended it)."""
+
+    session_id: str
+    exit_code: int
+
+
+def run_program(
+    store: SessionStore,
+    command: Sequence[str],
+    name: str | None = None,
+    inputs: Sequence[str | Path] = (),
+    environment: Sequence[str] = (),
+    keep_diff: bool = False,
+    folder: str | Path | None = None,
+    extra_environment: Mapping[str, str] | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    output: TextIO | None = None,
+) -> Ended:
+    """Run a program and record it as a session of the store.
+
+    Args:
+        command: the program and its arguments.
+        inputs: files that it reads: their SHA-256 is kept, and up to 50 MB a copy.
+        environment: names of variables whose values are kept.
+        keep_diff: keep what differs from the commit as the artifact ``uncommitted.diff``.
+        folder: where it runs (default: here).
+        extra_environment: further variables of the program, which are not kept.
+        metadata: of the session.
+        output: where its stdout is passed on to (default: stdout).
+
+    Raises: InvalidRecord: an input or the program is missing; no session is made then. And as ``store.record``.
+    """
+    at = Path(folder or os.getcwd())
+    for each in inputs:
+        if not (at / each).is_file():
+            raise InvalidRecord(f"the input {each} is not a file")
+    resolved = _found(command[0], at)
+    first = name or Path(command[0]).stem
+    with store.record(first, metadata=dict(metadata or {})) as run:
+        facts: dict[str, Any] = {
+            "command": provenance.masked(list(command)),
+            "folder": str(at),
+            "environment": {key: os.environ[key] for key in environment if key in os.environ},
+            "inputs": [_kept_input(run, at, each) for each in inputs],
+        }
+        if keep_diff and (diff := provenance.diff(str(at))):
+            run.artifacts["uncommitted.diff"] = diff.encode()
+            facts["diff"] = "uncommitted.diff"
+        _note(run, facts)
+        given = {SESSION_VARIABLE: run.session_id, "SESSIONSTORE_DIR": str(store.root.path)}
+        process = subprocess.Popen(
+            [resolved, *command[1:]],
+            cwd=at,
+            env={**os.environ, **given, **(extra_environment or {})},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        code = _followed(process, run, output or sys.stdout)
+        _note(run, {**facts, "exit_code": code})
+        _finish(run, code)
+    return Ended(run.session_id, code if code >= 0 else 128 - code)
+
+
+def sha256_of(path: Path) -> tuple[str, int]:
+    """Return the SHA-256 and the size of a file. Raises: OSError."""
+    digest, size = hashlib.sha256(), 0
+    descriptor = files.open_to_read(path)
+    try:
+        while part := os.read(descriptor, _CHUNK):
+            digest.update(part)
+            size += len(part)
+    finally:
+        os.close(descriptor)
+    return digest.hexdigest(), size
+
+
+def _found(program: str, at: Path) -> str:
+    """Return the path of a program. Raises: InvalidRecord: it is not found."""
+    path = shutil.which(program) or (str(at / program) if os.access(at / program, os.X_OK) else None)
+    if path is None:
+        raise InvalidRecord(f"the program {program!r} is not found (is `--` missing before it?)")
+    return path
+
+
+def _kept_input(run: Recorder, at: Path, each: str | Path) -> dict[str, Any]:
+    digest, size = sha256_of(at / each)
+    kept: dict[str, Any] = {"path": str(each), "sha256": digest, "bytes": size}
+    if size <= provenance.MAX_COPY_BYTES:
+        kept["artifact"] = f"input-{digest[:8]}-{Path(each).name}"
+        run.artifacts.put(kept["artifact"], at / each)
+    return kept
+
+
+def _note(run: Recorder, facts: Mapping[str, Any]) -> None:
+    def change(record: dict[str, Any]) -> None:
+        record["provenance"] = {**record["provenance"], "program": dict(facts)}
+
+    run.update(change)
+
+
+def _followed(process: subprocess.Popen[bytes], run: Recorder, output: TextIO) -> int:
+    """Keep and pass on the output until the program has ended; return its exit code, negative for a signal."""
+    threads = [
+        threading.Thread(target=_kept_output, args=(pipe, out, run, level))
+        for pipe, out, level in ((process.stdout, output, "info"), (process.stderr, sys.stderr, "warning"))
+    ]
+    with _passed_on(process):
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return process.wait()
+
+
+@contextlib.contextmanager
+def _passed_on(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """Pass signals on to the program, which decides how to end; a terminal itself sends Ctrl-C to it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def pass_on(number: int, _: object) -> None:
+        if number != signal.SIGINT or not sys.stdin.isatty():
+            with contextlib.suppress(ProcessLookupError):
+                process.send_signal(number)
+
+    before = {number: signal.signal(number, pass_on) for number in _STOPPED}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _kept_output(pipe: IO[bytes] | None, out: Any, run: Recorder, level: str) -> None:
+    assert pipe is not None
+    binary = getattr(out, "buffer", None)
+    with pipe:
+        for line in pipe:
+            with contextlib.suppress(OSError, ValueError):  # the reader of our output has gone; the record goes on
+                if binary is None:
+                    out.write(line.decode("utf-8", "replace"))
+                else:
+                    binary.write(line)
+                    binary.flush()
+            text = line.decode("utf-8", "replace").rstrip("\r\n")
+            run.log(text[:_MAX_LINE], level=level, output="stdout" if level == "info" else "stderr")
+
+
+def _finish(run: Recorder, code: int) -> None:
+    """End the session as the program ended: its figures, its resources, its last values."""
+    import resource
+
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    unit = 1 if sys.platform == "darwin" else 1024
+    resources = {
+        "exit_code": code,
+        "cpu_user_s": round(used.ru_utime, 3),
+        "cpu_system_s": round(used.ru_stime, 3),
+        "max_memory_bytes": used.ru_maxrss * unit,
+    }
+    metrics = dict(run.record.performance_metrics)
+    totals = {**metrics.get("totals", {}), **resources}
+    run.motion.sorted = False  # the points of the program are read from the stream
+    if code == 0:
+        status, reason = "completed", "completed"
+    elif -code in _STOPPED:
+        status, reason = "stopped", f"stopped by {signal.Signals(-code).name}"
+    else:
+        ended = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        status, reason = "failed", f"the program ended with {ended}"
+    run.finish(status, reason, _latest_s(run), {**metrics, "totals": totals})
+
+
+def _latest_s(run: Recorder) -> float | None:
+    """Return the latest sim_time of what the program recorded; the output alone has no sim_time of its own."""
+    tapes = {name: tape for name, tape in run.tapes().items() if name not in ("clock", "log")}
+    found = [latest for tape in tapes.values() if (latest := tape.order().latest_s) is not None]
+    return max(found) if found else None

@@ -1,0 +1,202 @@
+"""A session is run again: flights from their scenario, other programs by their command; a difference is found."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import sessionstore
+from sessionstore import InvalidRecord, SessionStore
+from sessionstore.reruns.agreement import compare_streams
+from sessionstore.reruns.rerun import changes_since, rerun
+from sessionstore.session import Session
+from sessionstore.simulation.hmrs_simulation_live import HMRSSimulationLive
+from sessionstore.simulation.mission.faults import Fault
+from sessionstore.simulation.running.scenarios import Group, Order, Scenario
+
+OWN_PROGRAM = """
+import random, sys
+import sessionstore
+
+seed = int(sys.argv[1])
+run = sessionstore.current() or sessionstore.open().record("Alone")
+with run:
+    print("begins")
+    print("careful", file=sys.stderr)
+    for tick in range(50):
+        x = random.Random(seed * 1000 + tick).random()
+        run.motion.append("mine-1", t_s=tick / 10, position_m=(x, 0.0, 1.0))
+    run.log_metric("loss", 0.25, t_s=4.9)
+sys.exit(int(sys.argv[2]) if len(sys.argv) > 2 else 0)
+"""
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(sessionstore.__file__).parents[1])}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> SessionStore:
+    return sessionstore.open(tmp_path / "store")
+
+
+def flown(store: SessionStore, **given: Any) -> Session:
+    scenario = Scenario(
+        "again", seed=7, duration_s=20.0, buildings=2, fleet=(Group("scout", 1), Group("climber", 1)),
+        faults=(Fault("gps_loss", 3.0, "scout-1", 5.0),), orders=(Order(4.0, "hover", "climber-1"),),
+    ).with_options(**given)  # fmt: skip
+    live = HMRSSimulationLive(scenario, training_sessions_dir=store.root.path)
+    live.run()
+    return store.get(live.session_id)
+
+
+def command_line(store: SessionStore, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "sessionstore", *arguments]
+    environment = {**ENVIRONMENT, "SESSIONSTORE_DIR": str(store.root.path)}
+    return subprocess.run(command, capture_output=True, text=True, env=environment, check=False, timeout=100)
+
+
+def test_a_flight_is_flown_again_the_same_byte_for_byte(store: SessionStore) -> None:
+    first = flown(store)
+    again = rerun(store, first)
+    assert again.session_id != first.session_id and again.metadata["rerun_of"] == first.session_id
+    agreement = compare_streams(first, again)
+    assert agreement.identical and agreement.points == first.tape("motion_history").count() > 100
+    assert str(agreement).startswith("identical: ")
+    assert [row.session_id for row in store.find(f'metadata.rerun_of="{first.session_id}"')] == [again.session_id]
+
+
+@pytest.mark.parametrize("planted", [{"seed": 8}, {"condition": "fresh"}, {"buildings": 3}])
+def test_a_planted_difference_is_found_at_its_first_record(store: SessionStore, planted: dict[str, Any]) -> None:
+    difference = compare_streams(flown(store), flown(store, **planted)).difference
+    assert difference is not None and difference.first != difference.again
+    assert difference.line >= 1 and difference.sim_time_s is not None and difference.stream and difference.field
+
+
+def test_a_changed_value_is_found_in_its_stream_line_field_and_moment(store: SessionStore) -> None:
+    def recorded(loss: float) -> Session:
+        with store.record("own") as run:
+            for tick in range(2000):
+                run.motion.append("a", tick / 20, (tick, 0, 0))
+                run.stream("training").append({"loss": loss if tick == 1500 else 1.0, "step": tick}, t_s=tick / 20)
+        return store.get(run.session_id)
+
+    difference = compare_streams(recorded(1.0), recorded(0.5)).difference
+    assert difference == ("training", 1501, 75.0, "loss", 1.0, 0.5)
+    assert str(difference) == "training, line 1501 at 75 s: loss was 1.0, is 0.5"
+
+
+def test_a_city_is_taken_from_the_session_when_its_file_has_changed(store: SessionStore, tmp_path: Path) -> None:
+    square = [[[0, 0], [0.0002, 0], [0.0002, 0.0002], [0, 0.0002], [0, 0]]]
+    feature = {"type": "Feature", "properties": {"building": "yes", "height": 12}, "geometry": {"type": "Polygon", "coordinates": square}}  # fmt: skip  # noqa: E501
+    city = tmp_path / "town.geojson"
+    city.write_text(json.dumps({"type": "FeatureCollection", "features": [feature]}))
+    first = flown(store, city=str(city))
+    assert first.artifacts["town.geojson"].size == city.stat().st_size
+    feature["properties"]["height"] = 30  # type: ignore[index]
+    city.write_text(json.dumps({"type": "FeatureCollection", "features": [feature]}))
+    assert any("town.geojson has changed; the copy in the session is used" in each for each in changes_since(first))
+    assert compare_streams(first, rerun(store, first)).identical
+    assert not compare_streams(first, flown(store, city=str(city))).identical
+    first.artifacts.delete("town.geojson")
+    first.update(lambda record: record["provenance"]["inputs"][0].pop("artifact"))
+    with pytest.raises(InvalidRecord, match="holds no copy"):
+        rerun(store, first)
+
+
+def test_exec_keeps_output_exit_code_and_streams_and_rerun_repeats_it(store: SessionStore, tmp_path: Path) -> None:
+    program = tmp_path / "my_sim.py"
+    program.write_text(OWN_PROGRAM)
+    command = [sys.executable, str(program), "3"]
+    done = command_line(store, "exec", "--name", "Mine", "--input", str(program), "--", *command)
+    assert done.returncode == 0 and done.stdout == "begins\n" and "careful\n" in done.stderr
+    first = store.get("Mine")
+    record = first.record
+    assert (first.status, record.duration_sim_s) == ("completed", 4.9)
+    assert record.performance_metrics["totals"]["exit_code"] == 0 and record.performance_metrics["last"]["loss"] == 0.25
+    assert record.performance_metrics["drones"]["mine-1"]["points"] == 50
+    assert record.performance_metrics["totals"]["max_memory_bytes"] > 1 << 20
+    said = {(line.data["output"], line.data["message"]) for line in first.tape("log").read()}
+    assert said == {("stdout", "begins"), ("stderr", "careful")}
+    kept = record.provenance["program"]["inputs"][0]
+    assert first.artifacts.read(kept["artifact"]) == program.read_bytes()
+    assert len(store) == 1, "the program recorded into the session that it was given"
+
+    again = command_line(store, "rerun", "Mine", "--check", "--json", "--name", "Again")
+    found = json.loads(again.stdout)
+    assert again.returncode == 0 and found["identical"] and found["rerun_of"] == first.session_id
+    assert store.get("Again").metadata["rerun_agrees"] == "identical: 50 points, 3 streams"
+
+    shown = command_line(store, "show", "Mine").stdout
+    assert f"{store.get('Again').session_id} (identical: 50 points, 3 streams)" in shown
+    assert f"rerun of   {first.session_id}" in command_line(store, "show", "Again").stdout
+
+    program.write_text(OWN_PROGRAM.replace("seed * 1000", "seed * 999"))
+    other = command_line(store, "rerun", first.session_id, "--check")
+    assert other.returncode == 12 and f"input {program} has changed" in other.stderr
+    assert "different: motion_history, line 1 at 0 s: position was" in other.stdout
+
+
+def test_a_program_that_fails_leaves_a_failed_session_and_its_exit_code(store: SessionStore, tmp_path: Path) -> None:
+    program = tmp_path / "my_sim.py"
+    program.write_text(OWN_PROGRAM)
+    assert command_line(store, "exec", "--", sys.executable, str(program), "3", "5").returncode == 5
+    session = store.get("latest")
+    assert (session.status, session.record.end_reason) == ("failed", "the program ended with exit code 5")
+    killed = command_line(store, "exec", "--", sys.executable, "-c", "import os; os.kill(os.getpid(), 9)")
+    assert killed.returncode == 137 and store.get("latest").record.end_reason == "the program ended with signal SIGKILL"
+    missing = command_line(store, "exec", "--", "no-such-program")
+    assert missing.returncode == 6 and "is not found" in missing.stderr and len(store) == 2
+
+
+def test_a_program_that_records_by_itself_is_started_again(store: SessionStore, tmp_path: Path) -> None:
+    program = tmp_path / "my_sim.py"
+    program.write_text(OWN_PROGRAM)
+    environment = {**ENVIRONMENT, "SESSIONSTORE_DIR": str(store.root.path)}
+    subprocess.run([sys.executable, program, "3"], check=True, env=environment, capture_output=True)
+    done = command_line(store, "rerun", "latest", "--check")
+    assert done.returncode == 0 and "identical: 50 points" in done.stdout, done.stderr
+
+
+def test_the_recorded_commit_is_run_in_a_worktree_of_its_own(store: SessionStore, tmp_path: Path) -> None:
+    if shutil.which("git") is None:
+        pytest.skip("needs git")
+    project = tmp_path / "project"
+    (project / "sims").mkdir(parents=True)
+    program = project / "sims" / "my_sim.py"
+    program.write_text(OWN_PROGRAM)
+
+    def git(*arguments: str) -> str:
+        names = ["-c", "user.name=a", "-c", "user.email=a@b.c"]
+        return subprocess.run(
+            ["git", *names, *arguments], cwd=project, check=True, capture_output=True, text=True
+        ).stdout.strip()
+
+    git("init", "-q")
+    git("add", ".")
+    git("commit", "-qm", "one")
+    environment = {**ENVIRONMENT, "SESSIONSTORE_DIR": str(store.root.path)}
+    command = [sys.executable, "my_sim.py", "3"]
+    subprocess.run(command, cwd=program.parent, check=True, env=environment, capture_output=True)
+    first = store.get("latest")
+    facts = first.record.provenance["git"]
+    assert (facts["commit"], facts["folder"], facts["dirty"]) == (git("rev-parse", "HEAD"), "sims", False)
+    program.write_text(OWN_PROGRAM.replace("seed * 1000", "seed * 999"))
+    git("commit", "-qam", "two")
+    assert any(each.startswith("commit was ") for each in changes_since(first))
+    now = command_line(store, "rerun", first.session_id, "--check")
+    then = command_line(store, "rerun", first.session_id, "--check", "--at-commit")
+    assert (now.returncode, then.returncode) == (12, 0), then.stderr
+    assert git("worktree", "list").count("\n") == 0, "the worktree is removed"
+
+
+def test_without_exec_there_is_no_current_session(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SESSIONSTORE_DIR", str(tmp_path / "store"))
+    assert sessionstore.current() is None
+    monkeypatch.setenv("SESSIONSTORE_SESSION", "202601010000-none")
+    with pytest.raises(sessionstore.SessionNotFound, match="202601010000-none"):
+        sessionstore.current()
