@@ -19,7 +19,6 @@ from typing import Any, TextIO
 
 import msgspec
 
-from sessionstore.disk import files
 from sessionstore.errors import InvalidRecord
 from sessionstore.model import provenance
 from sessionstore.reruns.programs import run_program, sha256_of
@@ -128,15 +127,14 @@ def _flown_again(store: SessionStore, session: Session, name: str | None, marks:
 
     facts = session.record.provenance
     scenario = msgspec.convert(facts["scenario"], Scenario)
-    with contextlib.ExitStack() as kept:
-        if scenario.city is not None:
-            scenario = scenario.with_options(city=_city_of(session, scenario.city, kept))
-        live = HMRSSimulationLive(scenario, session_name=name, metadata=marks, session_db_box=SessionDBBox(store=store))
-        live.run()
+    if scenario.city is not None:
+        scenario = scenario.with_options(city=_city_of(session, scenario.city))
+    live = HMRSSimulationLive(scenario, session_name=name, metadata=marks, session_db_box=SessionDBBox(store=store))
+    live.run()
     return store.get(live.session_id)
 
 
-def _city_of(session: Session, path: str, kept: contextlib.ExitStack) -> str:
+def _city_of(session: Session, path: str) -> str:
     """Return the path of the city as it was: the file itself, else the copy in the session. Raises: InvalidRecord."""
     facts = session.record.provenance
     wanted = next((each for each in facts.get("inputs", []) if each.get("scenario")), None)
@@ -145,11 +143,7 @@ def _city_of(session: Session, path: str, kept: contextlib.ExitStack) -> str:
         return str(there)
     if wanted is None or not wanted.get("artifact"):
         raise InvalidRecord(f"the city {path} is missing or has changed, and the session holds no copy of it")
-    folder = kept.enter_context(tempfile.TemporaryDirectory())
-    copy = Path(folder) / there.name
-    with session.artifacts.open(wanted["artifact"]) as source:
-        files.create(copy, iter(lambda: source.read(1 << 20), b""), sync=False)
-    return str(copy)
+    return str(session.artifacts[wanted["artifact"]].path)
 
 
 def _without_masks(command: list[str]) -> list[str]:

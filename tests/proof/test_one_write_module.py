@@ -50,6 +50,7 @@ ALLOWED = {
         "maintenance/checks/portability.py",
         "tempfile.TemporaryDirectory",
     ): "the place in which a moved store is tried",
+    ("reruns/rerun.py", "tempfile.TemporaryDirectory"): "the worktree of a commit, outside any store",
     ("server/flights/simulation_worker.py", "os.fdopen"): "the pipe to the server that started this process",
     ("exchange/bundle.py", "tarfile.open"): "an archive that is sent through files.put",
     ("exchange/bundle.py", "self._archive.open"): "an entry of that archive",
