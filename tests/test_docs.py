@@ -42,6 +42,18 @@ def _quietly(earlier: list[str]) -> str:
     return "\n".join(line for line in lines if re.match(r"(import|from) ", line) and "__future__" not in line)
 
 
+@pytest.mark.slow
+def test_the_lines_for_pandas_run_behind_the_block_above_them(tmp_path: Path) -> None:
+    pytest.importorskip("pandas", reason="pandas is not installed")
+    (lines,) = [block.text for block in blocks(README, "text") if "import pandas" in block.text]
+    program = "\n".join([*(block.text for block in blocks(README, "python")), lines])
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=100
+    )
+    assert done.returncode == 0 and "scout-1    0.9005" in done.stdout, done.stdout + done.stderr
+
+
 def test_the_pages_have_blocks_that_run() -> None:
     runnable = {page.stem: len(blocks(page, "python", "sh")) for page in PAGES}
     assert runnable["README"] >= 5 and sum(runnable.values()) >= 12

@@ -6,8 +6,8 @@ import json
 import os
 import random
 import shutil
+import signal
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from click.testing import CliRunner, Result
 
 import sessionstore
 from sessionstore.cli import group
+from sessionstore.disk import files
 from sessionstore.maintenance.doctor import examine
 from sessionstore.maintenance.repairs import quarantine
 from sessionstore.maintenance.repairs.old_lines import StreamCopy, take_back
@@ -122,7 +123,7 @@ def _bundle(store: SessionStore, place: Path) -> Path:
 
 
 def _packed_small(store: SessionStore, place: Path) -> Path:
-    pytest.importorskip("zstandard", reason="zstandard is missing") if sys.version_info < (3, 14) else None
+    pytest.importorskip("zstandard", reason="zstandard is missing")
     result = CliRunner().invoke(
         group, ["pack", "flight", "-o", str(place / "b.tar.zst"), "--dir", str(store.root.path)]
     )
@@ -300,3 +301,43 @@ def test_whatever_a_person_did_only_recorded_lines_come_back(store: SessionStore
         assert not restored.left, (seed, restored)
         assert [line for line in restored.lines if line in whole] == whole, seed
         assert set(restored.lines) <= {*whole, b'{"a": 1}', b"note"}, seed
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork, to kill a decision half-way")
+@pytest.mark.parametrize("option", ["--take", "--accept-edits"])
+def test_a_decision_that_is_killed_before_any_step_can_be_made_again(
+    store: SessionStore, flight: Path, tmp_path: Path, option: str
+) -> None:
+    words = [option, "old", "--from", str(tmp_path / "metrics.jsonl")] if option == "--take" else [option]
+    (tmp_path / "metrics.jsonl").write_bytes(flight.read_bytes())
+    change(flight, lambda lines: edited([*lines[:9], *lines[11:]], 4, COUNT - 3))
+    for step in range(1, 80):
+        copy = tmp_path / str(step)
+        shutil.copytree(store.root.path, copy)
+        child = os.fork()
+        if child == 0:
+            _decide_and_die(copy, words, step)
+        killed = os.waitpid(child, 0)[1] == signal.SIGKILL
+        with sessionstore.open(copy) as again:
+            assert doctor(again, *words, "--fix").exit_code == 0, step
+            assert len(list(again.get("flight").tape("metrics").read())) == COUNT - 2 * (option != "--take")
+        if not killed:
+            assert step > 5
+            return
+    raise AssertionError("no end of steps")
+
+
+def _decide_and_die(folder: Path, words: list[str], step: int) -> None:
+    left = [step]
+
+    def count(*operation: object) -> None:
+        left[0] -= 1
+        if left[0] == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    try:
+        files.observer = count
+        with sessionstore.open(folder) as store:
+            doctor(store, *words)
+    finally:
+        os._exit(0)

@@ -10,6 +10,7 @@ import zipfile
 
 import pytest
 
+from sessionstore.store.history import History
 from tests.server.conftest import Running
 
 JSON_PATCH = {"content-type": "application/merge-patch+json"}
@@ -116,6 +117,8 @@ def test_many_sessions_are_tagged_deleted_and_restored_in_one_request(served: Ru
     assert gone["success"] and not served.store.find()
     entries = [each["entry_id"] for each in gone["done"]]
     assert served.client.post("/api/sessions/restore", json={"ids": entries}).json()["success"]
+    noted = [change.kind for change in History(served.store).changes()]
+    assert noted[: 2 * len(entries)].count("restore") == len(entries) and "delete" in noted
     assert {row.session_id for row in served.store.find()} == set(ids)
 
 
