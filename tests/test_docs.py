@@ -81,3 +81,10 @@ def test_the_readme_is_short_and_links_every_page() -> None:
     text = README.read_text()
     assert len(text.splitlines()) < 300
     assert [page.name for page in sorted(DOCS.glob("*.md")) if f"sessionstore/docs/{page.name}" not in text] == []
+
+
+def test_a_program_of_another_library_has_fewer_lines_here() -> None:
+    text = (DOCS / "coming_from.md").read_text("utf-8")
+    pairs = re.findall(r"```text\n(.*?)```.*?```python\n(.*?)```", text, re.S)
+    lines = [tuple(len([line for line in block.splitlines() if line.strip()]) for block in pair) for pair in pairs]
+    assert len(lines) == 4 and all(ours < theirs for theirs, ours in lines), lines

@@ -55,7 +55,11 @@ def register(kind: type[Known], to_json: Callable[[Known], Any]) -> None:
     """Store values of a type (and of its subclasses) as what ``to_json`` returns for them.
 
     A later call for the same type replaces the earlier one; what is returned may hold any value of the table.
+
+    Raises: InvalidRecord: JSON has this type itself (and a tuple is a list).
     """
+    if kind in _SCALARS or kind in _CONTAINERS:
+        raise InvalidRecord(f"{kind.__name__} has a form in JSON already; register a class of your own")
     _registered[kind] = to_json
 
 

@@ -250,6 +250,12 @@ def test_a_subclass_of_a_registered_type_is_stored_like_it(registered: None) -> 
     assert values.plain([Warm(1)]) == [{"kelvin": 1}] and json.loads(payload_of({"v": Warm(1)})) == {"v": {"kelvin": 1}}
 
 
+@pytest.mark.parametrize("kind", [dict, list, tuple, str, int, float, bool, type(None)])
+def test_a_type_of_json_itself_cannot_be_registered(kind: type, registered: None) -> None:
+    with pytest.raises(InvalidRecord, match="has a form in JSON already"):
+        sessionstore.register_type(kind, str)
+
+
 def test_numbers_that_are_not_finite_are_found_in_values_of_any_type(registered: None) -> None:
     record = {"a": float("nan"), "b": np.array([1.0, np.inf]), "dec": Decimal("NaN"), "d": Kelvin(float("nan"))}
     assert json.loads(payload_of(record)) == {"a": None, "b": [1, None], "dec": None, "d": {"kelvin": None}, "nan": 4}

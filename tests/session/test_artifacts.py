@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -83,3 +84,30 @@ def test_an_artifact_of_a_session_that_was_deleted_makes_no_folder(session: Sess
     with pytest.raises(SessionGone):
         session.artifacts.put("a", b"")
     assert not session.folder.exists()
+
+
+def test_a_large_file_is_streamed_and_one_that_breaks_off_leaves_the_earlier_one(
+    session: Session, tmp_path: Path
+) -> None:
+    large = tmp_path / "large.bin"
+    with large.open("wb") as stream:
+        stream.truncate(24 << 20)
+    tracemalloc.start()
+    try:
+        made = session.artifacts.put("large.bin", large)
+        with session.artifacts.open("large.bin") as stored:
+            assert sum(len(part) for part in iter(lambda: stored.read(1 << 20), b"")) == made.size == 24 << 20
+        assert tracemalloc.get_traced_memory()[1] < 6 << 20
+    finally:
+        tracemalloc.stop()
+
+    class Broken(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            if self.tell() > 100:
+                raise OSError(5, "Input/output error")
+            return super().read(200)
+
+    with pytest.raises(OSError):
+        session.artifacts.put("large.bin", Broken(bytes(1000)))
+    assert session.artifacts["large.bin"].sha256 == made.sha256
+    assert [path.name for path in (session.folder / "artifacts").iterdir()] == ["large.bin"]
