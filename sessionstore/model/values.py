@@ -43,9 +43,9 @@ from sessionstore.errors import InvalidRecord
 MAX_DEPTH = 200
 _MAX_BITS = 14_000
 _SMALL = 1 << 62
-_SCALARS = frozenset((str, int, float, bool, type(None)))
-_NUMBERS = frozenset((int, float, bool))
-_CONTAINERS = frozenset((dict, list, tuple))
+_SCALARS: frozenset[type] = frozenset((str, int, float, bool, type(None)))
+_NUMBERS: frozenset[type] = frozenset((int, float, bool))
+_CONTAINERS: frozenset[type] = frozenset((dict, list, tuple))
 _LONG = 16
 Known = TypeVar("Known")
 _registered: dict[type, Callable[[Any], Any]] = {}
