@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -175,25 +175,36 @@ def _is_bundle(name: str) -> bool:
     return (path.is_file() and name.lower().endswith((".zip", ".tar.zst"))) or (path / "bagit.txt").is_file()
 
 
-def _verify_bundles(names: list[str], as_json: bool) -> None:
+def _verify_bundles(bundles: list[str], as_json: bool) -> None:
     """Compare bundles with their checksums, print what was found, and exit."""
     from sessionstore.cli.remote import byte_progress
     from sessionstore.errors import Unreadable
     from sessionstore.exchange.verify import verify_bundle
 
-    found: list[dict[str, object]] = []
-    for name in names:
+    found: list[dict[str, Any]] = []
+    for name in bundles:
+        names: list[str] = []
         with byte_progress("reading") as count:
             try:
-                found.append({"bundle": name, "whole": True, "files": verify_bundle(Path(name), count), "problem": ""})
+                number = verify_bundle(Path(name), count, names)
+                each: dict[str, Any] = {
+                    "bundle": name,
+                    "whole": True,
+                    "files": number,
+                    "problem": "",
+                    "not_portable": names,
+                }
             except Unreadable as error:
-                found.append({"bundle": name, "whole": False, "files": None, "problem": error.reason})
+                each = {"bundle": name, "whole": False, "files": None, "problem": error.reason, "not_portable": []}
+        found.append(each)
     if as_json:
         print_json(found)
-    for each in () if as_json else found:
+    for each in [] if as_json else found:
         mark = click.style("whole   ", fg="green") if each["whole"] else click.style("damaged ", fg="red")
         what = f"{each['files']} files" if each["whole"] else str(each["problem"])
         click.echo(mark + text.shown(f"{each['bundle']}  {what}"))
+        for unportable in each["not_portable"]:
+            click.echo(text.shown(f"        not portable: {unportable!r} cannot be stored on every operating system"))
     sys.exit(0 if all(each["whole"] for each in found) else UNHEALTHY)
 
 

@@ -95,6 +95,8 @@ def pack_command(
     else:
         for left_out in report.left_out:
             click.echo(text.shown(f"left out: {left_out}"), err=True)
+        for name in report.not_portable:
+            click.echo(text.shown(f"not portable: {name!r} cannot be stored on every operating system"), err=True)
         click.echo(text.shown(f"{path}: {len(report.sessions)} sessions, {text.size(report.bytes)}"))
     if not report.clean:
         sys.exit(NOT_WHOLE)

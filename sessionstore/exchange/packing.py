@@ -14,6 +14,7 @@ from sessionstore.errors import SessionNotFound
 from sessionstore.exchange.bundle import write_bundle
 from sessionstore.exchange.sources import Progress, Total
 from sessionstore.exchange.trees import FolderTree
+from sessionstore.exchange.verify import unportable_names
 from sessionstore.query import Filter
 from sessionstore.store import SessionStore
 from sessionstore.store.folder_rows import MISSING_FOLDER
@@ -25,13 +26,15 @@ class PackReport:
 
     Attributes:
         bytes: of the files of the sessions.
-        left_out: links, devices and names that not every system takes, each with the reason.
+        left_out: links, devices and names that would leave their folder, each with the reason.
+        not_portable: names that are packed, and that some operating system cannot store; the bundle's own too.
     """
 
     path: str
     sessions: list[str] = field(default_factory=list)
     bytes: int = 0
     left_out: list[str] = field(default_factory=list)
+    not_portable: list[str] = field(default_factory=list)
 
     @property
     def clean(self) -> bool:
@@ -63,7 +66,9 @@ def pack_sessions(
     Total(progress).expect(size)
     write_bundle(list(trees), Path(path).expanduser(), progress)
     left_out = [f"{tree.name}/{file}: {reason}" for tree in trees for file, reason in tree.unsafe.items()]
-    return PackReport(str(path), [tree.name for tree in trees], size, left_out)
+    packed = [f"{tree.name}/{file}" for tree in trees for file in tree.sizes]
+    not_portable = unportable_names([Path(path).name, *packed])
+    return PackReport(str(path), [tree.name for tree in trees], size, left_out, not_portable)
 
 
 def _trees(store: SessionStore, keys: list[str], where: str | Filter | None) -> list[FolderTree]:

@@ -12,7 +12,7 @@ import os
 import stat
 import tarfile
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import IO, Any, cast
@@ -23,6 +23,7 @@ from sessionstore.exchange import bag
 from sessionstore.exchange.bundle import TAR_ZST, TOP, ZIP, form_of
 from sessionstore.exchange.trees import CHUNK_BYTES, FolderTree, Tree, ZipTree, problem_of_name, read_whole, twins
 from sessionstore.layout import DOCUMENT
+from sessionstore.model.names import is_portable_path
 
 MAX_MEMBERS = 20_000_000
 #: An archive may unpack to this many times its size once it unpacks to more than MIN_SUSPECT_BYTES.
@@ -109,6 +110,10 @@ class Bundle:
         """Whether it carries checksums; a ZIP of session folders made by another program does not."""
         return any(name in self._whole.sizes for name in _BAG)
 
+    def names(self) -> list[str]:
+        """Return the relative names of all files in it."""
+        return list(self._whole.sizes)
+
     def trees(self) -> list[Tree]:
         """Return the sessions in it."""
         return self._trees
@@ -132,20 +137,39 @@ class Bundle:
         return read_whole(self._whole, name)
 
 
-def verify_bundle(path: Path, progress: Progress | None = None) -> int:
+def verify_bundle(path: Path, progress: Progress | None = None, not_portable: list[str] | None = None) -> int:
     """Compare a bundle with its manifest where it is; nothing is unpacked. Return the number of payload files.
+
+    Args:
+        not_portable: gets the names that some operating system cannot store, folders once; its own name is one of them.
 
     Raises: Corrupt, UnsafeFile: the first thing that is wrong; a ZIP or folder without checksums is not a bundle.
     """
     if form_of(path) == TAR_ZST:
-        return _verify_tar(path, progress)
-    bundle = Bundle(path)
-    if not bundle.is_bag:
-        raise Corrupt("it has no checksums: not a bundle", path)
-    return bundle.verify(progress)
+        names, count = _verify_tar(path, progress)
+    else:
+        bundle = Bundle(path)
+        if not bundle.is_bag:
+            raise Corrupt("it has no checksums: not a bundle", path)
+        names, count = bundle.names(), bundle.verify(progress)
+    if not_portable is not None:
+        not_portable += unportable_names([path.name, *names])
+    return count
 
 
-def _verify_tar(path: Path, progress: Progress | None) -> int:
+def unportable_names(paths: Iterable[str]) -> list[str]:
+    """Return the names among relative paths that some operating system cannot store, each once, up to that name."""
+    found: dict[str, None] = {}
+    for path in paths:
+        parts = path.split("/")
+        for number, part in enumerate(parts, 1):
+            if not is_portable_path(part):
+                found["/".join(parts[:number])] = None
+                break
+    return sorted(found)
+
+
+def _verify_tar(path: Path, progress: Progress | None) -> tuple[list[str], int]:
     found: dict[str, str] = {}
     tags: dict[str, bytes] = {}
     for member, chunks in _tar_members(path):
@@ -159,7 +183,7 @@ def _verify_tar(path: Path, progress: Progress | None) -> int:
             raise Corrupt(f"{name} is missing", path)
     listed = _listed(tags[_TAGS], tags[_MANIFEST], set(found), path)
     _compare(listed, found, path)
-    return sum(name.startswith(bag.PAYLOAD) for name in listed)
+    return list(found), sum(name.startswith(bag.PAYLOAD) for name in listed)
 
 
 def _listed(tags: bytes, manifest: bytes, there: set[str], path: Path) -> dict[str, str]:

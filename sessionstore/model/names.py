@@ -29,6 +29,9 @@ _INVISIBLE = re.compile(
 )
 # The same for ASCII, ten times as fast.
 _DROPPED, _BLANKS = re.compile(r"[^\w\s-]"), re.compile(r"[\s-]+")
+#: Windows refuses these in a name, and a name that ends in a dot or a blank.
+_UNPORTABLE = re.compile(r'[<>:"|?*\\\x00-\x1f]|[. ]$')
+_DEVICE = re.compile(r"(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9])(?:\..*)?", re.IGNORECASE)
 _STAMP = re.compile(r"[0-9]{12}")
 
 
@@ -134,6 +137,27 @@ def is_session_folder_name(name: str) -> bool:
     if any(unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") for char in name):
         return False
     return len(name.encode()) <= _MAX_ID_BYTES
+
+
+def portable_folder_name(name: str) -> str:
+    """Return a folder name that every operating system takes; the same name when it is one already."""
+    if is_portable_path(name) and is_session_folder_name(name):
+        return name
+    return sanitise(name.encode("utf-8", "replace").decode())
+
+
+def is_portable_path(path: str) -> bool:
+    """Whether every operating system takes each part of a relative path as it is."""
+    return not any(
+        _UNPORTABLE.search(part) or is_device(part) or "\udc80" <= max(part) <= "\udcff"
+        for part in path.split("/")
+        if part
+    )
+
+
+def is_device(name: str) -> bool:
+    """Whether a file of this name is a device on Windows."""
+    return _DEVICE.fullmatch(name) is not None
 
 
 def stamp_of(session_id: str) -> datetime | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import stat
 import tarfile
 import warnings
@@ -13,9 +14,11 @@ from pathlib import Path
 import bagit
 import pytest
 import zstandard
+from click.testing import CliRunner
 from rocrate.rocrate import ROCrate
 
 import sessionstore
+from sessionstore.cli.maintenance import verify
 from sessionstore.errors import Conflict, Corrupt, InvalidName, UnsafeFile
 from sessionstore.exchange.bundle import write_bundle
 from sessionstore.exchange.merge import merge
@@ -182,3 +185,27 @@ def test_an_archive_that_is_cut_at_any_place_is_refused_whole(there: SessionStor
             with pytest.raises(Corrupt):
                 merge(here, cut)
             assert listed(here) == []
+
+
+@pytest.mark.parametrize("form", [".zip", ".tar.zst", ""])
+def test_names_that_windows_cannot_store_are_packed_and_told(there: SessionStore, tmp_path: Path, form: str) -> None:
+    session = next(iter(there.values()))
+    old, new = session.folder, session.folder.with_name("a?b")
+    old.rename(new)
+    (new / "artifacts").mkdir(exist_ok=True)
+    (new / "artifacts" / "aux.txt").write_text("x")
+    path = tmp_path / f"x{form}"
+    with SessionStore(there.root.path) as renamed:
+        report = renamed.pack(path)
+    assert report.clean and report.not_portable == ["a?b"]
+    result = CliRunner().invoke(verify, [str(path), "--json"])
+    assert result.exit_code == 0, result.output
+    [found] = json.loads(result.stdout)
+    assert found["whole"] and found["not_portable"] == ["data/a?b"]
+    shown = CliRunner().invoke(verify, [str(path)]).output
+    assert "not portable: 'data/a?b' cannot be stored on every operating system" in shown
+    new.rename(old)
+    with SessionStore(there.root.path) as renamed:
+        assert renamed.pack(tmp_path / f"run:1{form}").not_portable == [
+            f"{old.name}/artifacts/aux.txt", f"run:1{form}"
+        ]  # fmt: skip

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import random
 import subprocess
@@ -559,8 +558,7 @@ def test_the_world_command_reports_what_was_read_and_draws_the_plan(tmp_path: Pa
 
 
 def mutated(rng: random.Random, document: Any) -> Any:
-    """A copy with one to three values anywhere replaced, removed, or doubled."""
-    document = copy.deepcopy(document)
+    """The document with one to three values anywhere replaced, removed, or doubled; it is changed in place."""
     for _ in range(rng.randint(1, 3)):
         here: Any = document
         while True:
@@ -593,18 +591,17 @@ def test_mutated_city_files_are_read_or_refused_with_a_typed_error_and_never_han
         whole: Any = collection(*(feature(each, west=4.0 + i / 1000) for i, each in enumerate(tags)))
     else:
         whole = json.loads((data / name).read_text())
-        names = [n for n, item in whole["CityObjects"].items() if item["type"] == "Building" and item.get("geometry")][
-            :3
-        ]
+        houses = {n: o for n, o in whole["CityObjects"].items() if o["type"] == "Building" and o.get("geometry")}
+        names = sorted(houses, key=lambda n: len(_indices(houses[n]["geometry"])))[:3]  # the smallest: 3 times as fast
         used = sorted({i for n in names for i in _indices(whole["CityObjects"][n].get("geometry", []))})
         number = {old: new for new, old in enumerate(used)}
         whole["vertices"] = [whole["vertices"][i] for i in used]
         whole["CityObjects"] = {n: _renumbered(whole["CityObjects"][n], number) for n in names}
     rng = random.Random(f"{name}/1")
-    path = tmp_path / "mutated.json"
+    path, text = tmp_path / "mutated.json", json.dumps(whole)
     outcomes = {"read": 0, "refused": 0}
     for _ in range(times):
-        path.write_text(json.dumps(mutated(rng, whole)))
+        path.write_text(json.dumps(mutated(rng, json.loads(text))))
         begin = time.process_time()
         try:
             World(open_city(path))

@@ -7,7 +7,6 @@ Not here: the patterns (model.foreign_names), foreign changes inside a stream (s
 from __future__ import annotations
 
 import os
-import re
 import shlex
 import string
 from collections.abc import Iterator
@@ -21,9 +20,6 @@ from sessionstore.maintenance.findings import Finding
 from sessionstore.model import foreign_names, json_text, names
 from sessionstore.session.stream_reader import Tape
 
-#: Windows refuses these in a name, and a name that ends in a dot or a blank.
-_UNPORTABLE = re.compile(r'[<>:"|?*\\\x00-\x1f]|[. ]$')
-_DEVICE = re.compile(r"(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9])(?:\..*)?", re.IGNORECASE)
 _SHOWN = 5
 #: Bytes of a path that need no escape in a shell.
 _PLAIN = (string.ascii_letters + string.digits + "/-_.").encode()
@@ -60,7 +56,7 @@ def _folder_name(examination: Examination, name: str) -> Iterator[Finding]:
     is_session = os.path.lexists(examination.root.path / name / DOCUMENT)
     if not is_session:
         return
-    new = portable_name(name)
+    new = names.portable_folder_name(name)
     move = f"mv -n {_quoted(examination, name)} {shlex.quote(str(examination.root.path / new))}"
     if not names.is_session_folder_name(name):
         yield Finding("folder-hidden", name, f"the name {name!r} is not listed", None, {"repair": move})
@@ -78,7 +74,7 @@ def _nested(examination: Examination, name: str) -> Iterator[Finding]:
     for each in inner:
         place = f"{name}/{each}"
         if os.path.lexists(examination.root.path / place / DOCUMENT):
-            free = _free_name(examination, portable_name(each))
+            free = _free_name(examination, names.portable_folder_name(each))
             move = f"mv -n {_quoted(examination, place)} {shlex.quote(str(examination.root.path / free))}"
             yield Finding("folder-nested", place, "a session inside another folder", None, {"repair": move})
 
@@ -99,14 +95,6 @@ def _quoted(examination: Examination, place: str) -> str:
     return "$'" + "".join(chr(byte) if byte in _PLAIN else f"\\x{byte:02x}" for byte in data) + "'"
 
 
-def portable_name(name: str) -> str:
-    """Return a folder name that every operating system takes; the same name when it is one already."""
-    usable = not (_UNPORTABLE.search(name) or _DEVICE.fullmatch(name) or "\udc80" <= max(name) <= "\udcff")
-    if usable and names.is_session_folder_name(name):
-        return name
-    return names.sanitise(name.encode("utf-8", "replace").decode())
-
-
 def check_session(examination: Examination, session_id: str, found: list[str]) -> Iterator[Finding]:
     """Report the conflict copies of sync programs, and names of streams that some system cannot store."""
     folder = examination.root.folder(session_id)
@@ -120,7 +108,7 @@ def check_session(examination: Examination, session_id: str, found: list[str]) -
         elif name.endswith(".jsonl") and not foreign_names.is_foreign(name):
             stem = name.removesuffix(".jsonl")
             other = keys.setdefault(names.collision_key(stem), stem)
-            if _DEVICE.fullmatch(stem) or other != stem:
+            if names.is_device(stem) or other != stem:
                 reason = f"one file with {other!r} on macOS and Windows" if other != stem else "a device on Windows"
                 what = f"the stream {stem!r} is {reason}; portable: {_free_stem(stem, found)!r}"
                 yield Finding("stream-not-portable", f"{session_id}/{name}", what, session_id)

@@ -198,7 +198,13 @@ def _add_viewpoints(world: Surroundings, facade: Facade) -> None:
             point = facade.off_wall(target.center_m, distance)
             if distance != STANDOFF_M and not world.free(point, STANDOFF_M):
                 continue
-            unseen = [w for w in left[:near] if not _within_range(point, w) or not facade.sees(point, w)]
+            west, east = point[0] - VIEW_RANGE_M, point[0] + VIEW_RANGE_M
+            south, north = point[1] - VIEW_RANGE_M, point[1] + VIEW_RANGE_M
+            unseen = [  # the quick test first: most windows of a long facade are far away
+                w
+                for w in left[:near]
+                if not (west <= w.center_m[0] <= east and south <= w.center_m[1] <= north and facade.sees(point, w))
+            ]
             seen = near - len(unseen)
             if best is None or seen > best[0]:
                 best = (seen, point, unseen)
@@ -208,9 +214,3 @@ def _add_viewpoints(world: Surroundings, facade: Facade) -> None:
             continue
         facade.viewpoints.append(best[1])
         left[:near] = best[2]
-
-
-def _within_range(point: Vec3, window: Window) -> bool:
-    """A quick test before the exact one."""
-    x, y, _ = window.center_m
-    return abs(x - point[0]) <= VIEW_RANGE_M and abs(y - point[1]) <= VIEW_RANGE_M
