@@ -46,11 +46,11 @@ def recordings(texts: Sequence[str], store: SessionStore) -> list[Recorded]:
 
 def _kind(session: Session, drone: str) -> str:
     """The kind of the recorded drone; a quadcopter where the record does not say one that there is."""
-    from sessionstore.simulation.drones.kinds import KINDS
+    from sessionstore.simulation.drones.kinds import GENERIC, KINDS
 
     kinds = {str(each.get("id", "")).lower(): str(each.get("kind")) for each in session.record.drones}
     kind = kinds.get(drone.lower(), "")
-    return kind if kind in KINDS else "quadcopter"
+    return kind if kind in KINDS else GENERIC
 
 
 def flown_again(scenario: Scenario, flights: Sequence[Recorded]) -> Scenario:

@@ -22,6 +22,7 @@ from typing import IO, Any, NamedTuple, TextIO
 from sessionstore.disk import files
 from sessionstore.errors import InvalidRecord
 from sessionstore.model import provenance
+from sessionstore.session import stream_names
 from sessionstore.session.current import SESSION_VARIABLE
 from sessionstore.session.recorder import Recorder
 from sessionstore.store import SessionStore
@@ -208,6 +209,6 @@ def _finish(run: Recorder, code: int) -> None:
 
 def _latest_s(run: Recorder) -> float | None:
     """Return the latest sim_time of what the program recorded; the output alone has no sim_time of its own."""
-    tapes = {name: tape for name, tape in run.tapes().items() if name not in ("clock", "log")}
+    tapes = {name: tape for name, tape in run.tapes().items() if name not in (stream_names.CLOCK, stream_names.LOG)}
     found = [latest for tape in tapes.values() if (latest := tape.order().latest_s) is not None]
     return max(found) if found else None

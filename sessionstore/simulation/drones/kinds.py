@@ -15,6 +15,8 @@ from sessionstore.simulation.world.weather import FLEET_WIND_LIMIT_MPS, SCOUT_WI
 #: The roles. Scouts, climbers and overseers are also kinds of that name.
 SCOUT, CLIMBER, OVERSEER, MULE, LIFELINE, UTILITY = "scout", "climber", "overseer", "mule", "lifeline", "utility"
 
+GENERIC = "quadcopter"  # chosen: the kind of a recorded drone whose record does not say one
+
 RESERVE = 0.20  # known: missions plan with a reserve of 20 %
 LOW_BATTERY = 0.25  # chosen: a warning just before the drone turns home
 CRITICAL_BATTERY = 0.10  # chosen
@@ -77,7 +79,7 @@ _KINDS = (
     Kind("tanker-lifeline", LIFELINE, 60.0, 0.90, 8, 5.0, 2.0, 1.5, 9000.0, 50.0, FLEET_WIND_LIMIT_MPS, 0.5, 10.0,
          shape="hexagon", drawn_m=1.2, aliases=(LIFELINE,)),
     # known: 150 Wh as an example battery. chosen: the rest; they fly where commands send them
-    Kind("quadcopter", UTILITY, 2.0, 0.30, 4, 10.0, 4.0, 4.0, 150.0, 28.0, FLEET_WIND_LIMIT_MPS, 0.03,
+    Kind(GENERIC, UTILITY, 2.0, 0.30, 4, 10.0, 4.0, 4.0, 150.0, 28.0, FLEET_WIND_LIMIT_MPS, 0.03,
          shape="star-of-four", drawn_m=0.5),
     Kind("hexacopter", UTILITY, 4.5, 0.45, 6, 9.0, 3.5, 3.5, 300.0, 30.0, FLEET_WIND_LIMIT_MPS, 0.06,
          shape="star-of-six", drawn_m=0.6),

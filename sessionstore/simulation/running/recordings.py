@@ -15,7 +15,7 @@ from pathlib import Path
 
 from sessionstore.errors import SessionStoreError
 from sessionstore.layout import StoreRoot
-from sessionstore.session import Session
+from sessionstore.session import Session, stream_names
 from sessionstore.simulation.drones.trajectory import TimedPoint, Trajectory, checked
 from sessionstore.simulation.errors import ScenarioError
 from sessionstore.simulation.running.scenarios import Scenario
@@ -65,7 +65,7 @@ def of_session(session: Session, drone: str, pilot: str | None = None, at_s: flo
     """
     points: list[TimedPoint] = []
     others: set[str] = set()
-    for line in session.tape("motion_history").in_time():
+    for line in session.tape(stream_names.MOTION).in_time():
         name, position = str(line.data.get("drone", "")), line.data.get("position")
         if name.lower() != drone.lower():
             others.add(name)
