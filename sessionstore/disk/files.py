@@ -2,8 +2,7 @@
 
 What returned is done as promised: :func:`put` and :func:`create` are durable on return (unless ``sync=False``),
 a reader sees the old bytes or the new ones, and an error before the replace leaves the old ones in place.
-Not here: reading (disk.reading; re-exported here), locks (disk.locks), formats (session.documents,
-session.stream_writer, index).
+Not here: reading (disk.reading; re-exported here), locks (disk.locks), formats (session.documents, stream_writer).
 
 Operations, named as :data:`observer` receives them: open, write, fsync, replace, fsync_dir, mkdir, rename, unlink,
 rmdir, truncate, utime. The protocol and its reasons: docs/promises.md.
@@ -15,6 +14,7 @@ import contextlib
 import errno
 import os
 import shutil
+import stat
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -28,7 +28,6 @@ from sessionstore.disk.reading import (
     TEMP_PREFIX,
     AnyPath,
     changed_ns,
-    checked,
     entries,
     folder_names,
     is_folder,
@@ -39,8 +38,7 @@ from sessionstore.disk.reading import (
     refusals,
     refused,
     status,
-    status_after_rename,
-)
+)  # fmt: skip
 from sessionstore.disk.rename import rename_noreplace, replace_patiently
 from sessionstore.disk.sharing import keep_access, share_file, share_folder
 from sessionstore.errors import OutcomeUnknown, UnsafeFile
@@ -50,9 +48,8 @@ __all__ = [
     "refused", "status",
 ]  # fmt: skip
 
-#: What tests hang in to log the operations or to make one fail: called with (operation, path, payload) before each
-#: system call that changes the disk; what it raises is raised there. The payload is the bytes of a write, the target
-#: of a rename, the size of a truncate.
+#: Called with (operation, path, payload) before each system call that changes the disk; what it raises is raised there:
+#: for tests. The payload is the bytes of a write, the target of a rename, the size of a truncate.
 Observer = Callable[[str, str, bytes | str | int | None], None]
 observer: Observer | None = None
 
@@ -94,8 +91,9 @@ def open_to_append(path: AnyPath, *, durable: bool) -> int:
             if error.errno in NOT_PLAIN_ERRORS or isinstance(error, IsADirectoryError):
                 raise UnsafeFile("not a plain file", str(path)) from error
             raise
-        found = checked(descriptor, path)
         try:
+            if not stat.S_ISREG((found := os.fstat(descriptor)).st_mode):
+                raise UnsafeFile("not a plain file", str(path))
             if durable and found.st_size == 0:
                 # An empty file may be new, made by us or by a process that failed, died or has not come to this line
                 # yet: the writer of the first byte makes the name durable.
@@ -153,20 +151,12 @@ class _Directory:
 
     def close(self) -> None:
         """Close it."""
-        if self._descriptor >= 0:
-            descriptor, self._descriptor = self._descriptor, -1
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
             with contextlib.suppress(OSError):  # what was synced is synced
                 os.close(descriptor)
 
     __del__ = close
-
-
-def _replace(source: AnyPath, target: AnyPath) -> None:
-    note("replace", source, str(target))
-    if _WINDOWS:
-        replace_patiently(source, target)
-    else:
-        os.replace(source, target)
 
 
 def _unknown(error: OSError, what: str, directory: AnyPath) -> OutcomeUnknown:
@@ -193,6 +183,7 @@ class Proof:
             raise _unknown(error, f"{self._name} was replaced", self._folder.path) from error
         finally:
             self._folder.close()
+            del self._folder
 
 
 def put(path: AnyPath, data: bytes | Iterable[bytes], *, sync: bool = True) -> os.stat_result:
@@ -220,29 +211,32 @@ def put_visible(
 
     Raises: FileNotFoundError, StoreUnusable: nothing changed.
     """
-    directory, _ = os.path.split(path)
-    temporary = os.path.join(directory, f"{TEMP_PREFIX}{os.getpid():x}-{os.urandom(4).hex()}")  # fits 255 bytes
+    name = f"{TEMP_PREFIX}{os.getpid():x}-{os.urandom(4).hex()}"  # fits 255 bytes
+    temporary = os.path.join(os.path.dirname(path), name)
     old = status(path)
-    try:
-        # The new one is never readable for more accounts than the old one.
+    try:  # the new one is never readable for more accounts than the old one
         descriptor = _open_new(temporary, 0o666 if old is None else old.st_mode & 0o666 or 0o600)
-    except FileNotFoundError:
-        raise
     except OSError as error:
+        if isinstance(error, FileNotFoundError):
+            raise
         raise refused(error, path) from error
     try:
         try:
             for part in (data,) if isinstance(data, bytes) else data:
                 write_all(descriptor, part, temporary)
-            written = _date_after(descriptor, temporary, path)
+            written = _date_after(descriptor, temporary, old)
             if sync:
                 sync_file(descriptor, temporary)
         finally:
             os.close(descriptor)
         proof = Proof(path) if sync else None
-        if must_exist and status(path) is None:
-            raise FileNotFoundError(errno.ENOENT, "it was removed meanwhile", str(path))
-        _replace(temporary, path)
+        if must_exist:
+            os.lstat(path)  # FileNotFoundError: it was removed meanwhile
+        note("replace", temporary, str(path))
+        if _WINDOWS:
+            replace_patiently(temporary, path)
+        else:
+            os.replace(temporary, path)
     except BaseException as error:
         with contextlib.suppress(OSError):
             note("unlink", temporary)
@@ -250,21 +244,33 @@ def put_visible(
         if isinstance(error, FileNotFoundError) or not isinstance(error, OSError):
             raise
         raise refused(error, path) from error
-    return status_after_rename(written, path), proof
+    return _after_rename(written, path), proof
 
 
-def _date_after(descriptor: int, temporary: str, path: AnyPath) -> os.stat_result:
+def _date_after(descriptor: int, temporary: str, old: os.stat_result | None) -> os.stat_result:
     """Make a new file younger than the one it replaces, and as accessible; return its status.
 
     Clocks tick every 4 ms, and are set back; two states of one size within a tick would look the same to a reader."""
-    old = status(path)
-    keep_access(descriptor, old)
     new = os.fstat(descriptor)
-    if old is None or new.st_mtime_ns > changed_ns(old):
+    if old is None:
         return new
-    note("utime", temporary, later_ns := changed_ns(old) + 1)
+    if (new.st_mode, new.st_uid, new.st_gid) != (old.st_mode, old.st_uid, old.st_gid):
+        keep_access(descriptor, old)
+    later_ns = max(old.st_mtime_ns, old.st_ctime_ns) + 1
+    if new.st_mtime_ns >= later_ns:
+        return new
+    note("utime", temporary, later_ns)
     os.utime(temporary, ns=(later_ns, later_ns))
     return os.fstat(descriptor)
+
+
+def _after_rename(written: os.stat_result, path: AnyPath) -> os.stat_result:
+    """Return the status of a file after its rename, which sets the ctime; as before when another program touched it."""
+    with contextlib.suppress(OSError):
+        now = os.lstat(path)
+        if (now.st_ino, now.st_size, now.st_mtime_ns) == (written.st_ino, written.st_size, written.st_mtime_ns):
+            return now
+    return written
 
 
 def create(path: AnyPath, data: bytes | Iterable[bytes], *, sync: bool = True, mode: int = 0o666) -> os.stat_result:
@@ -273,8 +279,7 @@ def create(path: AnyPath, data: bytes | Iterable[bytes], *, sync: bool = True, m
     Args:
         mode: who may read it (0o600 for secrets), less what the umask takes.
 
-    Raises:
-        FileExistsError, StoreUnusable: nothing changed, no file is left.
+    Raises: FileExistsError, StoreUnusable: nothing changed, no file is left.
     """
     try:
         descriptor = _open_new(path, mode)
@@ -357,8 +362,7 @@ def rename_new(source: AnyPath, target: AnyPath) -> None:
 def prove_renamed(*directories: AnyPath) -> None:
     """Make a rename durable in each directory that it touched.
 
-    Raises:
-        OutcomeUnknown: the rename is visible, a power cut may undo it.
+    Raises: OutcomeUnknown: the rename is visible, a power cut may undo it.
     """
     for directory in directories:
         try:
@@ -370,8 +374,7 @@ def prove_renamed(*directories: AnyPath) -> None:
 def remove_tree(path: AnyPath) -> None:
     """Remove a folder and all below it, following no link (used on staging, trash and quarantine only).
 
-    Raises:
-        StoreUnusable: part of it may be gone; what is left can be removed again.
+    Raises: StoreUnusable: part of it may be gone; what is left can be removed again.
     """
     note("rmdir", path)
     try:

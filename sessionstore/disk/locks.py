@@ -165,9 +165,12 @@ class Locks:
 
 def _names(path: str, descriptor: int) -> bool:
     """Whether the path still names the open file: a lock file may have been deleted by hand."""
-    found = files.status(path)
-    with files.refusals(path):
-        return found is not None and os.path.samestat(found, os.fstat(descriptor))
+    try:
+        return os.path.samestat(os.lstat(path), os.fstat(descriptor))
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise files.refused(error, path) from error
 
 
 def lock_descriptor(descriptor: int, path: str, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:

@@ -70,16 +70,6 @@ def status(path: AnyPath, *, follow: bool = False) -> os.stat_result | None:
         raise refused(error, path) from error
 
 
-def status_after_rename(written: os.stat_result, path: AnyPath) -> os.stat_result:
-    """Return the status of a file after its rename, which sets the ctime; as before when another program touched it."""
-    try:
-        now = os.lstat(path)
-    except OSError:
-        return written
-    same = (now.st_ino, now.st_size, now.st_mtime_ns) == (written.st_ino, written.st_size, written.st_mtime_ns)
-    return now if same else written
-
-
 def changed_ns(status: os.stat_result) -> int:
     """Return when a file last changed, in ns since 1970: the later of mtime and ctime.
 

@@ -10,18 +10,32 @@ from __future__ import annotations
 import os
 import re
 import time
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import lru_cache
 from uuid import UUID
 
 from sessionstore.errors import InvalidRecord
-from sessionstore.model.values import utc_text
 
 _CANONICAL = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?!24)[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z")  # 24:00 is tomorrow
 _INSTANT = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ](?!24)[0-9]{2}:[0-9]{2}:[0-9]{2})"
     r"(?:[.,]([0-9]{0,9}))?([Zz]|[+-][0-9]{2}:?[0-9]{2})"
 )
+
+
+def utc_text(instant: datetime, where: str = "value") -> str:
+    """Return an aware instant as ISO 8601 in UTC with Z and microseconds, so that text order is time order.
+
+    Raises: InvalidRecord: the instant has no zone, or does not exist in UTC (beyond the year 9999).
+    """
+    if instant.tzinfo is None:
+        raise InvalidRecord(f"{where}: {instant} has no time zone; a guess would be wrong somewhere")
+    try:
+        utc = instant if instant.tzinfo is UTC else instant.astimezone(UTC)
+    except OverflowError as error:
+        raise InvalidRecord(f"{where}: {instant} is beyond the years that UTC has") from error
+    return utc.isoformat(timespec="microseconds")[:26] + "Z"
 
 
 def now_text() -> str:
@@ -69,6 +83,11 @@ def is_stored_form(text: str) -> bool:
         return _CANONICAL.fullmatch(text) is not None and datetime.fromisoformat(text) is not None
     except ValueError:
         return False
+
+
+def all_stored(texts: Iterable[str]) -> bool:
+    """Whether each is an instant in its stored form."""
+    return all(map(is_stored_form, texts))
 
 
 def new_uuid(now_ns: int | None = None) -> str:

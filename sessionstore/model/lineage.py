@@ -50,6 +50,11 @@ def extended(lineage: Sequence[str], before: str) -> list[str]:
     return longer
 
 
+def continued(lineage: Sequence[str], tables: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> list[str]:
+    """Return the lineage of a record whose content is about to change from what these tables hold."""
+    return extended(lineage, digest(tables))
+
+
 def note_change(before: Mapping[str, Any], after: dict[str, Any]) -> None:
     """Add the digest of the content before a change to the record after it, when the content differs."""
     earlier = digest(before)

@@ -21,10 +21,10 @@ from sessionstore.model import json_text
 from sessionstore.model.field_rules import FINAL_STATUSES as FINAL_STATUSES
 from sessionstore.model.field_rules import MAX_COUNT as MAX_COUNT
 from sessionstore.model.field_rules import STATUSES as STATUSES
+from sessionstore.model.instants import all_stored
 from sessionstore.model.instants import canonical as canonical
 from sessionstore.model.instants import instant as instant
 from sessionstore.model.instants import is_canonical as is_canonical
-from sessionstore.model.instants import is_stored_form
 from sessionstore.model.instants import new_uuid as new_uuid
 from sessionstore.model.instants import now_text as now_text
 from sessionstore.model.instants import uuid_after as uuid_after
@@ -94,7 +94,8 @@ def keeps_rules(values: Mapping[str, Any], partial: bool = False) -> bool:
         msgspec.convert(values, _PARTIAL if partial else _WHOLE)
     except (msgspec.ValidationError, OverflowError, TypeError, UnicodeEncodeError):  # the last: half a character
         return False
-    return all(is_stored_form(text) for name in INSTANTS if (text := values.get(name)) is not None)
+    instants = [text for name in INSTANTS if (text := values.get(name)) is not None]
+    return not instants or all_stored(instants)
 
 
 @lru_cache(maxsize=1)

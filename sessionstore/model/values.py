@@ -39,6 +39,7 @@ from typing import Any, NoReturn, TypeVar
 from uuid import UUID
 
 from sessionstore.errors import InvalidRecord
+from sessionstore.model.instants import utc_text as utc_text
 
 MAX_DEPTH = 200
 _MAX_BITS = 14_000
@@ -303,20 +304,6 @@ def _has(name: str) -> Callable[[Any], bool]:
 
 def _named(*names: str) -> Callable[[Any], bool]:
     return lambda value: type(value).__name__ in names
-
-
-def utc_text(instant: datetime, where: str = "value") -> str:
-    """Return an aware instant as ISO 8601 in UTC with Z and microseconds, so that text order is time order.
-
-    Raises: InvalidRecord: the instant has no zone, or does not exist in UTC (beyond the year 9999).
-    """
-    if instant.tzinfo is None:
-        raise InvalidRecord(f"{where}: {instant} has no time zone; a guess would be wrong somewhere")
-    try:
-        utc = instant if instant.tzinfo is UTC else instant.astimezone(UTC)
-    except OverflowError as error:
-        raise InvalidRecord(f"{where}: {instant} is beyond the years that UTC has") from error
-    return utc.isoformat(timespec="microseconds")[:26] + "Z"
 
 
 def _instant(value: datetime) -> str:

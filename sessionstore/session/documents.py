@@ -28,7 +28,7 @@ from sessionstore.errors import Conflict, Corrupt, InvalidRecord, SessionGone, S
 from sessionstore.model import json_text
 
 Tables = dict[str, dict[str, Any]]
-Stamp = tuple[int, int, int]
+Stamp = tuple[int, int, int, int]
 Result = TypeVar("Result")
 _MAX_TRIES = 100
 _LARGE_BYTES = 1 << 16  # from here on, what was laid out is kept for the next change
@@ -37,8 +37,8 @@ MAX_DOCUMENT_BYTES = 32 << 20
 
 
 def stamp_of(status: os.stat_result) -> Stamp:
-    """Return what changes when a file does: inode, size and modification time (never the time alone)."""
-    return status.st_ino, status.st_size, files.changed_ns(status)
+    """Return what changes when a file does: inode, size and both times (never one alone)."""
+    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 class DocumentStorage(Storage):

@@ -10,26 +10,26 @@ from __future__ import annotations
 import html
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from sessionstore import late_imports
 from sessionstore.disk import files
-from sessionstore.errors import Conflict, Corrupt, InvalidName, InvalidRecord, SessionGone
+from sessionstore.errors import InvalidName, InvalidRecord
 from sessionstore.layout import DOCUMENT, StoreRoot
 from sessionstore.model import json_text, lineage, records, row_from_bytes
 from sessionstore.model import liveness as owners
 from sessionstore.model.records import INTERRUPTED, SessionRecord, SessionRow
 from sessionstore.session import documents, stream_names
 from sessionstore.session.artifacts import Artifacts
-from sessionstore.session.documents import Database, DocumentStorage, SharedTable, Tables, check_tables
+from sessionstore.session.documents import Database, DocumentStorage, SharedTable, Tables
 from sessionstore.session.mappings import Data, Metadata, Tags
 from sessionstore.session.motion import MOTION_STREAM
-from sessionstore.session.state import apply_changes, edited_fields, merged
+from sessionstore.session.state import OWN_TABLES, Update, merged
 from sessionstore.session.stream_reader import Tape
 from sessionstore.session.stream_writer import StreamWriter, SyncMode
 
-_OWN_TABLES = ("session", "workflow")
 CLOCK_STREAM = stream_names.CLOCK
 
 
@@ -52,7 +52,7 @@ class Session:
         self._text_path = f"{self._text_folder}/{DOCUMENT}"
         self._storage = DocumentStorage(
             self._text_path,
-            lambda: root.locks.session(session_id),
+            partial(root.locks.session, session_id),
             sync=root.durable,
             must_exist=True,
             evolve=lineage.note_change,
@@ -213,7 +213,7 @@ class Session:
 
         Raises: InvalidName: the record and its transitions are changed with :meth:`update` only.
         """
-        if name in _OWN_TABLES:
+        if name in OWN_TABLES:
             raise InvalidName(f"the table {name!r} is changed with update(), and read with tables()")
         found = self._database().table(name)
         assert isinstance(found, SharedTable)
@@ -311,22 +311,10 @@ class Session:
             OutcomeUnknown: the change is visible, a power cut may undo it.
         """
         given = records.check_changes(changes) if changes else {}
-        reason, sim_time_s = json_text.plain([reason, sim_time_s], "history")
-
-        def apply(tables: Tables, data: bytes) -> SessionRecord:
-            record = records.read_record(tables, data, self._text_path, self.session_id)
-            if self._uuid not in (None, record.uuid):
-                raise SessionGone(f"{self.folder} is another session by now; nothing was changed")
-            if if_rev is not None and record.rev != if_rev:
-                raise Conflict(f"{self.session_id} is at revision {record.rev}, not {if_rev}")
-            content_changes = change is not None or edit_tables is not None or not lineage.VOLATILE.issuperset(given)
-            before = lineage.digest(tables) if content_changes else None
-            wanted = {**given, **(edited_fields(record, change) if change else {})}
-            if edit_tables is not None:
-                _edit_further(tables, edit_tables)
-            return apply_changes(tables, record, wanted, reason, sim_time_s, before)
-
-        record, status = self._storage.update(apply)
+        if reason or sim_time_s is not None:
+            reason, sim_time_s = json_text.plain([reason, sim_time_s], "history")
+        update = Update(self._text_path, self.session_id, self._uuid, if_rev, given, reason, sim_time_s)
+        record, status = self._storage.update(partial(update.apply, change, edit_tables))
         self._changed(records.to_row(record, status))
         return record
 
@@ -380,18 +368,3 @@ def read_row(folder: str, session_id: str) -> SessionRow:
 
 def _record_of(data: bytes, path: str, session_id: str) -> SessionRecord:
     return records.read_record(documents.tables_of(data, path), data, path, session_id)
-
-
-def _edit_further(tables: Tables, edit: Callable[[Tables], None]) -> None:
-    """Let a function edit all tables but our own, and take its work only when it can be read again."""
-    further = {name: table for name, table in tables.items() if name not in _OWN_TABLES}
-    edit(further)
-    try:
-        checked = check_tables(json_text.plain_copy(further, "tables"), b"", "")
-    except Corrupt as error:
-        raise InvalidRecord(error.reason) from error
-    if taken := set(checked) & set(_OWN_TABLES):
-        raise InvalidRecord(f"the table {', '.join(taken)} is changed with update()")
-    own = {name: table for name, table in tables.items() if name in _OWN_TABLES}
-    tables.clear()
-    tables.update({**own, **checked})

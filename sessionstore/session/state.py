@@ -6,54 +6,100 @@ Not here: reading and replacing the file (documents), which fields exist (model.
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from sessionstore.errors import IllegalTransition, InvalidRecord
-from sessionstore.model import liveness, records, values
-from sessionstore.model.lineage import extended
+from sessionstore.errors import Conflict, Corrupt, IllegalTransition, InvalidRecord, SessionGone
+from sessionstore.model import json_text, lineage, liveness, records, values
 from sessionstore.model.records import FINAL_STATUSES, SessionRecord
-from sessionstore.session.documents import Tables
+from sessionstore.session.documents import Tables, check_tables
+
+OWN_TABLES = ("session", "workflow")
 
 
-def apply_changes(
-    tables: Tables,
-    record: SessionRecord,
-    wanted: dict[str, Any],
-    reason: str,
-    sim_time_s: float | None,
-    before: str | None = None,
-) -> SessionRecord:
-    """Edit the tables in place, and return the record that they now hold.
+@dataclass(frozen=True, slots=True)
+class Update:
+    """One update of a session, checked before the file is read.
 
     Args:
-        record: what the tables hold before; it is changed too.
-        wanted: checked changes (:func:`sessionstore.model.records.check_changes`).
-        before: the digest of the content before the change (model.lineage); None when only progress changes.
-
-    Raises: IllegalTransition: nothing changed.
+        path: of the document, for messages.
+        uuid: of the only session that may be changed; None: any.
+        if_rev: the only revision that may be changed; None: any.
+        given: checked changes (:func:`sessionstore.model.records.check_changes`).
+        reason, sim_time_s: go into the history when status or workflow_state change.
     """
-    now = records.now_text()
+
+    path: str
+    session_id: str
+    uuid: str | None
+    if_rev: int | None
+    given: dict[str, Any]
+    reason: str
+    sim_time_s: float | None
+
+    def apply(
+        self,
+        change: Callable[[dict[str, Any]], None] | None,
+        edit_tables: Callable[[Tables], None] | None,
+        tables: Tables,
+        data: bytes,
+    ) -> SessionRecord:
+        """Edit the tables in place, and return the record that they now hold.
+
+        Raises: SessionGone, Conflict, IllegalTransition, InvalidRecord, Corrupt: nothing is to be written.
+        """
+        record = records.read_record(tables, data, self.path, self.session_id)
+        if self.uuid not in (None, record.uuid):
+            raise SessionGone(f"{os.path.dirname(self.path)} is another session by now; nothing was changed")
+        if self.if_rev is not None and record.rev != self.if_rev:
+            raise Conflict(f"{self.session_id} is at revision {record.rev}, not {self.if_rev}")
+        wanted = dict(self.given)
+        if change is not None or edit_tables is not None or not lineage.VOLATILE.issuperset(wanted):
+            wanted["lineage"] = lineage.continued(record.lineage, tables)
+        if change is not None:
+            wanted.update(edited_fields(record, change))
+        if edit_tables is not None:
+            _edit_further(tables, edit_tables)
+        return self._changed(tables, record, wanted)
+
+    def _changed(self, tables: Tables, record: SessionRecord, wanted: dict[str, Any]) -> SessionRecord:
+        now = records.now_text()
+        if wanted.get("status", record.status) != record.status:
+            try:
+                records.check_move(record.status, wanted["status"])
+            except IllegalTransition as error:
+                raise IllegalTransition(f"{record.session_id}: {error}") from error
+        _set_instants(record, wanted, now)
+        for field in ("status", "workflow_state"):
+            old, new = getattr(record, field), wanted.get(field)
+            if new is not None and new != old:
+                move = {"field": field, "old": old, "new": new, "reason": self.reason, "sim_time": self.sim_time_s}
+                _remember(tables, {**move, "at": now})
+        (document,) = tables["session"].values()
+        not_finite = wanted.pop(records.NOT_FINITE, {})
+        changes = {**wanted, "session_id": record.session_id, "rev": record.rev + 1, "updated_at": now}
+        document.update(changes)
+        for name, value in changes.items():
+            setattr(record, name, value)
+        _note_not_finite(document, record, not_finite)
+        return record
+
+
+def _edit_further(tables: Tables, edit: Callable[[Tables], None]) -> None:
+    """Let a function edit all tables but our own, and take its work only when it can be read again."""
+    further = {name: table for name, table in tables.items() if name not in OWN_TABLES}
+    edit(further)
     try:
-        records.check_move(record.status, wanted.get("status", record.status))
-    except IllegalTransition as error:
-        raise IllegalTransition(f"{record.session_id}: {error}") from error
-    _set_instants(record, wanted, now)
-    for field in ("status", "workflow_state"):
-        old, new = getattr(record, field), wanted.get(field)
-        if new is not None and new != old:
-            move = {"field": field, "old": old, "new": new, "reason": reason, "sim_time": sim_time_s, "at": now}
-            _remember(tables, move)
-    (document,) = tables["session"].values()
-    not_finite = wanted.pop(records.NOT_FINITE, {})
-    changes = {**wanted, "session_id": record.session_id, "rev": record.rev + 1, "updated_at": now}
-    if before is not None:
-        changes["lineage"] = extended(record.lineage, before)
-    document.update(changes)
-    for name, value in changes.items():
-        setattr(record, name, value)
-    _note_not_finite(document, record, not_finite)
-    return record
+        checked = check_tables(json_text.plain_copy(further, "tables"), b"", "")
+    except Corrupt as error:
+        raise InvalidRecord(error.reason) from error
+    if taken := set(checked) & set(OWN_TABLES):
+        raise InvalidRecord(f"the table {', '.join(taken)} is changed with update()")
+    own = {name: table for name, table in tables.items() if name in OWN_TABLES}
+    tables.clear()
+    tables.update({**own, **checked})
 
 
 def _set_instants(record: SessionRecord, wanted: dict[str, Any], now: str) -> None:

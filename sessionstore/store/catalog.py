@@ -10,7 +10,7 @@ Not here: making and deleting sessions (store.store), reading folders (store.fol
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Callable, Iterable, Mapping, Set
 from typing import Any, NamedTuple
 
 import msgspec
@@ -61,7 +61,7 @@ class Catalog:
         #: What a person should know of the last listing: the index did not answer, or could not be updated.
         self.notice: str | None = None
         self.folders = FolderRows(root)
-        self.delivery = Delivery(root, index, self.folders)
+        self.delivery = Delivery(root, index, self.folders, (_delivery_of, pickled))
         self._at_rest: tuple[object, Set[str]] | None = None  # a state of index and folders in which the two agreed
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -69,7 +69,7 @@ class Catalog:
 
     def session(self, session_id: str) -> Session:
         """Return a handle whose updates reach the index."""
-        return Session(self.root, session_id, self.changed)
+        return Session(self.root, session_id, self.delivery.changed)
 
     def check_exists(self) -> None:
         """Refuse a store that does not exist; an index outside it may list sessions before it has a folder.
@@ -78,10 +78,6 @@ class Catalog:
         """
         if self.root.text in self.index.url:
             self.root.check_exists()
-
-    def changed(self, row: SessionRow) -> None:
-        """Take in the new row of a session."""
-        self.delivery.deliver([row])
 
     def find(
         self,
@@ -293,6 +289,10 @@ class Catalog:
         """
         _, stale, away = self._compare({row.session_id: row for row in rows}, verify=True)
         return bool(stale or away)
+
+
+def _delivery_of(make: Callable[..., Catalog], given: tuple[Any, ...]) -> Delivery:
+    return make(*given).delivery
 
 
 def _is_foreign(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from typing import Any
 
 from sessionstore.disk import files
 from sessionstore.errors import NotApplied, OutcomeUnknown, Unreadable
@@ -33,9 +34,19 @@ class Step:
 class Delivery:
     """Puts and removes rows of one store."""
 
-    def __init__(self, root: StoreRoot, index: SessionIndex, folders: FolderRows) -> None:
+    def __init__(
+        self, root: StoreRoot, index: SessionIndex, folders: FolderRows, pickled: tuple[Any, ...] = ()
+    ) -> None:
         self._root, self.index, self._folders = root, index, folders
+        self._pickled = pickled  # a function and its arguments that return this delivery in another process
         self.pending = _pending.setdefault((root.text, index.url), set())
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return self._pickled
+
+    def changed(self, row: SessionRow) -> None:
+        """Deliver the new row of one session."""
+        self.deliver([row])
 
     def deliver(self, rows: list[SessionRow]) -> Step:
         """Put rows; what the index cannot take now goes with a later delivery, or is found by a later listing."""
@@ -64,8 +75,7 @@ class Delivery:
         """
         for _ in range(MAX_RETRIES):
             self.index.put(rows, exact)
-            stamp_of = self._folders.stamp_of
-            moved_on = [row.session_id for row in rows if stamp_of(row.session_id) != stamp_in(row)]
+            moved_on = self._folders.moved_on(rows)
             if not moved_on:
                 return
             self._take_back(moved_on)

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from sessionstore.disk import files
 from sessionstore.errors import NotApplied, SessionGone, Unreadable
 from sessionstore.index import FileStamp, RowStamp
 from sessionstore.layout import DOCUMENT, StoreRoot
@@ -70,7 +69,11 @@ class FolderRows:
             status = os.stat(f"{self.root.path}/{session_id}/{DOCUMENT}", follow_symlinks=False)
         except OSError:
             return ABSENT
-        return FileStamp(status.st_size, files.changed_ns(status))
+        return FileStamp(status.st_size, max(status.st_mtime_ns, status.st_ctime_ns))
+
+    def moved_on(self, rows: Iterable[SessionRow]) -> list[str]:
+        """Return the sessions whose file is not the one that their row mirrors, also when there is none."""
+        return [row.session_id for row in rows if self.stamp_of(row.session_id) != stamp_in(row)]
 
     def read(self, session_ids: Iterable[str]) -> Iterator[SessionRow]:
         """Yield the row of each folder; a broken one gives a row that says what is wrong."""

@@ -20,6 +20,7 @@ from sessionstore.errors import AmbiguousSession, Conflict, NotApplied, OutcomeU
 from sessionstore.model import records
 from sessionstore.model.json_text import plain, utc_text
 from sessionstore.model.records import SessionRecord
+from sessionstore.session import Session
 from sessionstore.session.documents import Tables
 from sessionstore.session.stream_reader import Tape
 from sessionstore.session.stream_writer import StreamWriter
@@ -66,7 +67,7 @@ class History:
 
     def edit(
         self,
-        key: str,
+        key: str | Session,
         change: Callable[[dict[str, Any]], None] | None = None,
         *,
         reason: str = "",
@@ -80,7 +81,7 @@ class History:
 
         Raises: as ``Session.update``; nothing is changed that could not be written down first.
         """
-        session = self._store.get(key)
+        session = key if isinstance(key, Session) else self._store.get(key)
         given = records.check_changes(changes)
         told: dict[str, Any] = {}
 

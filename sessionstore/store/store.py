@@ -230,7 +230,7 @@ class SessionStore(StoreMapping):
         Raises: SessionNotFound, IllegalTransition (it ended before), and as ``Session.update``.
         """
         found = self.get(session_id)
-        recorder = Recorder(self.root, found.session_id, self.catalog.changed, sync, start, order)
+        recorder = Recorder(self.root, found.session_id, self.catalog.delivery.changed, sync, start, order)
         return recorder.start(resume_at_s)
 
     # ------------------------------------------------------------ find
@@ -317,7 +317,9 @@ class SessionStore(StoreMapping):
         """Change fields of one session; see ``Session.update``."""
         return self.get(key).update(**changes)
 
-    def edit(self, key: str, change: Callable[[dict[str, Any]], None] | None = None, **changes: Any) -> SessionRecord:
+    def edit(
+        self, key: str | Session, change: Callable[[dict[str, Any]], None] | None = None, **changes: Any
+    ) -> SessionRecord:
         """Change fields as a person does: noted first, so that ``undo`` takes it back. See ``History.edit``."""
         return self._history().edit(key, change, **changes)
 

@@ -98,7 +98,7 @@ MUTANTS = (
     Mutant(
         "a replaced file may keep its time",
         "sessionstore/disk/files.py",
-        "if old is None or new.st_mtime_ns > changed_ns(old):",
+        "if new.st_mtime_ns >= later_ns:",
         "if True:",
         "tests/proof/test_races.py::test_two_states_of_one_size_in_one_tick_of_the_clock_are_told_apart",
     ),
@@ -413,15 +413,15 @@ MUTANTS = (
     ),
     Mutant(
         "the revision of an update is not compared",
-        "sessionstore/session/handle.py",
-        "if if_rev is not None and record.rev != if_rev:",
+        "sessionstore/session/state.py",
+        "if self.if_rev is not None and record.rev != self.if_rev:",
         "if False:",
         "tests/store/test_store.py::test_replace_is_compare_and_set",
     ),
     Mutant(
         "a handle changes another session of the same name",
-        "sessionstore/session/handle.py",
-        "if self._uuid not in (None, record.uuid):",
+        "sessionstore/session/state.py",
+        "if self.uuid not in (None, record.uuid):",
         "if False:",
         "tests/proof/test_races.py::test_a_writer_does_not_go_on_in_another_session_of_the_same_name",
     ),

@@ -140,8 +140,8 @@ def change_session(call: Call) -> Reply:
             record["metadata"] = merge_patch(record["metadata"], merged)
 
     call.context.store.edit(  # so that `undo` can take it back
-        session.session_id,
-        change,
+        session,
+        change if check is not None or merged is not None else None,
         if_rev=rev,
         reason=reason,
         **changes,
