@@ -26,7 +26,7 @@ from sessionstore.session.artifacts import Artifacts
 from sessionstore.session.documents import Database, DocumentStorage, SharedTable, Tables
 from sessionstore.session.mappings import Data, Metadata, Tags
 from sessionstore.session.motion import MOTION_STREAM
-from sessionstore.session.state import OWN_TABLES, Update, merged
+from sessionstore.session.state import OWN_TABLES, Accepted, Update, merged
 from sessionstore.session.stream_reader import Tape
 from sessionstore.session.stream_writer import StreamWriter, SyncMode
 
@@ -293,6 +293,7 @@ class Session:
         reason: str = "",
         sim_time_s: float | None = None,
         edit_tables: Callable[[Tables], None] | None = None,
+        accepted: Accepted | None = None,
         **changes: Any,
     ) -> SessionRecord:
         """Change fields of the record, durably, and return it as it is now.
@@ -303,6 +304,8 @@ class Session:
             if_rev: change only this revision.
             reason, sim_time_s: go into the history when status or workflow_state change.
             edit_tables: edits further tables of session.json in place, in the same step (plain data).
+            accepted: called before the file is replaced, when all was accepted, with the uuid and the fields that
+                are given: as they were, and as they will be. What it raises refuses the update.
             changes: field=value; ``metadata`` is replaced as a whole.
 
         Raises:
@@ -313,7 +316,7 @@ class Session:
         given = records.check_changes(changes) if changes else {}
         if reason or sim_time_s is not None:
             reason, sim_time_s = json_text.plain([reason, sim_time_s], "history")
-        update = Update(self._text_path, self.session_id, self._uuid, if_rev, given, reason, sim_time_s)
+        update = Update(self._text_path, self.session_id, self._uuid, if_rev, given, reason, sim_time_s, accepted)
         record, status = self._storage.update(partial(update.apply, change, edit_tables))
         self._changed(records.to_row(record, status))
         return record

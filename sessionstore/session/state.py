@@ -17,6 +17,8 @@ from sessionstore.model.records import FINAL_STATUSES, SessionRecord
 from sessionstore.session.documents import Tables, check_tables
 
 OWN_TABLES = ("session", "workflow")
+#: Gets the uuid and the given fields of a record, as they were and as they will be.
+Accepted = Callable[[str, dict[str, Any], dict[str, Any]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,7 @@ class Update:
         if_rev: the only revision that may be changed; None: any.
         given: checked changes (:func:`sessionstore.model.records.check_changes`).
         reason, sim_time_s: go into the history when status or workflow_state change.
+        accepted: called when all was accepted.
     """
 
     path: str
@@ -38,6 +41,7 @@ class Update:
     given: dict[str, Any]
     reason: str
     sim_time_s: float | None
+    accepted: Accepted | None = None
 
     def apply(
         self,
@@ -71,6 +75,9 @@ class Update:
                 records.check_move(record.status, wanted["status"])
             except IllegalTransition as error:
                 raise IllegalTransition(f"{record.session_id}: {error}") from error
+        if self.accepted is not None:
+            after = {name: value for name, value in wanted.items() if name not in ("lineage", records.NOT_FINITE)}
+            self.accepted(record.uuid, {name: getattr(record, name) for name in after}, after)
         _set_instants(record, wanted, now)
         for field in ("status", "workflow_state"):
             old, new = getattr(record, field), wanted.get(field)

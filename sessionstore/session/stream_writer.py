@@ -153,7 +153,7 @@ class StreamWriter:
                 self._sync()
 
     def close(self) -> None:
-        """Flush (unless sync is os) and close the file; closing twice is fine.
+        """Sync what mode batch has not synced yet, and close the file; closing twice is fine.
 
         Raises: OutcomeUnknown: the last records may not survive a power cut.
         """
@@ -162,8 +162,8 @@ class StreamWriter:
                 return
             self._closed = True
             try:
-                if self._file.descriptor >= 0 and self.sync != "os" and self._failure is None:
-                    self._sync()
+                if self._file.descriptor >= 0 and self.sync == "batch" and self._failure is None:
+                    self._sync()  # in mode full each append was
             finally:
                 self._file.close()
                 stream_sync.pool.forget(self)

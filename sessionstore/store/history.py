@@ -18,10 +18,9 @@ from typing import Any, Literal
 
 from sessionstore.errors import AmbiguousSession, Conflict, NotApplied, OutcomeUnknown, SessionNotFound, Unreadable
 from sessionstore.model import records
-from sessionstore.model.json_text import plain, utc_text
+from sessionstore.model.json_text import utc_text
 from sessionstore.model.records import SessionRecord
 from sessionstore.session import Session
-from sessionstore.session.documents import Tables
 from sessionstore.session.stream_reader import Tape
 from sessionstore.session.stream_writer import StreamWriter
 from sessionstore.store import SessionStore, trash
@@ -82,26 +81,13 @@ class History:
         Raises: as ``Session.update``; nothing is changed that could not be written down first.
         """
         session = key if isinstance(key, Session) else self._store.get(key)
-        given = records.check_changes(changes)
-        told: dict[str, Any] = {}
 
-        def changed(record: dict[str, Any]) -> None:
-            before = copy.deepcopy(record)
-            record.update(copy.deepcopy(given))
-            if change is not None:
-                change(record)
-            told.update(uuid=record.get("uuid"), before=before, after=plain(record))
-
-        def noted(tables: Tables) -> None:
-            """Note it when all else was accepted: the record, its revision and the caller's own conditions."""
-            before, after = told["before"], told["after"]
-            records.check_move(before["status"], after["status"])
-            new = {name: after[name] for name in after if before.get(name) != after[name] and name not in _ONE_WAY}
+        def note(uuid: str, before: dict[str, Any], after: dict[str, Any]) -> None:
+            new = {name: value for name, value in after.items() if before[name] != value and name not in _ONE_WAY}
             if new:
-                old = {name: before.get(name) for name in new}
-                self._note("edit", [session.session_id], told["uuid"], old, new, reason)
+                self._note("edit", [session.session_id], uuid, {name: before[name] for name in new}, new, reason)
 
-        return session.update(changed, if_rev=if_rev, reason=reason, sim_time_s=sim_time_s, edit_tables=noted)
+        return session.update(change, if_rev=if_rev, reason=reason, sim_time_s=sim_time_s, accepted=note, **changes)
 
     def merged(self, session_ids: Iterable[str], reason: str = "", merge_id: str | None = None) -> str:
         """Note that sessions come from elsewhere; undoing it moves them to the trash. Return the id of the change.

@@ -370,8 +370,8 @@ MUTANTS = (
     Mutant(
         "a closed stream is not synced",
         "sessionstore/session/stream_writer.py",
-        '                if self._file.descriptor >= 0 and self.sync != "os" and self._failure is None:\n'
-        "                    self._sync()\n"
+        '                if self._file.descriptor >= 0 and self.sync == "batch" and self._failure is None:\n'
+        "                    self._sync()  # in mode full each append was\n"
         "            finally",
         "                pass\n            finally",
         _PLANTED + "closing_a_stream_syncs_what_was_appended",

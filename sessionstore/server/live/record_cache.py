@@ -74,7 +74,8 @@ class DocumentCache:
 
     def render(self, session: Session) -> Reply:
         """Return the record of a session as JSON, with its entity tag. Raises: as ``Session.record``."""
-        files = str(session.folder / DOCUMENT), str(session.folder / f"{MOTION_STREAM}.jsonl")
+        folder = str(session.folder)
+        files = f"{folder}/{DOCUMENT}", f"{folder}/{MOTION_STREAM}.jsonl"
         stamps = _stamp(files[0]), _stamp(files[1])
         with self._mutex:
             known = self._known.get(session.session_id)
@@ -88,7 +89,7 @@ class DocumentCache:
         reply.pack()
         rested = time.time() - max(status.st_mtime, status.st_ctime) > _RESTED_S
         if stamps[0] == stamp_of(status) and rested and record.status in (*FINAL_STATUSES, "created"):
-            self._remember(session.session_id, _Known(str(session.folder), files, stamps, reply))
+            self._remember(session.session_id, _Known(folder, files, stamps, reply))
         return reply
 
     def known(self, session_id: str) -> Reply | None:
