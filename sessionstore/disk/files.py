@@ -2,7 +2,7 @@
 
 What returned is done as promised: :func:`put` and :func:`create` are durable on return (unless ``sync=False``),
 a reader sees the old bytes or the new ones, and an error before the replace leaves the old ones in place.
-Not here: reading (disk.reading; re-exported here), locks (disk.locks), formats (session.documents, stream_writer).
+Not here: reading (disk.reading; re-exported here), locks (disk.locks), formats (session, index).
 
 Operations, named as :data:`observer` receives them: open, write, fsync, replace, fsync_dir, mkdir, rename, unlink,
 rmdir, truncate, utime. The protocol and its reasons: docs/promises.md.
