@@ -103,7 +103,7 @@ def current() -> ProgramRecorder | None:
     from sessionstore.session.current import attached
 
     store = open()
-    return attached(store.root, store.catalog.changed)
+    return attached(store.root, store.catalog.delivery.changed)
 
 
 def __getattr__(name: str) -> Any:

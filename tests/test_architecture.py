@@ -154,3 +154,13 @@ def test_no_module_grows_past_400_lines_without_a_reason() -> None:
 def test_every_module_says_what_it_is_for() -> None:
     silent = [name for name, path in modules().items() if not ast.get_docstring(ast.parse(path.read_text()))]
     assert silent == []
+
+
+def test_the_readme_draws_every_room_in_the_order_of_the_floors() -> None:
+    plan = (PACKAGE.parent / "README.md").read_text().partition("## Reading the source")[2].partition("Five doors")[0]
+    places = []
+    for floor in FLOORS[:-1]:
+        shown = [plan.find(name + ("/" if (PACKAGE / name).is_dir() else ".py")) for name in floor]
+        assert min(shown) >= 0, floor
+        places.append(min(shown))
+    assert places == sorted(places, reverse=True)
