@@ -74,6 +74,7 @@ def _kind_options(command: Callable[..., Any]) -> Callable[..., Any]:
     help="The same seed gives the same bytes (default: 0, or the scenario's).",
 )
 @click.option("--weather", type=click.Choice(tuple(CONDITIONS)), help="Wind and visibility.")
+@click.option("--wind-pushes", is_flag=True, help="Wind pushes drones off their way (other motion than without).")
 @click.option("--fault", "faults", multiple=True, metavar="KIND@S[+S][:DRONE]", help="As gps_loss@60+20:scout-1.")
 @click.option(
     "--fly-again",
@@ -161,6 +162,7 @@ def _scenario(options: dict[str, Any], store: SessionStore) -> Scenario:
         duration_s=options["duration"],
         seed=options["seed"],
         condition=options["weather"],
+        wind_pushes=options["wind_pushes"] or None,
         fleet=tuple(groups),
         faults=scenario.faults + faults,
     )

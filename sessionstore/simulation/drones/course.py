@@ -47,6 +47,7 @@ class Course:
         self.length_m = STEP_M * (len(self._line) - 1)
         self.knots_s, self.knots_m = _timetable(points, self.length_m)
         self.start_s, self.end_s = points[0][0], points[-1][0]
+        self._bends = _bends(self._line)
         self.limits = self._limits()
         self.planned = self._planned()
 
@@ -67,6 +68,10 @@ class Course:
         steps = min(max(s_m, 0.0), self.length_m) / STEP_M
         number = min(int(steps), len(self._line) - 2)
         return number, steps - number
+
+    def bend(self, s_m: float) -> float:
+        """The curvature at a length, 1/m."""
+        return self._bends[self._place(s_m)[0]]
 
     def limit_mps(self, s_m: float) -> float:
         return _between(self.limits, *self._place(s_m))
@@ -136,7 +141,7 @@ class Course:
     def _limits(self) -> array[float]:
         kind = self.kind
         accel = 0.95 * kind.accel_mps2
-        bends = _bends(self._line)
+        bends = self._bends
         limits = array("d")
         for number, bend in enumerate(bends):
             ahead = _unit(
@@ -171,7 +176,7 @@ class Course:
             first, last = int(m0 / STEP_M), ceil(m1 / STEP_M)
             for number in range(first, min(last, len(planned) - 1) + 1):
                 planned[number] = min(planned[number], max(speed, SLOWEST_MPS))
-        return _reachable(planned, _bends(self._line), 0.95 * self.kind.accel_mps2)
+        return _reachable(planned, self._bends, 0.95 * self.kind.accel_mps2)
 
 
 def _sampled(points: Sequence[TimedPoint]) -> list[Vec3]:

@@ -24,6 +24,7 @@ DT_S = 1 / PHYSICS_HZ
 TICK_S = 1 / TICK_HZ
 TURN_RADIUS_M = 0.3  # a way point in flight counts as reached from here; see navigation.TRACKING_M
 WALL_RADIUS_M = 0.03  # the same for brush strokes
+STILL_MPS = 0.1  # chosen: gusts move a hovering drone as fast
 TERMINAL_MPS = 25.0  # chosen: how fast a falling drone becomes
 
 
@@ -76,6 +77,7 @@ class Drone:
         self.behaviour: Generator[None, None, None] | None = None
         self.duty = "role"
         self.why_dropped = "the run ended"  # why its last behaviour ended before it was done
+        self.windy = False  # the wind pushes it: it stands when it hardly moves (mission.wind_push)
         self.stuck = self.motor_out = self.gps_out = self.link_out = False
         self.warned: set[str] = set()
         self.day = Day()
@@ -91,6 +93,12 @@ class Drone:
     def speed(self) -> float:
         """Metres a second, in space."""
         return sqrt(self.vx * self.vx + self.vy * self.vy + self.vz * self.vz)
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether it stands in the air, as well as the wind lets it."""
+        speed = self.speed
+        return speed == 0.0 or (self.windy and speed < STILL_MPS)
 
     @property
     def active(self) -> bool:

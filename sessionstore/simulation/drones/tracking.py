@@ -40,6 +40,8 @@ class Body(Protocol):
 
     @property
     def speed(self) -> float: ...
+    @property
+    def at_rest(self) -> bool: ...
 
 
 class Tracker:
@@ -54,7 +56,7 @@ class Tracker:
 
     def arrived(self, drone: Body) -> bool:
         """Whether the drone stands at the end of what it may fly."""
-        return self.s_m >= self.stop_m - THERE_M and drone.speed == 0.0
+        return self.s_m >= self.stop_m - THERE_M and drone.at_rest
 
     def can_stop_at(self, drone: Body, stop_m: float) -> bool:
         """Whether the drone, on its line, still comes to rest before a place of the course."""
@@ -64,7 +66,7 @@ class Tracker:
         """What the drone heads for during the tick that ends at `t_s`; nothing while it stands and has to."""
         self.t_s = t_s - tick_s
         waits = min(self.course.due_m(t_s), self.stop_m) <= self.s_m + 1e-9
-        if waits and self.mark_mps == 0.0 and drone.speed == 0.0:
+        if waits and self.mark_mps == 0.0 and drone.at_rest:
             return []
         return [self.course.at(min(self.s_m + AHEAD_M, self.stop_m))]
 
@@ -107,12 +109,15 @@ class Tracker:
         course, s_m = self.course, self.s_m
         ahead = min(course.due_m(self.t_s), self.stop_m) - s_m
         planned = course.planned_mps(s_m) * min(1.0, 1.0 + ahead / EARLY_M) if ahead > -EARLY_M else 0.0
-        wanted = min(course.limit_mps(s_m), max(0.0, planned + ahead))
+        weaker = min(1.0, accel_mps2 / course.kind.accel_mps2)  # against wind, or with a motor out
+        wanted = min(weaker * course.limit_mps(s_m), max(0.0, planned + ahead))
         left = max(0.0, self.stop_m - s_m)
         wanted = min(wanted, sqrt(STOP_SHARE * accel_mps2 * left), 3.0 * left)
+        most = 0.95 * accel_mps2
+        across = min(self.mark_mps**2 * course.bend(s_m), 0.95 * most)
+        gain = sqrt(most * most - across * across) * dt_s
         if off_m > LET_GO_M:
-            wanted = 0.0
-        gain = 0.95 * accel_mps2 * dt_s
+            wanted, gain = 0.0, min(gain, 0.4 * most * dt_s)  # braking hard would carry it further off
         self.mark_mps += min(gain, max(-gain, wanted - self.mark_mps))
         if left < THERE_M / 2 or (ahead <= 0.0 and self.mark_mps < 0.02):
             self.mark_mps = 0.0

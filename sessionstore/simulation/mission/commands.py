@@ -143,7 +143,7 @@ def _carry_out(fleet: Commanding, drone: Drone, command: Command) -> Behaviour:
             yield from _watched(fleet, drone, command, go_home(fleet, drone, "command"))
         else:
             drone.halt()
-            while drone.speed > 0.01:
+            while drone.speed > 0.01 and not drone.at_rest:
                 yield
         if command.status == "applied":
             command.note(fleet.log, "done")

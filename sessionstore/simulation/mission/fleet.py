@@ -32,6 +32,7 @@ from sessionstore.simulation.mission.samples import metrics_line, motion_lines
 from sessionstore.simulation.mission.sensing import sense
 from sessionstore.simulation.mission.supply import Supply
 from sessionstore.simulation.mission.trajectory_flight import TrajectoryFlight
+from sessionstore.simulation.mission.wind_push import WindPush
 from sessionstore.simulation.world.birds import Birds
 from sessionstore.simulation.world.geometry import Vec3
 from sessionstore.simulation.world.weather import DEFAULT_CONDITION, Weather
@@ -47,7 +48,14 @@ class Fleet:
     the run is over.
     """
 
-    def __init__(self, world: World, seed: str, condition: str = DEFAULT_CONDITION, batch_per_climber: int = 4) -> None:
+    def __init__(
+        self,
+        world: World,
+        seed: str,
+        condition: str = DEFAULT_CONDITION,
+        batch_per_climber: int = 4,
+        wind_pushes: bool = False,
+    ) -> None:
         self.world = world
         self.clock = Clock()
         self.log = Logbook(self.clock)
@@ -65,6 +73,7 @@ class Fleet:
         self.hidden = [b for b in world.buildings if not b.known]
         self.open_commands: list[Command] = []
         self.ended: tuple[str, str] | None = None
+        self.wind_push = WindPush(self) if wind_pushes else None
 
     def tick(self) -> None:
         """Advance by 1/20 s."""
@@ -83,6 +92,8 @@ class Fleet:
             if drone.gps_out and drone.mode == "flying" and drone.duty != "home":
                 drone.brake = True  # it hovers until it knows where it is
             drone.advance()
+            if self.wind_push is not None:
+                self.wind_push.step(drone)
             spend(self, drone)
         self.supply.step()
         sense(self.hidden, self.world, drones, self.log)

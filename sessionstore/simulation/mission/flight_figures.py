@@ -44,6 +44,7 @@ def drone_figures(fleet: Fleet, drone: Drone) -> dict[str, Any]:
         "returns": dict(day.returns),
         "messages_dropped": fleet.radio.dropped_by_drone.get(drone.id, 0),
         "zero_motion": day.distance_m < MOTIONLESS_M,
+        **({"drift_s": round(_drift_s(fleet, drone), 2)} if fleet.wind_push is not None else {}),
         **({"trajectory": flight.figures()} if flight is not None else {}),
     }
 
@@ -82,12 +83,18 @@ def warnings_of(fleet: Fleet) -> list[str]:
         f"{d.id} never moved" for d in fleet.roster.drones if d.day.distance_m < MOTIONLESS_M and not _was_idle(d)
     ]
     found += [f"{d.id} is stuck" for d in fleet.roster.drones if d.stuck]
+    found += [f"{d.id} drifted for {s:.1f} s" for d in fleet.roster.drones if (s := _drift_s(fleet, d)) > 0.0]
     found += [
         f"{d.id}: {flight.remark()}"
         for d in fleet.roster.drones
         if (flight := fleet.trajectories.get(d.id.lower())) is not None and not flight.complete
     ]
     return found
+
+
+def _drift_s(fleet: Fleet, drone: Drone) -> float:
+    hold = fleet.wind_push.holds.get(drone.id) if fleet.wind_push is not None else None
+    return hold.drift_s if hold is not None else 0.0
 
 
 def _was_idle(drone: Drone) -> bool:

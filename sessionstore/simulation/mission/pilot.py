@@ -42,7 +42,7 @@ def fly_to(fleet: Flying, drone: Drone, goal_m: Vec3, speed_mps: float | None = 
     drone.interrupted = True
     while drone.path or drone.interrupted:
         # A path begins where the drone stands: planned at full speed, its first corner would be overshot.
-        if drone.interrupted and drone.speed == 0.0:
+        if drone.interrupted and drone.at_rest:
             path = fleet.plan(drone, goal_m)
             drone.interrupted, drone.mode = False, "flying"
             drone.go(path, speed_mps)

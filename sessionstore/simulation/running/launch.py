@@ -47,7 +47,7 @@ def build_fleet(scenario: Scenario, city: City | None = None) -> Fleet:
     with gc_paused():
         world = World(city, dirt_seed=str(scenario.seed), base_m=scenario.base_position)
     flights = plan_trajectories(scenario, world)
-    fleet = Fleet(world, str(scenario.seed), scenario.condition, scenario.batch_per_climber)
+    fleet = Fleet(world, str(scenario.seed), scenario.condition, scenario.batch_per_climber, scenario.wind_pushes)
     fleet.trajectories = flights
     return fleet
 

@@ -75,6 +75,7 @@ class Scenario:
     faults: tuple[Fault, ...] = ()
     orders: tuple[Order, ...] = ()
     trajectories: tuple[Trajectory, ...] = ()
+    wind_pushes: bool = False
 
     def with_options(self, **options: object) -> Scenario:
         """The same scenario with some fields replaced; None leaves a field as it is."""
@@ -160,7 +161,8 @@ class _World(_Strict):
 
 
 class _Weather(_Strict):
-    condition = fields.String(required=True, validate=validate.OneOf(tuple(CONDITIONS)))
+    condition = fields.String(validate=validate.OneOf(tuple(CONDITIONS)))
+    pushes = fields.Boolean(attribute="wind_pushes")
 
 
 class _Mission(_Strict):

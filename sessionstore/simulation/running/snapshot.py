@@ -162,6 +162,7 @@ def session_fields(scenario: Scenario, fleet: Fleet, metadata: Mapping[str, Any]
             "num_drones": sum(scenario.counts().values()),
             "fleet": scenario.counts(),
             "weather": scenario.condition,
+            **({"wind_pushes": True} if scenario.wind_pushes else {}),
             **({"trajectories": {t.drone: t.source for t in scenario.trajectories}} if scenario.trajectories else {}),
             "city": {
                 "source": city.source,

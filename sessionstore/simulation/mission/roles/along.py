@@ -106,7 +106,7 @@ def _follow(fleet: Following, drone: Drone, flight: TrajectoryFlight, from_m: fl
         if tracker.s_m >= flight.course.length_m - 0.1:
             flight.s_m, flight.over = flight.course.length_m, True
         drone.halt()
-    while drone.path or drone.speed > 0.0:
+    while drone.path or not drone.at_rest:
         yield  # it brakes, or steps aside
 
 
