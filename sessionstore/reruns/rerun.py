@@ -71,8 +71,10 @@ def _inputs_of(session: Session) -> list[dict[str, Any]]:
 def _changed_input(each: Mapping[str, Any], folder: Path) -> list[str]:
     path = folder / each["path"]
     kept = "; the copy in the session is used" if each.get("artifact") and each.get("scenario") else ""
-    if not path.is_file():
+    if not path.exists():
         return [f"input {each['path']} is missing{kept}"]
+    if path.is_dir():
+        return []  # the town of another session
     digest, _ = sha256_of(path)
     return [] if digest == each["sha256"] else [f"input {each['path']} has changed{kept}"]
 
@@ -91,14 +93,14 @@ def rerun(
     """Run a session again, and return the new session, whose ``metadata.rerun_of`` names the first.
 
     Args:
-        name: of the new session (default: the name of the first).
+        name: of the new session (default: the name of the first and "rerun").
         at_commit: build the recorded commit in a worktree and an environment of its own, and run the command there.
         output: where the output of a program goes (default: stdout).
 
     Raises: InvalidRecord: it cannot be run again, with the reason. And as the run itself.
     """
     record, facts = session.record, session.record.provenance
-    name = name or record.session_name
+    name = name or f"{record.session_name or ''} rerun".strip()
     marks = {RERUN_OF: session.session_id}
     if facts.get("scenario") and not at_commit:
         return _flown_again(store, session, name, marks)
@@ -139,7 +141,7 @@ def _city_of(session: Session, path: str) -> str:
     facts = session.record.provenance
     wanted = next((each for each in facts.get("inputs", []) if each.get("scenario")), None)
     there = Path(_folder_of(facts)) / path
-    if there.is_file() and (wanted is None or sha256_of(there)[0] == wanted["sha256"]):
+    if there.is_dir() or (there.is_file() and (wanted is None or sha256_of(there)[0] == wanted["sha256"])):
         return str(there)
     if wanted is None or not wanted.get("artifact"):
         raise InvalidRecord(f"the city {path} is missing or has changed, and the session holds no copy of it")

@@ -127,7 +127,9 @@ def keep_scenario(recorder: Recorder, scenario: Scenario) -> Callable[[dict[str,
     """
     facts: dict[str, Any] = {"scenario": msgspec.to_builtins(scenario)}
     city = None if scenario.city is None else Path(scenario.city)
-    if city is not None:
+    if city is not None and city.is_dir():  # the town of another session
+        facts["inputs"] = [{"path": str(city), "scenario": True}]
+    elif city is not None:
         entry: dict[str, Any] = {"path": str(city), "bytes": city.stat().st_size, "scenario": True}
         inside = recorder.folder / "artifacts"
         if city.parent == inside:
