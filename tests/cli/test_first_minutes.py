@@ -69,6 +69,12 @@ def test_recording_into_a_new_place_makes_it(run: Run, tmp_path: Path) -> None:
     assert len(json.loads(run("list", "--json", "--dir", new).out)) == 1
 
 
+def test_a_fault_of_an_unknown_drone_is_refused_before_anything_is_made(run: Run, tmp_path: Path) -> None:
+    place = tmp_path / "nothing-yet"
+    result = run("run", "--scout", "1", "--duration", "5", "--fault", "gps_loss@2:scout-9", "--dir", str(place))
+    assert result.code == 6 and "there will be no drone 'scout-9', only scout-1" in result.err and not place.exists()
+
+
 def test_a_run_prints_the_seed_that_repeats_it(run: Run) -> None:
     assert "(seed 7)" in run("run", "--scout", "1", "--buildings", "1", "--duration", "1", "--seed", "7").err
     assert run("run", "--seed", "many").code == 2
