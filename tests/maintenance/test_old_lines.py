@@ -20,6 +20,7 @@ from sessionstore.disk import files
 from sessionstore.maintenance.doctor import examine
 from sessionstore.maintenance.repairs import quarantine
 from sessionstore.maintenance.repairs.old_lines import StreamCopy, take_back
+from sessionstore.session.stream_line import line_bytes
 from sessionstore.store import SessionStore
 
 COUNT = 30
@@ -228,6 +229,37 @@ def test_a_copy_that_holds_another_value_is_not_believed(store: SessionStore, fl
     before = flight.read_bytes()
     assert doctor(store, "--take", "old", "--from", str(tmp_path / "copy")).exit_code == 12
     assert flight.read_bytes() == before
+
+
+@pytest.mark.parametrize("place", [4, 8, COUNT - 4])
+def test_deleted_lines_come_only_from_a_copy_with_the_same_lines_around_them(flight: Path, place: int) -> None:
+    """The line before, or the one behind, was edited in the copy, and the edit accepted there."""
+    whole = flight.read_bytes().splitlines()
+    lines = [*whole[:5], *whole[8:]] if place < 10 else whole[: COUNT - 3]
+    other = line_bytes(b'{"load":77.0,"who":"Zo"}', place, b"%.1f" % (place / 2), b"")
+    copy = b"\n".join([*whole[:place], other.rstrip(), *whole[place + 1 :]])
+    restored = take_back(lines, [StreamCopy("copy", lambda: copy, same_session=True)], COUNT)
+    assert restored.lines == lines and sum(restored.left.values()) == 3
+    restored = take_back(lines, [StreamCopy("copy", lambda: b"\n".join(whole), same_session=True)], COUNT)
+    assert restored.lines == whole and not restored.left
+
+
+def test_two_lines_with_one_checksum_are_told_apart_by_their_numbers() -> None:
+    def lines(number: int) -> dict[bytes, bytes]:
+        words = (chance.getrandbits(64) for _ in range(150_000))
+        made = (line_bytes(b'{"x":"%016x"}' % word, number, b"1.0", b"").rstrip() for word in words)
+        return {line[-10:-2]: line for line in made}
+
+    chance = random.Random(1)
+    ours, theirs = lines(3), lines(20)
+    checksum = next(iter(ours.keys() & theirs.keys()))
+    around = [line_bytes(b'{"x":0}', number, b"1.0", b"").rstrip() for number in (2, 4)]
+    edited_line = ours[checksum].replace(b'"x":"', b'"x":"7', 1)
+    copy = StreamCopy("copy", lambda: theirs[checksum])
+    restored = take_back([around[0], edited_line, around[1]], [copy], None)
+    assert restored.lines == [around[0], edited_line, around[1]]
+    copy = StreamCopy("copy", lambda: ours[checksum])
+    assert take_back([around[0], edited_line, around[1]], [copy], None).lines[1] == ours[checksum]
 
 
 def test_a_stream_of_another_session_gives_no_lines(store: SessionStore, flight: Path, tmp_path: Path) -> None:
