@@ -39,6 +39,12 @@ _ABOUT = {
     "E2": "find rows in an index",
     "E3": "many processes put rows into PostgreSQL",
     "E4": "an engine that is away",
+    "M1": "merge sessions of ten files, durably",
+    "M2": "merge the same again",
+    "M3": "pack",
+    "M4": "push to an S3 server",
+    "M5": "list a store elsewhere",
+    "M6": "lineage in an update",
 }
 HEADINGS = ("case", "sessions", "system", "median", "range", "of the limit", "target", "lost")
 

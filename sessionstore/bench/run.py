@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from sessionstore.bench import engines, scale, workloads
+from sessionstore.bench import engines, moving, scale, workloads
 from sessionstore.bench.figures import Figures
 
 
@@ -21,6 +21,7 @@ class Plan:
         slice_s: how long one system works in one round.
         sizes: of the stores that all systems are measured on.
         scale_sizes: of the stores that only we and the limit are measured on; the engines hold the largest of them.
+        moved: sessions that are merged and packed; ten times as many are listed elsewhere.
         postgresql: the URL of a server to measure; None: one of our own, where that can be.
     """
 
@@ -31,11 +32,12 @@ class Plan:
     storms: tuple[int, ...]
     stream_records: int
     scale_sizes: tuple[int, ...]
+    moved: int
     postgresql: str | None = None
 
 
-QUICK = Plan(0.05, 3, (0, 1000), 0.4, (4,), 200_000, (1000, 10_000))
-THOROUGH = Plan(0.4, 5, (0, 1000, 10_000), 3.0, (4, 16), 10_000_000, (1000, 10_000, 100_000))
+QUICK = Plan(0.05, 3, (0, 1000), 0.4, (4,), 200_000, (1000, 10_000), 200)
+THOROUGH = Plan(0.4, 5, (0, 1000, 10_000), 3.0, (4, 16), 10_000_000, (1000, 10_000, 100_000), 10_000)
 
 Part = Callable[[workloads.Bench], None]
 PARTS: dict[str, tuple[Part, tuple[str, ...]]] = {
@@ -48,6 +50,7 @@ PARTS: dict[str, tuple[Part, tuple[str, ...]]] = {
     "sizes": (scale.sizes, ("W1", "W4", "W5", "W6", "W9", "W10")),
     "imports": (scale.imports, ("W11",)),
     "engines": (engines.engines, ("E1", "E2", "E3", "E4")),
+    "moving": (moving.moving, ("M1", "M2", "M3", "M4", "M5", "M6")),
 }
 
 

@@ -22,14 +22,16 @@ if TYPE_CHECKING:
     from sessionstore.bench.figures import Figure, Figures
     from sessionstore.session.recorder import Recorder
 
-_PARTS = ("create", "update", "append", "look", "storm", "seek", "sizes", "imports", "engines")
+_PARTS = ("create", "update", "append", "look", "storm", "seek", "sizes", "imports", "engines", "moving")
 
 
 @click.command()
 @click.option("--quick", is_flag=True, help="Small and short: under two minutes.")
 @click.option("--part", "parts", multiple=True, type=click.Choice(_PARTS), help="Only this part; may be repeated.")
 @click.option("--system", "systems", multiple=True, metavar="NAME", help="Of the peers only this one; may be repeated.")
-@click.option("--size", "sizes", multiple=True, type=click.IntRange(min=1), help="Sizes for the part 'sizes'.")
+@click.option(
+    "--size", "sizes", multiple=True, type=click.IntRange(min=1), help="Sizes for the parts 'sizes' and 'moving'."
+)
 @click.option(
     "--scratch", type=click.Path(file_okay=False), metavar="FOLDER", help="Where to work; default: the store."
 )
@@ -54,7 +56,7 @@ def bench(
     folder: str | None,
     index: str | None,
 ) -> None:
-    """Measure the workloads W1 to W11, and the index engines (E1 to E4): ours, the limit by hand, installed peers.
+    """Measure the workloads W1 to W11, the index engines (E1 to E4), moving (M1 to M6): ours, the limit, peers.
 
     Systems run in turn, several rounds each; a ratio to the limit that ran beside is worth more than any rate.
     The run is stored as a session, with its report in artifacts/.
@@ -66,7 +68,7 @@ def bench(
 
     plan = dataclasses.replace(QUICK if quick else THOROUGH, postgresql=postgresql)
     if sizes:
-        plan = dataclasses.replace(plan, scale_sizes=sizes)
+        plan = dataclasses.replace(plan, scale_sizes=sizes, moved=sizes[0])
     command = " ".join(["sessionstore", "bench", *map(show_url, (each for each in sys.argv[2:] if each[:1] != "/"))])
     with (
         open_store(folder, index, create=True) as store,

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 import sessionstore
-from sessionstore.bench import LIMIT, LIMIT_DURABLE, OURS, contestants, plot, report
+from sessionstore.bench import LIMIT, LIMIT_DURABLE, OURS, contestants, moving, plot, report
 from sessionstore.bench.figures import Figure, Figures, Target, in_turn
 from sessionstore.bench.generate import fill_store, fill_stream, sparse_stream
 from sessionstore.bench.postgres import server
@@ -164,3 +164,17 @@ def test_a_short_run_is_stored_as_a_session_with_its_report(tmp_path: Path) -> N
         assert len(list(session.tape("figures").read())) == len(results["figures"])
         assert {each.name for each in (session.folder / "artifacts").iterdir()} >= {"report.md", "bench.json"}
     assert not list((tmp_path / ".sessionstore").glob("bench-*"))
+
+
+@pytest.mark.slow
+def test_moving_is_measured_beside_the_tools_that_are_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(moving, "PUSHED", 2)
+    monkeypatch.setenv("SESSIONSTORE_CACHE", str(tmp_path / "cache"))
+    figures = Figures()
+    run(tmp_path, replace(QUICK, rounds=1, moved=3), figures, ["moving"])
+    assert {"M1", "M2", "M5", "M6"} <= {each.workload for each in figures}
+    ours = [each for each in figures if each.system == OURS]
+    assert all(figures.met(each) is not None and each.median > 0 for each in ours)
+    assert not (tmp_path / "moving").exists()

@@ -200,10 +200,12 @@ def test_a_push_whose_claim_was_taken_over_sends_no_record(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     session = flown(store)
+    monkeypatch.setattr(claims, "STALE_S", 0.5)
     place, real = FsspecPlace(memory), FsspecPlace.send
 
     def overtaken(self: FsspecPlace, local: str, name: str) -> None:
         place.put(f"{claims.CLAIMS}/{session.session_id}", b"another push 0")
+        time.sleep(0.3)
         real(self, local, name)
 
     monkeypatch.setattr(FsspecPlace, "send", overtaken)

@@ -58,7 +58,10 @@ class Claim:
 
     def check(self) -> None:
         """Make sure that it is held still. Raises: Conflict: it was not renewed in time, another push may hold it."""
-        if time.monotonic() - self._renewed_s > STALE_S or not self._is_mine():
+        age_s = time.monotonic() - self._renewed_s
+        if age_s < STALE_S / 2:
+            return  # no other push takes over what has just been written
+        if age_s > STALE_S or not self._is_mine():
             raise Conflict(f"another push took {self._session_id} at {self._place.label} over; run this one again")
 
     def _is_mine(self) -> bool:
@@ -80,7 +83,7 @@ class Claim:
         """Remove it, if it is held still. Raises: RemoteUnavailable."""
         self._done.set()
         renewer.join()
-        if self._is_mine():
+        if time.monotonic() - self._renewed_s < STALE_S / 2 or self._is_mine():
             self._place.remove(self._name)
 
 

@@ -140,16 +140,23 @@ class _Push:
         if tree.changed(DOCUMENT):
             raise Conflict(f"{tree.name} changed while it was sent; run the push again")
         claim.check()
-        return count + self._send_file(tree, DOCUMENT)
+        count += self._send_file(tree, DOCUMENT)
+        self._check_sent(tree, missing)
+        return count
 
     def _send_file(self, tree: FolderTree, file: str) -> int:
-        name, size = f"{tree.name}/{file}", tree.sizes[file]
-        self._place.send(str(tree.folder / file), name)
-        stands = self._place.facts(name).size
-        if stands < size:
-            raise RemoteUnavailable(f"{self._place.label}/{name} has {stands} of {size} bytes after it was sent")
-        self._progress(size)
-        return size
+        self._place.send(str(tree.folder / file), f"{tree.name}/{file}")
+        self._progress(tree.sizes[file])
+        return tree.sizes[file]
+
+    def _check_sent(self, tree: FolderTree, sent: list[str]) -> None:
+        """Look at what stands there now. Raises: RemoteUnavailable: less than was sent."""
+        stand = self._place.files(tree.name)
+        for file in sent:
+            size = stand[file].size if file in stand else 0
+            if size < tree.sizes[file]:
+                label = f"{self._place.label}/{tree.name}/{file}"
+                raise RemoteUnavailable(f"{label} has {size} of {tree.sizes[file]} bytes after it was sent")
 
 
 def _digest(tree: FolderTree, file: str) -> tuple[int, str]:
