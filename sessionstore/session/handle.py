@@ -262,13 +262,7 @@ class Session:
     @property
     def replay_available(self) -> bool:
         """Whether at least one drone has two motion points."""
-        seen: set[Any] = set()
-        for line in self.tape(MOTION_STREAM).read(damaged="skip"):
-            drone = line.data.get("drone")
-            if drone in seen:
-                return True
-            seen.add(drone)
-        return False
+        return self.tape(MOTION_STREAM).has_a_value_twice("drone")
 
     def frame(self, name: str = MOTION_STREAM, **window: Any) -> Any:
         """Return a stream as a frame: ``drones``, ``from_s``, ``to_s``, ``columns``, ``form`` ("pandas" by default)."""
@@ -294,6 +288,7 @@ class Session:
         sim_time_s: float | None = None,
         edit_tables: Callable[[Tables], None] | None = None,
         accepted: Accepted | None = None,
+        written: Callable[[SessionRecord, os.stat_result], None] | None = None,
         **changes: Any,
     ) -> SessionRecord:
         """Change fields of the record, durably, and return it as it is now.
@@ -306,6 +301,7 @@ class Session:
             edit_tables: edits further tables of session.json in place, in the same step (plain data).
             accepted: called before the file is replaced, when all was accepted, with the uuid and the fields that
                 are given: as they were, and as they will be. What it raises refuses the update.
+            written: called at the end with the record and the status of the very file that holds it.
             changes: field=value; ``metadata`` is replaced as a whole.
 
         Raises:
@@ -319,6 +315,8 @@ class Session:
         update = Update(self._text_path, self.session_id, self._uuid, if_rev, given, reason, sim_time_s, accepted)
         record, status = self._storage.update(partial(update.apply, change, edit_tables))
         self._changed(records.to_row(record, status))
+        if written is not None:
+            written(record, status)
         return record
 
     def merge(self, changes: Mapping[str, Any], *, if_rev: int | None = None, reason: str = "") -> SessionRecord:

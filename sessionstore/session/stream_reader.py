@@ -15,7 +15,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from sessionstore.disk import files
 from sessionstore.errors import Corrupt
@@ -209,6 +209,16 @@ class Tape:
                 return
             else:
                 time.sleep(poll_s)
+
+    def has_a_value_twice(self, key: str) -> bool:
+        """Whether two records have the same value under a key (none counts as one), reading no further than needed."""
+        seen: set[Any] = set()
+        for line in self.read(damaged="skip"):
+            value = line.data.get(key)
+            if value in seen:
+                return True
+            seen.add(value)
+        return False
 
     def last(self) -> Line | None:
         """Return the last line that arrived; its number + 1 is how many there are, unless check() says otherwise."""

@@ -19,7 +19,7 @@ from typing import Any
 
 from sessionstore.layout import DOCUMENT
 from sessionstore.model import liveness
-from sessionstore.model.records import FINAL_STATUSES, INTERRUPTED
+from sessionstore.model.records import FINAL_STATUSES, INTERRUPTED, SessionRecord
 from sessionstore.server.http.reply import Reply, encode
 from sessionstore.session import Session
 from sessionstore.session.handle import CLOCK_STREAM
@@ -72,8 +72,12 @@ class DocumentCache:
         self._shown: OrderedDict[str, tuple[int, set[str]]] = OrderedDict()
         self._mutex = threading.Lock()
 
-    def render(self, session: Session) -> Reply:
-        """Return the record of a session as JSON, with its entity tag. Raises: as ``Session.record``."""
+    def render(self, session: Session, read: tuple[SessionRecord, os.stat_result] | None = None) -> Reply:
+        """Return the record of a session as JSON, with its entity tag. Raises: as ``Session.record``.
+
+        Args:
+            read: the record and the status of its file, when they are at hand.
+        """
         folder = str(session.folder)
         files = f"{folder}/{DOCUMENT}", f"{folder}/{MOTION_STREAM}.jsonl"
         stamps = _stamp(files[0]), _stamp(files[1])
@@ -81,7 +85,7 @@ class DocumentCache:
             known = self._known.get(session.session_id)
         if known is not None and known.files == files and known.stamps == stamps:
             return known.reply
-        record, status = session.read()
+        record, status = session.read() if read is None else read
         self._note_shown(session.session_id, record.rev, digest_of(status))
         described = describe(session, record.to_dict())
         flags = ("r" if described["replay_available"] else "") + ("i" if described["status"] == INTERRUPTED else "")

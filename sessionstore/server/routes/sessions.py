@@ -139,14 +139,16 @@ def change_session(call: Call) -> Reply:
         if merged is not None:
             record["metadata"] = merge_patch(record["metadata"], merged)
 
+    shown: list[Any] = []
     call.context.store.edit(  # so that `undo` can take it back
         session,
         change if check is not None or merged is not None else None,
         if_rev=rev,
         reason=reason,
+        written=lambda *written: shown.append(written),
         **changes,
     )
-    return call.context.documents.render(session)
+    return call.context.documents.render(session, shown[0])
 
 
 def merge_patch(target: Any, patch: Any) -> Any:
