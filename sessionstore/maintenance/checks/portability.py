@@ -22,7 +22,7 @@ from typing import Any
 from sessionstore.disk import files
 from sessionstore.errors import SessionStoreError, UnsafeFile
 from sessionstore.layout import StoreRoot
-from sessionstore.model import json_text
+from sessionstore.model import json_text, names
 from sessionstore.session import Session
 
 _CHUNK = 1 << 20
@@ -68,10 +68,27 @@ def _verify_one(root: StoreRoot, session_id: str, elsewhere: Path) -> Moved:
     unsafe = list(copy_folder(root.folder(session_id), elsewhere / session_id))
     if unsafe:
         return Moved(session_id, False, [f"{name}: not a plain file, was not copied" for name in unsafe])
+    names_lost = list(_lost_names(session_id, root.folder(session_id)))
     here, there = describe(Session(root, session_id)), _read_elsewhere(elsewhere, session_id, root.path)
     differs = [key for key in sorted(here.keys() | there.keys()) if here.get(key) != there.get(key)]
     differs = [f"{key}: {there['error']}" if key == "error" else key for key in differs]
+    differs += names_lost
     return Moved(session_id, not differs, differs)
+
+
+def _lost_names(session_id: str, folder: Path) -> Iterator[str]:
+    """Yield what some operating system would not keep under its name, or would store as one file with another."""
+    if not names.is_portable_path(session_id):
+        yield f"{session_id}: not a name on every operating system"
+    seen: dict[str, str] = {}
+    for place, folders, found in os.walk(folder):
+        for name in sorted((*folders, *found)):
+            path = os.path.relpath(os.path.join(place, name), folder).replace(os.sep, "/")
+            other = seen.setdefault(names.collision_key(path), path)
+            if other != path:
+                yield f"{path}: one file with {other} on macOS and Windows"
+            elif not names.is_portable_path(name):
+                yield f"{path}: not a name on every operating system"
 
 
 def copy_folder(source: Path, target: Path) -> Iterator[str]:
