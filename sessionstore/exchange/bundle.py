@@ -200,7 +200,7 @@ def _members(trees: Iterable[Tree], progress: Progress | None) -> Iterator[tuple
             records.append(record)
         for file in sorted(tree.sizes):
             name = f"{bag.PAYLOAD}{tree.name}/{file}"
-            data = document if file == DOCUMENT else None
+            data = document if file == DOCUMENT else _small(tree, file)
             size = len(data) if data is not None else _whole_size(tree, file)
             sizes[name] = size
             chunks = [data] if data is not None else tree.chunks(file, 0, size)
@@ -233,6 +233,16 @@ def _digested(
         if progress is not None:
             progress(len(chunk))
     digests[name] = found.hexdigest()
+
+
+def _small(tree: Tree, file: str) -> bytes | None:
+    """Return the bytes of a small file that are taken, read at once; None for a larger one."""
+    if tree.sizes[file] > CHUNK_BYTES:
+        return None
+    data = read_whole(tree, file)
+    if not file.endswith(STREAM_SUFFIX) or "/" in file:
+        return data
+    return data[: data.rfind(b"\n") + 1]
 
 
 def _whole_size(tree: Tree, file: str) -> int:
