@@ -131,10 +131,6 @@ class RemoteCatalog(Catalog):
         self._opened.mirror.bring(session_id)
         return RemoteSession(self._opened, session_id)
 
-    def changed(self, row: SessionRow) -> NoReturn:
-        """Refuse. Raises: ReadOnlyStore."""
-        refuse(self._opened.place.label)
-
     def refresh(self) -> None:
         """Read the listing anew when it is asked for next."""
         self._rows = None
