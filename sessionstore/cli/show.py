@@ -127,7 +127,7 @@ def _drone_table(record: SessionRecord) -> list[str]:
                 text.distance(drone.get("distance_m")),
                 _speed(drone.get("mean_speed_mps")),
                 _speed(drone.get("max_speed_mps")),
-                "" if drone.get("moved", True) else "never moved",
+                "" if drone.get("moved", True) else "not called" if drone.get("idle") else "never moved",
             )
         )
     return ["\n" + text.table(("drone", "kind", "points", "distance", "mean", "max", ""), rows)] if rows else []

@@ -253,3 +253,15 @@ def started(store: SessionStore, *options: str) -> subprocess.Popen[bytes]:
     )  # fmt: skip
     until(lambda: any(path.stat().st_size > 5000 for path in folder.glob("*/motion_history.jsonl")), 60)
     return process
+
+
+def test_a_mule_that_had_nothing_to_do_is_no_warning_and_a_stuck_one_is(store: SessionStore) -> None:
+    fleet = (Group("climber"), Group("tanker-mule", 2))
+    plan = scenario(fleet=fleet, duration_s=20.0, faults=(Fault("stuck", 1.0, "tanker-mule-2"),))
+    live = HMRSSimulationLive(plan, training_sessions_dir=store.root.path)
+    live.run()
+    record, (row,) = store.get(live.session_id).record, store.find()
+    metrics = record.performance_metrics
+    assert metrics["totals"]["never_moved"] == ["tanker-mule-2"] and row.remark == "never moved: tanker-mule-2"
+    assert metrics["drones"]["tanker-mule-1"]["idle"] and "idle" not in metrics["drones"]["tanker-mule-2"]
+    assert not any("tanker-mule-1" in warning for warning in metrics["totals"]["warnings"])

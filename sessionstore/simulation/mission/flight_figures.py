@@ -44,6 +44,7 @@ def drone_figures(fleet: Fleet, drone: Drone) -> dict[str, Any]:
         "returns": dict(day.returns),
         "messages_dropped": fleet.radio.dropped_by_drone.get(drone.id, 0),
         "zero_motion": day.distance_m < MOTIONLESS_M,
+        **({"idle": True} if day.distance_m < MOTIONLESS_M and _was_idle(drone) else {}),
         **({"drift_s": round(_drift_s(fleet, drone), 2)} if fleet.wind_push is not None else {}),
         **({"trajectory": flight.figures()} if flight is not None else {}),
     }
@@ -71,6 +72,7 @@ def performance(fleet: Fleet) -> dict[str, Any]:
         "birds": fleet.birds.seen,
         "birds_scared": fleet.birds.scared,
         "tether_snags": fleet.supply.snags,
+        "never_moved": _never_moved(fleet),
         "warnings": warnings_of(fleet),
     }
     return {"totals": totals, "drones": drones}
@@ -79,9 +81,7 @@ def performance(fleet: Fleet) -> dict[str, Any]:
 def warnings_of(fleet: Fleet) -> list[str]:
     """What a later reader of this session must not miss."""
     found = [f"{d.id} {d.activity}" for d in fleet.roster.drones if d.mode == "lost"]
-    found += [
-        f"{d.id} never moved" for d in fleet.roster.drones if d.day.distance_m < MOTIONLESS_M and not _was_idle(d)
-    ]
+    found += [f"{name} never moved" for name in _never_moved(fleet)]
     found += [f"{d.id} is stuck" for d in fleet.roster.drones if d.stuck]
     found += [f"{d.id} drifted for {s:.1f} s" for d in fleet.roster.drones if (s := _drift_s(fleet, d)) > 0.0]
     found += [
@@ -95,6 +95,10 @@ def warnings_of(fleet: Fleet) -> list[str]:
 def _drift_s(fleet: Fleet, drone: Drone) -> float:
     hold = fleet.wind_push.holds.get(drone.id) if fleet.wind_push is not None else None
     return hold.drift_s if hold is not None else 0.0
+
+
+def _never_moved(fleet: Fleet) -> list[str]:
+    return [d.id for d in fleet.roster.drones if d.day.distance_m < MOTIONLESS_M and not _was_idle(d)]
 
 
 def _was_idle(drone: Drone) -> bool:

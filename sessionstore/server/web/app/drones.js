@@ -40,7 +40,7 @@ export class DroneTable {
     const cells = Object.fromEntries(NOW.map((name) => [name.toLowerCase(), el(name === 'Mode' ? 'td.mode' : 'td.number')]));
     const done = this.metrics[id] || {};
     const name = el('button.plain.drone-name', { type: 'button', title: `${id}: ${kind}; click: choose, double click: follow`, on: { click: () => this.player.pick(id), dblclick: () => this.player.pick(id, true) } }, sign(kind, this.player.tints.get(id)?.css), el('span', {}, id));
-    const still = done.moved === false ? el('span.badge.warn-text', { title: 'This drone never moved by more than a centimetre' }, 'never moved') : null;
+    const still = done.moved === false && !done.idle ? el('span.badge.warn-text', { title: 'This drone never moved by more than a centimetre' }, 'never moved') : null;
     const row = el('tr', {}, el('td', {}, name, still), Object.values(cells), el('td.number', {}, metres(done.distance_m)), el('td.number', {}, done.windows_cleaned ?? '–'));
     this.rows.set(id, { row, cells });
     return row;
