@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Self
@@ -138,11 +138,19 @@ class SessionDraft:
             self.uuid,
             created_at=json_text.utc_text(created),
         )
-        for key, value in records.check_changes(given).items():
+        for key, value in records.check_changes({**self._end(given), **given}).items():
             setattr(record, key, value)
         record.created_by = self.created_by
         record.provenance = {"imported_from": dict(self.source)}
         return record
+
+    def _end(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the end and the duration by the wall clock, from when the data began and how long it lasts."""
+        started, lasted_s = given.get("started_at"), given["duration_sim_s"]
+        if started is None or lasted_s is None or given["status"] != "completed":
+            return {}
+        ended = records.instant(started) + timedelta(seconds=lasted_s)
+        return {"ended_at": json_text.utc_text(ended), "duration_wall_s": lasted_s}
 
     def commit(self) -> str:
         """Name the session, durably, and return its id; the id of the other one when another import was faster.

@@ -70,11 +70,11 @@ def _inputs_of(session: Session) -> list[dict[str, Any]]:
 
 def _changed_input(each: Mapping[str, Any], folder: Path) -> list[str]:
     path = folder / each["path"]
+    if each.get("session"):
+        return [] if path.is_dir() else [f"session {each['path']} is missing; the town in this session is used"]
     kept = "; the copy in the session is used" if each.get("artifact") and each.get("scenario") else ""
-    if not path.exists():
+    if not path.is_file():
         return [f"input {each['path']} is missing{kept}"]
-    if path.is_dir():
-        return []  # the town of another session
     digest, _ = sha256_of(path)
     return [] if digest == each["sha256"] else [f"input {each['path']} has changed{kept}"]
 
@@ -141,7 +141,9 @@ def _city_of(session: Session, path: str) -> str:
     facts = session.record.provenance
     wanted = next((each for each in facts.get("inputs", []) if each.get("scenario")), None)
     there = Path(_folder_of(facts)) / path
-    if there.is_dir() or (there.is_file() and (wanted is None or sha256_of(there)[0] == wanted["sha256"])):
+    if wanted is not None and wanted.get("session"):  # the town of a session, which this one's scene holds, too
+        return str(there if there.is_dir() else session.folder)
+    if there.is_file() and (wanted is None or sha256_of(there)[0] == wanted["sha256"]):
         return str(there)
     if wanted is None or not wanted.get("artifact"):
         raise InvalidRecord(f"the city {path} is missing or has changed, and the session holds no copy of it")

@@ -95,3 +95,11 @@ def test_a_damaged_log_is_imported_in_part_or_refused_with_a_reason(store: Sessi
         assert detect(path).name == "ulog"
         report = store.import_file(path, dry_run=True)
         assert report.state == "would import" or report.reason
+
+
+def test_an_imported_flight_has_the_end_and_the_duration_of_its_data(store: SessionStore) -> None:
+    report = store.import_file(LOG)
+    record = store.get(report.session_id).record
+    assert record.started_at == record.created_at == "2021-04-21T06:30:58.450524Z"
+    assert record.ended_at == "2021-04-21T06:31:04.946676Z"
+    assert record.duration_wall_s == record.duration_sim_s == 6.496152

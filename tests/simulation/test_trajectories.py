@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from sessionstore import SessionStore
 from sessionstore.cli import group
+from sessionstore.reruns.rerun import rerun
 from sessionstore.simulation.drones.kinds import KINDS
 from sessionstore.simulation.drones.trajectory import Trajectory, simplified
 from sessionstore.simulation.errors import ScenarioError
@@ -340,6 +341,17 @@ def test_the_town_of_a_session_is_a_city_with_its_hidden_buildings_and_origin(
         assert one.roof_m == pytest.approx(two.roof_m, abs=1e-3)
         assert all(dist(p, q) < 2e-3 for p, q in zip(one.rings[0], two.rings[0], strict=True))
     assert town.sha256 == open_city(store.get(live.session_id).folder).sha256 != ""
+
+
+def test_a_flight_in_the_town_of_a_session_is_run_again_also_when_that_session_is_gone(
+    flown_store: SessionStore,
+) -> None:
+    assert run(flown_store, "--fly-again", "First:scout-2", "--hexacopter", "1", "--name", "Again").exit_code == 0
+    first, again = flown_store.get("First"), flown_store.get("Again")
+    flown_store.delete(first.session_id)
+    third = rerun(flown_store, again, name="Third")
+    points = [[line.data for line in each.tape("motion_history").read()] for each in (again, third)]
+    assert points[0] == points[1] and len(points[0]) > 300
 
 
 def test_the_ready_scenario_flies_way_points_a_circle_and_a_csv() -> None:

@@ -127,8 +127,8 @@ def keep_scenario(recorder: Recorder, scenario: Scenario) -> Callable[[dict[str,
     """
     facts: dict[str, Any] = {"scenario": msgspec.to_builtins(scenario)}
     city = None if scenario.city is None else Path(scenario.city)
-    if city is not None and city.is_dir():  # the town of another session
-        facts["inputs"] = [{"path": str(city), "scenario": True}]
+    if city is not None and city.is_dir():  # the town of a session: it stands in the scene of this one, too
+        facts["inputs"] = [{"path": str(city), "session": city.name, "scenario": True}]
     elif city is not None:
         entry: dict[str, Any] = {"path": str(city), "bytes": city.stat().st_size, "scenario": True}
         inside = recorder.folder / "artifacts"
