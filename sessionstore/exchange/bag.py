@@ -8,10 +8,11 @@ Not here: archives (exchange.bundle), checking a bundle (exchange.verify).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from typing import Any
+
+import msgspec
 
 from sessionstore.model.records import SessionRecord
 
@@ -92,7 +93,7 @@ def crate(records: Iterable[SessionRecord], files: Mapping[str, Mapping[str, int
     listed: list[dict[str, Any]] = [about, root, profile, *entities]
     unique = {entity["@id"]: entity for entity in listed}
     graph = {"@context": "https://w3id.org/ro/crate/1.2/context", "@graph": list(unique.values())}
-    return json.dumps(graph, indent=1, ensure_ascii=False).encode() + b"\n"
+    return msgspec.json.format(msgspec.json.encode(graph), indent=1) + b"\n"
 
 
 def _session_entities(record: SessionRecord, files: Mapping[str, int]) -> list[dict[str, Any]]:
