@@ -369,6 +369,18 @@ def test_keys_of_other_publishers_are_read(read: Open, tags: dict[str, Any], low
     assert (house.floor_m, house.roof_m) == (low_m, high_m)
 
 
+@pytest.mark.parametrize(
+    "semantics", [[[0, 0, 2, 2, 2, 1]], {"surfaces": 7, "values": [[0]]}, {"surfaces": ["RoofSurface"]}, "WallSurface"]
+)
+def test_semantics_that_are_not_understood_cost_the_kinds_of_the_surfaces_alone(read: Open, semantics: Any) -> None:
+    document = houses()  # as in cjio's mt-2-triangulated.json: the bare values, without their surfaces
+    document["CityObjects"]["h1"]["geometry"][0]["semantics"] = semantics
+    city = read(document)
+    assert [round(f.roof_m - f.floor_m, 3) for f in city.footprints] == [9.0, 9.0, 9.0]
+    assert city.replaced == {"semantics not understood: surfaces taken without their kinds": 1}
+    assert city.ignored == {}
+
+
 def test_one_geometry_that_is_not_understood_costs_that_geometry_alone(read: Open) -> None:
     town = houses(3)
     town["CityObjects"]["h1"]["geometry"][0]["boundaries"] = [[[[0, 1, 999]]]]

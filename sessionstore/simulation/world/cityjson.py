@@ -3,8 +3,9 @@ heights.
 
 Every geometry type counts (MultiSurface, CompositeSurface, Solid, MultiSolid, CompositeSolid, GeometryInstance); of
 one object all geometries of the most detailed level that has faces. A flat outline of a Building whose BuildingParts
-have bodies is passed over. One geometry that is not understood costs that geometry alone; all that is passed over or
-replaced is counted. Refuses: what is not CityJSON, unknown versions, a sequence without its header, unknown units.
+have bodies is passed over. One geometry that is not understood costs that geometry alone; semantics that are not
+understood cost the kinds of its surfaces alone; all that is passed over or replaced is counted. Refuses: what is not
+CityJSON, unknown versions, a sequence without its header, unknown units.
 Not here: heights as text (heights), limits and names (raw_city), the local frame (city), windows (facades).
 """
 
@@ -167,9 +168,13 @@ class _Reader:
         if geometry["type"] == "GeometryInstance":
             return self._instance(geometry)
         semantics = geometry.get("semantics") or {}
-        kinds = [s.get("type", "") for s in semantics.get("surfaces") or ()]
+        try:
+            kinds, values = [s.get("type", "") for s in semantics.get("surfaces") or ()], semantics.get("values")
+        except NOT_UNDERSTOOD:
+            self.raw.replace("semantics not understood: surfaces taken without their kinds")
+            kinds, values = [], None
         faces: list[Face] = []
-        _collect(geometry["boundaries"], semantics.get("values"), kinds, self.vertices, faces)
+        _collect(geometry["boundaries"], values, kinds, self.vertices, faces)
         return faces
 
     def _instance(self, geometry: Mapping[str, Any]) -> list[Face]:
