@@ -53,7 +53,7 @@ class RunClock:
                 started = _instant(t_s)
                 self._begun(json_text.utc_text(started))  # first: when it is refused, the next time is the first one
                 self._zero_s, self._started = float(t_s), started
-            return round(float(t_s) - self._zero_s, 9)
+            return round(float(t_s) - self._zero_s, 6)  # a float holds such seconds to 0.24 us
         if unit := _unit_of(t_s):
             day = datetime.fromtimestamp(float(t_s) / _UNITS[unit], UTC).strftime("%Y-%m-%d")
             divided = "" if unit == "seconds" else f", divided by {_UNITS[unit]:.0e}".replace("e+0", "e")

@@ -15,6 +15,7 @@ from sessionstore.formats import export_session
 from sessionstore.formats.geodesy import Origin
 from sessionstore.session import Session
 from sessionstore.store import SessionStore
+from tests.formats.bags import write_pose_bag
 
 pytest.importorskip("mcap")
 pytest.importorskip("foxglove")
@@ -95,23 +96,7 @@ def test_geographic_positions_come_back_to_the_micrometre() -> None:
 
 
 def test_a_ros_bag_of_poses_is_a_flight(store: SessionStore, tmp_path: Path) -> None:
-    pytest.importorskip("rosbags")
-    from rosbags.rosbag2 import Writer
-    from rosbags.typesys import Stores, get_typestore
-
-    types = get_typestore(Stores.ROS2_HUMBLE)
-    kinds = types.types
-    stamp = kinds["builtin_interfaces/msg/Time"](sec=1, nanosec=0)
-    header = kinds["std_msgs/msg/Header"](stamp=stamp, frame_id="map")
-    with Writer(tmp_path / "bag", version=9) as writer:
-        connection = writer.add_connection("/uav1/pose", "geometry_msgs/msg/PoseStamped", typestore=types)
-        for step in range(10):
-            position = kinds["geometry_msgs/msg/Point"](x=float(step), y=0.0, z=2.0)
-            turned = kinds["geometry_msgs/msg/Quaternion"](x=0.0, y=0.0, z=0.0, w=1.0)
-            pose = kinds["geometry_msgs/msg/Pose"](position=position, orientation=turned)
-            message = kinds["geometry_msgs/msg/PoseStamped"](header=header, pose=pose)
-            data = types.serialize_cdr(message, "geometry_msgs/msg/PoseStamped")
-            writer.write(connection, 1_700_000_000 * 10**9 + step * 10**8, data)
+    write_pose_bag(tmp_path / "bag")
     report = store.import_file(tmp_path / "bag")
     assert (report.state, report.format, report.topics["/uav1/pose"].messages_in) == ("imported", "rosbag", 10)
     points = [line.data for line in store.get("bag").tape("motion_history").read()]
