@@ -51,7 +51,7 @@ def report_text(facts: dict[str, Any]) -> str:
         f"heights     {height['lowest']:g} to {height['highest']:g} m, median {height['median']:g} m",
         f"windows     {facts['windows']} on {facts['buildings_with_windows']} buildings, "
         f"{facts['windows_serviceable']} within reach",
-        f"base        {', '.join(f'{v:g}' for v in facts['origin'])} in the file"
+        f"base        {', '.join(f'{v:.10g}' for v in facts['origin'])} in the file"
         + (f"; {facts['gps']['lat']}, {facts['gps']['lon']}" if facts["gps"] else ""),
     ]
     lines += [f"passed over {count} x {why}" for why, count in facts["passed_over"].items()]
