@@ -39,7 +39,7 @@ COMMANDS = {
     "rebuild": ("trash:rebuild", "Rebuild the index from the folders."),
     "doctor": ("maintenance:doctor", "Check the store: what is wrong, why it matters, what repairs it."),
     "verify": ("maintenance:verify", "Read sessions or a bundle whole; --as-if-moved: also as on another machine."),
-    "history": ("maintenance:history", "Show what was changed by hand."),
+    "history": ("maintenance:history", "Show the changes of people: edits, deletions, merges."),
     "undo": ("maintenance:undo", "Undo a change."),
     "import-legacy": ("legacy:import_command", "Read folders of the old system into sessions."),
     "export-legacy": ("legacy:export_command", "Write sessions in the layout of the old system."),

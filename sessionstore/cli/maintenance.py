@@ -220,7 +220,10 @@ def _moved_line(moved: Moved) -> str:
 @json_option
 @store_options
 def history(session: str | None, limit: int, as_json: bool, folder: str | None, index: str | None) -> None:
-    """Show what was changed by hand: edits, deletions, merges and undone changes; the newest first."""
+    """Show what people changed: edits, deletions, merges and undone changes; the newest first.
+
+    An edit of a file in an editor is seen by every reader, and is not noted here.
+    """
     from sessionstore.store.history import History
 
     with open_store(folder, index) as store:
@@ -233,7 +236,7 @@ def history(session: str | None, limit: int, as_json: bool, folder: str | None, 
         print_json([change.to_dict() for change in shown])
         return
     if not changes:
-        click.echo("nothing was changed by hand", err=True)
+        click.echo("nothing was changed", err=True)
         return
     rows = [
         (
@@ -282,7 +285,7 @@ def undo(change: str | None, as_json: bool, folder: str | None, index: str | Non
     if as_json:
         print_json(done.to_dict())
     else:
-        click.echo(f"taken back: {done.kind} of {text.shown(', '.join(done.sessions))}", err=True)
+        click.echo(f"taken back: {done.kind} of {text.shown(', '.join(done.sessions)) or done.change_id}", err=True)
 
 
 def print_json(value: object) -> None:

@@ -87,7 +87,8 @@ def rerun_command(
         checked = {} if agreement is None else {"identical": agreement.identical, "difference": difference}
         output.print_json({**found, **checked})
     else:
-        click.echo(f"{again.session_id} is a rerun of {first.session_id}")
+        ended = "" if again.status == "completed" else f" ({again.status}: {again.record.end_reason})"
+        click.echo(f"{again.session_id} is a rerun of {first.session_id}{ended}")
         if agreement is not None:
             click.echo(str(agreement))
     if agreement is not None and not agreement.identical:

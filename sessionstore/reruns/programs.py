@@ -113,7 +113,7 @@ def _found(program: str, at: Path) -> str:
     """Return the path of a program. Raises: InvalidRecord: it is not found."""
     path = shutil.which(program) or (str(at / program) if os.access(at / program, os.X_OK) else None)
     if path is None:
-        raise InvalidRecord(f"the program {program!r} is not found (is `--` missing before it?)")
+        raise InvalidRecord(f"the program {program!r} is not found")
     return path
 
 

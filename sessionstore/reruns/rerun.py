@@ -118,7 +118,7 @@ def rerun(
             )  # fmt: skip
             return store.get(ended.session_id)
         again = _started_again(store, _by(python, _without_masks(facts["command"])), folder, environment, output)
-        again.metadata.update(marks)
+        again.update(lambda record: record["metadata"].update(marks), session_name=name)
         return again
 
 

@@ -288,8 +288,9 @@ class Recorder(Session):
         self._say(stream_names.EVENTS, {"kind": kind, "level": level, "message": message, **data}, t_s)
 
     def _say(self, stream: str, record: dict[str, Any], t_s: float | None) -> None:
-        if record["level"] not in _LEVELS:
-            raise InvalidRecord(f"the level is one of {', '.join(_LEVELS)}, not {record['level']!r}")
+        if record["level"] not in _LEVELS or isinstance(record["message"], Mapping):
+            wrong = f"{record['level']!r}, {record['message']!r}"
+            raise InvalidRecord(f"a level of {', '.join(_LEVELS)} and a text (other values by name), not {wrong}")
         self.stream(stream).append(record, t_s, at_least_s=self.sim_time_s)
 
     def log_params(self, params: Mapping[str, Any]) -> None:

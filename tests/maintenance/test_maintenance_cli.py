@@ -108,7 +108,7 @@ def test_edits_and_deletions_typed_by_hand_are_shown_and_taken_back(
     run: Callable[..., Result], store: SessionStore
 ) -> None:
     session_id = recorded(store, "x")
-    assert run("history").err == "nothing was changed by hand\n"
+    assert run("history").err == "nothing was changed\n"
     run("set", "x", "--notes", "rough", "--meta", "wind=storm")
     table = run("history").out
     assert 'notes: "" -> "rough"' in table and "edit" in table and session_id in table

@@ -160,6 +160,7 @@ def test_a_program_that_records_by_itself_is_started_again(store: SessionStore, 
     subprocess.run([sys.executable, program, "3"], check=True, env=environment, capture_output=True)
     done = command_line(store, "rerun", "latest", "--check")
     assert done.returncode == 0 and "identical: 50 points" in done.stdout, done.stderr
+    assert sorted(row.session_name or "" for row in store.find()) == ["Alone", "Alone rerun"]
 
 
 def test_the_recorded_commit_is_run_in_a_worktree_of_its_own(store: SessionStore, tmp_path: Path) -> None:

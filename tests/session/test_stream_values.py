@@ -17,6 +17,7 @@ from sessionstore.errors import Corrupt, InvalidRecord, TimeOrderError
 from sessionstore.session.stream_reader import Remarks, Tape
 from sessionstore.session.stream_record import payload_of
 from sessionstore.session.stream_writer import StreamWriter
+from sessionstore.store import SessionStore
 from tests.small_stream import filled, values
 
 
@@ -303,3 +304,11 @@ def test_what_is_not_a_torn_record_is_never_cut(path: Path, text: bytes) -> None
     StreamWriter(path, quarantine=lambda *what: kept.append(what)).append({"i": 5}, t_s=9)
     assert path.read_bytes().startswith(before) and kept == []
     assert [line.data.get("i") for line in Tape(path).read(damaged="skip")][-1] == 5
+
+
+def test_the_message_of_an_event_is_a_text(store: SessionStore) -> None:
+    with store.record("x") as run:
+        with pytest.raises(InvalidRecord, match="other values by name"):
+            run.event("parcel", {"robot": "cart-2"})  # type: ignore[arg-type]
+        run.event("parcel", "arrived", robot="cart-2")
+    assert [line.data["robot"] for line in run.tape("events").read()] == ["cart-2"]

@@ -67,7 +67,7 @@ export class DroneTable {
   write(cells, row, drawn, exact, playing) {
     const state = playing || !exact ? drawn : { ...drawn, ...exact, z: exact.position[2], mode: exact.mode ?? drawn?.mode, battery: exact.battery ?? drawn?.battery };
     row.classList.toggle('absent', !state);
-    set(cells.mode, state ? state.mode || 'flying' : 'not there');
+    set(cells.mode, state ? state.mode || '–' : 'not there');
     cells.mode.title = cells.mode.textContent;
     const charge = typeof state?.battery === 'number' ? state.battery : null;
     set(cells.battery, charge === null ? '–' : percent(charge));
