@@ -149,7 +149,10 @@ class SessionDraft:
         started, lasted_s = given.get("started_at"), given["duration_sim_s"]
         if started is None or lasted_s is None or given["status"] != "completed":
             return {}
-        ended = records.instant(started) + timedelta(seconds=lasted_s)
+        try:
+            ended = records.instant(started) + timedelta(seconds=lasted_s)
+        except OverflowError:
+            return {}  # a damaged time: no calendar has that end
         return {"ended_at": json_text.utc_text(ended), "duration_wall_s": lasted_s}
 
     def commit(self) -> str:
