@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import sessionstore
@@ -95,8 +96,9 @@ def _source(there: SessionStore, folder: Path, kind: str) -> str:
 
 
 def warm(folder: Path) -> None:
-    """Import all that a merge of any kind needs."""
-    for kind in ("folder", "bundle.tar.zst", "url"):
+    """Import all that a merge of any kind needs, as far as it is installed."""
+    needs = {"folder": "os", "bundle.tar.zst": "zstandard", "url": "fsspec"}
+    for kind in (kind for kind, module in needs.items() if find_spec(module)):
         (folder / kind).mkdir()
         scene(folder / kind, kind)
 
