@@ -278,7 +278,7 @@ def _tar_members(path: Path) -> Iterator[tuple[str, Iterator[bytes]]]:
                 unpacked += member.size
                 _refuse_member(member, names, unpacked, packed, path)
                 names.add(member.name)
-                yield member.name, _pieces(archive.extractfile(member))
+                yield member.name, _pieces(archive.extractfile(member), zstandard.ZstdError, path)
     except (tarfile.TarError, zstandard.ZstdError, EOFError) as error:
         raise Corrupt(f"not a readable .tar.zst: {error}", path) from error
     for name, first in twins(names).items():
@@ -312,6 +312,10 @@ def _refuse_member(member: tarfile.TarInfo, names: set[str], unpacked: int, pack
         raise UnsafeFile("unpacks to far more than its size", path)
 
 
-def _pieces(source: IO[bytes] | Any) -> Iterator[bytes]:
-    while chunk := source.read(CHUNK_BYTES):
-        yield chunk
+def _pieces(source: IO[bytes] | Any, damage: type[Exception], path: Path) -> Iterator[bytes]:
+    """Yield the bytes of a member; its reader stands outside the loop over members. Raises: Corrupt."""
+    try:
+        while chunk := source.read(CHUNK_BYTES):
+            yield chunk
+    except (tarfile.TarError, damage, EOFError) as error:
+        raise Corrupt(f"not a readable .tar.zst: {error}", path) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import random
 import stat
 import tarfile
 import warnings
@@ -23,7 +24,7 @@ from sessionstore.errors import Conflict, Corrupt, InvalidName, UnsafeFile
 from sessionstore.exchange.bundle import write_bundle
 from sessionstore.exchange.merge import merge
 from sessionstore.exchange.trees import FolderTree
-from sessionstore.exchange.verify import Bundle
+from sessionstore.exchange.verify import Bundle, verify_bundle
 from sessionstore.store import SessionStore
 from tests.exchange.test_merge import contents, flown, listed
 
@@ -209,3 +210,20 @@ def test_names_that_windows_cannot_store_are_packed_and_told(there: SessionStore
         assert renamed.pack(tmp_path / f"run:1{form}").not_portable == [
             f"{old.name}/artifacts/aux.txt", f"run:1{form}"
         ]  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_tar_with_any_wrong_byte_is_corrupt_and_no_other_error(
+    store: SessionStore, tmp_path: Path, seed: int
+) -> None:
+    pytest.importorskip("zstandard")
+    with store.record("Butterfly") as run:
+        for tick in range(300):
+            run.motion.append("scout-1", tick / 10, (random.Random(tick).random(), 0, 5))
+    path = tmp_path / "fleet.tar.zst"
+    store.pack(path)
+    data = bytearray(path.read_bytes())
+    data[random.Random(seed).randrange(len(data))] ^= 1 << seed % 8
+    path.write_bytes(data)
+    with pytest.raises((Corrupt, UnsafeFile)):
+        verify_bundle(path)

@@ -138,7 +138,8 @@ def test_a_server_that_comes_back_is_followed_on_without_loss(tmp_path: Path, op
         until(page, f"{PLAYER}.tape.end >= 7.95")
         page.get_by_text("connection lost").wait_for(state="detached")
         times = page.evaluate(f"{PLAYER}.tape.tail.get('a').t")
-        assert times == pytest.approx([tick / 20 for tick in range(40, 160)])
+        assert len(times) >= 81, "all since the break, and some before it: the first picture may hold the rest"
+        assert times == pytest.approx([tick / 20 for tick in range(160 - len(times), 160)])
         page.get_by_role("tab", name="Events").click()
         page.locator(".record").filter(has_text="lap at 120").wait_for()
         assert page.locator(".record").filter(has_text="lap at 160").count() == 1
