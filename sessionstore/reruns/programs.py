@@ -90,9 +90,9 @@ def run_program(
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
-        code = _followed(process, run, output or sys.stdout)
+        code, resources = _followed(process, run, output or sys.stdout)
         _note(run, {**facts, "exit_code": code})
-        _finish(run, code)
+        _finish(run, code, resources)
     return Ended(run.session_id, code if code >= 0 else 128 - code)
 
 
@@ -133,8 +133,8 @@ def _note(run: Recorder, facts: Mapping[str, Any]) -> None:
     run.update(change)
 
 
-def _followed(process: subprocess.Popen[bytes], run: Recorder, output: TextIO) -> int:
-    """Keep and pass on the output until the program has ended; return its exit code, negative for a signal."""
+def _followed(process: subprocess.Popen[bytes], run: Recorder, output: TextIO) -> tuple[int, dict[str, Any]]:
+    """Keep and pass on the output until the program has ended; return exit code and figures."""
     threads = [
         threading.Thread(target=_kept_output, args=(pipe, out, run, level))
         for pipe, out, level in ((process.stdout, output, "info"), (process.stderr, sys.stderr, "warning"))
@@ -144,7 +144,21 @@ def _followed(process: subprocess.Popen[bytes], run: Recorder, output: TextIO) -
             thread.start()
         for thread in threads:
             thread.join()
-        return process.wait()
+        return _ended(process)
+
+
+def _ended(process: subprocess.Popen[bytes]) -> tuple[int, dict[str, Any]]:
+    """Wait for a program, and return its exit code (negative: a signal) and what it used, in seconds and bytes."""
+    if not hasattr(os, "wait4"):
+        return process.wait(), {}
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    unit = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss
+    return process.returncode, {
+        "cpu_user_s": round(used.ru_utime, 3),
+        "cpu_system_s": round(used.ru_stime, 3),
+        "max_memory_bytes": used.ru_maxrss * unit,
+    }
 
 
 @contextlib.contextmanager
@@ -182,20 +196,10 @@ def _kept_output(pipe: IO[bytes] | None, out: Any, run: Recorder, level: str) ->
             run.log(text[:_MAX_LINE], level=level, output="stdout" if level == "info" else "stderr")
 
 
-def _finish(run: Recorder, code: int) -> None:
+def _finish(run: Recorder, code: int, resources: Mapping[str, Any]) -> None:
     """End the session as the program ended: its figures, its resources, its last values."""
-    import resource
-
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    unit = 1 if sys.platform == "darwin" else 1024
-    resources = {
-        "exit_code": code,
-        "cpu_user_s": round(used.ru_utime, 3),
-        "cpu_system_s": round(used.ru_stime, 3),
-        "max_memory_bytes": used.ru_maxrss * unit,
-    }
     metrics = dict(run.record.performance_metrics)
-    totals = {**metrics.get("totals", {}), **resources}
+    totals = {**metrics.get("totals", {}), "exit_code": code, **resources}
     run.motion.sorted = False  # the points of the program are read from the stream
     if code == 0:
         status, reason = "completed", "completed"

@@ -117,7 +117,8 @@ def rerun(
                 extra_environment=given, metadata={**record.metadata, **marks}, output=output,
             )  # fmt: skip
             return store.get(ended.session_id)
-        again = _started_again(store, _by(python, _without_masks(facts["command"])), folder, environment, output)
+        recorded = _without_masks(facts["command"])
+        again = _started_again(store, recorded, _by(python, recorded), folder, environment, output)
         again.update(lambda record: record["metadata"].update(marks), session_name=name)
         return again
 
@@ -169,16 +170,22 @@ def _by(python: str, command: list[str]) -> list[str]:
 
 
 def _started_again(
-    store: SessionStore, command: list[str], folder: Path, environment: Mapping[str, str], output: TextIO | None
+    store: SessionStore,
+    recorded: list[str],
+    command: list[str],
+    folder: Path,
+    environment: Mapping[str, str],
+    output: TextIO | None,
 ) -> Session:
-    """Start a program that makes its own session; the one that it made in this store is the rerun."""
+    """Start a program that makes its own session; the first one that this command made in the store is the rerun."""
     before = set(store)
     given = {**os.environ, **environment, "SESSIONSTORE_DIR": str(store.root.path)}
     code = subprocess.run(command, cwd=folder, env=given, stdout=output, check=False).returncode
-    made = sorted(set(store) - before)
+    new = map(store.get, sorted(set(store) - before))  # other programs may have made sessions meanwhile
+    made = [each for each in new if each.record.provenance.get("command") == recorded]
     if not made:
         raise InvalidRecord(f"the program ended with {code} and recorded no session in {store.root.path}")
-    return store.get(made[0])
+    return made[0]
 
 
 @contextlib.contextmanager

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 #: What every log record has; all else came by ``extra=``.
 _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _REPR_LENGTH = 200
+#: Fields of a program that a log line has itself; they are kept under ``extra``.
+_OF_A_LOG_LINE = ("level", "message", "t_s")
 
 
 class SessionLogHandler(logging.Handler):
@@ -34,11 +36,12 @@ class SessionLogHandler(logging.Handler):
             level = names[max(10, min(50, record.levelno // 10 * 10))]
             extra = {key: value for key, value in vars(record).items() if key not in _OWN}
             storable, refused = values.storable(extra, "extra")
-            told = {key: repr(extra[key])[:_REPR_LENGTH] for key in refused if key in extra}
-            data: dict[str, Any] = {"logger": record.name, **values.plain(storable, "extra", {}), **told}
+            as_text = {key: repr(extra[key])[:_REPR_LENGTH] for key in refused if key in extra}
+            data: dict[str, Any] = {"logger": record.name, **values.plain(storable, "extra", {}), **as_text}
+            if clashing := {key: data.pop(key) for key in _OF_A_LOG_LINE if key in data}:
+                data["extra"] = clashing
             if record.exc_info:
                 data["traceback"] = logging.Formatter().formatException(record.exc_info)
-            data = {key: value for key, value in data.items() if key not in ("level", "message", "t_s", "n", "t", "c")}
             self._recorder.log(record.getMessage(), level=level, **data)
         except StreamClosed:
             return  # the run has ended

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from sessionstore.session.stream_line import Damage, Line
+from sessionstore.session.stream_line import Damage, Line, numbered
 
 #: Every kind of remark, and what it says of one line or file.
 KINDS = {
@@ -105,6 +105,17 @@ class StreamCheck:
     def whole(self) -> bool:
         """Whether nothing is damaged, edited, missing or torn."""
         return not self.damaged and not self.torn_bytes and not self.remarks
+
+    def add(self, found: Line | Damage, before: Line | None) -> Line | None:
+        """Take in what stands next, and return the last line so far: ``before``, or the one that was added."""
+        if isinstance(found, Line):
+            line = numbered(found, before)
+            self.take(line)
+            return line
+        self.remarks.of(found)
+        if found.kind != "blank":
+            self.damaged.append(found)
+        return before
 
     def take(self, line: Line) -> None:
         """Take in the next line."""

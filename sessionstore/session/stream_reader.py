@@ -288,13 +288,8 @@ class Tape:
         result = StreamCheck(str(self.path))
         before: Line | None = None
         for found in self._lines(0, remarks=result.remarks):
-            if isinstance(found, Damage):
-                result.remarks.of(found)
-                if found.kind != "blank":
-                    result.damaged.append(found)
-            elif isinstance(found, Line):
-                before = numbered(found, before)
-                result.take(before)
+            if isinstance(found, Line | Damage):
+                before = result.add(found, before)
         tail = self._tail()
         result.torn_bytes = len(tail.torn)
         if tail.torn:

@@ -5,13 +5,11 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import fsspec
 import pytest
 
 import sessionstore
@@ -22,7 +20,7 @@ from sessionstore.exchange.remote.transfer import push
 from sessionstore.store import SessionStore
 from tests.exchange.proxy import Proxy, proxied
 from tests.exchange.test_merge import contents, flown, listed
-from tests.exchange.test_push_pull import _own_cache, memory, other, s3_server  # noqa: F401 fixtures
+from tests.exchange.test_push_pull import _own_cache, memory, new_bucket, other, s3_server  # noqa: F401 fixtures
 from tests.exchange.test_remote import _Ranges
 from tests.proof.volumes import PROOF
 
@@ -49,22 +47,8 @@ def line(s3_server: str) -> Iterator[Proxy]:  # noqa: F811
 def bucket(line: Proxy, s3_server: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:  # noqa: F811
     """A bucket of a real S3 server behind the proxy."""
     s3fs = pytest.importorskip("s3fs")
-    for name, value in {
-        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{line.port}",
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "very-secret",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "NO_PROXY": "127.0.0.1",
-        "AWS_CONFIG_FILE": str(tmp_path / "none"),
-    }.items():
-        monkeypatch.setenv(name, value)
     monkeypatch.setattr(s3fs.S3FileSystem, "retries", 1)
-    fsspec.filesystem("s3").clear_instance_cache()
-    name = f"b{time.time_ns()}"
-    request = urllib.request.Request(f"{s3_server}/{name}", method="PUT")
-    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=20):
-        pass
-    return f"s3://{name}"
+    return new_bucket(s3_server, f"http://127.0.0.1:{line.port}", monkeypatch, tmp_path)
 
 
 def cut_places(proxy: Proxy, work: Callable[[], object], count: int) -> list[int]:

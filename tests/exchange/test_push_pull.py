@@ -55,10 +55,10 @@ def s3_server() -> Iterator[str]:
     process.stdout.close()
 
 
-@pytest.fixture
-def s3(s3_server: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
+def new_bucket(server: str, reached_at: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
+    """Make a bucket on an S3 server, which this process reaches at an address; return its URL."""
     for name, value in {
-        "AWS_ENDPOINT_URL": s3_server,
+        "AWS_ENDPOINT_URL": reached_at,
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "very-secret",
         "AWS_DEFAULT_REGION": "us-east-1",
@@ -68,10 +68,15 @@ def s3(s3_server: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
         monkeypatch.setenv(name, value)
     fsspec.filesystem("s3").clear_instance_cache()
     bucket = f"b{time.time_ns()}"
-    request = urllib.request.Request(f"{s3_server}/{bucket}", method="PUT")
+    request = urllib.request.Request(f"{server}/{bucket}", method="PUT")
     with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=20):
         pass
-    return f"s3://{bucket}/fleet"
+    return f"s3://{bucket}"
+
+
+@pytest.fixture
+def s3(s3_server: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
+    return new_bucket(s3_server, s3_server, monkeypatch, tmp_path) + "/fleet"
 
 
 @pytest.fixture

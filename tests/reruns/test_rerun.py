@@ -15,6 +15,7 @@ import pytest
 import sessionstore
 from sessionstore import InvalidRecord, SessionStore
 from sessionstore.reruns.agreement import compare_streams
+from sessionstore.reruns.programs import run_program
 from sessionstore.reruns.rerun import changes_since, rerun
 from sessionstore.session import Session
 from sessionstore.simulation.hmrs_simulation_live import HMRSSimulationLive
@@ -161,6 +162,27 @@ def test_a_program_that_records_by_itself_is_started_again(store: SessionStore, 
     done = command_line(store, "rerun", "latest", "--check")
     assert done.returncode == 0 and "identical: 50 points" in done.stdout, done.stderr
     assert sorted(row.session_name or "" for row in store.find()) == ["Alone", "Alone rerun"]
+
+
+def test_a_session_that_another_program_made_meanwhile_is_not_taken_for_the_rerun(
+    store: SessionStore, tmp_path: Path
+) -> None:
+    program = tmp_path / "my_sim.py"
+    other = "import sessionstore; sessionstore.open().create('Aaa')"
+    start = f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {other!r}], check=True)"
+    program.write_text(f"{start}\n{OWN_PROGRAM}")
+    environment = {**ENVIRONMENT, "SESSIONSTORE_DIR": str(store.root.path)}
+    subprocess.run([sys.executable, program, "3"], check=True, env=environment, capture_output=True)
+    done = command_line(store, "rerun", "Alone", "--check")
+    assert done.returncode == 0 and "identical: 50 points" in done.stdout, done.stderr
+
+
+def test_the_resources_are_those_of_the_program_and_of_no_earlier_one(store: SessionStore) -> None:
+    large, small = (
+        run_program(store, [sys.executable, "-c", program]).session_id for program in ("bytearray(300 << 20)", "0")
+    )
+    used = [store.get(each).metrics["totals"]["max_memory_bytes"] for each in (large, small)]
+    assert used[0] > 300 << 20 > used[1] > 1 << 20
 
 
 def test_the_recorded_commit_is_run_in_a_worktree_of_its_own(store: SessionStore, tmp_path: Path) -> None:

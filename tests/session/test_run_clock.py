@@ -128,12 +128,13 @@ def test_the_log_handler_keeps_extra_fields_and_is_silent_after_the_end(
     with store.record("x") as session:
         handler = session.handler()
         logger.addHandler(handler)
-        logger.warning("battery %d", 5, extra={"drone": "a", "bad": object()})
+        logger.warning("battery %d", 5, extra={"drone": "a", "bad": object(), "n": 7, "t": 1, "level": 3, "t_s": 9})
     logger.warning("after the end")
     logger.removeHandler(handler)
     (line,) = session.tape("log").read()
     assert line.data.pop("bad").startswith("<object object")
-    assert line.data == {"level": "warning", "message": "battery 5", "logger": "mine", "drone": "a"}
+    kept = {"n": 7, "t": 1, "extra": {"level": 3, "t_s": 9}}
+    assert line.data == {"level": "warning", "message": "battery 5", "logger": "mine", "drone": "a", **kept}
     assert capsys.readouterr().err == ""
 
 

@@ -23,7 +23,6 @@ from sessionstore.session.stream_line import (
     Line,
     Mark,
     has_right_checksum,
-    numbered,
     parse_line,
 )
 from sessionstore.session.stream_source import encoding_of
@@ -139,12 +138,7 @@ def checked(lines: list[bytes]) -> StreamCheck:
     for raw in lines:
         found = parse_line(raw, offset)
         offset += len(raw) + 1
-        if isinstance(found, Damage):
-            check.remarks.of(found)
-            if found.kind != "blank":
-                check.damaged.append(found)
-        elif isinstance(found, Line):
-            before = numbered(found, before)
-            check.take(before)
+        if isinstance(found, Line | Damage):
+            before = check.add(found, before)
     check.finish()
     return check

@@ -108,9 +108,9 @@ def load_buildings(call: Call) -> Reply:
             context.store.delete(session_id)
         raise
     scene = _scene(context, session_id)
-    told = {"passed_over": dict(city.ignored), "replaced": dict(city.replaced)}
-    reply = {"success": True, "session_id": session_id, "num_buildings": len(scene), "waiting": True, **told}
-    return json_reply({**reply, "buildings": scene})
+    reply = {"success": True, "session_id": session_id, "num_buildings": len(scene), "waiting": True}
+    left_out = {"passed_over": dict(city.ignored), "replaced": dict(city.replaced)}
+    return json_reply({**reply, **left_out, "buildings": scene})
 
 
 def _scene(context: Context, session_id: str) -> list[dict[str, Any]]:
