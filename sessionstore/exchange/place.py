@@ -247,12 +247,8 @@ def _missing(ours: FolderTree, theirs: Tree) -> list[str]:
 
 def _whole(tree: Tree, file: str, size: int) -> bytes | Iterator[bytes]:
     """Return the bytes of a file; of a stream only up to its last whole line. A small file is read at once."""
-    if size > CHUNK_BYTES:
-        return whole_lines(tree, file, size)
-    data = b"".join(_source_bytes(tree, file, 0, size))
-    if not file.endswith(STREAM_SUFFIX) or "/" in file:
-        return data
-    return data[: data.rfind(b"\n") + 1]
+    chunks = whole_lines(tree, file, size)
+    return chunks if size > CHUNK_BYTES else b"".join(chunks)
 
 
 def whole_lines(tree: Tree, file: str, size: int, start: int = 0) -> Iterator[bytes]:

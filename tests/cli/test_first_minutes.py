@@ -209,13 +209,18 @@ def test_a_closed_terminal_stops_a_run_as_sigterm_does(store: SessionStore) -> N
     child = subprocess.Popen(
         command("run", "--scout", "1", "--buildings", "1", "--duration", "3000", "--realtime", "1", "-q",
                 "--dir", str(store.root.path)),
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # tests below nohup ignore it
     )  # fmt: skip
-    end = time.monotonic() + 30
-    while not (store.find() and store.find()[0].status == "running"):
-        assert time.monotonic() < end and child.poll() is None
-        time.sleep(0.05)
-    child.send_signal(signal.SIGHUP)
-    assert child.wait(30) == 143
+    try:
+        end = time.monotonic() + 30
+        while not (store.find() and store.find()[0].status == "running"):
+            assert time.monotonic() < end and child.poll() is None
+            time.sleep(0.05)
+        child.send_signal(signal.SIGHUP)
+        assert child.wait(30) == 143
+    finally:
+        child.kill()
+        child.wait()
     assert store.find()[0].status == "stopped"
 
 
