@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -29,6 +30,7 @@ from sessionstore.store import SessionStore
 
 _CHUNK = 1 << 20
 _MAX_LINE = 10_000  # characters of a line of output that are kept
+_MEASURED_EVERY_S = 0.05
 _STOPPED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -139,26 +141,67 @@ def _followed(process: subprocess.Popen[bytes], run: Recorder, output: TextIO) -
         threading.Thread(target=_kept_output, args=(pipe, out, run, level))
         for pipe, out, level in ((process.stdout, output, "info"), (process.stderr, sys.stderr, "warning"))
     ]
-    with _passed_on(process):
+    with _passed_on(process), _Memory(process.pid) as memory:
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        return _ended(process)
+        return _ended(process, memory)
 
 
-def _ended(process: subprocess.Popen[bytes]) -> tuple[int, dict[str, Any]]:
+def _peak_bytes(process: int | str) -> int:
+    """Return the largest memory of a running process as Linux shows it, 0 where nothing is shown."""
+    try:
+        shown = re.search(rb"VmHWM:\s+(\d+) kB", Path(f"/proc/{process}/status").read_bytes())
+    except OSError:  # not Linux, or no longer there
+        return 0
+    return int(shown[1]) * 1024 if shown else 0
+
+
+class _Memory:
+    """The peak memory of a program, in bytes.
+
+    Linux starts ``ru_maxrss`` of a program at the peak of the process that starts it (exec keeps the larger one of the
+    old and the new memory). It is the program's own only where it is larger than ours; otherwise what was seen while
+    the program ran is used.
+    """
+
+    def __init__(self, process_id: int) -> None:
+        self._process_id = process_id
+        self._ours = _peak_bytes("self")
+        self._seen = 0
+        self._over = threading.Event()
+        self._watcher = threading.Thread(target=self._watch, name="memory", daemon=True)
+
+    def __enter__(self) -> _Memory:
+        self._watcher.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._watcher.join()
+
+    def _watch(self) -> None:
+        while True:
+            self._seen = max(self._seen, _peak_bytes(self._process_id))
+            if self._over.wait(_MEASURED_EVERY_S):
+                return
+
+    def figures(self, maxrss: int) -> dict[str, int]:
+        """Return the figure of the record for the ``ru_maxrss`` of the ended program; empty where it is not known."""
+        counted = maxrss * (1 if sys.platform == "darwin" else 1024)
+        peak = counted if counted > self._ours else self._seen
+        return {"max_memory_bytes": peak} if peak else {}
+
+
+def _ended(process: subprocess.Popen[bytes], memory: _Memory) -> tuple[int, dict[str, Any]]:
     """Wait for a program, and return its exit code (negative: a signal) and what it used, in seconds and bytes."""
     if not hasattr(os, "wait4"):
         return process.wait(), {}
     _, status, used = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
-    unit = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss
-    return process.returncode, {
-        "cpu_user_s": round(used.ru_utime, 3),
-        "cpu_system_s": round(used.ru_stime, 3),
-        "max_memory_bytes": used.ru_maxrss * unit,
-    }
+    times = {"cpu_user_s": round(used.ru_utime, 3), "cpu_system_s": round(used.ru_stime, 3)}
+    return process.returncode, {**times, **memory.figures(used.ru_maxrss)}
 
 
 @contextlib.contextmanager

@@ -8,10 +8,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import logging
 import os
 import signal
 import socket
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,7 @@ IDLE_S = 15
 GRACE_S = 5
 _BACKLOG = 2048
 MAX_DESCRIPTORS = 8192
+QUIET_S = 10.0  # between two equal warnings of uvicorn
 KEPT_DESCRIPTORS = 36  # for what is open all the time (about 12), and the files that requests read
 
 
@@ -67,6 +70,27 @@ def _report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         problem_of(error)
         return
     loop.default_exception_handler(context)
+
+
+class EachOnce(logging.Filter):
+    """Drops a warning that was logged in the last ten seconds: uvicorn warns of each connection that it refuses."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._logged_at: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether a record is logged; errors always are."""
+        if record.levelno > logging.WARNING:
+            return True
+        now, text = time.monotonic(), str(record.msg)
+        if now - self._logged_at.get(text, float("-inf")) < QUIET_S:
+            return False
+        self._logged_at[text] = now
+        return True
+
+
+_EACH_ONCE = EachOnce()
 
 
 def more_descriptors() -> None:
@@ -116,6 +140,7 @@ def make_server(store: SessionStore, settings: Settings) -> Server:
         timeout_keep_alive=IDLE_S,
         timeout_graceful_shutdown=GRACE_S,
     )
+    logging.getLogger("uvicorn.error").addFilter(_EACH_ONCE)  # adding it again changes nothing
     return Server(config, context)
 
 
