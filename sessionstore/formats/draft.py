@@ -17,13 +17,13 @@ from typing import Any, Self
 from sessionstore import __version__
 from sessionstore.disk import files
 from sessionstore.errors import InvalidRecord
+from sessionstore.formats.staged_stream import StagedStream
 from sessionstore.layout import DOCUMENT
 from sessionstore.model import json_text, names, records
 from sessionstore.model.records import SessionRecord
 from sessionstore.session import stream_names
 from sessionstore.session.handle import CLOCK_STREAM
 from sessionstore.session.motion import MOTION_STREAM, MotionWriter, movement_totals
-from sessionstore.session.stream_writer import StreamWriter
 from sessionstore.store import SessionStore
 
 #: Fields that the draft itself sets.
@@ -45,13 +45,11 @@ class SessionDraft:
         self.created_at: datetime | None = None  # by default the present minute
         self.source: dict[str, Any] = {}  # provenance.imported_from
         self.created_by = f"sessionstore {__version__} import"
-        self.records_out: dict[str, int] = {}
         self._fields: dict[str, Any] = {}
         self._tables: dict[str, dict[str, Any]] = {}
         self._artifacts: list[dict[str, Any]] = []
-        self._writers: dict[str, StreamWriter] = {}
+        self._writers: dict[str, StagedStream] = {}
         self._folder: Path | None = None
-        self._last_s = 0.0
         self.motion = MotionWriter(_Counted(self, MOTION_STREAM))  # type: ignore[arg-type]
 
     # ---------------------------------------------------------------- content
@@ -120,6 +118,16 @@ class SessionDraft:
 
     # ---------------------------------------------------------------- the end
 
+    @property
+    def records_out(self) -> dict[str, int]:
+        """The number of records of each stream so far."""
+        return {name: writer.count for name, writer in self._writers.items() if writer.count}
+
+    @property
+    def _last_s(self) -> float:
+        timed = (writer.latest_s for name, writer in self._writers.items() if name != CLOCK_STREAM)
+        return max(0.0, *timed, 0.0)
+
     def record(self) -> SessionRecord:
         """Return the record as it will be stored. Raises: InvalidRecord: its fields contradict each other."""
         created = self.created_at or datetime.now(UTC)
@@ -163,7 +171,6 @@ class SessionDraft:
         root, record, staged = self.store.root, self.record(), self._staged()
         for writer in self._writers.values():
             writer.flush()
-            writer.close()
         record.streams = dict(sorted(self.records_out.items()))
         with root.locks.store():
             known = known_session(self.store, self.uuid)
@@ -183,8 +190,6 @@ class SessionDraft:
 
     def discard(self) -> None:
         """Remove what was built in staging; after a commit there is nothing to remove."""
-        for writer in self._writers.values():
-            writer.close()
         if self._folder is not None and self._folder.is_dir():
             files.remove_tree(self._folder)
         self._folder = None
@@ -203,18 +208,11 @@ class SessionDraft:
             files.make_dir(self._folder)
         return self._folder
 
-    def _writer(self, name: str) -> StreamWriter:
+    def _writer(self, name: str) -> StagedStream:
         if name not in self._writers:
             path = self.store.catalog.session(self.uuid).stream_path(name)  # refuses names that no stream may have
-            self._writers[name] = StreamWriter(self._staged() / path.name, sync="os")
+            self._writers[name] = StagedStream(None if self.dry_run else self._staged() / path.name)
         return self._writers[name]
-
-    def _append(self, name: str, rows: list[Mapping[str, Any]], t_s: float | None) -> None:
-        if not self.dry_run:
-            self._writer(name).extend(rows, t_s)
-        if t_s is not None and name != CLOCK_STREAM:
-            self._last_s = max(self._last_s, t_s)
-        self.records_out[name] = self.records_out.get(name, 0) + len(rows)
 
 
 class _Counted:
@@ -222,20 +220,35 @@ class _Counted:
 
     def __init__(self, draft: SessionDraft, name: str) -> None:
         self._draft, self.name = draft, name
+        self._stream: StagedStream | None = None
+
+    @property
+    def _staged(self) -> StagedStream:
+        if self._stream is None:
+            self._stream = self._draft._writer(self.name)
+        return self._stream
 
     def append(self, record: Mapping[str, Any], t_s: float | None = None) -> None:
-        """Store one record. Raises: as ``StreamWriter.append``."""
-        self._draft._append(self.name, [record], t_s)
+        """Store one record. Raises: as ``StagedStream.append``."""
+        self._staged.append(record, t_s)
 
     def extend(self, rows: Iterable[Mapping[str, Any]], t_s: float | None = None) -> None:
-        """Store records of one moment. Raises: as ``StreamWriter.extend``."""
-        self._draft._append(self.name, list(rows), t_s)
+        """Store records of one moment. Raises: as ``StagedStream.extend``."""
+        self._staged.extend(rows, t_s)
 
     def extend_timed(self, rows: Iterable[tuple[float, Mapping[str, Any]]]) -> int:
         """Store records of many moments, as (sim_time, record), and return their number. Raises: as ``append``."""
-        count = 0
+        append, count = self._staged.append, 0
         for t_s, record in rows:
-            self._draft._append(self.name, [record], t_s)
+            append(record, t_s)
+            count += 1
+        return count
+
+    def extend_encoded(self, rows: Iterable[tuple[float, bytes]]) -> int:
+        """Store records that are JSON objects already, as (sim_time, bytes), and return their number."""
+        append, count = self._staged.append_payload, 0
+        for t_s, payload in rows:
+            append(payload, t_s)
             count += 1
         return count
 
