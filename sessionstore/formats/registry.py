@@ -23,6 +23,8 @@ HEAD_BYTES = 4096
 BUILT_IN = {
     "legacy": "sessionstore.legacy.format:LegacyFolders",
     "ulog": "sessionstore.formats.ulog:ULogFormat",
+    "dataflash": "sessionstore.formats.dataflash:DataFlash",
+    "tlog": "sessionstore.formats.tlog:TelemetryLog",
     "mcap": "sessionstore.formats.mcap_file:McapFormat",
     "rosbag": "sessionstore.formats.rosbag:RosBag",
     "geojson": "sessionstore.formats.tracks:GeoJson",

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from sessionstore.errors import InvalidRecord
 from sessionstore.formats.geodesy import Origin
-from sessionstore.session import frames, stream_names
+from sessionstore.formats.topic_streams import TopicStreams
+from sessionstore.session import frames
 
 if TYPE_CHECKING:
     from sessionstore.formats.draft import SessionDraft
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 _FIXED_FRAMES = ("", "map", "world", "odom", "earth")
 _LOG_LEVELS = {1: "debug", 2: "info", 3: "warning", 4: "error", 5: "critical",
                10: "debug", 20: "info", 30: "warning", 40: "error", 50: "critical"}  # fmt: skip
-_RESERVED = {stream_names.MOTION, stream_names.EVENTS, stream_names.LOG, stream_names.CLOCK}
 
 
 class MessageSink:
@@ -35,13 +35,13 @@ class MessageSink:
 
     def __init__(self, into: SessionDraft, report: ImportReport) -> None:
         self._into, self._report = into, report
-        self._streams: dict[str, str] = {}
+        self._streams = TopicStreams()
         self._origin: Origin | None = None
         self.points = 0
 
     def take(self, topic: str, schema: str, t_s: float, message: Any) -> None:
         """Store one message. A message that no stream can hold is counted as not stored, with the reason once."""
-        stream = self._stream_of(topic)
+        stream = self._streams.of(topic)
         record = plain(message)
         if not isinstance(record, dict):
             record = {"value": record}
@@ -55,16 +55,6 @@ class MessageSink:
             return
         self._report.count(topic, stream=stream)
         self._derive(topic, _kind(schema), t_s, record)
-
-    def _stream_of(self, topic: str) -> str:
-        if topic not in self._streams:
-            name = re.sub(r"[^A-Za-z0-9_]+", "_", topic).strip("_")[:56] or "topic"
-            taken, label, number = {each.casefold() for each in self._streams.values()} | _RESERVED, name, 1
-            while name.casefold() in taken:
-                number += 1
-                name = f"{label}_{number}"
-            self._streams[topic] = name
-        return self._streams[topic]
 
     def _derive(self, topic: str, kind: str, t_s: float, record: dict[str, Any]) -> None:
         drone = topic.strip("/").partition("/")[0] or "robot"

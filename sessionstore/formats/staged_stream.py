@@ -33,7 +33,7 @@ class StagedStream:
         self._order_text = b""
 
     def append(self, record: Mapping[str, Any], t_s: float | None = None) -> None:
-        """Store one record; without a sim_time it has the latest one. Raises: InvalidRecord, TimeOrderError: it is not."""
+        """Store one record; without a sim_time it has the latest one. Raises: InvalidRecord, TimeOrderError."""
         self.append_payload(payload_of(record), self.latest_or_zero if t_s is None else t_s)
 
     def extend(self, records: Iterable[Mapping[str, Any]], t_s: float | None = None) -> None:
