@@ -93,7 +93,7 @@ class Vehicle:
             self._orientation = frames.orientation_from_ned(roll_rad, pitch_rad, yaw_rad)
 
     def battery(self, fraction: float) -> None:
-        """Take in the charge, 0 to 1; what lies outside is not known."""
+        """Take in the charge, 0 to 1; other numbers mean that it is not known."""
         if 0 <= fraction <= 1:
             self._more["battery"] = round(fraction, 4)
 
