@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @click.argument("paths", nargs=-1, required=True, metavar="FILE...", type=click.Path(exists=True, path_type=Path))
 @click.option("--as", "as_format", metavar="FORMAT", help="The format (default: by content; see `formats`).")
 @click.option(
-    "--map", "mapping", metavar="x=COLUMN,...", help="Columns of a table: t, drone, x, y, z, lat, lon, alt ..."
+    "--map", "mapping", metavar="x=COLUMN[:UNIT],...", help="Columns of a table: t, drone, x, y, z, lat, lon, alt ..."
 )
 @click.option("--name", metavar="NAME", help="The name of the session (default: that in the file, or of the file).")
 @click.option("--dry-run", is_flag=True, help="Read everything, write nothing.")
@@ -79,4 +79,5 @@ def _shown(report: ImportReport) -> str:
     ]
     if rows:
         lines.append(text.table(("topic", "messages in", "records out", "stream"), rows))
+    lines += [text.shown(f"  - {note}") for note in report.notes]
     return "\n".join([*lines, *(text.shown(f"  ! {problem}") for problem in report.problems)])

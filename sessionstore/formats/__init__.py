@@ -1,6 +1,7 @@
 """Foreign formats: one protocol for reading other programs' files as sessions and writing sessions for other programs.
 
     protocol    what a format is, and what an import reports     registry    which formats there are
+    tables      CSV, JSON Lines, Parquet
     draft       a session being imported, all or nothing         importing   files into a store, once each
 
 A third party adds a format with the entry point group ``sessionstore.formats``: a class that satisfies :class:`Format`.

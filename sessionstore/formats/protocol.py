@@ -47,7 +47,11 @@ class TopicCount:
 
 @dataclass(slots=True)
 class ImportReport:
-    """The result of one import: nothing is dropped without being counted here."""
+    """The result of one import: nothing is dropped without being counted here.
+
+    Attributes:
+        problems: what is damaged or was left out. notes: what was guessed, which a user may want to correct.
+    """
 
     source: str
     format: str
@@ -56,6 +60,7 @@ class ImportReport:
     reason: str | None = None
     topics: dict[str, TopicCount] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def count(self, topic: str, messages_in: int = 1, records_out: int = 1, stream: str = stream_names.MOTION) -> None:
         """Add messages of a topic; ``records_out`` 0 for a message that was not stored."""
