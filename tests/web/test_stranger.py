@@ -248,9 +248,7 @@ def test_any_field_of_an_own_stream_is_charted_and_kept_in_the_address(yard: Run
     page = opened(yard, open_page)
     field = page.get_by_label("Chart any field")
     field.focus()
-    until(
-        page, "() => [...document.querySelectorAll('#chart-fields option')].some((each) => each.value === 'camera.iso')"
-    )
+    until(page, "() => [...document.querySelectorAll('.field')].some((each) => each.textContent === 'camera.iso')")
     field.fill("camera.exposure")
     field.press("Enter")
     until(page, "() => document.querySelector('session-view').charts.charts.get('own:camera.exposure')?.figure")

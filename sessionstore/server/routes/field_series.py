@@ -1,8 +1,9 @@
 """Any number of any stream over sim_time, as a figure: fields are found in the recording, not in a list of ours.
 
 A field is a path such as ``battery``, ``position.2`` or ``data.load``; each drone that the records name has a line.
-Lines are thinned with minima and maxima kept; a stretch of more than :data:`MOST_BYTES` is sampled, and says so.
-Not here: the six charts of a flight (chart_figures), drawing (web).
+A line can be derived from every recorded value (length of a list, rate, moving mean, difference of two sessions) before
+it is thinned with minima and maxima kept; a stretch of more than :data:`MOST_BYTES` is sampled, and says so.
+Not here: the arithmetic (playback.derived_lines), the six charts of a flight (chart_figures), drawing (web).
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from typing import Any
 from marshmallow import fields, validate
 
 from sessionstore.playback.charts import extremes
+from sessionstore.playback.derived_lines import difference, moving_mean, norm, rate
+from sessionstore.server.http.csv_text import CSV, csv_text
 from sessionstore.server.http.operations import Call, Operation
 from sessionstore.server.http.problems import ApiProblem
 from sessionstore.server.http.reply import Reply, json_reply
@@ -23,9 +26,12 @@ from sessionstore.session.stream_reader import Line, Tape
 
 MOST_BYTES = 32 << 20
 _SAMPLES = 400
+_RATE_BACK_S = 10.0  # before a stretch: where the value before its first one is searched
 _LOOKED_AT = 50  # records at either end of a stream that are searched for fields
 _DEPTH = 3
 _LONGEST_LIST = 16
+DERIVED = ("norm", "rate", "mean")
+Lines = dict[str, list[tuple[float, float]]]
 
 
 class SeriesQuery(api_schemas.Strict):
@@ -36,6 +42,22 @@ class SeriesQuery(api_schemas.Strict):
     start = api_schemas.QueryNumber(validate=validate.Range(min=0), metadata={"description": "sim_time in seconds."})
     end = api_schemas.QueryNumber(validate=validate.Range(min=0), metadata={"description": "sim_time in seconds."})
     points = fields.Integer(load_default=500, validate=validate.Range(min=8, max=5000))
+    derive = fields.String(
+        validate=validate.OneOf(DERIVED),
+        metadata={"description": "norm: the length of a list; rate: for each second; mean: of the seconds up to it."},
+    )
+    window = api_schemas.QueryNumber(
+        load_default=5.0, validate=validate.Range(min=0, min_inclusive=False, max=86_400),
+        metadata={"description": "Of the moving mean, in seconds."},
+    )  # fmt: skip
+    drone = api_schemas.text(300, metadata={"description": "The line of this drone only."})
+    minus = api_schemas.text(300, metadata={"description": "The id of a session whose values are taken off."})
+    attempt = fields.Integer(
+        validate=validate.Range(min=0), metadata={"description": "Of a resumed run, from 0; by default the latest."}
+    )
+    format = fields.String(
+        load_default="json", validate=validate.OneOf(("json", "csv")), metadata={"description": "csv is not thinned."}
+    )
 
 
 def list_fields(call: Call) -> Reply:
@@ -68,31 +90,24 @@ def _paths(value: Any, prefix: str, depth: int) -> Iterator[str]:
 
 
 def get_series(call: Call) -> Reply:
-    """Return one field over time as a plotly figure."""
-    return json_reply(series(call.context.find(call.path["session_id"]), call.query))
+    """Return one field over time as a plotly figure, or every value of it as CSV."""
+    session, query = call.context.find(call.path["session_id"]), call.query
+    other = call.context.find(query["minus"]) if "minus" in query else None
+    if query["format"] == "csv":
+        lines, _ = lines_of(session, query, other)
+        rows = [{"sim_time": t_s, "line": name, "value": value} for name, line in lines.items() for t_s, value in line]
+        return Reply(csv_text(rows, ("sim_time", "line", "value")), content_type=CSV)
+    return json_reply(series(session, query, other))
 
 
-def series(session: Session, query: Mapping[str, Any]) -> dict[str, Any]:
+def series(session: Session, query: Mapping[str, Any], other: Session | None = None) -> dict[str, Any]:
     """Return the figure of one field; a line for each drone that the records name."""
-    tape = session.tape(query["stream"])
-    if not tape.path.exists():
-        raise ApiProblem(404, "no-stream", f"the session has no stream {query['stream']!r}")
-    last = tape.last()
-    start_s, end_s = query.get("start", 0.0), query.get("end", last.t_s if last is not None else 0.0)
-    path = query["field"].split(".")
-    lines: dict[str, list[tuple[float, float]]] = {}
-    sampled = tape.seek(end_s) - tape.seek(start_s) > MOST_BYTES
-    for line in (
-        _sampled(tape, start_s, end_s) if sampled else tape.read(tape.seek(start_s), to_s=end_s, damaged="skip")
-    ):
-        value = _under(line.data, path)
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            lines.setdefault(str(line.data.get("drone", query["field"])), []).append((line.t_s, value))
-    thinned = (
-        "sampled" if sampled else "extremes" if any(len(each) > query["points"] for each in lines.values()) else "no"
-    )
+    lines, sampled = lines_of(session, query, other)
+    start_s, end_s = _stretch(session, query)
+    most = query["points"]
+    thinned = "sampled" if sampled else "extremes" if any(len(each) > most for each in lines.values()) else "no"
     return {
-        "data": [_trace(name, extremes(pairs, query["points"])) for name, pairs in lines.items()],
+        "data": [_trace(name, extremes(pairs, most)) for name, pairs in lines.items()],
         "layout": {
             "title": {"text": f"{query['stream']} {query['field']}"},
             "xaxis": {"title": {"text": "sim_time (s)"}, "range": [start_s, end_s]},
@@ -100,6 +115,58 @@ def series(session: Session, query: Mapping[str, Any]) -> dict[str, Any]:
             "meta": {"thinned": thinned, "figure": f"{query['stream']}.{query['field']}"},
         },
     }
+
+
+def lines_of(session: Session, query: Mapping[str, Any], other: Session | None = None) -> tuple[Lines, bool]:
+    """Return every value of a stretch by line, derived as the query asks; and whether a long stretch was sampled."""
+    start_s, end_s = _stretch(session, query)
+    derive = query.get("derive")
+    back_s = {"rate": _RATE_BACK_S, "mean": query.get("window", 0.0)}.get(derive or "", 0.0)
+    lines, sampled = _recorded(session, query, start_s - back_s, end_s)
+    if derive == "rate":
+        lines = {name: rate(line) for name, line in lines.items()}
+    elif derive == "mean":
+        lines = {name: moving_mean(line, query["window"]) for name, line in lines.items()}
+    if back_s:
+        lines = {name: [pair for pair in line if pair[0] >= start_s] for name, line in lines.items()}
+    if other is None:
+        return lines, sampled
+    theirs = {each: query[each] for each in query if each != "attempt"} | {
+        "start": max(0.0, start_s - _RATE_BACK_S),
+        "end": end_s + _RATE_BACK_S,
+    }
+    taken_off, also_sampled = lines_of(other, theirs)
+    lines = {name: difference(line, taken_off[name]) for name, line in lines.items() if name in taken_off}
+    return lines, sampled or also_sampled
+
+
+def _stretch(session: Session, query: Mapping[str, Any]) -> tuple[float, float]:
+    tape = session.tape(query["stream"])
+    if not tape.path.exists():
+        raise ApiProblem(404, "no-stream", f"the session has no stream {query['stream']!r}")
+    last = tape.last() if "end" not in query else None
+    return query.get("start", 0.0), query.get("end", last.t_s if last is not None else 0.0)
+
+
+def _recorded(session: Session, query: Mapping[str, Any], start_s: float, end_s: float) -> tuple[Lines, bool]:
+    """Return the values as they were recorded, by line; and whether a long stretch was sampled."""
+    tape = session.tape(query["stream"])
+    start_s = max(0.0, start_s)
+    path, drone, by_length = query["field"].split("."), query.get("drone"), query.get("derive") == "norm"
+    sampled = tape.seek(end_s) - tape.seek(start_s) > MOST_BYTES
+    found: Lines = {}
+    for line in (
+        _sampled(tape, start_s, end_s) if sampled else tape.in_time(start_s, end_s, attempt=query.get("attempt"))
+    ):
+        name = str(line.data.get("drone", query["field"]))
+        if drone is not None and name != drone:
+            continue
+        value = _under(line.data, path)
+        if by_length:
+            value = norm(value)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            found.setdefault(name, []).append((line.t_s, value))
+    return found, sampled
 
 
 def _sampled(tape: Tape, start_s: float, end_s: float) -> Iterator[Line]:

@@ -1,48 +1,38 @@
-/* One chart: draws a plotly figure of lines on a canvas, with axes, the cursor, and the values under it.
+/* One chart of a plotly figure of lines: the cursor, the values under it, dragging to zoom, and pictures to take away.
 
    The page draws the figures itself: plotly.js would need inline styles and, for some traces, eval, which the page's
-   policy forbids, and weighs more than all the rest together. */
-import { css, el } from './dom.js';
+   policy forbids, and weighs more than all the rest together. Not here: what is drawn (chart_paint). */
+import { Frame, LEFT, TOP, axesOf, paint } from './chart_paint.js';
+import { css, el, fill } from './dom.js';
 import { moment } from './format.js';
+import { SvgPen } from './svg_pen.js';
 
-const LEFT = 40;
-const RIGHT = 6;
-const TOP = 4;
-const BOTTOM = 18;
-const DASHES = { dot: [2, 3], dash: [7, 3], dashdot: [7, 3, 2, 3], longdash: [12, 4], longdashdot: [12, 4, 2, 4] };
+const MOST_TOLD = 14;
 
 export class Chart {
   constructor(title, { tintOf, same, onSeek, onZoom, onHover = () => {}, exact = () => undefined }) {
     Object.assign(this, { title, tintOf, same, onSeek, onZoom, onHover, exact, thinned: false, hovered: null });
     this.value = el('span.value');
     this.canvas = el('canvas', { role: 'img', 'aria-label': `${title} over time` });
-    this.node = el('div.chart', {}, el('h3', {}, el('span', {}, title), this.value), this.canvas);
+    this.tip = el('div.chart-tip', { hidden: true, 'aria-hidden': 'true' });
+    this.node = el('div.chart', {}, el('h3', {}, el('span', {}, title), this.value), this.canvas, this.tip);
     this.canvas.addEventListener('pointerdown', (event) => this.grab(event));
     this.canvas.addEventListener('dblclick', () => onZoom(null));
-    this.canvas.addEventListener('pointermove', (event) => { if (!event.buttons && this.figure) this.onHover(this.time(event)); });
-    this.canvas.addEventListener('pointerleave', () => this.onHover(null));
+    this.canvas.addEventListener('pointermove', (event) => { if (!event.buttons && this.figure) { this.under = event.offsetX; this.onHover(this.time(event)); } });
+    this.canvas.addEventListener('pointerleave', () => { this.under = null; this.tip.hidden = true; this.onHover(null); });
   }
 
   set(figure) {
     this.figure = figure;
-    const ys = figure.data.flatMap((trace) => trace.y);
-    let low = ys.length ? ys.reduce((a, b) => Math.min(a, b)) : 0;
-    let high = ys.length ? ys.reduce((a, b) => Math.max(a, b)) : 1;
-    if (figure.layout.yaxis.rangemode === 'tozero') low = Math.min(0, low);
-    if (high - low < 1e-9) high = low + 1;
     this.unit = figure.layout.yaxis.title.text;
     this.range = figure.layout.xaxis.range;
-    this.y = [low, high + (high - low) * 0.06];
+    this.axes = axesOf(figure.data, figure.layout.yaxis.rangemode === 'tozero');
     this.picture = null;
   }
 
-  x(t, width) { return LEFT + ((t - this.range[0]) / (this.range[1] - this.range[0] || 1)) * (width - LEFT - RIGHT); }
+  frame(width = this.canvas.clientWidth, height = this.canvas.clientHeight, top = TOP) { return new Frame(this.range, this.axes, width, height, top); }
 
-  time(event) {
-    const box = this.canvas.getBoundingClientRect();
-    const share = (event.clientX - box.left - LEFT) / (box.width - LEFT - RIGHT);
-    return Math.max(this.range[0], Math.min(this.range[1], this.range[0] + share * (this.range[1] - this.range[0])));
-  }
+  time(event) { return this.frame().time(event.clientX - this.canvas.getBoundingClientRect().left); }
 
   grab(event) {
     if (!this.figure || event.button !== 0) return;
@@ -50,29 +40,34 @@ export class Chart {
     this.canvas.setPointerCapture(event.pointerId);
     const move = (each) => { this.mark = [from, this.time(each)]; this.show(this.t, this.chosen, null); };
     this.canvas.addEventListener('pointermove', move);
-    this.canvas.addEventListener('pointerup', (each) => {
+    const done = (each) => {
       this.canvas.removeEventListener('pointermove', move);
-      const to = this.time(each);
+      this.canvas.removeEventListener('pointerup', done);
+      this.canvas.removeEventListener('pointercancel', done);
       this.mark = null;
-      const wide = Math.abs(this.x(to, this.canvas.clientWidth) - this.x(from, this.canvas.clientWidth)) > 6;
-      if (wide) this.onZoom([Math.min(from, to), Math.max(from, to)]);
+      if (each.type === 'pointercancel') { this.show(this.t, this.chosen, null); return; } // a finger that scrolls the page
+      const to = this.time(each);
+      const frame = this.frame();
+      if (Math.abs(frame.x(to) - frame.x(from)) > 6) this.onZoom([Math.min(from, to), Math.max(from, to)]);
       else this.onSeek(to);
-    }, { once: true });
+    };
+    this.canvas.addEventListener('pointerup', done);
+    this.canvas.addEventListener('pointercancel', done);
   }
 
   /** Draw the cursor; the lines are drawn once and kept as a picture. */
   show(t, chosen, hovered = null) {
     if (!this.figure) return;
     const ratio = devicePixelRatio || 1;
-    const width = this.canvas.clientWidth;
-    const height = this.canvas.clientHeight;
-    if (!width) return;
+    const frame = this.frame();
+    const { width, height } = frame;
+    if (!width || !height) return;
     const key = `${width}:${height}:${ratio}:${chosen}`;
-    const place = `${Math.round(this.x(t, width) * ratio)}:${this.mark}:${hovered}`;
+    const place = `${Math.round(frame.x(t) * ratio)}:${this.mark}:${hovered}`;
     Object.assign(this, { t, hovered });
     this.tell(chosen);
     if (this.picture && this.key === key && this.place === place) return; // the cursor has not moved by a pixel
-    if (!this.picture || this.key !== key) this.paint(width, height, ratio, chosen);
+    if (!this.picture || this.key !== key) this.paint(frame, ratio, chosen);
     Object.assign(this, { key, place, chosen });
     const pen = this.canvas.getContext('2d');
     pen.setTransform(1, 0, 0, 1, 0, 0);
@@ -81,85 +76,74 @@ export class Chart {
     pen.setTransform(ratio, 0, 0, ratio, 0, 0);
     if (this.mark) {
       pen.fillStyle = css('accent', 0.18);
-      pen.fillRect(this.x(this.mark[0], width), TOP, this.x(this.mark[1], width) - this.x(this.mark[0], width), height - TOP - BOTTOM);
+      pen.fillRect(frame.x(this.mark[0]), TOP, frame.x(this.mark[1]) - frame.x(this.mark[0]), frame.bottom - TOP);
     }
     if (t >= this.range[0] && t <= this.range[1]) {
       pen.fillStyle = css('ink');
-      pen.fillRect(Math.round(this.x(t, width)), TOP, 1, height - TOP - BOTTOM);
+      pen.fillRect(Math.round(frame.x(t)), TOP, 1, frame.bottom - TOP);
     }
     if (hovered !== null && hovered >= this.range[0] && hovered <= this.range[1]) {
       pen.fillStyle = css('accent');
-      for (let y = TOP; y < height - BOTTOM; y += 4) pen.fillRect(Math.round(this.x(hovered, width)), y, 1, 2);
+      for (let y = TOP; y < frame.bottom; y += 4) pen.fillRect(Math.round(frame.x(hovered)), y, 1, 2);
     }
   }
 
-  paint(width, height, ratio, chosen) {
-    this.canvas.width = Math.round(width * ratio);
-    this.canvas.height = Math.round(height * ratio);
+  paint(frame, ratio, chosen) {
+    this.canvas.width = Math.round(frame.width * ratio);
+    this.canvas.height = Math.round(frame.height * ratio);
     this.picture = document.createElement('canvas');
     this.picture.width = this.canvas.width;
     this.picture.height = this.canvas.height;
     const pen = this.picture.getContext('2d');
     pen.setTransform(ratio, 0, 0, ratio, 0, 0);
-    this.axes(pen, width, height);
-    pen.save();
-    pen.beginPath();
-    pen.rect(LEFT, 0, width - LEFT - RIGHT, height - BOTTOM + 1);
-    pen.clip();
-    const plain = this.figure.data.filter((trace) => !this.same(trace.name, chosen));
-    for (const trace of plain) this.line(pen, trace, width, height, chosen && this.figure.data.some((each) => this.same(each.name, chosen)) ? 0.25 : 0.75);
-    for (const trace of this.figure.data) if (this.same(trace.name, chosen)) this.line(pen, trace, width, height, 1, 2);
-    pen.restore();
+    paint(pen, frame, this.paints(chosen));
   }
 
-  axes(pen, width, height) {
-    const [low, high] = this.y;
-    pen.font = '10px system-ui, sans-serif';
+  tint(trace) { return trace.tint?.() || this.tintOf(trace.name); }
+
+  /** The lines in the order of drawing: the chosen drone's last and strongest. */
+  paints(chosen) {
+    const mine = (trace) => this.same(trace.drone ?? trace.name, chosen);
+    const dim = chosen && this.figure.data.some(mine) ? 0.25 : 0.75;
+    const style = (trace) => ({ trace, tint: this.tint(trace), band: this.thinned && trace.line?.shape !== 'hv', ...(mine(trace) ? { alpha: 1, weight: 2 } : { alpha: dim }) });
+    return [...this.figure.data.filter((each) => !mine(each)), ...this.figure.data.filter(mine)].map(style);
+  }
+
+  /** Draw the chart with its title and legend into a picture of its own. */
+  draw(pen, width, height) {
+    const top = 34;
+    pen.font = '12px system-ui, sans-serif';
+    pen.textAlign = 'left';
     pen.textBaseline = 'middle';
-    for (const value of ticks(low, high, 4)) {
-      const y = Math.round(this.py(value, height)) + 0.5;
-      pen.fillStyle = css('line');
-      pen.fillRect(LEFT, y, width - LEFT - RIGHT, 1);
+    pen.fillStyle = css('ink');
+    pen.fillText(this.title, LEFT, 10);
+    pen.font = '10px system-ui, sans-serif';
+    let x = LEFT;
+    for (const trace of this.figure.data.slice(0, MOST_TOLD)) {
+      pen.fillStyle = this.tint(trace);
+      pen.fillRect(x, 24, 12, 3);
       pen.fillStyle = css('ink-2');
-      pen.textAlign = 'right';
-      pen.fillText(`${Number(value.toFixed(6))}`, LEFT - 5, y);
+      pen.fillText(trace.name, x + 16, 26);
+      x += 28 + pen.measureText(trace.name).width;
     }
-    pen.textAlign = 'center';
-    for (const value of timeTicks(...this.range, Math.max(2, Math.floor(width / 90)))) {
-      const x = this.x(value, width);
-      if (x > width - 20) continue;
-      pen.fillStyle = css('line-strong');
-      pen.fillRect(Math.round(x), height - BOTTOM, 1, 3);
-      pen.fillStyle = css('ink-2');
-      pen.fillText(moment(value).replace(/\.0$/, ''), x, height - 7);
-    }
-    pen.fillStyle = css('line-strong');
-    pen.fillRect(LEFT, height - BOTTOM, width - LEFT - RIGHT, 1);
+    paint(pen, this.frame(width, height, top), this.paints(null));
   }
 
-  py(value, height) {
-    const [low, high] = this.y;
-    return TOP + (1 - (value - low) / (high - low)) * (height - TOP - BOTTOM);
+  svg(width = 900, height = 320) {
+    const pen = new SvgPen(width, height, css('surface'));
+    this.draw(pen, width, height);
+    return new Blob([pen.text()], { type: 'image/svg+xml' });
   }
 
-  line(pen, trace, width, height, alpha, weight = 1.1) {
-    pen.globalAlpha = alpha;
-    pen.strokeStyle = this.tintOf(trace.name);
-    pen.lineWidth = weight;
-    pen.setLineDash(DASHES[trace.line?.dash] || []);
-    pen.lineJoin = 'round';
-    pen.beginPath();
-    const steps = trace.line?.shape === 'hv';
-    let before = null;
-    trace.x.forEach((t, i) => {
-      const x = this.x(t, width);
-      const y = this.py(trace.y[i], height);
-      if (before === null) pen.moveTo(x, y);
-      else { if (steps) pen.lineTo(x, before); pen.lineTo(x, y); }
-      before = y;
-    });
-    pen.stroke();
-    pen.globalAlpha = 1;
+  png(width = 900, height = 320, ratio = 2) {
+    const canvas = document.createElement('canvas');
+    [canvas.width, canvas.height] = [width * ratio, height * ratio];
+    const pen = canvas.getContext('2d');
+    pen.scale(ratio, ratio);
+    pen.fillStyle = css('surface');
+    pen.fillRect(0, 0, width, height);
+    this.draw(pen, width, height);
+    return new Promise((done) => { canvas.toBlob(done, 'image/png'); });
   }
 
   /** Write the values under the cursor (or under the pointer), ten times a second at most while it runs. */
@@ -172,60 +156,68 @@ export class Chart {
     this.write();
   }
 
+  /** The value of a line at a moment, and whether it is only read off the thinned line. */
+  valueAt(trace, t) {
+    const exact = this.exact(t, trace.name, trace);
+    return exact === undefined ? [at(trace, t), this.thinned] : [exact, false];
+  }
+
   /** Values are those of the stream; one that is read off the thinned line instead is marked with ≈. */
   write() {
     if (!this.figure) return;
     const { chosen } = this;
     const t = this.hovered ?? this.t;
-    let about = '';
     const whole = this.unit === 'number';
-    const value = (trace) => {
-      const exact = this.exact(t, trace.name);
-      if (exact !== undefined) return exact;
-      if (this.thinned) about = '≈ ';
-      return at(trace, t);
-    };
-    const values = this.figure.data.map((trace) => [trace.name, value(trace)]).filter(([, each]) => each !== null);
-    const mine = values.filter(([name]) => this.same(name, chosen)).reverse();
+    const values = this.figure.data.map((trace) => [trace, ...this.valueAt(trace, t)]).filter(([, each]) => each !== null);
+    const about = values.some(([, , each]) => each) ? '≈ ' : '';
+    const mine = values.filter(([trace]) => this.same(trace.drone ?? trace.name, chosen)).reverse();
     let text = '';
-    if (mine.length) text = `${mine.map(([name, each]) => `${name} ${round(each, whole)}`).join(' · ')} ${this.unit}`;
-    else if (values.length && values.length <= 2) text = values.map(([name, each]) => `${name} ${round(each, whole)}`).join(' · ');
+    if (mine.length) text = `${mine.map(([{ name }, each]) => `${name} ${round(each, whole)}`).join(' · ')} ${this.unit}`;
+    else if (values.length && values.length <= 2) text = values.map(([{ name }, each]) => `${name} ${round(each, whole)}`).join(' · ');
     else if (values.length) text = `${round(Math.min(...values.map((each) => each[1])))} – ${round(Math.max(...values.map((each) => each[1])))} ${this.unit}`;
     const when = this.hovered === null ? '' : `${moment(this.hovered)}: `;
     if (text) text = `${when}${about}${text}`;
     if (this.value.textContent !== text) this.value.textContent = text;
+    this.writeTip(t, values);
+  }
+
+  /** The values of all lines beside the pointer. */
+  writeTip(t, values) {
+    const on = this.under !== null && this.under !== undefined && this.hovered !== null && values.length > 0;
+    this.tip.hidden = !on;
+    if (!on) return;
+    const rows = values.slice(0, MOST_TOLD).map(([trace, each, about]) => {
+      const swatch = el('i', { 'aria-hidden': 'true' });
+      swatch.style.background = this.tint(trace);
+      return el('div', {}, swatch, el('span', {}, trace.name), el('b', {}, `${about ? '≈ ' : ''}${round(each, this.unit === 'number', true)} ${this.unit || ''}`));
+    });
+    fill(this.tip, el('div.quiet', {}, moment(t)), rows, values.length > MOST_TOLD ? el('div.quiet', {}, `and ${values.length - MOST_TOLD} more`) : null);
+    const room = this.canvas.clientWidth - this.tip.offsetWidth;
+    this.tip.style.left = `${this.under + 14 < room ? this.under + 14 : Math.max(0, this.under - this.tip.offsetWidth - 14)}px`;
   }
 }
 
-const round = (value, whole) => whole ? value.toFixed(0) : value.toFixed(Math.abs(value) < 10 ? 2 : Math.abs(value) < 100 ? 1 : 0);
+/** A value with the digits that its size deserves; fine: all that a reader may want to compare. */
+export function round(value, whole, fine = false) {
+  if (whole || (fine && Number.isInteger(value))) return value.toFixed(0);
+  const size = Math.abs(value);
+  if (fine) return size !== 0 && (size < 0.001 || size >= 1e7) ? value.toPrecision(5) : `${Number(value.toFixed(4))}`;
+  return value.toFixed(size < 10 ? 2 : size < 100 ? 1 : 0);
+}
 
 function at(trace, t) {
   const { x, y } = trace;
   if (!x.length || t < x[0] - 1) return null;
-  let low = 0;
-  let high = x.length;
-  while (low < high) { const middle = (low + high) >> 1; if (x[middle] <= t) low = middle + 1; else high = middle; }
-  const a = Math.max(0, low - 1);
-  const b = Math.min(x.length - 1, low);
+  const b = Math.min(x.length - 1, after(x, t));
+  const a = Math.max(0, after(x, t) - 1);
   if (trace.line?.shape === 'hv' || x[b] === x[a]) return y[a];
   return y[a] + (y[b] - y[a]) * Math.min(1, Math.max(0, (t - x[a]) / (x[b] - x[a])));
 }
 
-const TIME_STEPS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200];
-
-/** Ticks of a time axis: at whole seconds, quarters of a minute, minutes, not at 03:20. */
-export function timeTicks(low, high, most) {
-  const step = TIME_STEPS.find((each) => (high - low) / each <= most) || 86400;
-  const found = [];
-  for (let index = Math.ceil(low / step - 1e-9); index * step <= high + 1e-9; index += 1) found.push(index * step);
-  return found;
-}
-
-export function ticks(low, high, most) {
-  const rough = (high - low) / Math.max(1, most);
-  const power = 10 ** Math.floor(Math.log10(rough || 1));
-  const step = [1, 2, 5, 10].find((each) => each * power >= rough) * power;
-  const found = [];
-  for (let value = Math.ceil(low / step) * step; value <= high; value += step) found.push(value);
-  return found;
+/** Return the first index whose moment lies behind t. */
+export function after(x, t) {
+  let low = 0;
+  let high = x.length;
+  while (low < high) { const middle = (low + high) >> 1; if (x[middle] <= t) low = middle + 1; else high = middle; }
+  return low;
 }

@@ -3,6 +3,9 @@ import { AGAIN_MS } from '../player/tape.js';
 import { tint } from '../player/tints.js';
 import { Chart } from './chart.js';
 import { css, el, fill } from './dom.js';
+import { FieldChart } from './field_chart.js';
+import { FieldPicker } from './field_picker.js';
+import { parseChart, writeChart } from './field_spec.js';
 import { moment } from './format.js';
 
 const TITLES = { altitude: 'Altitude (m)', speed: 'Speed (m/s)', battery: 'Battery (%)', distance: 'Distance to base (m)', windows: 'Windows found and cleaned', link: 'Signal strength (dBm)' };
@@ -11,7 +14,7 @@ const MOST_NAMES = 30;
 
 export class Charts {
   constructor(source, { drones, onSeek, cursor, tintOf, same = (name, chosen) => name === chosen, values = null, playing = () => false, onPick = () => {}, own = [], onOwn = () => {} }) {
-    Object.assign(this, { source, values, playing, onPick, onOwn, hovered: null, own: [], same });
+    Object.assign(this, { source, values, playing, onPick, onOwn, hovered: null, same });
     this.onSeek = onSeek;
     this.cursorNow = cursor;
     this.range = null;
@@ -33,48 +36,32 @@ export class Charts {
     addEventListener('themechange', this.recolour);
   }
 
-  /** A field that names any number of any stream: `battery` of `motion_history`, or one of a stream of one's own. */
+  /** The list of every recorded number; what is chosen becomes a chart, kept in the address. */
   picker(own) {
-    const list = el('datalist', { id: 'chart-fields' });
-    const input = el('input', { type: 'search', list: list.id, placeholder: '+ chart any field', 'aria-label': 'Chart any field', size: 28, autocomplete: 'off' });
-    const known = () => (this.fields ??= this.source.fields().then((streams) => Object.entries(streams).flatMap(([stream, names]) => names.map((name) => `${stream}.${name}`))));
-    input.addEventListener('focus', async () => { fill(list, (await known().catch(() => [])).map((each) => el('option', { value: each }))); }, { once: true });
-    input.addEventListener('change', () => { const name = input.value.trim(); input.value = ''; if (name) this.add(name); });
-    this.node.firstChild.append(input, list);
-    for (const name of own) this.add(name, false);
+    this.fields = new FieldPicker(this.source, (line) => this.add([line]));
+    this.node.firstChild.append(this.fields.node);
+    for (const text of own) { const lines = parseChart(text); if (lines.length) this.add(lines, false); }
   }
 
-  /** Add a chart of `stream.field`; it is kept in the address. */
-  add(name, load = true) {
-    if (this.own.includes(name) || !name.includes('.')) return;
-    this.own.push(name);
-    const chart = new Chart(name, { tintOf: (trace) => this.tintOf(trace), same: this.same, onSeek: this.onSeek, onZoom: (range) => this.zoom(range), onHover: (t) => this.hover(t) });
-    const close = el('button.plain.small', { type: 'button', 'aria-label': `Remove the chart of ${name}`, title: 'Remove this chart', on: { click: () => this.remove(name) } }, '✕');
-    chart.node.firstChild.append(close);
-    this.charts.set(`own:${name}`, chart);
-    this.grid.append(chart.node);
-    this.onOwn(this.own);
-    if (load) this.loadOwn(name);
+  /** The texts of the own charts, as the address keeps them. */
+  get own() { return [...this.charts].filter(([key]) => key.startsWith('own:')).map(([, chart]) => chart.spec); }
+
+  /** Add a chart of some lines, here or (place) in a panel of its own. */
+  add(lines, load = true, place = this.grid) {
+    const key = `own:${writeChart(lines)}`;
+    if (this.charts.has(key)) return this.charts.get(key);
+    const chart = new FieldChart(this.source, lines, { tintOf: (name) => this.tintOf(name), same: this.same, onSeek: this.onSeek, onZoom: (range) => this.zoom(range), onHover: (t) => this.hover(t), onRemove: (each) => this.remove(each), onLines: () => this.onOwn(), onDrawn: (each) => each.show(this.t ?? this.cursorNow(), this.chosen, this.hovered) });
+    this.charts.set(key, chart);
+    place.append(chart.node);
+    this.onOwn();
+    if (load) chart.load(this.range, this.end);
+    return chart;
   }
 
-  remove(name) {
-    this.own = this.own.filter((each) => each !== name);
-    this.charts.get(`own:${name}`).node.remove();
-    this.charts.delete(`own:${name}`);
-    this.onOwn(this.own);
-  }
-
-  async loadOwn(name) {
-    const [stream, ...field] = name.split('.');
-    const range = this.range ? { start: this.range[0], end: this.range[1] } : {};
-    const chart = this.charts.get(`own:${name}`);
-    try {
-      const figure = await this.source.series({ stream, field: field.join('.'), ...range, points: 500 });
-      figure.layout.xaxis.range = this.range || [0, this.end || figure.layout.xaxis.range[1]];
-      chart.thinned = figure.layout.meta.thinned !== 'no';
-      chart.set(figure);
-      this.redraw();
-    } catch (error) { fill(chart.value, el('span.problem', {}, error.message)); }
+  remove(chart) {
+    for (const [key, each] of this.charts) if (each === chart) this.charts.delete(key);
+    chart.node.remove();
+    this.onOwn();
   }
 
   async open(end) {
@@ -89,7 +76,7 @@ export class Charts {
       const query = this.range ? { start: this.range[0], end: this.range[1] } : {};
       const figures = await this.source.figures({ ...query, points: 500 });
       if (turn !== this.turn) return;
-      for (const [name, figure] of Object.entries(figures)) this.charts.get(name)?.set(figure);
+      for (const [name, figure] of Object.entries(figures)) { const chart = this.charts.get(name); if (chart) { chart.set(figure); chart.node.hidden = !figure.data.length; } } // nobody's simulation has all six
       this.writeLegend(figures);
       const { thinned } = figures.altitude.layout.meta;
       for (const each of this.charts.values()) each.thinned = thinned !== 'no';
@@ -97,11 +84,13 @@ export class Charts {
       clearTimeout(this.later);
       if (thinned === 'sampled') this.later = setTimeout(() => this.load(), AGAIN_MS);
       this.redraw();
-      for (const name of this.own) this.loadOwn(name);
+      this.loadOwn();
     } catch (error) {
       fill(this.told, el('span.problem', { role: 'alert' }, `The charts could not be loaded: ${error.message} `), el('button.plain', { type: 'button', on: { click: () => this.load() } }, 'Retry'));
     }
   }
+
+  loadOwn() { for (const [key, each] of this.charts) if (key.startsWith('own:')) each.load(this.range, this.end); }
 
   /** The flight has grown: read again unless somebody looks at a stretch. */
   grow(end) {

@@ -21,6 +21,7 @@ export class ApiSource {
   figures(query) { return json(`${this.base}/figures`, { query }); }
   fields() { return json(`${this.base}/fields`).then((found) => found.streams); }
   series(query) { return json(`${this.base}/series`, { query }); }
+  async seriesText(query) { return (await ask(`${this.base}/series`, { query })).text(); }
   moment(t) { return json(`${this.base}/moment`, { query: { t } }); }
   artifacts() { return json(`${this.base}/artifacts`); }
 

@@ -1,0 +1,152 @@
+/* What a chart looks like, drawn with any pen (a canvas or SVG): axes with ticks at round values, lines, and the band
+   between the least and the greatest value where a line is thinned. */
+import { css } from './dom.js';
+import { moment } from './format.js';
+
+export const LEFT = 40;
+const RIGHT = 6;
+const AXIS = 40; // pixels of each further axis
+export const TOP = 4;
+export const BOTTOM = 18;
+const BAND = 3; // pixels of a piece of the band
+const DASHES = { dot: [2, 3], dash: [7, 3], dashdot: [7, 3, 2, 3], longdash: [12, 4], longdashdot: [12, 4, 2, 4] };
+
+/** The places of a figure in a picture of so many pixels; axes: [[low, high], ...], the first on the left. */
+export class Frame {
+  constructor(range, axes, width, height, top = TOP) {
+    Object.assign(this, { range, axes, width, height, top });
+    this.right = width - RIGHT - AXIS * (axes.length - 1);
+    this.bottom = height - BOTTOM;
+  }
+
+  x(t) { return LEFT + ((t - this.range[0]) / (this.range[1] - this.range[0] || 1)) * (this.right - LEFT); }
+  time(x) { return Math.max(this.range[0], Math.min(this.range[1], this.range[0] + ((x - LEFT) / (this.right - LEFT)) * (this.range[1] - this.range[0]))); }
+  y(value, axis = 0) { const [low, high] = this.axes[axis] || this.axes[0]; return this.top + (1 - (value - low) / (high - low)) * (this.bottom - this.top); }
+}
+
+/** Return the ranges of the axes of some traces. */
+export function axesOf(traces, zero) {
+  const count = Math.max(1, ...traces.map((each) => (each.axis || 0) + 1));
+  return Array.from({ length: count }, (_, axis) => {
+    let low = Infinity;
+    let high = -Infinity;
+    for (const { y } of traces.filter((each) => (each.axis || 0) === axis)) for (const each of y) { if (each < low) low = each; if (each > high) high = each; }
+    if (low > high) [low, high] = [0, 1];
+    if (zero) low = Math.min(0, low);
+    if (high - low < 1e-9) high = low + 1;
+    return [low, high + (high - low) * 0.06];
+  });
+}
+
+/** Draw axes and lines; paints: [{ trace, tint, alpha, weight, band }]. */
+export function paint(pen, frame, paints) {
+  axes(pen, frame);
+  pen.save();
+  pen.beginPath();
+  pen.rect(LEFT, 0, frame.right - LEFT, frame.bottom + 1);
+  pen.clip();
+  for (const each of paints) { if (each.band) band(pen, frame, each); line(pen, frame, each); }
+  pen.restore();
+}
+
+function axes(pen, frame) {
+  pen.font = '10px system-ui, sans-serif';
+  pen.textBaseline = 'middle';
+  frame.axes.forEach(([low, high], axis) => {
+    const x = axis ? frame.right + 5 + AXIS * (axis - 1) : LEFT - 5;
+    pen.textAlign = axis ? 'left' : 'right';
+    for (const value of ticks(low, high, Math.max(2, Math.round((frame.bottom - frame.top) / 34)))) {
+      const y = Math.round(frame.y(value, axis)) + 0.5;
+      if (!axis) { pen.fillStyle = css('line'); pen.fillRect(LEFT, y, frame.right - LEFT, 1); } else { pen.fillStyle = css('line-strong'); pen.fillRect(x - 5, y, 3, 1); }
+      pen.fillStyle = css('ink-2');
+      pen.fillText(short(value), x, y);
+    }
+  });
+  pen.textAlign = 'center';
+  for (const value of timeTicks(...frame.range, Math.max(2, Math.floor(frame.width / 90)))) {
+    const x = frame.x(value);
+    if (x > frame.right - 14) continue;
+    pen.fillStyle = css('line-strong');
+    pen.fillRect(Math.round(x), frame.bottom, 1, 3);
+    pen.fillStyle = css('ink-2');
+    pen.fillText(moment(value).replace(/\.0$/, ''), x, frame.height - 7);
+  }
+  pen.fillStyle = css('line-strong');
+  pen.fillRect(LEFT, frame.bottom, frame.right - LEFT, 1);
+}
+
+function short(value) {
+  const size = Math.abs(value);
+  if (size >= 1e6) return value.toExponential(1).replace('e+', 'e');
+  if (size >= 1e4) return `${Number((value / 1000).toFixed(1))}k`;
+  return `${Number(value.toPrecision(6))}`;
+}
+
+function line(pen, frame, { trace, tint, alpha = 0.75, weight = 1.1 }) {
+  pen.globalAlpha = alpha;
+  pen.strokeStyle = tint;
+  pen.lineWidth = weight;
+  pen.setLineDash(DASHES[trace.line?.dash] || []);
+  pen.lineJoin = 'round';
+  pen.beginPath();
+  const steps = trace.line?.shape === 'hv';
+  let before = null;
+  trace.x.forEach((t, i) => {
+    const x = frame.x(t);
+    const y = frame.y(trace.y[i], trace.axis);
+    if (before === null) pen.moveTo(x, y);
+    else { if (steps) pen.lineTo(x, before); pen.lineTo(x, y); }
+    before = y;
+  });
+  if (trace.x.length === 1) pen.lineTo(frame.x(trace.x[0]) + 2, before);
+  pen.stroke();
+  pen.setLineDash([]);
+  pen.globalAlpha = 1;
+}
+
+/** Fill between the least and the greatest value of every few pixels: a thinned line holds both. */
+function band(pen, frame, { trace, tint }) {
+  const pieces = new Map();
+  const width = Math.max(BAND, ((frame.right - LEFT) / Math.max(1, trace.x.filter((t) => t >= frame.range[0] && t <= frame.range[1]).length)) * 4); // four points of a slice
+  trace.x.forEach((t, i) => {
+    const key = Math.floor(frame.x(t) / width);
+    const value = trace.y[i];
+    const held = pieces.get(key);
+    if (!held) pieces.set(key, [value, value]);
+    else { held[0] = Math.min(held[0], value); held[1] = Math.max(held[1], value); }
+  });
+  const keys = [...pieces.keys()].sort((a, b) => a - b);
+  if (!keys.length) return;
+  pen.globalAlpha = 0.16;
+  pen.fillStyle = tint;
+  pen.beginPath();
+  keys.forEach((key, i) => {
+    const y = frame.y(pieces.get(key)[1], trace.axis);
+    if (i) pen.lineTo(key * width, y);
+    else pen.moveTo(key * width, y);
+    pen.lineTo((key + 1) * width, y);
+  });
+  for (const key of keys.reverse()) { const y = frame.y(pieces.get(key)[0], trace.axis); pen.lineTo((key + 1) * width, y); pen.lineTo(key * width, y); }
+  pen.closePath();
+  pen.fill();
+  pen.globalAlpha = 1;
+}
+
+const TIME_STEPS = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200];
+
+/** Ticks of a time axis: at whole seconds, quarters of a minute, minutes, not at 03:20. */
+export function timeTicks(low, high, most) {
+  const step = TIME_STEPS.find((each) => (high - low) / each <= most) || 86400;
+  const found = [];
+  for (let index = Math.ceil(low / step - 1e-9); index * step <= high + 1e-9; index += 1) found.push(index * step);
+  return found;
+}
+
+export function ticks(low, high, most) {
+  const rough = (high - low) / Math.max(1, most);
+  const power = 10 ** Math.floor(Math.log10(rough || 1));
+  const step = [1, 2, 5, 10].find((each) => each * power >= rough) * power;
+  const found = [];
+  for (let index = Math.ceil(low / step - 1e-9); index * step <= high; index += 1) found.push(index * step);
+  return found;
+}
