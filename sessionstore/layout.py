@@ -8,6 +8,7 @@
       .sessionstore/claims/          the ids reserved in this minute
       .sessionstore/staging/         sessions being made
       .sessionstore/trash/           deleted sessions, each in a folder named by its time-ordered uuid
+      .sessionstore/compared/        which pairs of folders a merge found the same; derived
       .sessionstore/quarantine/      bytes that were cut or replaced by a repair
       202611231430-Butterfly/        one session
 

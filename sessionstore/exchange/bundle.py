@@ -9,20 +9,18 @@ Not here: checking a bundle (exchange.verify), taking sessions out of it (exchan
 from __future__ import annotations
 
 import contextlib
-import io
 import os
-import stat
-import tarfile
-import zipfile
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import IO, Protocol, cast
 
 from sessionstore.disk import files
 from sessionstore.disk.bulk_sync import sync_trees
-from sessionstore.errors import Conflict, InvalidName, StoreUnusable, Unreadable
+from sessionstore.errors import Conflict, InvalidName, Unreadable
 from sessionstore.exchange import bag
+from sessionstore.exchange.archives import ArchiveWriter, TarZstWriter, ZipWriter
 from sessionstore.exchange.compare import STREAM_SUFFIX
 from sessionstore.exchange.trees import CHUNK_BYTES, Tree, is_session, read_whole
 from sessionstore.layout import DOCUMENT
@@ -32,111 +30,18 @@ from sessionstore.session.documents import tables_of
 TAR_ZST, ZIP = ".tar.zst", ".zip"
 #: The folder of the bag inside an archive (RFC 8493, section 4).
 TOP = "sessions/"
-_ZIP_TIME = (1980, 1, 1, 0, 0, 0)
-_FILE_MODE = 0o644
 
 Progress = Callable[[int], None]
 
 
-class _Writer(Protocol):
-    def add(self, name: str, size: int, chunks: Iterable[bytes]) -> None:
-        """Write one member of known size."""
+@dataclass(frozen=True, slots=True)
+class _Member:
+    """One file of a bag: its bytes, or for a large one its size and what yields them."""
 
-    def take(self) -> bytes:
-        """Return the bytes that are ready, and forget them."""
-
-    def close(self) -> None:
-        """Write what follows the last member."""
-
-
-class _Pipe(io.RawIOBase):
-    """A sink that cannot be sought and is emptied as it fills."""
-
-    def __init__(self) -> None:
-        self._parts: list[bytes] = []
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: object) -> int:
-        part = bytes(data)  # type: ignore[call-overload]
-        self._parts.append(part)
-        return len(part)
-
-    def take(self) -> bytes:
-        parts, self._parts = self._parts, []
-        return b"".join(parts)
-
-
-class _ZipWriter:
-    def __init__(self) -> None:
-        self._pipe = _Pipe()
-        self._archive = zipfile.ZipFile(self._pipe, "w", zipfile.ZIP_STORED)
-
-    def add(self, name: str, size: int, chunks: Iterable[bytes]) -> None:
-        info = zipfile.ZipInfo(name, _ZIP_TIME)
-        info.external_attr = (stat.S_IFREG | _FILE_MODE) << 16
-        info.create_system = 3  # Unix, on every system: the same bytes
-        info.file_size = size
-        with self._archive.open(info, "w", force_zip64=size >= 1 << 31) as member:
-            for chunk in chunks:
-                member.write(chunk)
-
-    def take(self) -> bytes:
-        return self._pipe.take()
-
-    def close(self) -> None:
-        self._archive.close()
-
-
-class _TarWriter:
-    def __init__(self) -> None:
-        try:
-            import zstandard
-        except ImportError as error:
-            raise ModuleNotFoundError(
-                "zstandard is missing: pip install 'sessionstore[remote]', or pack a .zip", name="zstandard"
-            ) from error
-        self._pipe = _Pipe()
-        self._packed = zstandard.ZstdCompressor(level=3, write_checksum=True).stream_writer(
-            cast(IO[bytes], self._pipe), closefd=False
-        )
-        self._archive = tarfile.open(fileobj=self._packed, mode="w|", format=tarfile.PAX_FORMAT)  # noqa: SIM115 closed by close()
-
-    def add(self, name: str, size: int, chunks: Iterable[bytes]) -> None:
-        info = tarfile.TarInfo(name)
-        info.size, info.mode, info.mtime = size, _FILE_MODE, 0
-        reader = _Reader(chunks)
-        self._archive.addfile(info, reader)  # type: ignore[arg-type]
-        reader.finish()
-
-    def take(self) -> bytes:
-        return self._pipe.take()
-
-    def close(self) -> None:
-        self._archive.close()
-        self._packed.close()  # type: ignore[no-untyped-call]
-
-
-class _Reader:
-    """A file that gives chunks, as tarfile reads it."""
-
-    def __init__(self, chunks: Iterable[bytes]) -> None:
-        self._chunks, self._rest = iter(chunks), b""
-
-    def read(self, count: int) -> bytes:
-        parts, missing = [self._rest], count - len(self._rest)
-        while missing > 0 and (chunk := next(self._chunks, b"")):
-            parts.append(chunk)
-            missing -= len(chunk)
-        data = b"".join(parts)
-        self._rest = data[count:]
-        return data[:count]
-
-    def finish(self) -> None:
-        """Run the chunks to their end, where their digest is taken. Raises: StoreUnusable: the file grew."""
-        if self._rest or any(self._chunks):
-            raise StoreUnusable(None, "a file grew while it was packed")
+    name: str
+    data: bytes | None
+    size: int = 0
+    chunks: Iterable[bytes] = ()
 
 
 def pack(trees: Iterable[Tree], form: str, progress: Progress | None = None) -> Iterator[bytes]:
@@ -148,12 +53,15 @@ def pack(trees: Iterable[Tree], form: str, progress: Progress | None = None) -> 
 
     Raises: StoreUnusable: a file cannot be read; the bundle is not complete.
     """
-    writer: _Writer = _ZipWriter() if form == ZIP else _TarWriter()
-    for name, size, chunks in _members(trees, progress):
-        writer.add(TOP + name, size, chunks)
-        yield writer.take()
+    writer: ArchiveWriter = ZipWriter() if form == ZIP else TarZstWriter()
+    for member in _members(trees, progress):
+        if member.data is None:
+            yield from writer.add_large(TOP + member.name, member.size, member.chunks)
+        else:
+            writer.add(TOP + member.name, member.data)
+        yield from writer.take()
     writer.close()
-    yield writer.take()
+    yield from writer.take(all_of_it=True)
 
 
 def write_bundle(trees: list[Tree], path: Path, progress: Progress | None = None) -> None:
@@ -169,9 +77,9 @@ def write_bundle(trees: list[Tree], path: Path, progress: Progress | None = None
         return
     files.make_dir(path, sync=True)
     try:
-        for name, _, chunks in _members(trees, progress):
-            files.make_dirs((path / name).parent)
-            files.create(path / name, chunks, sync=False)
+        for member in _members(trees, progress):
+            files.make_dirs((path / member.name).parent)
+            files.create(path / member.name, member.chunks if member.data is None else member.data, sync=False)
         sync_trees([path])
     except BaseException:
         files.remove_tree(path)
@@ -188,8 +96,8 @@ def form_of(path: Path) -> str | None:
     return None
 
 
-def _members(trees: Iterable[Tree], progress: Progress | None) -> Iterator[tuple[str, int, Iterable[bytes]]]:
-    """Yield name, size and chunks of each member: the payload first, then the tags, which need its digests."""
+def _members(trees: Iterable[Tree], progress: Progress | None) -> Iterator[_Member]:
+    """Yield each member: the payload first, then the tags, which need its digests."""
     digests: dict[str, str] = {}
     sizes: dict[str, int] = {}
     records: list[SessionRecord] = []
@@ -198,20 +106,25 @@ def _members(trees: Iterable[Tree], progress: Progress | None) -> Iterator[tuple
         document = read_whole(tree, DOCUMENT) if is_session(tree) else None
         if document is not None and (record := _record(tree, document)) is not None:
             records.append(record)
+        mine = listed[tree.name] = {}
         for file in sorted(tree.sizes):
             name = f"{bag.PAYLOAD}{tree.name}/{file}"
             data = document if file == DOCUMENT else _small(tree, file)
-            size = len(data) if data is not None else _whole_size(tree, file)
-            sizes[name] = size
-            chunks = [data] if data is not None else tree.chunks(file, 0, size)
-            yield name, size, _digested(chunks, name, digests, progress)
-        listed[tree.name] = {file: sizes[f"{bag.PAYLOAD}{tree.name}/{file}"] for file in tree.sizes}
+            if data is None:
+                size = _whole_size(tree, file)
+                yield _Member(name, None, size, _digested(tree.chunks(file, 0, size), name, digests, progress))
+            else:
+                size, digests[name] = len(data), sha256(data).hexdigest()
+                yield _Member(name, data)
+                if progress is not None:
+                    progress(size)
+            sizes[name] = mine[file] = size
     described = bag.crate(records, listed)
     name = bag.PAYLOAD + bag.CRATE
-    sizes[name] = len(described)
-    yield name, len(described), _digested([described], name, digests, progress)
+    sizes[name], digests[name] = len(described), sha256(described).hexdigest()
+    yield _Member(name, described)
     for tag, data in bag.tag_files(digests, sizes).items():
-        yield tag, len(data), [data]
+        yield _Member(tag, data)
 
 
 def _record(tree: Tree, data: bytes) -> SessionRecord | None:
@@ -226,12 +139,17 @@ def _record(tree: Tree, data: bytes) -> SessionRecord | None:
 def _digested(
     chunks: Iterable[bytes], name: str, digests: dict[str, str], progress: Progress | None
 ) -> Iterator[bytes]:
+    """Yield the chunks of a large file; its digest is taken beside, while the next one is read and written."""
     found = sha256()
-    for chunk in chunks:
-        found.update(chunk)
-        yield chunk
-        if progress is not None:
-            progress(len(chunk))
+    with ThreadPoolExecutor(1) as beside:
+        last: Future[None] | None = None
+        for chunk in chunks:
+            if last is not None:
+                last.result()  # at most one chunk waits
+            last = beside.submit(found.update, chunk)
+            yield chunk
+            if progress is not None:
+                progress(len(chunk))
     digests[name] = found.hexdigest()
 
 

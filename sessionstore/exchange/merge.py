@@ -22,9 +22,10 @@ from typing import Any, Literal
 from sessionstore.disk import files
 from sessionstore.errors import Conflict, RemoteUnavailable, SessionStoreError
 from sessionstore.exchange.compare import Copy, compare, free_uuid, may_be_behind, read_copy
+from sessionstore.exchange.known_pairs import KnownPairs, now_ns
 from sessionstore.exchange.place import Placer
 from sessionstore.exchange.remote.opening import remote_source
-from sessionstore.exchange.sources import Progress, Source, Total, open_source
+from sessionstore.exchange.sources import OfFolder, Progress, Source, Total, open_source
 from sessionstore.exchange.trees import FolderTree, Tree
 from sessionstore.index.filtering import select
 from sessionstore.model import records
@@ -173,6 +174,7 @@ class _Merge:
         self._progress = self._total.add
         self._families: dict[str, list[_Member]] = {}
         self._uuids: set[str] = set()
+        self._pairs = KnownPairs(store.root)
         for row in store.find(sort="created_at") if store.root.private.is_dir() else ():
             if row.host is None and row.status not in ("missing", "unreadable"):
                 self._joins(row.merged_uuid or row.uuid, self._member(row.session_id, row.uuid))
@@ -192,6 +194,10 @@ class _Merge:
         """
         for number, opener in enumerate(source.trees):
             self._total.after(number, len(source.trees))
+            if where is None and isinstance(opener, OfFolder) and (known := self._known(opener.folder)) is not None:
+                self._report.outcomes.append(known)
+                continue
+            began_ns = now_ns()
             try:
                 tree = opener()
                 theirs = read_copy(tree)
@@ -211,8 +217,24 @@ class _Merge:
                 self._report.outcomes.append(left_out)
             if len(self._families[theirs.root_uuid]) > 1:
                 self._supersede(theirs.root_uuid)
+            elif isinstance(opener, OfFolder):
+                self._keep(opener.folder, theirs, outcome, began_ns)
             if self._placer is not None and self._placer.waiting >= BATCH:
                 self._placer.finish()
+        if self._placer is not None:
+            self._pairs.save()
+
+    def _known(self, folder: Path) -> Outcome | None:
+        """Return the outcome for a folder of the source that was compared before; neither side changed since."""
+        pair = self._pairs.find(folder)
+        if pair is None or [each.session_id for each in self._families.get(pair.root_uuid, ())] != [pair.session_id]:
+            return None
+        return Outcome(folder.name, pair.relation, pair.session_id)
+
+    def _keep(self, folder: Path, theirs: Copy, outcome: Outcome, began_ns: int) -> None:
+        """Keep the answer of a comparison by which nothing was left out and nothing was written."""
+        if outcome.action in ("same", "ahead") and outcome.session_id is not None and not theirs.tree.unsafe:
+            self._pairs.keep(folder, outcome.action, outcome.session_id, theirs.root_uuid, began_ns)
 
     def _take(self, theirs: Copy) -> Outcome:
         """Compare a session with ours of the same origin, and do what follows."""

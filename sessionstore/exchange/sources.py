@@ -45,6 +45,16 @@ class Total:
             self.expect(self._done * of // sessions)
 
 
+@dataclass(frozen=True, slots=True)
+class OfFolder:
+    """Gives the tree of a session folder on this machine."""
+
+    folder: Path
+
+    def __call__(self) -> Tree:
+        return FolderTree(self.folder)
+
+
 @dataclass(slots=True)
 class Source:
     """Sessions to be taken: how the source is called, and a tree opener for each."""
@@ -72,11 +82,11 @@ def open_source(where: str | Path, scratch: Callable[[], Path], progress: Progre
     if (path / "bagit.txt").is_file():
         return _of_bundle(Bundle(path), progress)
     if (path / DOCUMENT).is_file():
-        return Source(str(path), [lambda: FolderTree(path)])
+        return Source(str(path), [OfFolder(path)])
     found = _session_folders(path)
     if not found and not (path / PRIVATE).is_dir():
         raise SessionNotFound(f"there are no sessions in {path}")
-    return Source(str(path), [_opener(folder) for folder in found])
+    return Source(str(path), [OfFolder(folder) for folder in found])
 
 
 def _of_bundle(bundle: Bundle, progress: Progress | None) -> Source:
@@ -87,10 +97,6 @@ def _of_bundle(bundle: Bundle, progress: Progress | None) -> Source:
 def _session_folders(path: Path) -> list[Path]:
     names = sorted(StoreRoot(path).session_ids())
     return [path / name for name in names if files.status(path / name / DOCUMENT) is not None]
-
-
-def _opener(folder: Path) -> Callable[[], Tree]:
-    return lambda: FolderTree(folder)
 
 
 def _given(tree: Tree) -> Callable[[], Tree]:

@@ -7,6 +7,7 @@ Not here: what the files mean (session), archives as a whole (exchange.bundle), 
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
@@ -14,6 +15,7 @@ import unicodedata
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
@@ -51,9 +53,12 @@ class Tree(Protocol):
 
 def read_whole(tree: Tree, file: str) -> bytes:
     """Return all bytes of a file. Raises: StoreUnusable."""
+    if isinstance(tree, FolderTree):
+        return tree.whole(file)
     return b"".join(tree.chunks(file, 0, tree.sizes[file]))
 
 
+@lru_cache(maxsize=4096)
 def problem_of_name(name: str) -> str | None:
     """Return why a relative name cannot be used on every system, or None."""
     parts = name.split("/")
@@ -68,6 +73,7 @@ def problem_of_name(name: str) -> str | None:
     return None
 
 
+@lru_cache(maxsize=4096)
 def folded(name: str) -> str:
     """Return what two names share when some file system takes them for one."""
     return unicodedata.normalize("NFKC", name).casefold()
@@ -82,6 +88,17 @@ def twins(names: Iterable[str]) -> dict[str, str]:
         if first != name:
             found[name] = first
     return found
+
+
+@contextlib.contextmanager
+def _disappearing(path: str) -> Iterator[None]:
+    """Name what is wrong with a file that was listed and cannot be opened. Raises: StoreUnusable."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise StoreUnusable(error.errno, "the file disappeared while it was copied", path) from error
+    except UnsafeFile as error:
+        raise StoreUnusable(None, "the file was replaced while it was copied", path) from error
 
 
 class FolderTree:
@@ -123,15 +140,20 @@ class FolderTree:
             raise StoreUnusable(errno.ENOENT, "the session disappeared while it was copied", str(self.folder))
         return _state(found) != self._listed
 
+    def whole(self, file: str) -> bytes:
+        """Return the bytes of a file as listed, read at once: for small ones. Raises: StoreUnusable."""
+        path, size = f"{self._top}/{file}", self.sizes[file]
+        with _disappearing(path):
+            data, _ = files.read(path)
+        if len(data) < size:
+            raise StoreUnusable(None, f"the file ends {size - len(data)} bytes early", path)
+        return data[:size]
+
     def chunks(self, file: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         """Yield the bytes of a file; see :class:`Tree`."""
         path = f"{self._top}/{file}"
-        try:
+        with _disappearing(path):
             descriptor = files.open_to_read(path)
-        except FileNotFoundError as error:
-            raise StoreUnusable(error.errno, "the file disappeared while it was copied", str(path)) from error
-        except UnsafeFile as error:
-            raise StoreUnusable(None, "the file was replaced while it was copied", str(path)) from error
         with os.fdopen(descriptor, "rb", buffering=0) as source, files.refusals(path):
             source.seek(start)
             yield from _limited(source.read, None if end is None else end - start, str(path))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from datetime import datetime
+from functools import lru_cache
 
 from sessionstore.errors import InvalidName
 
@@ -148,11 +149,12 @@ def portable_folder_name(name: str) -> str:
 
 def is_portable_path(path: str) -> bool:
     """Whether every operating system takes each part of a relative path as it is."""
-    return not any(
-        _UNPORTABLE.search(part) or is_device(part) or "\udc80" <= max(part) <= "\udcff"
-        for part in path.split("/")
-        if part
-    )
+    return all(_is_portable(part) for part in path.split("/") if part)
+
+
+@lru_cache(maxsize=4096)
+def _is_portable(part: str) -> bool:
+    return not (_UNPORTABLE.search(part) or is_device(part) or "\udc80" <= max(part) <= "\udcff")
 
 
 def is_device(name: str) -> bool:
