@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from sessionstore.bench.workloads import Bench
 
 STREAMS = 8
+#: Sessions with one large stream each.
+LARGE, LARGE_BYTES = 4, 16 << 20
 #: Sessions that go to the S3 server of the tests, which takes some milliseconds a request.
 PUSHED = 40
 _S3 = """
@@ -150,6 +152,25 @@ def _seconds(operation: Callable[[], Any]) -> float:
 
 
 def _pack(bench: Bench, folder: Path, source: Path, count: int) -> None:
+    """Small files, where each file costs, and large ones, where the bytes do; all are synced at the end."""
+    large = folder / "large"
+    made_large(large, LARGE, LARGE_BYTES)
+    for case, store, number in (("", source, count), (", large streams", large, LARGE)):
+        _pack_store(bench, folder, store, number, case)
+    shutil.rmtree(large)
+
+
+def made_large(path: Path, count: int, stream_bytes: int) -> None:
+    """Make sessions of one large stream each."""
+    with sessionstore.open(path, sync="os") as store:
+        for number in range(count):
+            writer = store.create(f"Large {number}").writer("stream", "os")
+            for start in range(0, stream_bytes // 100, 1000):
+                writer.extend({"v": each * 7919 % 100_003, "text": "x" * 60} for each in range(start, start + 1000))
+            writer.close()
+
+
+def _pack_store(bench: Bench, folder: Path, source: Path, count: int, what: str) -> None:
     def packed(name: str) -> Work:
         def work(place: Path) -> None:
             with sessionstore.open(source) as store:
@@ -158,9 +179,15 @@ def _pack(bench: Bench, folder: Path, source: Path, count: int) -> None:
         return work
 
     parent, name = source.parent, source.name
-    zipped = lambda place: _run("zip", "-q", "-0", "-r", str(place / "a.zip"), name, cwd=parent)  # noqa: E731
-    tar = f"tar -C '{parent}' -cf - '{name}' | zstd -q -3 -o"
-    tarred = lambda place: _run("sh", "-c", f"{tar} '{place}/a.tar.zst'")  # noqa: E731
+
+    def zipped(place: Path) -> None:
+        _run("zip", "-q", "-0", "-r", str(place / "a.zip"), name, cwd=parent)
+        _run("sync", str(place / "a.zip"))
+
+    def tarred(place: Path) -> None:
+        _run("sh", "-c", f"tar -C '{parent}' -cf - '{name}' | zstd -q -3 -o '{place}/a.tar.zst'")
+        _run("sync", str(place / "a.tar.zst"))
+
     target = Target("ratio", ">=", 0.8)
     for case, needed, work, file in (
         ("pack a .zip", ("zip",), zipped, "a.zip"),
@@ -170,8 +197,8 @@ def _pack(bench: Bench, folder: Path, source: Path, count: int) -> None:
         if missing := [each for each in needed if shutil.which(each) is None]:
             bench.figures.left_out[tool] = f"{missing[0]} is not installed"
             continue
-        works: dict[str, Work] = {tool: work, OURS: packed(file)}
-        compared(bench.figures, "M3", case, works, folder, bench.plan.rounds, count, tool, target)
+        works: dict[str, Work] = {f"{tool}, synced": work, OURS: packed(file)}
+        compared(bench.figures, "M3", case + what, works, folder, bench.plan.rounds, count, f"{tool}, synced", target)
 
 
 @contextlib.contextmanager

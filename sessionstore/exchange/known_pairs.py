@@ -1,6 +1,6 @@
 """Which pairs of session folders a merge has compared before, so that an unchanged pair is not read again.
 
-Of a pair that was ``same`` or ``ahead``, one digest is kept over (name, inode, size, mtime, ctime) of every file on both
+Of a pair that was ``same`` or ``ahead``, one digest is kept over (name, inode, size, mtime, ctime) of every file of both
 sides. A program that writes to a file can set its size and mtime back, but not its ctime. A pair is kept only when all
 its files had settled before the comparison began: two changes within one tick of the clock look the same. It is used
 only where the file system keeps a ctime of its own, and never where it would decide what is written.
@@ -125,7 +125,7 @@ def keeps_ctime(folder: Path) -> bool:
 
 
 def _state(*folders: str) -> tuple[str, int] | None:
-    """Return a digest of the state of all files below folders, and their newest ctime; None where there is no answer."""
+    """Return a digest of the state of all files below folders, and their newest ctime; None: no answer."""
     found: list[tuple[str, int, int, int, int]] = []
     try:
         for folder in folders:

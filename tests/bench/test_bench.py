@@ -171,6 +171,7 @@ def test_moving_is_measured_beside_the_tools_that_are_installed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(moving, "PUSHED", 2)
+    monkeypatch.setattr(moving, "LARGE_BYTES", 1 << 17)
     monkeypatch.setenv("SESSIONSTORE_CACHE", str(tmp_path / "cache"))
     figures = Figures()
     run(tmp_path, replace(QUICK, rounds=1, moved=3), figures, ["moving"])

@@ -231,4 +231,6 @@ def test_a_tar_with_any_wrong_byte_that_matters_is_corrupt_and_no_other_error(
     except (Corrupt, UnsafeFile):
         return
     unpacked = [zstandard.ZstdDecompressor().decompressobj().decompress(bytes(each)) for each in (whole, data)]
-    assert unpacked[0] == unpacked[1], "a wrong byte of the content passed (some bits of zstd's own tables do not matter)"
+    assert unpacked[0] == unpacked[1], (
+        "a wrong byte of the content passed (some bits of zstd's own tables do not matter)"
+    )

@@ -178,9 +178,7 @@ def by_hand(kind: str, stream: Path, plot: Path) -> None:
             continue
         status, data = path.stat(), path.read_bytes()
         other = data.replace(b"scout-1", b"scout-2").replace(b"plot", b"PLOT")
-        if kind == "write" and path == stream:
-            path.write_bytes(other)
-        elif kind == "rewrite" and path == plot:  # from now on there is nothing but the ctime to see it by
+        if (kind == "write" and path == stream) or (kind == "rewrite" and path == plot):
             path.write_bytes(other)
         elif kind == "swap" and path == stream:
             path.with_name(".other").write_bytes(other)
