@@ -1,6 +1,6 @@
 """Which pairs of session folders a merge has compared before, so that an unchanged pair is not read again.
 
-Of a pair that was ``same`` or ``ahead``, one digest is kept over (name, inode, size, mtime, ctime) of every file of both
+Of a pair that was ``same`` or ``ahead``, one digest is kept over (name, inode, size, mtime, ctime) of all files on both
 sides. A program that writes to a file can set its size and mtime back, but not its ctime. A pair is kept only when all
 its files had settled before the comparison began: two changes within one tick of the clock look the same. It is used
 only where the file system keeps a ctime of its own, and never where it would decide what is written.
