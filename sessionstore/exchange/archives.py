@@ -3,7 +3,7 @@
 Nothing is sought, so that an archive can go to a socket; nothing but a part of the members is held. A small member
 costs a few microseconds, a tenth of what it costs in zipfile and tarfile: a session is ten small files. Members carry
 one fixed time and mode, and come in the order in which they are added, so that the same members give the same bytes.
-Not here: what is in a bundle (exchange.bundle), reading archives (zipfile and tarfile do).
+Not here: what is in a bundle (exchange.bundle), reading them (exchange.verify, exchange.trees).
 """
 
 from __future__ import annotations
