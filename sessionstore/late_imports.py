@@ -8,6 +8,7 @@ Not here: the methods and what they promise (store, session), the order of the r
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -51,6 +52,20 @@ def import_path() -> Callable[..., ImportReport]:
     from sessionstore.formats import import_path
 
     return import_path
+
+
+def export_session() -> Callable[..., Path]:
+    """Return :func:`sessionstore.formats.export_session`."""
+    from sessionstore.formats import export_session
+
+    return export_session
+
+
+def export_sessions() -> Callable[..., Path]:
+    """Return :func:`sessionstore.formats.export_sessions`."""
+    from sessionstore.formats import export_sessions
+
+    return export_sessions
 
 
 def ask() -> Callable[..., Answer]:

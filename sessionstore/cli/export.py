@@ -1,6 +1,6 @@
-"""``sessionstore export``: a session as one HTML file that works offline, or as a zip of its folder.
+"""``sessionstore export``: a session as one page that works offline, as a zip of its folder, or for another program.
 
-Not here: what is in them (server.routes.offline_page, exchange.bundle).
+Not here: what is in them (server.routes.offline_page, exchange.bundle, formats).
 """
 
 from __future__ import annotations
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 @click.option("--zip", "as_zip", is_flag=True, help="The whole folder, as a bundle.")
 @click.option("--to", "to", metavar="FORMAT", help="A format of other programs (see `formats`); or the folder.")
 @click.option("--out", "out", type=click.Path(file_okay=False, path_type=Path), metavar="FOLDER", help="The folder.")
+@click.option(
+    "--file", "file", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+    help="One file for all (geojson, gpx, kml, czml) or for the only one; its extension may name the format.",
+)  # fmt: skip
 @store_options
 def export(
     folder: str | None,
@@ -36,14 +40,20 @@ def export(
     as_zip: bool,
     to: str | None,
     out: Path | None,
+    file: Path | None,
 ) -> None:
     """Write sessions to files: --html (needs the extra `api`), --zip, or --to FORMAT for other programs.
 
     ID is an id, its beginning, a name, a path, latest, or - for ids from stdin. An existing file is never overwritten.
     Exit code 12 if records are damaged (the page leaves them out) or were edited by hand; the file is written.
     """
-    if (as_html and as_zip) or not (as_html or as_zip or to):
+    if (as_html and as_zip) or not (as_html or as_zip or to or file):
         raise click.UsageError("choose one of --html, --zip and --to FORMAT")
+    if file is not None:
+        if as_html or as_zip or out:
+            raise click.UsageError("--file goes with --to FORMAT alone")
+        _export_together(file, to, folder, index, keys)
+        return
     if not (as_html or as_zip):
         _export_to(str(to), out or Path(), folder, index, keys)
         return
@@ -80,6 +90,17 @@ def _export_to(to: str, out: Path, folder: str | None, index: str | None, keys: 
             session = find_session(store, key, elsewhere=True)
             files.make_dirs(out)
             click.echo(str(export_session(session, out / f"{session.session_id}{extension}", to)))
+
+
+def _export_together(path: Path, to: str | None, folder: str | None, index: str | None, keys: tuple[str, ...]) -> None:
+    """Write sessions to one file of another program."""
+    from sessionstore.disk import files
+    from sessionstore.formats.exporting import export_sessions
+
+    with open_store(folder, index) as store:
+        sessions = [find_session(store, key, elsewhere=True) for key in keys_of(keys)]
+        files.make_dirs(path.parent)
+        click.echo(str(export_sessions(sessions, path, to)))
 
 
 def _page(session: Session) -> bytes:

@@ -16,8 +16,8 @@ from sessionstore.cli.options import json_option
 @click.command("formats")
 @json_option
 def formats_command(as_json: bool) -> None:
-    """List the formats: whether each reads and writes, the modules it lacks, and the package that provides it."""
-    from sessionstore.formats import formats
+    """List the formats: whether each reads and writes, the modules it lacks, and how they are installed."""
+    from sessionstore.formats import Together, formats
     from sessionstore.formats.registry import Listed
 
     def facts(each: Listed) -> dict[str, object]:
@@ -28,6 +28,8 @@ def formats_command(as_json: bool) -> None:
             "writes": each.writes,
             "extensions": list(known.extensions) if known else [],
             "missing": each.missing(),
+            "install": each.install(),
+            "together": isinstance(each.format, Together),
             "problem": each.problem,
             "from": each.source,
             "about": known.about if known else "",
@@ -40,7 +42,8 @@ def formats_command(as_json: bool) -> None:
     rows = []
     for each in found:
         missing = each["missing"]
-        state = each["problem"] or (f"needs {', '.join(missing)}" if isinstance(missing, list) and missing else "ready")
+        needs = f"needs {', '.join(missing)}: {each['install']}" if isinstance(missing, list) and missing else "ready"
+        state = each["problem"] or needs
         ways = " ".join(word for word, can in (("read", each["reads"]), ("write", each["writes"])) if can)
         rows.append((each["name"], ways, state, text.shown(str(each["about"]))))
     click.echo(text.table(("format", "can", "state", "about"), rows))

@@ -9,9 +9,9 @@ Not here: the old system's folders (legacy), bundles and the offline page (sessi
 """
 
 from sessionstore.formats.draft import SessionDraft
-from sessionstore.formats.exporting import export_session
+from sessionstore.formats.exporting import export_session, export_sessions
 from sessionstore.formats.importing import import_path
-from sessionstore.formats.protocol import Format, ImportReport, Options, Readable, TopicCount, Writable
+from sessionstore.formats.protocol import Format, ImportReport, Options, Readable, Together, TopicCount, Writable
 from sessionstore.formats.registry import detect, find, formats
 
 __all__ = [
@@ -20,10 +20,12 @@ __all__ = [
     "Options",
     "Readable",
     "SessionDraft",
+    "Together",
     "TopicCount",
     "Writable",
     "detect",
     "export_session",
+    "export_sessions",
     "find",
     "formats",
     "import_path",

@@ -1,4 +1,4 @@
-"""One session out of the store, to a file of another program.
+"""Sessions out of the store, to a file of another program: one each, or several in one where the format allows it.
 
 A file that exists is never replaced; what fails leaves no file with the name of a whole one.
 Not here: what a format writes (the formats), pages and zips (cli.export).
@@ -7,31 +7,55 @@ Not here: what a format writes (the formats), pages and zips (cli.export).
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sessionstore.errors import Conflict, InvalidQuery
 from sessionstore.formats import registry
-from sessionstore.formats.protocol import Options, Writable
+from sessionstore.formats.protocol import Options, Together, Writable
 
 if TYPE_CHECKING:
     from sessionstore.session import Session
 
 
-def export_session(session: Session, path: Path, to: str | None = None, options: Options | None = None) -> Path:
+def export_session(session: Session, path: str | Path, to: str | None = None, options: Options | None = None) -> Path:
     """Write a session to a file; ``to`` is the format, by default that of the extension. Return the path.
 
     Raises:
-        InvalidQuery: no such format, it cannot be written, or it lacks a module. Conflict: the path exists.
-        InvalidRecord: the session lacks what the format needs.
+        InvalidQuery: no such format, it cannot be written, or it lacks a module (with the command that installs it).
+        Conflict: the path exists. InvalidRecord: the session lacks what the format needs.
     """
     path = Path(path)
+    return _writable(path, to).write(session, path, options or {})
+
+
+def export_sessions(
+    sessions: Sequence[Session], path: str | Path, to: str | None = None, options: Options | None = None
+) -> Path:
+    """Write several sessions to one file. Return the path.
+
+    Raises: as :func:`export_session`; InvalidQuery also for a format that holds one session a file.
+    """
+    path = Path(path)
+    found = _writable(path, to)
+    if len(sessions) == 1:
+        return found.write(sessions[0], path, options or {})
+    if not isinstance(found, Together):
+        able = ", ".join(each.name for each in registry.formats() if isinstance(each.format, Together))
+        raise InvalidQuery(f"a file of the format {found.name} holds one session; several fit into {able}")
+    if not sessions:
+        raise InvalidQuery("there is no session to export")
+    return found.write_together(sessions, path, options or {})
+
+
+def _writable(path: Path, to: str | None) -> Writable:
     found = registry.find(to or _by_extension(path))
     if not isinstance(found, Writable):
         raise InvalidQuery(f"the format {found.name} cannot be written, only read")
     if os.path.lexists(path) and found.extensions:
         raise Conflict(f"{path} exists already and was not changed")
-    return found.write(session, path, options or {})
+    return found
 
 
 def extension_of(name: str) -> str:

@@ -20,7 +20,7 @@ Not here: which formats there are (registry), where records go (draft).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
@@ -82,6 +82,8 @@ class Format(Protocol):
         about: one line for ``sessionstore formats``.
         extensions: with the dot, lower case; () for folders.
         requires: modules that must be importable, such as ("pyulog",).
+
+    A format of this package may name the extra that installs them (``extra``, by default ``formats``).
     """
 
     name: str
@@ -120,4 +122,13 @@ class Writable(Format, Protocol):
 
         Raises: Conflict: it exists; InvalidRecord: this session lacks what the format needs (with what).
         """
+        ...
+
+
+@runtime_checkable
+class Together(Writable, Protocol):
+    """A format that holds several sessions in one file."""
+
+    def write_together(self, sessions: Sequence[Session], path: Path, options: Options) -> Path:
+        """Write sessions to one file. Raises: as :meth:`Writable.write`."""
         ...

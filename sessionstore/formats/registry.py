@@ -61,6 +61,15 @@ class Listed:
         needed = self.format.requires if self.format is not None else ()
         return [name for name in needed if importlib.util.find_spec(name.partition(".")[0]) is None]
 
+    def install(self) -> str:
+        """Return the command that installs what is missing; nothing when all is there."""
+        missing = self.missing()
+        if not missing:
+            return ""
+        if self.source == "sessionstore":
+            return f"pip install 'sessionstore[{getattr(self.format, 'extra', 'formats')}]'"
+        return f"pip install {' '.join(missing)}"
+
 
 def formats() -> list[Listed]:
     """Return all formats by name, those of this package first when two have one name."""
@@ -115,7 +124,7 @@ def _usable(listed: Listed) -> Format:
     if listed.format is None:
         raise InvalidQuery(f"the format {listed.name} cannot be loaded: {listed.problem}")
     if missing := listed.missing():
-        raise InvalidQuery(f"the format {listed.name} needs {', '.join(missing)}: pip install {' '.join(missing)}")
+        raise InvalidQuery(f"the format {listed.name} needs {', '.join(missing)}: {listed.install()}")
     return listed.format
 
 

@@ -277,6 +277,18 @@ class Session:
         """
         return late_imports.plot()(self, name, start_s, end_s)
 
+    def export(self, path: str | Path, to: str | None = None, **options: str) -> Path:
+        """Write this session to a file of another program and return its path: MCAP, Rerun, KML ... (``formats``).
+
+        Args:
+            to: the format, by default that of the extension.
+
+        Raises:
+            InvalidQuery: no such format, or it lacks a module (with the command that installs it).
+            Conflict: the path exists. InvalidRecord: the session lacks what the format needs.
+        """
+        return late_imports.export_session()(self, path, to, options)
+
     # ------------------------------------------------------------ writing
 
     def update(

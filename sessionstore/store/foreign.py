@@ -1,10 +1,11 @@
-"""Files of other programs into a store, as a method of the store.
+"""Files of other programs into a store, and sessions out of it, as methods of the store.
 
 Not here: formats and reports (formats).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +13,11 @@ from sessionstore import late_imports
 
 if TYPE_CHECKING:
     from sessionstore.late_imports import ImportReport
+    from sessionstore.session import Session
 
 
 class Foreign:
-    """What a store can import."""
+    """What a store can import, and several sessions in one file."""
 
     def import_file(
         self,
@@ -42,3 +44,16 @@ class Foreign:
         """
         given: dict[str, Any] = {**(options or {}), **({"map": columns} if columns else {})}
         return late_imports.import_path()(self, Path(path), as_format, given, name, dry_run)
+
+    def export(self, sessions: Iterable[Session], path: str | Path, to: str | None = None, **options: str) -> Path:
+        """Write several sessions to one file of another program and return its path (one: ``session.export``).
+
+        Args:
+            sessions: such as ``map(store.get, store.keys())``.
+            to: the format, by default that of the extension: those that hold several are geojson, gpx, kml and czml.
+
+        Raises:
+            InvalidQuery: no such format, it lacks a module, or it holds one session a file. Conflict: the path exists.
+            InvalidRecord: a session lacks what the format needs.
+        """
+        return late_imports.export_sessions()(list(sessions), path, to, options)

@@ -1,16 +1,14 @@
-"""MCAP there and back, bags by their own writers, tracks on maps, and what damage does."""
+"""MCAP there and back, bags by their own writers, geodesy, and what damage does."""
 
 from __future__ import annotations
 
-import json
 import random
 from pathlib import Path
-from xml.etree import ElementTree
 
 import pytest
 
 import sessionstore
-from sessionstore.errors import Conflict, InvalidRecord
+from sessionstore.errors import Conflict
 from sessionstore.formats import export_session
 from sessionstore.formats.geodesy import Origin
 from sessionstore.session import Session
@@ -73,20 +71,6 @@ def test_a_cut_or_damaged_mcap_is_imported_in_part_or_refused(store: SessionStor
         path.write_bytes(bytes(data))
         report = store.import_file(path, "mcap", dry_run=True)
         assert report.state == "would import" or report.reason
-
-
-@pytest.mark.parametrize("to", ["geojson", "gpx", "kml", "czml"])
-def test_a_map_needs_an_origin_and_holds_each_drone(store: SessionStore, tmp_path: Path, to: str) -> None:
-    session = flown(store, GPS)
-    text = export_session(session, tmp_path / f"fly.{to}").read_text()
-    assert all(f"d{drone}" in text for drone in range(3)) and "4.3" in text and "52.0" in text
-    if to in ("gpx", "kml"):
-        ElementTree.fromstring(text)
-    else:
-        json.loads(text)
-    session.update(gps=None)
-    with pytest.raises(InvalidRecord, match="GPS origin"):
-        export_session(session, tmp_path / f"again.{to}")
 
 
 def test_geographic_positions_come_back_to_the_micrometre() -> None:
