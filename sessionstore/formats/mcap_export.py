@@ -1,7 +1,7 @@
 """A session as MCAP for Foxglove.
 
     /tf                        foxglove.FrameTransforms, from ``map`` to each drone
-    /scene                     foxglove.SceneUpdate: buildings, and a cube for each drone in its frame
+    /scene                     foxglove.SceneUpdate: buildings as triangles, and a cube for each drone in its frame
     /location/DRONE            foxglove.LocationFix, when the session has a GPS origin
     /log                       foxglove.Log
     /sessionstore/STREAM       each stream as JSON with a schema, sim_time under ``@t``: the file can be imported again
@@ -13,7 +13,6 @@ Not here: reading (mcap_file).
 from __future__ import annotations
 
 import json
-import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,8 +21,9 @@ from typing import TYPE_CHECKING, Any
 from sessionstore.disk import files
 from sessionstore.formats.geodesy import Origin, origin_of
 from sessionstore.formats.mcap_file import OWN, TIME
+from sessionstore.formats.scene_shapes import Prism, is_vector, prisms
 from sessionstore.model import records
-from sessionstore.session import stream_names
+from sessionstore.session import frames, stream_names
 
 if TYPE_CHECKING:
     from sessionstore.session import Session
@@ -107,14 +107,11 @@ class _Writing:
         from foxglove import messages as m
 
         entities = []
-        for number, row in enumerate(rows):
-            position, size = row.get("position"), row.get("size") or row.get("dimensions")
-            if row.get("kind") == "building" and _is_vector(position) and _is_vector(size):
-                cube = _cube(position, size, m.Color(r=0.6, g=0.6, b=0.65, a=0.8))
-                label = str(row.get("id") or row.get("name") or number)
-                entities.append(m.SceneEntity(timestamp=self._stamp(0), frame_id="map", id=label, cubes=[cube]))
+        for prism in prisms(rows):
+            shape = _triangles(prism, m.Color(r=0.6, g=0.6, b=0.65, a=0.8))
+            entities.append(m.SceneEntity(timestamp=self._stamp(0), frame_id="map", id=prism.name, triangles=[shape]))
         for drone in self._record.drones:
-            cube = _cube((0, 0, 0), (0.8, 0.8, 0.3), m.Color(r=1.0, g=0.5, b=0.0, a=1.0))
+            cube = _cube((0.8, 0.8, 0.3), m.Color(r=1.0, g=0.5, b=0.0, a=1.0))
             name = str(drone.get("id"))
             entities.append(
                 m.SceneEntity(
@@ -128,11 +125,10 @@ class _Writing:
         from foxglove import messages as m
 
         drone, position = point.get("drone"), point.get("position")
-        if drone is None or not _is_vector(position):
+        if drone is None or not is_vector(position):
             return
-        assert position is not None
         angles = point.get("orientation")
-        x, y, z, w = quaternion(*(angles if _is_vector(angles) and angles is not None else (0.0, 0.0, 0.0)))
+        x, y, z, w = frames.to_quaternion(*(angles if is_vector(angles) else (0.0, 0.0, 0.0)))
         transform = m.FrameTransform(
             timestamp=self._stamp(t_s),
             parent_frame_id="map",
@@ -167,25 +163,22 @@ class _Writing:
         self._log.log(m.Log(timestamp=self._stamp(t_s), level=level, message=text), log_time=self._ns(t_s))
 
 
-def _cube(position: Any, size: Any, color: Any) -> Any:
+def _at_rest() -> Any:
     from foxglove import messages as m
 
-    centre = m.Vector3(x=position[0], y=position[1], z=position[2])
-    pose = m.Pose(position=centre, orientation=m.Quaternion(x=0.0, y=0.0, z=0.0, w=1.0))
-    return m.CubePrimitive(pose=pose, size=m.Vector3(x=size[0], y=size[1], z=size[2]), color=color)
+    return m.Pose(position=m.Vector3(x=0.0, y=0.0, z=0.0), orientation=m.Quaternion(x=0.0, y=0.0, z=0.0, w=1.0))
 
 
-def _is_vector(value: Any) -> bool:
-    return isinstance(value, list) and len(value) == 3 and all(isinstance(each, int | float) for each in value)
+def _triangles(prism: Prism, color: Any) -> Any:
+    from foxglove import messages as m
+
+    corners, triangles = prism.mesh()
+    points = [m.Point3(x=x, y=y, z=z) for x, y, z in corners]
+    indices = [index for triangle in triangles for index in triangle]
+    return m.TriangleListPrimitive(pose=_at_rest(), points=points, color=color, indices=indices)
 
 
-def quaternion(roll: float, pitch: float, yaw: float) -> tuple[float, float, float, float]:
-    """Return (x, y, z, w) of roll, pitch and yaw: the inverse of ``frames.from_quaternion``."""
-    sr, cr, sp, cp = math.sin(roll / 2), math.cos(roll / 2), math.sin(pitch / 2), math.cos(pitch / 2)
-    sy, cy = math.sin(yaw / 2), math.cos(yaw / 2)
-    return (
-        sr * cp * cy - cr * sp * sy,
-        cr * sp * cy + sr * cp * sy,
-        cr * cp * sy - sr * sp * cy,
-        cr * cp * cy + sr * sp * sy,
-    )
+def _cube(size: Any, color: Any) -> Any:
+    from foxglove import messages as m
+
+    return m.CubePrimitive(pose=_at_rest(), size=m.Vector3(x=size[0], y=size[1], z=size[2]), color=color)

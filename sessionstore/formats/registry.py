@@ -25,6 +25,7 @@ BUILT_IN = {
     "ulog": "sessionstore.formats.ulog:ULogFormat",
     "dataflash": "sessionstore.formats.dataflash:DataFlash",
     "tlog": "sessionstore.formats.tlog:TelemetryLog",
+    "rerun": "sessionstore.formats.rerun_file:RerunFile",
     "mcap": "sessionstore.formats.mcap_file:McapFormat",
     "rosbag": "sessionstore.formats.rosbag:RosBag",
     "csv": "sessionstore.formats.tables.delimited:CsvFormat",

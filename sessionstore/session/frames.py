@@ -27,6 +27,18 @@ def from_quaternion(x: float, y: float, z: float, w: float) -> Vector3:
     return roll, pitch, yaw
 
 
+def to_quaternion(roll_rad: float, pitch_rad: float, yaw_rad: float) -> tuple[float, float, float, float]:
+    """Return (x, y, z, w), the scalar last: the inverse of :func:`from_quaternion`."""
+    sr, cr, sp, cp = math.sin(roll_rad / 2), math.cos(roll_rad / 2), math.sin(pitch_rad / 2), math.cos(pitch_rad / 2)
+    sy, cy = math.sin(yaw_rad / 2), math.cos(yaw_rad / 2)
+    return (
+        sr * cp * cy - cr * sp * sy,
+        cr * sp * cy + sr * cp * sy,
+        cr * cp * sy - sr * sp * cy,
+        cr * cp * cy + sr * sp * sy,
+    )
+
+
 def from_yaw_degrees(yaw_deg: float) -> Vector3:
     """Return (0, 0, yaw) in radians of a yaw in degrees from east, counter-clockwise."""
     return 0.0, 0.0, _wrapped(math.radians(yaw_deg))
