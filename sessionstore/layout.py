@@ -5,6 +5,7 @@
       index.jsonl                    the journal index
       .sessionstore/format.json      the version of this layout, and the index engine when it was chosen for good
       .sessionstore/locks/           lock files, never deleted
+      .sessionstore/columns/         what pages are read from; derived from the journal (index.journal.columns)
       .sessionstore/claims/          the ids reserved in this minute
       .sessionstore/staging/         sessions being made
       .sessionstore/trash/           deleted sessions, each in a folder named by its time-ordered uuid
@@ -219,6 +220,14 @@ class StoreRoot:
             kept = {name: value for name, value in settings.items() if value is not None}
             files.put(self.private / "format.json", json_text.layout(kept))
 
+    def state(self) -> tuple[int, int, int, int] | None:
+        """Return device, inode, mtime and ctime (ns) of the folder: they change with every name in it; None: no folder.
+
+        The ctime too: rsync and tar restore the mtime of the source once the folder is complete.
+        """
+        found = files.status(self.text, follow=True)
+        return None if found is None else (found.st_dev, found.st_ino, found.st_mtime_ns, found.st_ctime_ns)
+
     def session_ids(self, known: Set[str] = frozenset()) -> Set[str]:
         """Return the names of the folders that may be sessions; a store that is not there has none.
 
@@ -228,9 +237,7 @@ class StoreRoot:
             known: names of sessions, which need no second check. When these are all, the same object is returned, so
                 that 100,000 names are not copied.
         """
-        now, found = time.monotonic(), files.status(self.text, follow=True)
-        # The ctime too: rsync and tar restore the mtime of the source once the folder is complete.
-        state = None if found is None else (found.st_dev, found.st_ino, found.st_mtime_ns, found.st_ctime_ns)
+        now, state = time.monotonic(), self.state()
         listing = self._listing
         if listing is None or listing.state != state:
             listing = self._listing = _Listing(state, now)

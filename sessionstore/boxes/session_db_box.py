@@ -80,7 +80,7 @@ class SessionDBBox:
 
     def count(self, where: str | None = None) -> int:
         """Return how many sessions a filter fits. Raises: InvalidQuery, StoreUnusable."""
-        return len(self.store.find(where))
+        return self.store.page(where, limit=0).total
 
     def delete_session(self, session_id: str) -> dict[str, Any]:
         """Move a session to the trash; return the entry. Raises: as ``SessionStore.delete``."""

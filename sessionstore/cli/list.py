@@ -5,6 +5,7 @@ Not here: columns (cli.columns), the filter language (query).
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,6 +16,7 @@ from sessionstore.cli.completion import complete_columns, complete_fields
 from sessionstore.cli.options import json_option, open_store, store_options
 
 if TYPE_CHECKING:
+    from sessionstore.index import Page
     from sessionstore.model.records import SessionRow
     from sessionstore.store import SessionStore
 
@@ -32,14 +34,17 @@ _DEFAULT_LIMIT = 50
     "--columns", envvar="SESSIONSTORE_COLUMNS", shell_complete=complete_columns,
     help=f"By commas: {', '.join((*tables.COLUMNS, *tables.MORE))}, any field, metadata.KEY (SESSIONSTORE_COLUMNS).",
 )  # fmt: skip
-@click.option("--no-verify", is_flag=True, help="Trust the index; do not look for records that were edited by hand.")
+@click.option(
+    "--verify/--no-verify", "verify", default=None,
+    help="Compare all files with the index, or none; by default those of the rows shown (below 1,000 sessions: all).",
+)  # fmt: skip
 @click.option("--explain", is_flag=True, help="Also print on stderr how the filter was understood.")
 @click.option("--ndjson", is_flag=True, help="Print one JSON object per line.")
 @json_option
 @store_options
 def list_command(
-    filters: tuple[str, ...], sort: str, limit: int | None, offset: int, columns: str | None, no_verify: bool,
-    explain: bool, ndjson: bool, as_json: bool, folder: str | None, index: str | None,
+    filters: tuple[str, ...], sort: str, limit: int | None, offset: int, columns: str | None,
+    verify: bool | None, explain: bool, ndjson: bool, as_json: bool, folder: str | None, index: str | None,
 ) -> None:  # fmt: skip
     """List sessions, the newest first.
 
@@ -49,23 +54,42 @@ def list_command(
     """
     chosen = tables.named(columns) if columns else None
     where = " ".join(filters)
+    most = limit if limit is not None else (0 if as_json or ndjson else _DEFAULT_LIMIT)
     with open_store(folder, index) as store:
-        rows = store.find(where, sort, verify=not no_verify)
+        if verify:
+            store.compare()
+        found = _found(store, where, sort, most, offset, verify is not False)
     if explain:
         click.echo(f"understood: {_reading(where)}", err=True)
     if store.notice is not None:  # the index engine is unavailable: the answer is correct, but slow
         click.echo(text.shown(store.notice), err=True)
-    most = limit if limit is not None else (0 if as_json or ndjson else _DEFAULT_LIMIT)
-    page = rows[offset : offset + most if most else None]
     if as_json or ndjson:
-        (output.print_ndjson if ndjson else output.print_json)([_plain(store, row, chosen) for row in page])
-    elif not rows:
+        (output.print_ndjson if ndjson else output.print_json)([_plain(store, row, chosen) for row in found.rows])
+    elif not found.total:
         empty = f"no sessions yet in {store.root.path}; record one: sessionstore run"
         click.echo(text.shown(f"no session matches: {_reading(where)}" if filters else empty), err=True)
     else:
-        _print_table(page, chosen)
-        if len(page) < len(rows):
-            click.echo(f"{len(page):,} of {len(rows):,} sessions; --limit 0 shows all", err=True)
+        _print_table(found.rows, chosen)
+        if len(found.rows) < found.total:
+            click.echo(f"{len(found.rows):,} of {found.total:,} sessions; --limit 0 shows all", err=True)
+    if found.compared_at is not None and verify is None:
+        click.echo(f"{_compared(found.compared_at)}; --verify compares them now", err=True)
+
+
+def _found(store: SessionStore, where: str, sort: str, most: int, offset: int, verify: bool) -> Page:
+    from sessionstore.index import Page
+
+    if most:
+        return store.page(where, sort, most, offset, verify)
+    rows = store.find(where, sort, verify=verify)
+    return Page(rows[offset:], len(rows), offset)
+
+
+def _compared(at_s: float) -> str:
+    if not at_s:
+        return "the files of the other sessions were not compared yet"
+    now = datetime.now(UTC)
+    return f"the files of the other sessions were compared {text.ago(datetime.fromtimestamp(at_s, UTC), now)}"
 
 
 def _plain(store: SessionStore, row: SessionRow, chosen: dict[str, tables.Column] | None) -> dict[str, Any]:

@@ -75,6 +75,22 @@ def refuse_unsafe(path: Path, force: bool = False) -> None:
         )
 
 
+def is_local(path: Path) -> bool:
+    """Whether the kernel itself keeps this existing path's file system, so that its times can be trusted."""
+    try:
+        return _of_device(os.stat(path).st_dev, _existing(path)).safe is True
+    except OSError:
+        return False
+
+
+def is_ours(folder: Path) -> bool:
+    """Whether a folder is there and of this user: what root makes in another's store, its owner cannot replace."""
+    try:
+        return os.stat(folder, follow_symlinks=False).st_uid == getattr(os, "geteuid", lambda: 0)()
+    except OSError:
+        return False
+
+
 @lru_cache(maxsize=64)
 def _of_device(device: int, place: str) -> FileSystem:
     return of(Path(place))

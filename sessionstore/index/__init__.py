@@ -10,21 +10,22 @@ is only that what was put is found, and that :meth:`SessionIndex.stamps` is righ
 
 Others come from entry points of the group ``sessionstore.index_engines``: the name is the scheme, the object is called
 with (url, root) and returns a :class:`SessionIndex`, which may be :class:`Snapshots`, :class:`Notifies`,
-:class:`SharedByStores` and :class:`Compactable`, too. Settings in a URL: index.url.
+:class:`SharedByStores`, :class:`Paged` and :class:`Compactable`, too. Settings in a URL: index.url.
 Not here: adopting folders, staleness, the computed status (store); the filter language (query).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Iterable, Mapping, Sequence, Set
+from pathlib import Path as FilePath
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import msgspec
 
 from sessionstore.errors import InvalidQuery
+from sessionstore.layout import PRIVATE
 from sessionstore.model.records import SessionRow
-from sessionstore.query import Filter
+from sessionstore.query import Filter, Path
 from sessionstore.session.stream_writer import Quarantine
 
 ENTRY_POINTS = "sessionstore.index_engines"
@@ -154,6 +155,71 @@ class LiveView:
         return self._index.version() == self.version
 
 
+#: What :meth:`PageView.heads` says of a session: id, status, created_at, points, distance in m.
+Head = tuple[str, str, str, int | None, float | None]
+
+
+class PageOrder(NamedTuple):
+    """Which rows make a page: sorted by a field, rows without it last; ``limit`` of them from ``begin`` on."""
+
+    path: Path
+    descending: bool
+    begin: int = 0
+    limit: int | None = None
+    behind: str | None = None  # or those behind this session
+
+
+class Page(NamedTuple):
+    """The rows of a page, how many rows fit in all, and how many of them stand before the page."""
+
+    rows: list[SessionRow]
+    total: int
+    begin: int = 0
+    #: When every file was last compared with its row, in s since 1970 (0: never); None: for this page.
+    compared_at: float | None = None
+
+
+class PagesDamaged(Exception):
+    """What pages are read from cannot be used; it is derived. All rows are asked for in its place."""
+
+
+class PageView(View, Protocol):
+    """A view that finds the rows of a page without reading the others; each call may raise :class:`PagesDamaged`."""
+
+    def page(self, tree: Filter | None, order: PageOrder, interrupted: Mapping[str, str]) -> Page | None:
+        """Return one page; None when only all rows can answer."""
+        ...
+
+    def heads(self) -> list[Head]:
+        """Return the head of every row, oldest first."""
+        ...
+
+    def names(self) -> Set[str]:
+        """Return the ids of all rows."""
+        ...
+
+    def names_key(self) -> str:
+        """Return a text that is another one when other sessions have rows."""
+        ...
+
+    def has_status(self, status: str) -> bool:
+        """Whether a row may have this status."""
+        ...
+
+    def discard(self) -> None:
+        """Do not use again what this view was read from: it is damaged, and made anew."""
+        ...
+
+
+@runtime_checkable
+class Paged(Protocol):
+    """What an engine may offer further: pages of many rows."""
+
+    def page_view(self) -> PageView | None:
+        """Return a view of the rows as they are now; None while they are few, or cannot be read this way."""
+        ...
+
+
 def look(index: SessionIndex) -> View:
     """Return a view of an index as it is now. Raises: IndexUnavailable, Corrupt."""
     return index.snapshot() if isinstance(index, Snapshots) else LiveView(index)
@@ -237,7 +303,7 @@ def choose_url(given: str | None, environment: Mapping[str, str], settings: Mapp
 
 
 def open_index(
-    url: str | None, root: Path, quarantine: Quarantine | None = None, read_only: bool = False
+    url: str | None, root: FilePath, quarantine: Quarantine | None = None, read_only: bool = False
 ) -> SessionIndex:
     """Return the engine that a URL names; nothing is made, and no server is asked, before the first use.
 
@@ -255,12 +321,13 @@ def open_index(
     text = full_url(url or "journal")
     scheme, _, rest = text.partition(":")
     if scheme == "journal":
-        path = Path(rest).expanduser().absolute() if rest else root / "index.jsonl"
+        path = FilePath(rest).expanduser().absolute() if rest else root / "index.jsonl"
+        columns = None if read_only else root / PRIVATE / "columns"
         if path == root / "index.jsonl":
-            return JournalIndex(path, quarantine, read_only)
+            return JournalIndex(path, quarantine, read_only, columns=columns)
         from sessionstore.index.journal.outside import OutsideClaim
 
-        return JournalIndex(path, quarantine, read_only, OutsideClaim(path, root))
+        return JournalIndex(path, quarantine, read_only, OutsideClaim(path, root), columns)
     if scheme == "sqlite":
         from sessionstore.index.sql.sqlite import SqliteIndex
         from sessionstore.index.url import parse_url
@@ -271,7 +338,7 @@ def open_index(
     return _open_foreign(scheme, text, root)
 
 
-def _open_postgres(url: str, root: Path) -> SessionIndex:
+def _open_postgres(url: str, root: FilePath) -> SessionIndex:
     from sessionstore.index.url import parse_url, show_url
 
     settings = parse_url(url)
@@ -284,7 +351,7 @@ def _open_postgres(url: str, root: Path) -> SessionIndex:
     return PostgresIndex(settings, url, root)
 
 
-def _open_foreign(scheme: str, url: str, root: Path) -> SessionIndex:
+def _open_foreign(scheme: str, url: str, root: FilePath) -> SessionIndex:
     """Return an engine of a third party, which an entry point of the group :data:`ENTRY_POINTS` names by its scheme."""
     from importlib.metadata import entry_points
 

@@ -103,6 +103,35 @@ def _metadata_getter(keys: tuple[str, ...]) -> Callable[[SessionRow, Path], Any]
     return get
 
 
+_LAST = (3, "")
+Key = tuple[int, bool | int | float | str]
+
+
+def has_column(path: Path) -> bool:
+    """Whether a field holds only texts or only numbers, or is a key of the metadata."""
+    if len(path) == 1:
+        return path[0] in _TEXTS or path[0] in _NUMBERS
+    return path[0] == "metadata"
+
+
+def sort_key(value: Any) -> Key | None:
+    """Return what a value is ordered by: numbers, texts, all else as text; None for no value, which comes last."""
+    if value is None or value is MISSING:
+        return None
+    if isinstance(value, bool | int | float):
+        return 0, value
+    return (1, value) if isinstance(value, str) else (2, str(value))
+
+
+def parse_sort(sort: str) -> tuple[Path, bool]:
+    """Return the path that rows are sorted by, and whether descending. Raises: InvalidQuery."""
+    descending, text = sort.startswith("-"), sort.removeprefix("-")
+    try:
+        return parse_path(text, FILTER_FIELDS, FILTER_ALIASES), descending
+    except InvalidQuery as error:
+        raise InvalidQuery(f"cannot sort by {text!r}: {error}") from error
+
+
 def sort_order(sort: str) -> Callable[[list[SessionRow]], list[SessionRow]] | None:
     """Return a function that sorts rows; None for created_at ascending, the order of an index.
 
@@ -111,19 +140,12 @@ def sort_order(sort: str) -> Callable[[list[SessionRow]], list[SessionRow]] | No
 
     Raises: InvalidQuery.
     """
-    descending, text = sort.startswith("-"), sort.removeprefix("-")
-    try:
-        path = parse_path(text, FILTER_FIELDS, FILTER_ALIASES)
-    except InvalidQuery as error:
-        raise InvalidQuery(f"cannot sort by {text!r}: {error}") from error
+    path, descending = parse_sort(sort)
     if path == ("created_at",):
         return (lambda rows: rows[::-1]) if descending else None
 
-    def key(row: SessionRow) -> tuple[int, bool | int | float | str]:
-        value = row.get(path)
-        if isinstance(value, bool | int | float):
-            return 0, value
-        return (1, value) if isinstance(value, str) else (2, str(value))
+    def key(row: SessionRow) -> Key:
+        return sort_key(row.get(path)) or _LAST
 
     def order(rows: list[SessionRow]) -> list[SessionRow]:
         having = [row for row in rows if row.get(path) is not None and row.get(path) is not MISSING]

@@ -20,6 +20,7 @@ from sessionstore.boxes.session_db_box import SessionDBBox
 from sessionstore.errors import SessionNotFound
 from sessionstore.model import names
 from sessionstore.server.flights.simulations import Simulations
+from sessionstore.server.live.comparing import Comparing
 from sessionstore.server.live.feeds import Feeds
 from sessionstore.server.live.overviews import Summaries
 from sessionstore.server.live.record_cache import DocumentCache
@@ -64,6 +65,7 @@ class Context:
     documents: DocumentCache = field(init=False)
     changes: Changes = field(init=False)
     simulations: Simulations = field(init=False)
+    comparing: Comparing = field(init=False)
     summaries: Summaries = field(default_factory=Summaries)
 
     def __post_init__(self) -> None:
@@ -74,12 +76,14 @@ class Context:
         self.feeds = Feeds(self.store)
         self.documents = DocumentCache()
         self.changes = Changes(self.store, self.hidden)
+        self.comparing = Comparing(self.store)
         self.simulations = Simulations(self.store, self.buildings, self.settings.index)
 
     async def close(self) -> None:
         """End what runs: the simulations, stored, and the live replies, so that the sockets close."""
         await anyio.to_thread.run_sync(self.simulations.close)
         self.changes.close()
+        self.comparing.close()
         self.summaries.close()
         await self.feeds.close()
 

@@ -17,8 +17,8 @@ import msgspec
 
 from sessionstore.disk import files, filesystem
 from sessionstore.errors import Corrupt, NewerFormat, NotApplied, OutcomeUnknown, UnsafeFile
-from sessionstore.index import RowStamp, SessionIndex, View, look
-from sessionstore.index.filtering import select, sort_order
+from sessionstore.index import Page, PageOrder, RowStamp, SessionIndex, View, look
+from sessionstore.index.filtering import parse_sort, select, sort_order
 from sessionstore.layout import StoreRoot
 from sessionstore.model import liveness, records
 from sessionstore.model.gc_pause import gc_paused
@@ -38,6 +38,7 @@ from sessionstore.store.folder_rows import (
     stamp_in,
     still_known,
 )
+from sessionstore.store.pages import StorePages
 
 #: How long a listing waits for a deletion or restoration, which takes a millisecond.
 MOVE_LOCK_WAIT_S = 0.2
@@ -51,6 +52,13 @@ class Difference(NamedTuple):
     written: bool = False  # the index was changed, so that a view of it is old
 
 
+class Behind(NamedTuple):
+    """The last row of the page before, and how its place among all rows is found."""
+
+    session_id: str
+    place: Callable[[list[SessionRow]], int]
+
+
 class Catalog:
     """All sessions of one store as rows, found through the index and true to the folders."""
 
@@ -62,6 +70,7 @@ class Catalog:
         self.notice: str | None = None
         self.folders = FolderRows(root)
         self.delivery = Delivery(root, index, self.folders, (_delivery_of, pickled))
+        self.pages = StorePages(self)
         self._at_rest: tuple[object, Set[str]] | None = None  # a state of index and folders in which the two agreed
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -92,16 +101,48 @@ class Catalog:
         Args:
             where: the filter language of :mod:`sessionstore.query`.
             sort: a field or ``metadata.key``, with ``-`` in front for descending; rows without it come last.
+            limit: with it, the answer is a page: see :meth:`page`.
             verify: compare every row with its file (one stat a session), so that hand edits are seen. Folders that
                 appeared or went are always seen.
 
         Raises: InvalidQuery, StoreUnusable, StoreNotFound.
         """
+        if limit is not None:
+            return self.page(where, sort, limit, offset, verify).rows
         self.check_exists()
-        tree = parse_query(where, FILTER_FIELDS, FILTER_ALIASES) if isinstance(where, str) else where
+        return self._sorted(_tree_of(where), sort, verify)[offset:]
+
+    def page(
+        self,
+        where: str | Filter | None = None,
+        sort: str = "-created_at",
+        limit: int = 50,
+        offset: int = 0,
+        verify: bool = True,
+        behind: Behind | None = None,
+    ) -> Page:
+        """Return the rows of one page and how many fit in all; see :mod:`sessionstore.store.pages`.
+
+        Args:
+            verify: compare the rows of the page with their files; all rows where the engine has no pages.
+            behind: begin behind this row, wherever it is.
+
+        Raises: as :meth:`find`.
+        """
+        self.check_exists()
+        tree, (path, descending) = _tree_of(where), parse_sort(sort)
+        if offset >= 0 and limit >= 0:
+            self.notice = None
+            order = PageOrder(path, descending, offset, limit, None if behind is None else behind.session_id)
+            if (found := self.pages.page(tree, order, verify)) is not None:
+                return found
+        rows = self._sorted(tree, sort, verify)
+        begin = offset if behind is None else behind.place(rows)
+        return Page(rows[begin : begin + limit], len(rows), begin)
+
+    def _sorted(self, tree: Filter | None, sort: str, verify: bool) -> list[SessionRow]:
         order, rows = sort_order(sort), self._select(tree, verify)
-        rows = rows if order is None else order(rows)
-        return rows[offset : None if limit is None else offset + limit]
+        return rows if order is None else order(rows)
 
     def _select(self, tree: Filter | None, verify: bool) -> list[SessionRow]:
         self.notice = None
@@ -110,7 +151,7 @@ class Catalog:
                 view = look(self.index)
                 fresh, gone, written = self.reconcile(verify, view)
                 if not (fresh or gone or written):
-                    found = view.find(tree, self._interrupted(view.active()))
+                    found = view.find(tree, self.interrupted(view.active()))
                     if view.is_one_state():
                         return found
                 known = self.index.find() if written else view.find()
@@ -170,12 +211,12 @@ class Catalog:
         """Answer without the index, which is away or cannot be written (a read-only disk): right all the same."""
         rows = {row.session_id: row for row in known if row.host is None and row.session_id not in gone}
         rows.update((row.session_id, row) for row in fresh)
-        why = self._interrupted(row for row in rows.values() if row.owner is not None)
+        why = self.interrupted(row for row in rows.values() if row.owner is not None)
         found = [records.as_interrupted(row, why[name]) if name in why else row for name, row in rows.items()]
         found += [row for row in known if row.host is not None]
         return sorted(select(found, tree), key=lambda row: (row.created_at, row.session_id))
 
-    def _interrupted(self, rows: Iterable[SessionRow]) -> dict[str, str]:
+    def interrupted(self, rows: Iterable[SessionRow]) -> dict[str, str]:
         """Return the runs whose process is gone, and why."""
         found = {}
         for row in rows:
@@ -289,6 +330,10 @@ class Catalog:
         """
         _, stale, away = self._compare({row.session_id: row for row in rows}, verify=True)
         return bool(stale or away)
+
+
+def _tree_of(where: str | Filter | None) -> Filter | None:
+    return parse_query(where, FILTER_FIELDS, FILTER_ALIASES) if isinstance(where, str) else where
 
 
 def _delivery_of(make: Callable[..., Catalog], given: tuple[Any, ...]) -> Delivery:

@@ -6,16 +6,20 @@ Not here: making, deleting and recording sessions (store), listing with filters 
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 from sessionstore import late_imports
 from sessionstore.errors import AmbiguousSession, SessionNotFound
+from sessionstore.index import Page
 from sessionstore.layout import StoreRoot
 from sessionstore.model import json_text
 from sessionstore.model.records import SessionRow
+from sessionstore.query import Filter
 from sessionstore.session import Session
-from sessionstore.store.catalog import Catalog
+from sessionstore.store import open_runs
+from sessionstore.store.catalog import Behind, Catalog
 from sessionstore.store.folder_rows import MISSING_FOLDER
 from sessionstore.store.foreign import Foreign
 from sessionstore.store.moving import Moving
@@ -38,6 +42,35 @@ class StoreMapping(Foreign, Moving):
     def create(self, name: str | None = None, **fields: Any) -> Session:
         """Make a session."""
         raise NotImplementedError
+
+    def page(
+        self,
+        where: str | Filter | None = None,
+        sort: str = "-created_at",
+        limit: int = 50,
+        offset: int = 0,
+        verify: bool = True,
+        behind: Behind | None = None,
+    ) -> Page:
+        """Return the rows of one page and how many sessions fit in all (``total``), at a cost that hardly grows.
+
+        The rows that are shown are compared with their files. From 1,000 sessions on (journal engine) the others are
+        not: ``compared_at`` says when they last were, :meth:`compare` does it now. See ``store.catalog.page``.
+
+        Raises: InvalidQuery, StoreUnusable, StoreNotFound.
+        """
+        found = self.catalog.page(where, sort, limit, offset, verify, behind)
+        return found._replace(rows=open_runs.completed(self.root, found.rows))
+
+    def compare(self) -> float:
+        """Compare every file with its row, so that pages know of all hand edits; return when it began (s since 1970).
+
+        Raises: StoreUnusable, StoreNotFound.
+        """
+        began = time.time()
+        if self.catalog.pages.compare_all() is None:  # a listing of all rows compares them
+            self.catalog.find()
+        return began
 
     def sql(self, query: str) -> Any:
         """Return the answer to one SELECT over all sessions as a DuckDB relation (``.df() .pl() .arrow() .show()``).
@@ -88,6 +121,9 @@ class StoreMapping(Foreign, Moving):
 
     def keys(self) -> list[str]:
         """Return the ids of all sessions of this store, newest first."""
+        self.catalog.check_exists()
+        if (heads := self.catalog.pages.heads()) is not None:
+            return [session_id for session_id, status, *_ in reversed(heads) if status != MISSING_FOLDER]
         return [row.session_id for row in self.find() if row.host is None and row.status != MISSING_FOLDER]
 
     def values(self) -> Iterator[Session]:

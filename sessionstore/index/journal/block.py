@@ -32,7 +32,7 @@ _LINES_AT_ONCE = 1000
 _CHUNK_BYTES = 1 << 16  # the allocator reuses memory up to this size
 
 
-class _Head(msgspec.Struct):
+class BlockHead(msgspec.Struct):
     bytes: int
     crc: str
 
@@ -41,7 +41,7 @@ class _Line(msgspec.Struct, gc=False):
     doc: SessionRow
 
 
-_decode_head = msgspec.json.Decoder(_Head).decode
+_decode_head = msgspec.json.Decoder(BlockHead).decode
 _decode_lines = msgspec.json.Decoder(_Line).decode_lines
 _session_id = attrgetter("session_id")
 _encode = msgspec.json.Encoder().encode
@@ -89,7 +89,7 @@ def read_block(descriptor: int) -> tuple[dict[str, SessionRow], int] | None:
     None when there is no block, or not the whole one that was written.
     """
     try:
-        if (found := _read_head(descriptor)) is None:
+        if (found := read_head(descriptor)) is None:
             return None
         sizes, begin = found
         os.lseek(descriptor, begin, os.SEEK_SET)
@@ -99,16 +99,21 @@ def read_block(descriptor: int) -> tuple[dict[str, SessionRow], int] | None:
     return None if rows is None else (rows, begin + sizes.bytes)
 
 
+def decode_rows(data: bytes) -> list[SessionRow]:
+    """Return the rows of whole lines; their checksums are for the caller. Raises: NOT_WHOLE."""
+    return [line.doc for line in _decode_lines(data)]
+
+
 def end_of_block(descriptor: int) -> int:
     """Return where the block at the beginning of a file ends by its first line, without reading it; 0 without one."""
     try:
-        found = _read_head(descriptor)
+        found = read_head(descriptor)
     except NOT_WHOLE:
         return 0
     return 0 if found is None else found[1] + found[0].bytes
 
 
-def _read_head(descriptor: int) -> tuple[_Head, int] | None:
+def read_head(descriptor: int) -> tuple[BlockHead, int] | None:
     """Return the first line of a block, and where it ends. Raises: NOT_WHOLE."""
     os.lseek(descriptor, 0, os.SEEK_SET)
     head = os.read(descriptor, _LONGEST_HEAD)

@@ -30,6 +30,7 @@ from sessionstore.index.circuit_breaker import CircuitBreaker
 from sessionstore.index.filtering import select
 from sessionstore.index.journal.block import doc_id_of
 from sessionstore.index.journal.file import SESSIONS, Change
+from sessionstore.index.journal.pages import Pages, PageView
 from sessionstore.index.journal.row_journal import RowJournal, by_creation
 from sessionstore.model.gc_pause import gc_paused
 from sessionstore.model.records import SessionRow, as_interrupted
@@ -108,6 +109,7 @@ class JournalIndex:
     Args:
         read_only: a listing never compacts.
         claim: of a journal outside its store.
+        columns: the folder in which columns for pages are kept; without it, all rows are read.
     """
 
     def __init__(
@@ -116,6 +118,7 @@ class JournalIndex:
         quarantine: Quarantine | None = None,
         read_only: bool = False,
         claim: Claim | None = None,
+        columns: Path | None = None,
     ) -> None:
         self._journal = RowJournal(path, quarantine)
         self._claim = claim or Unclaimed()
@@ -123,6 +126,8 @@ class JournalIndex:
         self._compact_at = math.inf if read_only else 0.0  # lines; more of them after a failure
         self._breaker = CircuitBreaker(RETRY_S)
         self._mutex = threading.RLock()
+        # Of Windows: an open file cannot be replaced there.
+        self._pages = None if columns is None or os.name == "nt" else Pages(path, columns, self._all)
         renewed_after_fork(self)
 
     def __repr__(self) -> str:
@@ -255,6 +260,9 @@ class JournalIndex:
 
     def close(self) -> None:
         """Close the file."""
+        if self._pages is not None:
+            with self._mutex:
+                self._pages.forget()
         self._journal.close()
 
     def snapshot(self) -> JournalSnapshot:
@@ -272,6 +280,20 @@ class JournalIndex:
                 active = [row for row in ordered if row.owner is not None]
                 self._last = JournalSnapshot(next(_versions), rows, ordered, active)
             return self._last
+
+    def page_view(self) -> PageView | None:
+        """Return the rows as they are now, for pages; None while all of them are read as fast. Raises: as :meth:`find`.
+
+        They are read from columns (index.journal.columns), which are made when they are missing.
+        """
+        self._claim.check()
+        if self._pages is None:
+            return None
+        with self._mutex:
+            return self._pages.view()
+
+    def _all(self) -> list[SessionRow]:
+        return self._snapshot().ordered
 
     def _compact_when_due(self) -> None:
         """Write the file anew where that is worth it and can be done at once: no answer depends on it."""

@@ -33,14 +33,16 @@ _BYTES_BEHIND = 8 << 20
 _LINE_HEAD = b'{"table":"sessions","id":'
 
 
-class _Entry(msgspec.Struct, tag_field="table", tag=SESSIONS, gc=False):
+class Entry(msgspec.Struct, tag_field="table", tag=SESSIONS, gc=False):
+    """One line of a session, or of its removal."""
+
     id: int
     doc: SessionRow | None
     c: str
     session_id: str | None = None  # of a row that is removed
 
 
-_decoder = msgspec.json.Decoder(_Entry)
+_decoder = msgspec.json.Decoder(Entry)
 _decode_entry, _decode_entries = _decoder.decode, _decoder.decode_lines
 
 
@@ -178,7 +180,7 @@ class RowJournal(Journal):
                 super()._ingest(raw, offset)
             offset += len(raw) + 1
 
-    def _ingest_row(self, entry: _Entry) -> None:
+    def _ingest_row(self, entry: Entry) -> None:
         row = entry.doc
         if row is not None:
             self.rows[row.session_id] = row

@@ -14,8 +14,11 @@ from typing import Any
 import msgspec
 
 from sessionstore.errors import InvalidQuery
+from sessionstore.index import Page
+from sessionstore.index.filtering import sort_key
 from sessionstore.model.records import FILTER_ALIASES, SessionRow
-from sessionstore.query import MISSING
+from sessionstore.store import SessionStore
+from sessionstore.store.catalog import Behind
 
 Key = tuple[int, Any]
 
@@ -28,18 +31,18 @@ class _Cursor(msgspec.Struct, array_like=True):
 
 
 def page(
-    rows: list[SessionRow], sort: str, where: str | None, cursor: str | None, limit: int
-) -> tuple[list[SessionRow], str | None]:
-    """Return one page of sorted rows and the cursor of the next; None at the end.
+    store: SessionStore, where: str | None, sort: str, cursor: str | None, limit: int, verify: bool
+) -> tuple[Page, str | None]:
+    """Return one page and the cursor of the next; None at the end.
 
-    Raises: InvalidQuery: the cursor is not one, or belongs to another question.
+    Raises: InvalidQuery: the cursor is not one, or belongs to another question; and as ``SessionStore.page``.
     """
     question = f"{sort}|{where or ''}"
-    begin = 0 if cursor is None else _behind(rows, sort, _parse(cursor, question))
-    found = rows[begin : begin + limit]
-    if not found or begin + limit >= len(rows):
+    behind = None if cursor is None else _behind(_parse(cursor, question), sort)
+    found = store.page(where, sort, limit, verify=verify, behind=behind)
+    if not found.rows or found.begin + len(found.rows) >= found.total:
         return found, None
-    last = found[-1]
+    last = found.rows[-1]
     return found, _text(_Cursor(question, _key(last, sort), last.created_at, last.session_id))
 
 
@@ -61,25 +64,24 @@ def _parse(text: str, question: str) -> _Cursor:
 def _key(row: SessionRow, sort: str) -> Key:
     """Return what a row is ordered by, as the catalog orders: numbers, texts, all else; rows without it last."""
     path = tuple(sort.removeprefix("-").split("."))
-    value = row.get((FILTER_ALIASES.get(path[0], path[0]), *path[1:]))
-    if value is None or value is MISSING:
-        return 3, ""
-    if isinstance(value, bool | int | float):
-        return 0, value
-    return (1, value) if isinstance(value, str) else (2, str(value))
+    return sort_key(row.get((FILTER_ALIASES.get(path[0], path[0]), *path[1:]))) or (3, "")
 
 
-def _behind(rows: list[SessionRow], sort: str, cursor: _Cursor) -> int:
+def _behind(cursor: _Cursor, sort: str) -> Behind:
     """Return the place behind the row that the cursor names, or behind all that come before where it was."""
-    for index, row in enumerate(rows):
-        if row.session_id == cursor.session_id:
-            return index + 1
-    descending = sort.startswith("-")
-    gone = _order(cursor.key, cursor.created_at, cursor.session_id)
-    for index, row in enumerate(rows):
-        if _comes_after(_order(_key(row, sort), row.created_at, row.session_id), gone, descending):
-            return index
-    return len(rows)
+
+    def place(rows: list[SessionRow]) -> int:
+        for index, row in enumerate(rows):
+            if row.session_id == cursor.session_id:
+                return index + 1
+        descending = sort.startswith("-")
+        gone = _order(cursor.key, cursor.created_at, cursor.session_id)
+        for index, row in enumerate(rows):
+            if _comes_after(_order(_key(row, sort), row.created_at, row.session_id), gone, descending):
+                return index
+        return len(rows)
+
+    return Behind(cursor.session_id, place)
 
 
 def _order(key: Key, created_at: str, session_id: str) -> tuple[bool, Key, str, str]:

@@ -278,6 +278,10 @@ class ListReply(Open):
     total = fields.Integer(required=True)
     count = fields.Integer(required=True)
     next_cursor = fields.String(allow_none=True)
+    compared_at = fields.String(
+        allow_none=True,
+        metadata={"description": "Large stores: when all files were last compared with the list; null: never."},
+    )
 
 
 class ReplayReply(Open):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -18,6 +19,7 @@ from sessionstore.boxes.session_db_box import row_as_dict
 from sessionstore.disk import files
 from sessionstore.errors import SessionStoreError
 from sessionstore.layout import DOCUMENT
+from sessionstore.model.json_text import utc_text
 from sessionstore.model.records import FILTER_FIELDS, RECORD_FIELDS, SessionRow
 from sessionstore.server.context import Context
 from sessionstore.server.http.csv_text import CSV, csv_text
@@ -42,21 +44,26 @@ def list_sessions(call: Call) -> Reply:
     """Return one page of sessions."""
     query, store = call.query, call.context.store
     where, sort = query.get("where"), query["sort"]
-    # All files are compared with their rows once a second at most (50 ms at 10,000 sessions), those shown every time.
+    # All files are compared with their rows once a second at most (50 ms at 10,000 sessions), those shown every time;
+    # where the engine has pages, all of them in the background.
     verify = time.monotonic() - call.context.verified_at > _VERIFY_EVERY_S
-    rows = store.find(where, sort, verify=verify)
-    found, cursor = page(rows, sort, where, query.get("cursor"), query["limit"])
+    found, cursor = page(store, where, sort, query.get("cursor"), query["limit"], verify)
     if verify:
         call.context.verified_at = time.monotonic()
-    elif any(_changed(call.context, row) for row in found):
-        rows = store.find(where, sort)
-        found, cursor = page(rows, sort, where, query.get("cursor"), query["limit"])
-    shown = pick([row_as_dict(store, row) for row in found], split_names(query.get("fields_")), _ROW_FIELDS)
+    elif any(_changed(call.context, row) for row in found.rows):
+        found, cursor = page(store, where, sort, query.get("cursor"), query["limit"], True)
+    if found.compared_at is not None:
+        call.context.comparing.wanted()
+    shown = pick([row_as_dict(store, row) for row in found.rows], split_names(query.get("fields_")), _ROW_FIELDS)
     if query["format"] == "csv":
         body = csv_text(shown, split_names(query.get("fields_")) or _ROW_FIELDS)
-        headers = {"x-total": str(len(rows)), **({"x-next-cursor": cursor} if cursor else {})}
+        headers = {"x-total": str(found.total), **({"x-next-cursor": cursor} if cursor else {})}
         return Reply(body, content_type=CSV, etag=content_etag(body), headers=headers)
-    body = encode({"sessions": shown, "total": len(rows), "count": len(shown), "next_cursor": cursor})
+    answer: dict[str, Any] = {"sessions": shown, "total": found.total, "count": len(shown), "next_cursor": cursor}
+    if found.compared_at is not None:
+        at_s = found.compared_at
+        answer["compared_at"] = utc_text(datetime.fromtimestamp(at_s, UTC)) if at_s else None
+    body = encode(answer)
     return Reply(body, etag=content_etag(body))
 
 

@@ -2,13 +2,19 @@
 import { follow, json, one } from './api.js';
 import { takesBundles } from './bundle.js';
 import { calm, el, fill } from './dom.js';
-import { count } from './format.js';
+import { count, instant } from './format.js';
 import { keys } from './keys.js';
 import { failed, notice } from './notices.js';
 import { address, go, keep, query } from './router.js';
 import { chosen, columnsOf, DEFAULT, NAMES, namesOf, remember } from './columns.js';
 import { Rows } from './rows.js';
 import { Search } from './search.js';
+
+/** Of a large store: when the files that no row shows were last compared with the list. */
+function compared(at) {
+  if (at === undefined) return null;
+  return at ? ` · files compared ${instant(at)}` : ' · files not compared yet';
+}
 
 class SessionList extends HTMLElement {
   connectedCallback() {
@@ -81,7 +87,7 @@ class SessionList extends HTMLElement {
     if (error) fill(this.note, trouble(error, () => this.read()));
     else if (!this.rows.total) fill(this.note, this.search.where() ? nothingFits(() => this.search.clear()) : empty());
     const { total } = this.rows;
-    fill(this.matching, this.search.where() ? `${count(total)} ${total === 1 ? 'session matches' : 'sessions match'}` : `${count(total)} ${total === 1 ? 'session' : 'sessions'}`);
+    fill(this.matching, this.search.where() ? `${count(total)} ${total === 1 ? 'session matches' : 'sessions match'}` : `${count(total)} ${total === 1 ? 'session' : 'sessions'}`, compared(this.rows.compared));
     this.select();
     this.dataset.ready = 'true';
   }

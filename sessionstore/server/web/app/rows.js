@@ -42,6 +42,7 @@ export class Rows {
     if (turn !== this.turn) return;
     this.rows = page.sessions;
     this.total = page.total;
+    this.compared = page.compared_at;
     this.cursor = page.next_cursor;
     this.loading = null;
     if (!keepPlace) { this.at = 0; this.grid.scrollTop = 0; }
