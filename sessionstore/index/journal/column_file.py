@@ -54,7 +54,7 @@ _encode = msgspec.json.Encoder().encode
 class ColumnFile:
     """The sections of one file, read when they are asked for; or those just made, which need not be read.
 
-    Use :meth:`open` or :meth:`made`. Safe for threads: what is read twice is the same.
+    Use :meth:`opened` or :meth:`made`. Safe for threads: what is read twice is the same.
     """
 
     def __init__(self, meta: dict[str, Any], sections: Mapping[str, tuple[int, int]]) -> None:
@@ -75,20 +75,20 @@ class ColumnFile:
         return found
 
     @classmethod
-    def open(cls, path: AnyPath) -> ColumnFile:
+    def opened(cls, path: AnyPath) -> ColumnFile:
         """Open a file and check its header. Raises: Damaged, which includes a file that is not there."""
         try:
             descriptor = files.open_to_read(path)
         except (OSError, SessionStoreError) as error:
             raise Damaged(str(error)) from error
         try:
-            return cls._opened(descriptor)
+            return cls._of(descriptor)
         except BaseException:
             os.close(descriptor)
             raise
 
     @classmethod
-    def _opened(cls, descriptor: int) -> ColumnFile:
+    def _of(cls, descriptor: int) -> ColumnFile:
         data = read_at(descriptor, 0, _FIRST_READ)
         while (end := data.find(b"\n")) < 0 and len(data) < _LONGEST_HEADER:
             more = read_at(descriptor, len(data), _FIRST_READ)

@@ -116,7 +116,7 @@ class Columns:
 
     def _opened(self, path: FieldPath) -> FieldColumn | None:
         with contextlib.suppress(Damaged):
-            found = FieldColumn(ColumnFile.open(self._file_of(path)), self.heads.count)
+            found = FieldColumn(ColumnFile.opened(self._file_of(path)), self.heads.count)
             if (found.base, found.path) == (self.heads.base, path):
                 return found
         return None
@@ -175,7 +175,7 @@ def open_columns(path: Path, folder: Path, anew: bool = False) -> Columns | None
         with contextlib.suppress(Damaged):
             if anew:
                 raise Damaged("they were found to be")
-            found = Heads(ColumnFile.open(heads_file(path, folder)))
+            found = Heads(ColumnFile.opened(heads_file(path, folder)))
             allowed = max(_BYTES_BEHIND, found.end // _SHARE_BEHIND)
             if found.is_of(descriptor) and size - found.end <= allowed:
                 return Columns(path, folder, found, descriptor)
