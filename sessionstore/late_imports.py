@@ -89,6 +89,13 @@ def stream_frame() -> Callable[..., Any]:
     return stream_frame
 
 
+def make_columns() -> Callable[..., Any]:
+    """Return :func:`sessionstore.analysis.columns.make_all`. Raises: as :func:`ask`."""
+    from sessionstore.analysis.columns import make_all
+
+    return make_all
+
+
 def plot() -> Callable[..., Any]:
     """Return :func:`sessionstore.analysis.plots.plot`."""
     from sessionstore.analysis.plots import plot

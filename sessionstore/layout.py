@@ -11,6 +11,7 @@
       .sessionstore/trash/           deleted sessions, each in a folder named by its time-ordered uuid
       .sessionstore/compared/        which pairs of folders a merge found the same; derived
       .sessionstore/quarantine/      bytes that were cut or replaced by a repair
+      .sessionstore/columns/         streams of ended sessions as Parquet: a cache, which may be deleted at any moment
       202611231430-Butterfly/        one session
 
 Reading a store creates nothing; the private folder appears with the first write.
@@ -140,6 +141,7 @@ class StoreRoot:
         self.trash = self.private / "trash"
         self.claims = self.private / "claims"
         self.quarantine_folder = self.private / "quarantine"
+        self.columns = self.private / "columns"
         self._lock_timeout_s = lock_timeout_s
         self.locks = Locks(self.private / "locks", lock_timeout_s, force)
         self._listing: _Listing | None = None

@@ -7,11 +7,13 @@ Not here: which rows there are (analysis.streams, analysis.tables).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
 import pyarrow as pa
+
+from sessionstore.analysis.column_types import cast, common
 
 _INT64 = range(-(1 << 63), 1 << 63)
 _EXACT_IN_DOUBLE = 1 << 53
@@ -19,13 +21,23 @@ _EXACT_IN_DOUBLE = 1 << 53
 
 def array_of(values: Sequence[Any]) -> pa.Array:
     """Return the values of one column as an array of one type, exactly."""
-    if any(map(_needs_text, values)):
-        return pa.array([_text(value) for value in values], pa.string())
-    try:
-        found = pa.array(values)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
-        return pa.array([_text(value) for value in values], pa.string())
+    found = inferred_array(values)
     return found.cast(pa.string()) if pa.types.is_null(found.type) else found
+
+
+def inferred_array(values: Sequence[Any]) -> pa.Array:
+    """Return the values of a part of a column; its type is null where no value is known."""
+    if any(map(_needs_text, values)):
+        return text_array(values)
+    try:
+        return pa.array(values)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
+        return text_array(values)
+
+
+def text_array(values: Sequence[Any]) -> pa.Array:
+    """Return the values of one column as text: integers as digits, everything else as JSON."""
+    return pa.array([_text(value) for value in values], pa.string())
 
 
 def _needs_text(value: Any) -> bool:
@@ -51,11 +63,6 @@ def _text(value: Any) -> str | None:
     return msgspec.json.encode(value).decode() if type(value) is not int else str(value)
 
 
-def table_of(columns: Mapping[str, Sequence[Any]]) -> pa.Table:
-    """Return columns as a table."""
-    return pa.table({name: array_of(values) for name, values in columns.items()})
-
-
 def together(tables: Sequence[pa.Table]) -> pa.Table:
     """Return tables under one another: columns united by name, and of different types as what holds both exactly."""
     schemas = {table.schema for table in tables} if len(tables) > 1 else set()
@@ -68,28 +75,18 @@ def together(tables: Sequence[pa.Table]) -> pa.Table:
 
 def _united(name: str, tables: Iterable[pa.Table]) -> pa.ChunkedArray:
     parts = [table.column(name) if name in table.column_names else table.num_rows for table in tables]
-    types = {part.type for part in parts if not isinstance(part, int) and part.null_count < len(part)}
-    target = _common(types)
+    target = common(part.type for part in parts if not isinstance(part, int) and part.null_count < len(part))
+    if target is None:
+        return _as_text(parts)
+    target = pa.string() if pa.types.is_null(target) else target
     chunks: list[pa.Array] = []
     for part in parts:
-        if isinstance(part, int) or part.null_count == len(part):
-            chunks.append(pa.nulls(part if isinstance(part, int) else len(part), target))
-        elif part.type == target:
-            chunks += part.chunks
-        else:
-            try:
-                chunks += part.cast(target).chunks
-            except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-                return _as_text(parts)
+        try:
+            whole = pa.chunked_array([pa.nulls(part, target)]) if isinstance(part, int) else cast(part, target)
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            return _as_text(parts)
+        chunks += whole.chunks
     return pa.chunked_array(chunks, target)
-
-
-def _common(types: set[pa.DataType]) -> pa.DataType:
-    if len(types) == 1:
-        return next(iter(types))
-    if types and all(pa.types.is_integer(each) or pa.types.is_floating(each) for each in types):
-        return pa.float64()  # the cast refuses integers that a double cannot hold, and the column becomes text
-    return pa.string()
 
 
 def _as_text(parts: Sequence[Any]) -> pa.ChunkedArray:

@@ -7,6 +7,8 @@ Not here: which rows and columns there are (analysis.streams, analysis.tables), 
 
 from __future__ import annotations
 
+import functools
+import operator
 import warnings
 from collections.abc import Iterable
 from typing import Any, Literal
@@ -14,7 +16,8 @@ from typing import Any, Literal
 import pyarrow as pa
 from pyarrow import compute
 
-from sessionstore.analysis.streams import LeftOut, stream_table
+from sessionstore.analysis.sources import Source, sources_of
+from sessionstore.analysis.streams import LeftOut
 from sessionstore.analysis.tables import sessions_table
 from sessionstore.errors import InvalidQuery
 from sessionstore.model.records import SessionRow
@@ -35,16 +38,30 @@ def stream_frame(
     """Return one stream of a session. Raises: InvalidName; InvalidQuery: a column or form that is not there."""
     session.stream_path(name)
     left_out = LeftOut()
-    table = stream_table(str(session.folder.parent), name, [session.folder.name], left_out)
-    if from_s is not None:
-        table = table.filter(compute.greater_equal(table["sim_time"], from_s))
-    if to_s is not None:
-        table = table.filter(compute.less_equal(table["sim_time"], to_s))
-    if drones is not None:
-        table = table.filter(compute.is_in(_selected(table, ["drone"])["drone"], pa.array(list(drones), pa.string())))
+    sources = sources_of(session.root, name, [session.folder.name], left_out)
+    table = _window(sources[0], from_s, to_s, drones, columns)
     if sentences := left_out.sentences():
         warnings.warn("; ".join(sentences), stacklevel=3)
-    return in_form(_selected(table, columns), form)
+    return in_form(table, form)
+
+
+def _window(
+    source: Source, from_s: float | None, to_s: float | None, drones: Iterable[str] | None, columns: list[str] | None
+) -> pa.Table:
+    conditions = []
+    if from_s is not None:
+        conditions.append(compute.field("sim_time") >= from_s)
+    if to_s is not None:
+        conditions.append(compute.field("sim_time") <= to_s)
+    if drones is not None:
+        _check_columns(["drone"], source.names)
+        conditions.append(compute.field("drone").isin(pa.array(list(drones), pa.string())))
+    _check_columns(columns or [], source.names)
+    where = functools.reduce(operator.and_, conditions) if conditions else None
+    names = source.names if columns is None else columns
+    if source.table is None:
+        return source.some(names, where)
+    return (source.table if where is None else source.table.filter(where)).select(names)
 
 
 def sessions_frame(rows: list[SessionRow], keys: list[str] | None, form: Form) -> Any:
@@ -55,9 +72,13 @@ def sessions_frame(rows: list[SessionRow], keys: list[str] | None, form: Form) -
 def _selected(table: pa.Table, columns: list[str] | None) -> pa.Table:
     if columns is None:
         return table
-    if missing := [name for name in columns if name not in table.column_names]:
-        raise InvalidQuery(f"there is no column {', '.join(missing)} (there are {', '.join(table.column_names)})")
+    _check_columns(columns, table.column_names)
     return table.select(columns)
+
+
+def _check_columns(wanted: list[str], there: list[str]) -> None:
+    if missing := [name for name in wanted if name not in there]:
+        raise InvalidQuery(f"there is no column {', '.join(missing)} (there are {', '.join(there)})")
 
 
 def in_form(table: pa.Table, form: Form) -> Any:

@@ -2,7 +2,7 @@
 
 Only a single SELECT (or EXPLAIN of one) is taken. The engine of each query is new, in memory, may open no file, load no
 extension and read no variable of the program; its settings are locked, and its memory is limited.
-Not here: what the tables hold (analysis.streams, analysis.tables), which sessions are read (analysis.narrowing).
+Not here: what the tables hold (analysis.sources, streams and tables), which sessions are read (analysis.narrowing).
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ import duckdb
 import pyarrow as pa
 
 from sessionstore.analysis import narrowing
-from sessionstore.analysis.streams import LeftOut, stream_table
+from sessionstore.analysis.sources import make_view, sources_of
+from sessionstore.analysis.streams import LeftOut
 from sessionstore.analysis.tables import DOCUMENT_TABLES, document_table, sessions_table
 from sessionstore.errors import InvalidQuery
 from sessionstore.session import stream_names
@@ -101,13 +102,12 @@ def _make_tables(store: SessionStore, tree: dict[str, Any], answer: Answer) -> N
             continue
         wanted = _narrowed(engine, tree, name, session_ids, set(map(str.lower, sessions.column_names)), template)
         if lower in DOCUMENT_TABLES:
-            table = document_table(store, lower, wanted, answer.left_out)
+            engine.register(name, document_table(store, lower, wanted, answer.left_out))
         elif (stream := _stream_name(store, name, session_ids)) is not None:
-            table = stream_table(store.root.text, stream, wanted, answer.left_out)
+            make_view(engine, name, sources_of(store.root, stream, wanted, answer.left_out))
         else:
             continue  # the engine names what is not there, or the statement defines it (WITH)
         answer.sessions_read[lower] = len(wanted)
-        engine.register(name, table)
 
 
 def _stream_name(store: SessionStore, name: str, session_ids: list[str]) -> str | None:

@@ -5,7 +5,7 @@ lines that a later attempt replaced. A file that cannot be opened as a stream is
 content fails a query.
 Columns: ``session_id``, ``n``, ``sim_time`` (seconds), then the keys of the records; a record's own key of such a name
 (in any case) gets a number behind it. ``position`` is also there as ``x``, ``y`` and ``z`` (metres).
-Not here: the form of a line (session.stream_line), the order of arrival (session.stream_order).
+Not here: reading and verifying lines (analysis.verified_chunks), the cached columns (analysis.columns).
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pyarrow as pa
+from pyarrow import compute
 
-from sessionstore.analysis.arrow_columns import table_of, together
+from sessionstore.analysis.arrow_columns import together
+from sessionstore.analysis.column_types import cast, common, whole
+from sessionstore.analysis.verified_chunks import Chunk, ReadAgain, Rules, Tally, chunks
 from sessionstore.disk import files
 from sessionstore.errors import SessionStoreError
-from sessionstore.session import stream_source
 from sessionstore.session.stream_check import KINDS
-from sessionstore.session.stream_line import Damage, Line
-from sessionstore.session.stream_reader import Tape
-from sessionstore.session.stream_tail import tail_of
 
 _REASONS = {
     **KINDS,
@@ -78,47 +78,63 @@ def stream_table(root: str, name: str, session_ids: Iterable[str], left_out: Lef
 
 def file_table(path: Path, session_id: str, name: str, left_out: LeftOut) -> pa.Table:
     """Return the records of one file. Raises: UnsafeFile, StoreUnusable, OSError: it cannot be opened."""
-    lines = _records(Tape(path), name, left_out.counts)
-    columns: dict[str, list[Any]] = {
-        "session_id": [session_id] * len(lines),
-        "n": [line.n for line in lines],
-        "sim_time": [line.t_s for line in lines],
-    }
-    for key, own in _column_names(lines, columns).items():
-        columns[own] = [line.data.get(key) for line in lines]
-    _add_coordinates(columns)
-    return table_of(columns)
+    rules = Rules()
+    while True:
+        tally = Tally()
+        try:
+            found = list(chunks(path, tally, rules))
+            data = _united(found)
+            break
+        except ReadAgain as again:
+            rules = rules.with_those_of(again)
+    for kind, count in tally.counts.items():
+        left_out.counts[name, kind] += count
+    n = pa.chunked_array([chunk.n for chunk in found], pa.int64())
+    t_s = pa.chunked_array([chunk.t_s for chunk in found], pa.float64())
+    return named_table(session_id, n, t_s, data)
 
 
-def _records(tape: Tape, name: str, counts: Counter[tuple[str, str]]) -> list[Line]:
-    def damaged(found: Damage) -> None:
-        counts[name, found.kind if found.kind in KINDS else "damaged"] += 1
-
-    order, seen, kept = tape.order(), set[int](), list[Line]()
-    for line in tape.read(damaged="skip", on_damage=damaged):
-        if not line.verified:
-            kind = str(line.remark)
-        elif line.n in seen:
-            kind = "repeated"
-        elif order.cuts and order.replaced(line):
-            kind = "replaced"
-        else:
-            seen.add(line.n)
-            kept.append(line)
+def _united(found: list[Chunk]) -> pa.Table:
+    """Return the data of chunks as one table. Raises: ReadAgain: columns of several kinds have to be read as text."""
+    names = dict.fromkeys(name for chunk in found for name in chunk.data.column_names)
+    columns, as_text = {}, set()
+    for name in names:
+        parts = [chunk.data[name] if name in chunk.data.column_names else len(chunk.n) for chunk in found]
+        target = common(part.type for part in parts if not isinstance(part, int))
+        if target is None:
+            as_text.add(name)
             continue
-        counts[name, kind or "unverified"] += 1
-    with stream_source.opened(tape.path) as source:
-        torn = bool(tail_of(source).torn)
-    if torn:
-        counts[name, "torn"] += 1
-    return kept
+        target = whole(target)
+        try:
+            columns[name] = pa.chunked_array([each for part in parts for each in _chunks_of(part, target)], target)
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            as_text.add(name)
+    if as_text:
+        raise ReadAgain(Rules(frozenset(as_text)))
+    return pa.table(columns)
 
 
-def _column_names(lines: list[Line], taken: Iterable[str]) -> dict[str, str]:
+def _chunks_of(part: pa.ChunkedArray | int, target: pa.DataType) -> list[pa.Array]:
+    if isinstance(part, int):
+        return [pa.nulls(part, target)]
+    found: list[pa.Array] = cast(part, target).chunks
+    return found
+
+
+def named_table(session_id: str, n: pa.ChunkedArray, t_s: pa.ChunkedArray, data: pa.Table) -> pa.Table:
+    """Return records as a query sees them: see the columns of this module."""
+    columns: dict[str, Any] = {"session_id": pa.repeat(pa.scalar(session_id), len(n)), "n": n, "sim_time": t_s}
+    for key, own in named_columns(data.column_names).items():
+        columns[own] = data[key]
+    _add_coordinates(columns)
+    return pa.table(columns)
+
+
+def named_columns(keys: Iterable[str]) -> dict[str, str]:
     """Return the column of each key; SQL compares names without case."""
-    used = {name.lower() for name in taken}
+    used = {"session_id", "n", "sim_time"}
     found: dict[str, str] = {}
-    for key in dict.fromkeys(key for line in lines for key in line.data):
+    for key in keys:
         name, number = key or "_", 1
         while name.lower() in used:
             number += 1
@@ -128,13 +144,32 @@ def _column_names(lines: list[Line], taken: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def _add_coordinates(columns: dict[str, list[Any]]) -> None:
+def _add_coordinates(columns: dict[str, Any]) -> None:
     positions = columns.get("position")
     used = {name.lower() for name in columns}
     if positions is None or not used.isdisjoint("xyz"):
         return
     for place, axis in enumerate("xyz"):
-        columns[axis] = [_coordinate(value, place) for value in positions]
+        columns[axis] = _coordinates(positions, place)
+
+
+def _coordinates(positions: pa.ChunkedArray, place: int) -> pa.ChunkedArray:
+    """Return one coordinate of each position; null where there is no such number."""
+    kind = positions.type
+    if pa.types.is_list(kind) and (pa.types.is_integer(kind.value_type) or pa.types.is_floating(kind.value_type)):
+        lengths = compute.min_max(compute.list_value_length(positions))["min"].as_py()
+        if lengths is not None and lengths > place:
+            return compute.list_element(positions, place).cast(pa.float64(), safe=False)
+    values = [_decoded(value) if isinstance(value, str) else value for value in positions.to_pylist()]
+    return pa.chunked_array([pa.array([_coordinate(value, place) for value in values], pa.float64())])
+
+
+def _decoded(text: str) -> Any:
+    """Return the position that stands as text because positions are of several kinds."""
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return None
 
 
 def _coordinate(position: Any, place: int) -> float | None:

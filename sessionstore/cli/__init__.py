@@ -22,6 +22,7 @@ from sessionstore import __version__, errors
 COMMANDS = {
     "run": ("run:run", "Fly a simulated fleet and record it as a session."),
     "sql": ("sql:sql_command", "Answer a SELECT over all sessions, or ask at a prompt."),
+    "columns": ("columns_cache:columns_command", "Keep streams of ended sessions as Parquet, for quick questions."),
     "training": ("training:training", "Print the decisions of all sessions as a data set."),
     "exec": ("rerun:exec_command", "Run a program, and record its command, output and exit code."),
     "rerun": ("rerun:rerun_command", "Run a session again, and compare both."),

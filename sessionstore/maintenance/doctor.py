@@ -18,7 +18,14 @@ from pathlib import Path
 from sessionstore.errors import Unreadable
 from sessionstore.index import choose_url, open_index
 from sessionstore.layout import StoreRoot, resolve
-from sessionstore.maintenance.checks import environment, foreign_files, index_rows, leftovers, session_folders
+from sessionstore.maintenance.checks import (
+    column_cache,
+    environment,
+    foreign_files,
+    index_rows,
+    leftovers,
+    session_folders,
+)
 from sessionstore.maintenance.examination import Examination
 from sessionstore.maintenance.findings import Finding, Report, worst_first
 
@@ -89,6 +96,7 @@ def _checks(examination: Examination, progress: Progress) -> Iterator[Finding]:
     yield from index_rows.check_uuids(examination)
     yield from environment.check_clock(examination)
     yield from leftovers.check_leftovers(examination)
+    yield from column_cache.check_columns(examination)
 
 
 def _folders(examination: Examination, session_ids: Collection[str], progress: Progress) -> Iterator[Finding]:

@@ -197,6 +197,14 @@ CATALOGUE: dict[str, Kind] = {
         "deleted sessions use space until the trash is emptied",
         "sessionstore trash empty --older-than 30d{dir}",
     ),
+    "columns-stale": Kind(
+        "info", "they are not read; the next question makes them again", f"remove them: {_FIX}", True
+    ),
+    "columns-damaged": Kind("warning", "they are not read; the stream beside them is the truth", _FIX, True),
+    "columns-orphan": Kind("info", "no question reads them", _FIX, True),
+    "columns-size": Kind(
+        "info", "a cache, which questions make and may be deleted at any moment", "sessionstore columns --delete{dir}"
+    ),
     "quarantine-size": Kind(
         "info",
         "bytes that repairs removed are kept until they are deleted",

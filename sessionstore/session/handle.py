@@ -115,6 +115,11 @@ class Session:
     path = folder
 
     @property
+    def root(self) -> StoreRoot:
+        """The paths and locks of the store that holds it."""
+        return self._root
+
+    @property
     def uuid(self) -> str:
         """What identifies the session for good, also when its folder is renamed or copied. Raises: as record."""
         if self._known_uuid is None:

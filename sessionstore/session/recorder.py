@@ -28,11 +28,11 @@ from sessionstore.errors import (
     StoreUnusable,
     StreamClosed,
     Unreadable,
-)
+)  # fmt: skip
 from sessionstore.layout import DOCUMENT, StoreRoot
 from sessionstore.model import liveness, records, values
 from sessionstore.model.records import SessionRecord, SessionRow
-from sessionstore.session import Session, program_threads, stream_identity, stream_names
+from sessionstore.session import Session, late_columns, program_threads, stream_identity, stream_names
 from sessionstore.session.artifacts import Artifact
 from sessionstore.session.exception_text import as_text, reason_of
 from sessionstore.session.full_disk import FullDiskWait, is_full
@@ -141,6 +141,7 @@ class Recorder(Session):
             self._store_end(status, end_reason or status, duration_sim_s, performance_metrics or {}, failure)
             self._finished = True
             program_threads.unwatch(self)
+        late_columns.make_at_end(self)
         if failure is not None:
             raise failure
 
@@ -370,8 +371,6 @@ class Recorder(Session):
             self.event("thread_died", f"{name}: {reason}", level="error", traceback=trace)
         except SessionStoreError as second:
             _logger.warning("%s: the death of thread %s is not stored as an event: %s", self.session_id, name, second)
-
-    # ------------------------------------------------------------ inside
 
     def _metrics(self, given: dict[str, Any]) -> dict[str, Any]:
         if not self.motion.sorted:

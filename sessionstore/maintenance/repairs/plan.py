@@ -22,7 +22,7 @@ from sessionstore.maintenance.findings import Finding
 from sessionstore.maintenance.repairs import record_repair, recount, stream_lines, stream_repair
 from sessionstore.model import json_text, records
 from sessionstore.session.documents import DocumentStorage, Tables
-from sessionstore.store import SessionStore, trash
+from sessionstore.store import SessionStore, column_files, trash
 
 #: Called with (done, total) while findings are repaired.
 Progress = Callable[[int, int], None]
@@ -148,6 +148,12 @@ def _hollow_trash(store: SessionStore, finding: Finding) -> str:
     return "removed"
 
 
+def _columns(store: SessionStore, finding: Finding) -> str:
+    """Remove what a question would not read; no original bytes are in it, so nothing goes to quarantine."""
+    column_files.drop(store.root, _session_id(finding), finding.data["stream"])
+    return "removed: a question makes them again"
+
+
 # ---------------------------------------------------------------- one session
 
 
@@ -245,6 +251,9 @@ _REPAIRS: dict[str, Callable[[SessionStore, Finding], str]] = {
     "staging-left": _staging,
     "trash-hollow": _hollow_trash,
     "temp-left": _temporary_file,
+    "columns-stale": _columns,
+    "columns-damaged": _columns,
+    "columns-orphan": _columns,
     "folder-empty": _empty_folder,
     "stream-line-ends": _line_ends,
     "stream-torn": _torn,
