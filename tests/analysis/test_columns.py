@@ -6,6 +6,7 @@ import json
 import os
 import random
 import shutil
+import subprocess
 import sys
 import zipfile
 import zlib
@@ -299,13 +300,17 @@ def _content_of(path: str | Path) -> column_files.Stamp | None:
 def test_a_process_killed_while_it_makes_them_loses_nothing(store: SessionStore) -> None:
     session = fly(store)
     truth = by_lines(store)
-    child = os.fork()
-    if not child:
-        files.observer = lambda operation, *_: os.kill(os.getpid(), 9) if operation == "replace" else None
-        columns.make(session, "motion_history")
-        os._exit(0)
-    assert os.waitpid(child, 0)[1] == 9
-    left = [path for path in store.root.columns.rglob(".tmp-*")]
+    program = (
+        "import os, sys, sessionstore\n"
+        "from sessionstore.analysis import columns\n"
+        "from sessionstore.disk import files\n"
+        "session = sessionstore.open(sys.argv[1]).get(sys.argv[2])\n"
+        "files.observer = lambda operation, *_: os.kill(os.getpid(), 9) if operation == 'replace' else None\n"
+        "columns.make(session, 'motion_history')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program, str(store.root.path), session.session_id], timeout=60)
+    assert done.returncode == -9
+    left = list(store.root.columns.rglob(".tmp-*"))
     assert left and answer(store) == truth
     for path in left:
         os.utime(path, (0, 0))
