@@ -257,8 +257,8 @@ def _three_doubles(positions: Any) -> bool:
     return bool(compute.list_flatten(positions).null_count == 0)
 
 
-def make_all(session: Session, told: Callable[[str, str], None] | None = None) -> list[ColumnFile]:
-    """Make the columns of all streams of a session that gain by it and have none. Args: told: gets (stream, reason).
+def make_all(session: Session, failed: Callable[[str, str], None] | None = None) -> list[ColumnFile]:
+    """Make the columns of all streams of a session that gain by it and have none. Args: failed: gets (stream, reason).
 
     Raises: as :func:`make`, but for single streams, which are reported.
     """
@@ -269,9 +269,9 @@ def make_all(session: Session, told: Callable[[str, str], None] | None = None) -
         try:
             found = make(session, name)
         except (SessionStoreError, OSError) as error:
-            if told is None:
+            if failed is None:
                 raise
-            told(name, f"{type(error).__name__}: {error}")
+            failed(name, f"{type(error).__name__}: {error}")
             continue
         if found is not None:
             made.append(found)

@@ -72,7 +72,7 @@ def _make(store: SessionStore, chosen: list[str] | None) -> None:
         running = sorted(set(chosen) - {session.session_id for session in found})
         raise NotApplied(f"{', '.join(running)}: columns are made of ended sessions")
     for session in found:
-        for made in make_all(session, told=lambda stream, reason: click.echo(f"{stream}: {reason}", err=True)):
+        for made in make_all(session, failed=lambda stream, reason: click.echo(f"{stream}: {reason}", err=True)):
             click.echo(f"made {session.session_id} {made.path.stem}", err=True)
 
 
