@@ -6,6 +6,7 @@ Not here: what a format reads (formats), folders of the old system with their zo
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,7 +61,8 @@ def import_command(
             reports.append(report)
             if not as_json:
                 click.echo(_shown(report))
-        made = [report.session_id for report in reports if report.state == "imported" and report.session_id]
+        each = [one for report in reports for one in (report.sessions or [report])]
+        made = [report.session_id for report in each if report.state == "imported" and report.session_id]
         if made:
             History(store).merged(made, f"import {', '.join(path.name for path in paths)}"[:200])
     if as_json:
@@ -73,6 +75,9 @@ def _shown(report: ImportReport) -> str:
     target = f" -> {report.session_id}" if report.session_id else ""
     reason = f"  {report.reason}" if report.reason else ""
     lines = [text.shown(f"{report.state:<14}{Path(report.source).name} ({report.format}){target}{reason}")]
+    if report.sessions:
+        counts = Counter(one.state for one in report.sessions)
+        lines.append(f"  {len(report.sessions)} sessions: " + ", ".join(f"{n} {state}" for state, n in counts.items()))
     rows = [
         (text.shown(topic), str(each.messages_in), str(each.records_out), text.shown(each.stream))
         for topic, each in sorted(report.topics.items())

@@ -116,6 +116,22 @@ class SessionDraft:
             files.put(target, measured())
         self._artifacts.append({"name": name, "size": size, "sha256": digest.hexdigest()})
 
+    # ---------------------------------------------------------------- what is staged
+
+    def staged_streams(self) -> dict[str, Path]:
+        """Return the files of the streams so far, whole; none of a dry run."""
+        for writer in self._writers.values():
+            writer.flush()
+        return {name: writer.path for name, writer in self._writers.items() if writer.path is not None and writer.count}
+
+    def staged_artifact(self, name: str) -> Path:
+        """Return the staged file of an artifact."""
+        return self._staged() / "artifacts" / name
+
+    def tables(self) -> dict[str, dict[str, Any]]:
+        """Return the tables that were set."""
+        return self._tables
+
     # ---------------------------------------------------------------- the end
 
     @property

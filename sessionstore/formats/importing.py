@@ -1,21 +1,27 @@
 """One file or folder into a store: the format is found by content, and the same content is imported once.
 
+A place that holds many sessions (an MLflow store, a signac project) is read run by run: what is not here yet becomes a
+session, and to a session that is here is added what the run has more than before.
+
 Not here: several files and the command line (cli), what a format reads (the formats).
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
-from hashlib import sha256
+from functools import partial
 from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid5
 
 from sessionstore.errors import InvalidRecord, SessionStoreError
 from sessionstore.formats import registry
+from sessionstore.formats.adding import add_what_is_new, is_same
 from sessionstore.formats.draft import SessionDraft, known_session
-from sessionstore.formats.protocol import ImportReport, Options, Readable
+from sessionstore.formats.folders import fingerprint_of
+from sessionstore.formats.protocol import Collection, Format, ImportReport, Options, Part, Readable, State
 from sessionstore.store import SessionStore
 
 #: Names the uuids that are made of content (RFC 9562, version 5).
@@ -46,28 +52,18 @@ def import_path(
         raise InvalidRecord(f"{path} does not exist")
     found = registry.detect(path) if as_format is None else registry.find(as_format)
     report = ImportReport(str(path), found.name)
+    if isinstance(found, Collection):
+        return _guarded(report, path, lambda: _import_parts(store, path, found, options or {}, session_name, dry_run))
     if not isinstance(found, Readable):
         report.state, report.reason = "skipped", f"the format {found.name} cannot be read, only written"
         return report
+    return _guarded(report, path, lambda: _import_one(store, path, found, options or {}, session_name, dry_run))
+
+
+def _guarded(report: ImportReport, path: Path, work: Callable[[], ImportReport]) -> ImportReport:
+    """Return the report of an import; what cannot be imported is in it, with the reason."""
     try:
-        fingerprint = fingerprint_of(path)
-        uuid = str(uuid5(NAMESPACE, fingerprint))
-        if (known := known_session(store, uuid)) is not None:
-            report.state, report.session_id = "already there", known
-            return report
-        with SessionDraft(store, uuid, dry_run) as draft:
-            draft.source = {"name": path.name, "format": found.name, "fingerprint": fingerprint}
-            report = found.read(path, draft, options or {})
-            if session_name is not None:
-                draft.set(session_name=session_name)
-            elif not draft.has("session_name"):
-                draft.set(session_name=path.stem)
-            draft.source.update(imported_at=datetime.now(UTC).isoformat(), problems=list(report.problems))
-            if dry_run:
-                draft.record()
-            else:
-                report.session_id = draft.commit()
-            report.state = "would import" if dry_run else "imported"
+        return work()
     except InvalidRecord as error:
         report.state, report.reason = "skipped", str(error)
     except (SessionStoreError, OSError) as error:
@@ -78,26 +74,92 @@ def import_path(
     return report
 
 
-def fingerprint_of(path: Path) -> str:
-    """Return a hash of the content: of a file its bytes; of a folder its name, and name and bytes of each file."""
-    if not path.is_dir():
-        return _digest(path)
-    lines = [path.name, *(f"{inner.relative_to(path).as_posix()}:{_digest(inner)}" for inner in _plain_files(path))]
-    return sha256("\n".join(lines).encode("utf-8", "surrogatepass")).hexdigest()
+def _import_one(
+    store: SessionStore, path: Path, found: Readable, options: Options, session_name: str | None, dry_run: bool
+) -> ImportReport:
+    fingerprint = fingerprint_of(path)
+    uuid = str(uuid5(NAMESPACE, fingerprint))
+    if (known := known_session(store, uuid)) is not None:
+        return ImportReport(str(path), found.name, "already there", known)
+    with SessionDraft(store, uuid, dry_run) as draft:
+        draft.source = _source(path, found, fingerprint)
+        report = found.read(path, draft, options)
+        return _made(draft, report, session_name, path.stem)
 
 
-def _digest(path: Path) -> str:
-    digest = sha256()
-    for part in registry.chunks(path):
-        digest.update(part)
-    return digest.hexdigest()
+def _source(path: Path, found: Format, fingerprint: str) -> dict[str, Any]:
+    return {"name": path.name, "format": found.name, "fingerprint": fingerprint}
 
 
-def _plain_files(folder: Path) -> Iterator[Path]:
-    for place, inner, found in os.walk(folder):
-        inner.sort()
-        yield from (Path(place, name) for name in sorted(found) if _is_plain(Path(place, name)))
+def _made(draft: SessionDraft, report: ImportReport, session_name: str | None, usual_name: str) -> ImportReport:
+    """Make the session of a draft, unless it is only tried."""
+    if session_name is not None:
+        draft.set(session_name=session_name)
+    elif not draft.has("session_name"):
+        draft.set(session_name=usual_name)
+    draft.source.update(imported_at=datetime.now(UTC).isoformat(), problems=list(report.problems))
+    if draft.dry_run:
+        draft.record()
+    else:
+        report.session_id = draft.commit()
+    report.state = "would import" if draft.dry_run else "imported"
+    return report
 
 
-def _is_plain(path: Path) -> bool:
-    return path.is_file() and not path.is_symlink()
+# ---------------------------------------------------------------- many sessions in one place
+
+
+def _import_parts(
+    store: SessionStore, path: Path, found: Collection, options: Options, session_name: str | None, dry_run: bool
+) -> ImportReport:
+    """Import each session of a place that is not here yet, and add to the others what is new."""
+    whole = ImportReport(str(path), found.name)
+    rows = store.find(verify=False) if store.root.path.is_dir() else ()
+    known = {row.uuid: row.session_id for row in rows}
+    for part in found.parts(path, options, whole):
+        uuid = part_uuid(found.name, part.key)
+        report = ImportReport(str(path), found.name)
+        here = known.get(uuid)
+        whole.take(
+            part,
+            _guarded(
+                report, path, partial(_import_part, store, path, found, part, options, session_name, dry_run, here)
+            ),
+        )
+    if not whole.sessions:
+        raise InvalidRecord(f"{path.name} holds no runs" + (f" ({'; '.join(whole.notes)})" if whole.notes else ""))
+    states = {report.state for report in whole.sessions}
+    order: tuple[State, ...] = ("imported", "would import", "updated", "would update", "already there", "failed")
+    whole.state = next((state for state in order if state in states), "skipped")
+    return whole
+
+
+def part_uuid(format_name: str, key: str) -> str:
+    """Return the uuid of one session of a place that holds many."""
+    return str(uuid5(NAMESPACE, f"{format_name}:{key}"))
+
+
+def _import_part(
+    store: SessionStore,
+    path: Path,
+    found: Collection,
+    part: Part,
+    options: Options,
+    session_name: str | None,
+    dry_run: bool,
+    known: str | None,
+) -> ImportReport:
+    report = ImportReport(str(path), found.name, session_id=known)
+    if known is not None and is_same(store.get(known), part.fingerprint):
+        report.state = "already there"
+        return report
+    with SessionDraft(store, part_uuid(found.name, part.key), dry_run) as draft:
+        draft.source = {**_source(path, found, part.fingerprint), "key": part.key}
+        report = found.read_part(path, part, draft, options)
+        if known is None:
+            return _made(draft, report, session_name, part.name)
+        report.session_id, report.state = known, "would update"
+        if not dry_run:
+            report.problems += add_what_is_new(draft, store.get(known))
+            report.state = "updated"
+        return report

@@ -20,7 +20,7 @@ Not here: which formats there are (registry), where records go (draft).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 #: Options of the command line as text, such as {"map": "x=px,y=py", "zone": "UTC"}; a format ignores other names.
 Options = Mapping[str, str]
-State = Literal["imported", "would import", "already there", "skipped", "failed"]
+State = Literal["imported", "would import", "updated", "would update", "already there", "skipped", "failed"]
 
 
 @dataclass(slots=True)
@@ -51,6 +51,7 @@ class ImportReport:
 
     Attributes:
         problems: what is damaged or was left out. notes: what was guessed, which a user may want to correct.
+        sessions: of a place that holds many, the report of each.
     """
 
     source: str
@@ -61,12 +62,24 @@ class ImportReport:
     topics: dict[str, TopicCount] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    sessions: list[ImportReport] = field(default_factory=list)
 
     def count(self, topic: str, messages_in: int = 1, records_out: int = 1, stream: str = stream_names.MOTION) -> None:
         """Add messages of a topic; ``records_out`` 0 for a message that was not stored."""
         counted = self.topics.setdefault(topic, TopicCount(stream=stream))
         counted.messages_in += messages_in
         counted.records_out += records_out
+
+    def take(self, part: Part, report: ImportReport) -> None:
+        """Add the report of one session of a place that holds many."""
+        report.source = f"{self.source}#{part.key}"
+        self.sessions.append(report)
+        for topic, counted in report.topics.items():
+            self.count(topic, counted.messages_in, counted.records_out, counted.stream)
+        if report.state in ("failed", "skipped"):
+            self.problems.append(f"{part.name} ({part.key}): {report.reason}")
+        self.problems += [f"{part.name} ({part.key}): {problem}" for problem in report.problems]
+        self.notes += [f"{part.name} ({part.key}): {note}" for note in report.notes]
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for ``--json``."""
@@ -110,6 +123,36 @@ class Readable(Format, Protocol):
         Raises:
             InvalidRecord: it cannot be used (with what to do); Corrupt: it is damaged before the first record.
         """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One session of a place that holds many.
+
+    Attributes:
+        key: names it for ever, wherever the place is moved to; its uuid is made of it.
+        name: for people.
+        fingerprint: changes when the run has changed; cheap to make, such as sizes and times of files.
+        handle: what the format itself needs to read it.
+    """
+
+    key: str
+    name: str
+    fingerprint: str
+    handle: Any = None
+
+
+@runtime_checkable
+class Collection(Format, Protocol):
+    """A format whose files or folders hold many sessions. A second import adds what is new."""
+
+    def parts(self, path: Path, options: Options, report: ImportReport) -> Iterator[Part]:
+        """Yield the sessions; what is left out goes into the report. Raises: as ``Readable.read``."""
+        ...
+
+    def read_part(self, path: Path, part: Part, into: SessionDraft, options: Options) -> ImportReport:
+        """Read one session into a draft; its streams only grow from import to import. Raises: as ``Readable.read``."""
         ...
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from sessionstore.disk import files
 from sessionstore.errors import InvalidQuery, InvalidRecord
-from sessionstore.formats.protocol import Format, Readable, Writable
+from sessionstore.formats.protocol import Collection, Format, Readable, Writable
 
 GROUP = "sessionstore.formats"
 HEAD_BYTES = 4096
@@ -31,6 +31,9 @@ BUILT_IN = {
     "csv": "sessionstore.formats.tables.delimited:CsvFormat",
     "jsonl": "sessionstore.formats.tables.jsonl:JsonLinesFormat",
     "parquet": "sessionstore.formats.tables.parquet:ParquetFormat",
+    "mlflow": "sessionstore.formats.trackers.mlflow:MlflowStore",
+    "sacred": "sessionstore.formats.trackers.sacred:SacredRuns",
+    "signac": "sessionstore.formats.trackers.signac:SignacProject",
     "geojson": "sessionstore.formats.tracks:GeoJson",
     "gpx": "sessionstore.formats.tracks:Gpx",
     "kml": "sessionstore.formats.tracks:Kml",
@@ -50,7 +53,7 @@ class Listed:
     @property
     def reads(self) -> bool:
         """Whether it can be imported."""
-        return isinstance(self.format, Readable)
+        return isinstance(self.format, Readable | Collection)
 
     @property
     def writes(self) -> bool:

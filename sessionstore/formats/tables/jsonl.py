@@ -12,7 +12,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sessionstore.errors import Corrupt
 from sessionstore.formats.protocol import ImportReport, Options
 from sessionstore.formats.tables import mapping
 from sessionstore.formats.tables.delimited import MAX_LINE
@@ -80,7 +79,7 @@ class _Rows:
             for raw in iter(lambda: file.readline(MAX_LINE + 1), b""):
                 self._line += 1
                 if len(raw) > MAX_LINE:
-                    raise Corrupt(f"line {self._line} has more than {MAX_LINE} bytes", self._path)
+                    raise ValueError(f"a line of more than {MAX_LINE} bytes")
                 value = self._value(raw, file)
                 if isinstance(value, dict) and value:
                     yield self._line, dict(flattened(_without_line_fields(value)))
