@@ -56,7 +56,7 @@ class SacredRuns:
                 continue
             run = run if isinstance(run, dict) else {}
             report.count("(runs)", stream="(sessions)")
-            # The number of a run is its folder's; its experiment and start tell two observers' runs apart.
+            # The number of a run is its folder's; its experiment and start distinguish it from another observer's.
             key = f"{_inner(run, 'experiment').get('name')}:{folder.name}:{run.get('start_time')}"
             yield Part(
                 key,
