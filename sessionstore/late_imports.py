@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sessionstore.exchange.packing import PackReport as PackReport
     from sessionstore.formats import ImportReport as ImportReport
     from sessionstore.maintenance.findings import Report as Report
+    from sessionstore.sweeps.sweep import Sweep as Sweep
 
 
 def examine() -> Callable[..., Report]:
@@ -101,3 +102,17 @@ def plot() -> Callable[..., Any]:
     from sessionstore.analysis.plots import plot
 
     return plot
+
+
+def sweep() -> Callable[..., Sweep]:
+    """Return :func:`sessionstore.sweeps.sweep.sweep`."""
+    from sessionstore.sweeps.sweep import sweep
+
+    return sweep
+
+
+def all_sweeps() -> Callable[..., list[Sweep]]:
+    """Return :func:`sessionstore.sweeps.sweep.all_sweeps`."""
+    from sessionstore.sweeps.sweep import all_sweeps
+
+    return all_sweeps

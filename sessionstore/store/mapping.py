@@ -23,9 +23,10 @@ from sessionstore.store.catalog import Behind, Catalog
 from sessionstore.store.folder_rows import MISSING_FOLDER
 from sessionstore.store.foreign import Foreign
 from sessionstore.store.moving import Moving
+from sessionstore.store.swept import Swept
 
 
-class StoreMapping(Foreign, Moving):
+class StoreMapping(Foreign, Moving, Swept):
     """The part of :class:`~sessionstore.store.SessionStore` that works like a read-only mapping from id to session."""
 
     root: StoreRoot

@@ -1,0 +1,194 @@
+"""A piece of work in a forked process of its own: with a time limit, a memory limit, and an end that is always seen.
+
+The process that forks is warm: it has imported what the work needs, and runs none of it, so nothing that a point
+does (leaks, crashes, threads) reaches the next one. It must have one thread when it forks.
+Not here: what the work is (worker).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import select
+import signal
+import sys
+import time
+import traceback
+import warnings
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+
+from sessionstore.errors import InvalidRecord
+
+#: How often limits and wishes to stop are looked at.
+LOOK_EVERY_S = 0.1
+#: How long a point that is asked to stop may take to end its session.
+GRACE_S = 5.0
+_PR_SET_PDEATHSIG = 1  # prctl(2)
+End = Literal["done", "time limit", "memory limit", "stopped", "died"]
+_SIGNALS = {"time limit": getattr(signal, "SIGALRM", 0), "memory limit": getattr(signal, "SIGKILL", 0)}
+_SIGNALS["stopped"] = signal.SIGINT
+Say = Callable[[dict[str, Any]], None]
+
+
+class Limits(NamedTuple):
+    """What one piece of work may use."""
+
+    time_s: float | None = None
+    memory_bytes: int | None = None
+
+
+class Ended(NamedTuple):
+    """How it ended, and what it said last under each key."""
+
+    how: End
+    said: dict[str, Any]
+    signal_name: str | None = None
+    wall_s: float = 0.0
+
+
+def can_fork() -> bool:
+    """Whether this system has fork; without it there are no limits."""
+    return hasattr(os, "fork")
+
+
+def run(work: Callable[[Say], None], limits: Limits, stopped: Callable[[], str | None]) -> Ended:
+    """Do some work in a process of its own; ``work`` gets a function that reports facts to this process.
+
+    At its time limit the work gets a TimeoutError where it stands, and SIGKILL after 5 s.
+
+    Args:
+        stopped: returns a reason once the work shall stop: it gets Ctrl-C then, and SIGKILL after 5 s.
+
+    Raises: InvalidRecord: there are limits, and this system has no fork.
+    """
+    began = time.monotonic()
+    if not can_fork():
+        if limits != Limits():
+            raise InvalidRecord("time and memory limits need a system with fork (Linux, macOS)")
+        said: dict[str, Any] = {}
+        work(said.update)
+        return Ended("done", said, None, time.monotonic() - began)
+    read, write = os.pipe()
+    parent = os.getpid()
+    with warnings.catch_warnings():  # Python 3.12 counts the threads of numeric libraries, which are made for a fork
+        warnings.simplefilter("ignore", DeprecationWarning)
+        pid = os.fork()
+    if pid == 0:
+        os.close(read)
+        _child(work, limits, write, parent)
+    os.close(write)
+    with contextlib.suppress(OSError):  # the child does it as well: whichever comes first
+        os.setpgid(pid, pid)
+    try:
+        return _watched(pid, read, limits, stopped, began)
+    finally:
+        os.close(read)
+
+
+def _child(work: Callable[[Say], None], limits: Limits, write: int, parent: int) -> None:
+    """Do the work in the forked process, which ends here."""
+    code = 1
+    try:
+        os.setpgid(0, 0)  # Ctrl-C at the terminal reaches the parent, which passes it on; and a kill reaches the family
+        ask_for_death_signal(signal.SIGKILL)
+        if os.getppid() != parent:  # it died before
+            os._exit(1)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.default_int_handler)
+        signal.signal(signal.SIGALRM, lambda *_: _out_of_time(limits))
+        _limit_memory(limits.memory_bytes)
+        null = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(null, 0)
+
+        def say(facts: dict[str, Any]) -> None:
+            os.write(write, msgspec.json.encode(facts) + b"\n")
+
+        work(say)
+        code = 0
+    except BaseException:  # noqa: BLE001  # the process ends here, and its parent reports it
+        with contextlib.suppress(Exception):
+            traceback.print_exc()
+    finally:
+        with contextlib.suppress(Exception):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(code)
+
+
+def _out_of_time(limits: Limits) -> None:
+    raise TimeoutError(f"time limit of {limits.time_s:g} s")
+
+
+def ask_for_death_signal(number: int) -> None:
+    """Let the kernel send this process a signal when its parent dies (Linux)."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, number)
+
+
+def _limit_memory(limit: int | None) -> None:
+    if limit is None:
+        return
+    import resource
+
+    kind = resource.RLIMIT_DATA if sys.platform == "linux" else resource.RLIMIT_AS
+    _, hard = resource.getrlimit(kind)
+    with contextlib.suppress(ValueError, OSError):  # above what the system allows: that is the limit then
+        resource.setrlimit(kind, (limit, hard))
+
+
+def _watched(pid: int, read: int, limits: Limits, stopped: Callable[[], str | None], began: float) -> Ended:
+    """Read what the child says until it has ended, and end it when a limit is passed."""
+    said: dict[str, Any] = {}
+    rest = b""
+    how: End = "done"
+    kill_at: float | None = None
+    while True:
+        ready, _, _ = select.select([read], [], [], LOOK_EVERY_S)
+        if ready:
+            part = os.read(read, 1 << 16)
+            *lines, rest = (rest + part).split(b"\n")
+            for line in lines:
+                said.update(msgspec.json.decode(line))
+            if not part:
+                break
+        now = time.monotonic()
+        if kill_at is not None:
+            if now > kill_at:
+                _kill(pid, signal.SIGKILL)
+            continue
+        if limits.time_s is not None and now - began > limits.time_s:
+            how, kill_at = "time limit", now + GRACE_S
+        elif limits.memory_bytes is not None and _resident(pid) > limits.memory_bytes:
+            how, kill_at = "memory limit", now
+        elif reason := stopped():
+            said["why"] = reason
+            how, kill_at = "stopped", now + GRACE_S
+        if kill_at is not None:
+            _kill(pid, _SIGNALS[how])
+    _, status = os.waitpid(pid, 0)
+    _kill(pid, signal.SIGKILL)  # what the point started and left behind, in its process group
+    code = os.waitstatus_to_exitcode(status)
+    wall_s = time.monotonic() - began
+    if how == "done" and code != 0:
+        return Ended("died", said, signal.Signals(-code).name if code < 0 else f"exit code {code}", wall_s)
+    return Ended(how, said, None, wall_s)
+
+
+def _kill(pid: int, number: int) -> None:
+    """Send a signal to the process group of a point."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, number)
+
+
+def _resident(pid: int) -> int:
+    """Return the bytes of memory that a process holds (Linux; elsewhere 0)."""
+    try:
+        with open(f"/proc/{pid}/statm", "rb") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, IndexError, ValueError):
+        return 0

@@ -1,0 +1,278 @@
+"""What the sessions of a sweep hold: a row for each point, and mean and interval over seeds.
+
+A session's figures are read once and kept in ``figures.jsonl``, with the state of the file that they were read from;
+a session that changed is read again. The file is derived, and may be deleted.
+Not here: running points (sweep), the page (server).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from sessionstore.disk import files
+from sessionstore.errors import SessionStoreError
+from sessionstore.model.gc_pause import gc_paused
+from sessionstore.model.records import SessionRow
+from sessionstore.store import SessionStore
+from sessionstore.sweeps.definition import SEED, Definition, Point
+from sessionstore.sweeps.expressions import Expression
+from sessionstore.sweeps.folder import SweepFolder
+from sessionstore.sweeps.statistics import Summary, summary
+
+WAITING = "waiting"
+#: Of several sessions of a point the first of these counts.
+_RANK = ("completed", "running", "paused", "failed", "stopped", "interrupted", "created")
+_FIELDS = ("duration_sim_s", "duration_wall_s")
+OBJECTIVE = "objective"
+Values = dict[str, float]
+
+
+class Mark(msgspec.Struct, frozen=True, gc=False):
+    """What the metadata of a session keep of its sweep."""
+
+    id: str
+    point: str
+    attempt: int = 1
+
+
+class _Metadata(msgspec.Struct, gc=False):
+    sweep: Mark | None = None
+
+
+class Figures(msgspec.Struct, gc=False):
+    """The figures of one session, and the state of the file that they were read from."""
+
+    session_id: str
+    size: int
+    mtime_ns: int
+    values: Values
+    reason: str = ""
+
+
+class ResultRow(msgspec.Struct):
+    """One point: its parameters, how far it is, and its figures."""
+
+    number: int
+    key: str
+    parameters: dict[str, Any]
+    status: str
+    session_id: str | None
+    values: Values
+    reason: str = ""
+
+    def plain(self) -> dict[str, Any]:
+        """Return the row as one flat mapping."""
+        head = {"number": self.number, "session_id": self.session_id, "status": self.status, "reason": self.reason}
+        return {**head, **self.parameters, **self.values}
+
+
+class Group(msgspec.Struct):
+    """The points that differ in their seed alone: how many ended, and mean and interval of each figure."""
+
+    parameters: dict[str, Any]
+    completed: int
+    failed: int
+    figures: dict[str, Summary]
+    sessions: list[str]
+
+
+_metadata = msgspec.json.Decoder(_Metadata)
+_figures = msgspec.json.Decoder(Figures)
+
+
+class Results:
+    """The rows of a sweep at one moment."""
+
+    def __init__(self, definition: Definition, rows: list[ResultRow]) -> None:
+        self.definition, self.rows = definition, rows
+
+    @property
+    def parameters(self) -> list[str]:
+        """The names of what varies, in the order of the definition."""
+        found = dict.fromkeys(self.definition.varied())
+        for row in self.rows[:1000]:
+            found.update(dict.fromkeys(row.parameters))
+        return list(found)
+
+    @property
+    def metrics(self) -> list[str]:
+        """The names of all figures; the objective comes first."""
+        found: dict[str, None] = {OBJECTIVE: None} if self.definition.objective else {}
+        for row in self.rows:
+            if not found.keys() >= row.values.keys():
+                found.update(dict.fromkeys(row.values))
+        return list(found)
+
+    def groups(self) -> list[Group]:
+        """Return the points without their seeds, with mean and 95 % interval; the best objective comes first."""
+        by: dict[bytes, list[ResultRow]] = {}
+        encode = msgspec.json.encode
+        for row in self.rows:
+            by.setdefault(encode({k: v for k, v in row.parameters.items() if k != SEED}), []).append(row)
+        found = [_grouped(msgspec.json.decode(key), rows) for key, rows in by.items()]
+        return sorted(found, key=self._order) if self.definition.objective else found
+
+    def _order(self, group: Group) -> tuple[bool, float]:
+        best = group.figures.get(OBJECTIVE)
+        if best is None:
+            return True, 0.0
+        return False, best.mean if self.definition.minimise else -best.mean
+
+
+def _grouped(parameters: dict[str, Any], rows: list[ResultRow]) -> Group:
+    ended = [row for row in rows if row.status == "completed"]
+    names = dict.fromkeys(name for row in ended for name in row.values)
+    columns = {name: [row.values[name] for row in ended if name in row.values] for name in names}
+    figures = {name: summary(values) for name, values in columns.items()}
+    failed = sum(row.status == "failed" for row in rows)
+    return Group(parameters, len(ended), failed, figures, [row.session_id for row in rows if row.session_id])
+
+
+# ---------------------------------------------------------------- reading them
+
+
+def sessions_of(store: SessionStore, sweep_id: str, verify: bool = False) -> dict[str, list[SessionRow]]:
+    """Return the sessions of a sweep by point, the one that counts first. Raises: as ``store.find``."""
+    found: dict[str, list[SessionRow]] = {}
+    wanted = sweep_id.encode()
+    for row in store.find(verify=verify):
+        raw = row.raw_metadata
+        if wanted not in bytes(raw):
+            continue
+        mark = _mark_of(raw)
+        if mark is not None and mark.id == sweep_id:
+            found.setdefault(mark.point, []).append(row)
+    for rows in found.values():
+        if len(rows) > 1:  # the first that completed; else the last attempt
+            rows.sort(key=lambda row: row.created_at, reverse=all(row.status != "completed" for row in rows))
+            rows.sort(key=lambda row: _RANK.index(row.status) if row.status in _RANK else len(_RANK))
+    return found
+
+
+def _mark_of(raw: Any) -> Mark | None:
+    try:
+        return _metadata.decode(raw).sweep
+    except msgspec.MsgspecError:  # metadata of a user that has the same name
+        return None
+
+
+def results(store: SessionStore, folder: SweepFolder) -> Results:
+    """Return the results of a sweep as they are now. Raises: SessionNotFound; as ``store.find``."""
+    with gc_paused():
+        definition, points = folder.definition(), folder.points()
+        sessions = sessions_of(store, folder.sweep_id)
+        first = {key: rows[0] for key, rows in sessions.items()}
+        figures = _figures_of(store, folder, [first[point.key] for point in points if point.key in first])
+        objective = Expression(definition.objective) if definition.objective else None
+        return Results(definition, [_row(point, first.get(point.key), figures, objective) for point in points])
+
+
+def _row(
+    point: Point, session: SessionRow | None, figures: Mapping[str, Figures], objective: Expression | None
+) -> ResultRow:
+    if session is None:
+        return ResultRow(point.number, point.key, point.parameters, WAITING, None, {})
+    known = figures.get(session.session_id)
+    values = {} if known is None else known.values
+    if objective is not None and values and (best := objective_of(objective, values, point.parameters)) is not None:
+        values = {OBJECTIVE: best, **values}
+    reason = session.problem or ("" if known is None else known.reason)
+    return ResultRow(
+        point.number, point.key, point.parameters, session.status, session.session_id, values, reason or ""
+    )
+
+
+def objective_of(objective: Expression, values: Values, parameters: Mapping[str, Any]) -> float | None:
+    """Return the objective of a session: of its totals with or without ``totals.``, fields and parameters."""
+    return objective.number(_Names(values, parameters))
+
+
+class _Names(dict[str, Any]):
+    """The names that an objective may use."""
+
+    def __init__(self, values: Values, parameters: Mapping[str, Any]) -> None:
+        super().__init__({**parameters, **values})
+        for name, value in values.items():
+            self[f"totals.{name}"] = value
+
+
+def _figures_of(store: SessionStore, folder: SweepFolder, rows: Iterable[SessionRow]) -> dict[str, Figures]:
+    """Return the figures of sessions that have ended, those that are not known yet from their documents."""
+    known = _known(folder)
+    found: dict[str, Figures] = {}
+    new: list[Figures] = []
+    for row in rows:
+        if row.status not in ("completed", "failed", "stopped"):
+            continue
+        kept = known.get(row.session_id)
+        if kept is not None and (kept.size, kept.mtime_ns) == (row.size, row.mtime_ns):
+            found[row.session_id] = kept
+            continue
+        read = _read(store, row)
+        if read is not None:
+            found[row.session_id] = read
+            new.append(read)
+    if new:
+        _keep(folder, new)
+    return found
+
+
+def _known(folder: SweepFolder) -> dict[str, Figures]:
+    try:
+        data = folder.figures.read_bytes()
+    except OSError:
+        return {}
+    return {each.session_id: each for each in _lines(data)}
+
+
+def _lines(data: bytes) -> Iterator[Figures]:
+    whole = data[: data.rfind(b"\n") + 1]
+    try:
+        yield from _figures.decode_lines(whole)
+    except msgspec.MsgspecError:  # a line was torn by a crash, and another one written after it
+        for line in whole.split(b"\n"):
+            try:
+                yield _figures.decode(line)
+            except msgspec.MsgspecError:
+                continue  # it is read again from its session
+
+
+def _read(store: SessionStore, row: SessionRow) -> Figures | None:
+    try:
+        record = store.catalog.session(row.session_id).record
+    except SessionStoreError:
+        return None  # deleted or damaged meanwhile: a listing says so
+    values = numbers_of(record.performance_metrics.get("totals"))
+    for name in _FIELDS:
+        value = getattr(record, name)
+        if value is not None:
+            values[name] = float(value)
+    reason = "" if record.status == "completed" else (record.end_reason or "")
+    return Figures(row.session_id, row.size, row.mtime_ns, values, reason[:500])
+
+
+def numbers_of(totals: Any, above: str = "") -> Values:
+    """Return the numbers of a mapping, those of mappings in it by names with dots."""
+    found: Values = {}
+    for name, value in totals.items() if isinstance(totals, Mapping) else ():
+        if isinstance(value, Mapping):
+            found |= numbers_of(value, f"{above}{name}.")
+        elif isinstance(value, int | float):
+            found[f"{above}{name}"] = float(value)
+    return found
+
+
+def _keep(folder: SweepFolder, new: list[Figures]) -> None:
+    """Append to the derived file; where the store cannot be written, they are read again the next time."""
+    try:
+        descriptor = files.open_to_append(folder.figures, durable=False)
+        try:
+            os.write(descriptor, b"".join(b"\n" * (not i) + msgspec.json.encode(e) + b"\n" for i, e in enumerate(new)))
+        finally:
+            os.close(descriptor)
+    except (OSError, SessionStoreError):
+        return
