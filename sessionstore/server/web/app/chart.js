@@ -105,7 +105,7 @@ export class Chart {
   paints(chosen) {
     const mine = (trace) => this.same(trace.drone ?? trace.name, chosen);
     const dim = chosen && this.figure.data.some(mine) ? 0.25 : 0.75;
-    const style = (trace) => ({ trace, tint: this.tint(trace), band: this.thinned && trace.line?.shape !== 'hv', ...(mine(trace) ? { alpha: 1, weight: 2 } : { alpha: dim }) });
+    const style = (trace) => ({ trace, tint: this.tint(trace), band: this.thinned && trace.band, ...(mine(trace) ? { alpha: 1, weight: 2 } : { alpha: dim }) });
     return [...this.figure.data.filter((each) => !mine(each)), ...this.figure.data.filter(mine)].map(style);
   }
 

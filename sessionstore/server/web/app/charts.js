@@ -27,13 +27,13 @@ export class Charts {
     this.legend = el('div.chart-legend', { role: 'group', 'aria-label': 'Lines' });
     this.node = el('section.charts', { 'aria-label': 'Charts' }, el('div.row', {}, el('h2', {}, 'Charts'), el('span.quiet.small', {}, 'drag to zoom, double click for all, click to go there'), this.whole, el('span.grow'), this.told), this.legend,
       (this.grid = el('div.chart-grid', {}, [...this.charts.values()].map((each) => each.node))));
-    if (source.fields) this.picker(own);
     this.watch = new ResizeObserver(() => this.redraw());
     this.watch.observe(this.node);
     this.sight = new IntersectionObserver(() => this.redraw());
     this.sight.observe(this.node);
     this.recolour = () => { for (const each of this.charts.values()) each.picture = null; this.redraw(); };
     addEventListener('themechange', this.recolour);
+    if (source.fields) this.picker(own);
   }
 
   /** The list of every recorded number; what is chosen becomes a chart, kept in the address. */
@@ -44,24 +44,27 @@ export class Charts {
   }
 
   /** The texts of the own charts, as the address keeps them. */
-  get own() { return [...this.charts].filter(([key]) => key.startsWith('own:')).map(([, chart]) => chart.spec); }
+  get own() { return [...this.charts].filter(([key, chart]) => key.startsWith('own:') && !chart.inPanel).map(([, chart]) => chart.spec); }
 
   /** Add a chart of some lines, here or (place) in a panel of its own. */
-  add(lines, load = true, place = this.grid) {
-    const key = `own:${writeChart(lines)}`;
+  add(lines, load = true, place = this.grid, onRemove = () => {}) {
+    const key = `${place === this.grid ? 'own' : `own:${(this.numbered = (this.numbered || 0) + 1)}`}:${writeChart(lines)}`;
     if (this.charts.has(key)) return this.charts.get(key);
-    const chart = new FieldChart(this.source, lines, { tintOf: (name) => this.tintOf(name), same: this.same, onSeek: this.onSeek, onZoom: (range) => this.zoom(range), onHover: (t) => this.hover(t), onRemove: (each) => this.remove(each), onLines: () => this.onOwn(), onDrawn: (each) => each.show(this.t ?? this.cursorNow(), this.chosen, this.hovered) });
+    const chart = new FieldChart(this.source, lines, { tintOf: (name) => this.tintOf(name), same: this.same, onSeek: this.onSeek, onZoom: (range) => this.zoom(range), onHover: (t) => this.hover(t), onRemove: (each) => { this.remove(each); onRemove(); }, onLines: () => this.onOwn(), onDrawn: (each) => each.show(this.t ?? this.cursorNow(), this.chosen, this.hovered) });
     this.charts.set(key, chart);
     place.append(chart.node);
+    chart.inPanel = place !== this.grid;
+    this.watch.observe(chart.node);
+    this.sight.observe(chart.node);
     this.onOwn();
     if (load) chart.load(this.range, this.end);
     return chart;
   }
 
-  remove(chart) {
+  remove(chart, told = true) {
     for (const [key, each] of this.charts) if (each === chart) this.charts.delete(key);
     chart.node.remove();
-    this.onOwn();
+    if (told) this.onOwn();
   }
 
   async open(end) {
@@ -149,9 +152,11 @@ export class Charts {
   told_values() { for (const each of this.charts.values()) each.write(); }
 
   redraw() {
-    const box = this.node.getBoundingClientRect();
-    if (box.top > innerHeight || box.bottom < 0) return; // out of sight: drawn when it is scrolled to
-    for (const each of this.charts.values()) each.show(this.t ?? this.cursorNow(), this.chosen, this.hovered);
+    for (const each of this.charts.values()) {
+      const box = each.node.getBoundingClientRect();
+      if (box.top > innerHeight || box.bottom < 0 || !box.width) continue; // out of sight: drawn when it is scrolled to
+      each.show(this.t ?? this.cursorNow(), this.chosen, this.hovered);
+    }
   }
 
   close() {

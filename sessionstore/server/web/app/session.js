@@ -13,6 +13,9 @@ import { RecordTable } from './records.js';
 import { address, go, keep, path, query } from './router.js';
 import { ApiSource } from './source.js';
 import { Tabs } from './tabs.js';
+import { kinds, make, title } from '../panels/kinds.js';
+import { Layout } from '../panels/layout.js';
+import { panelMenu } from '../panels/menu.js';
 import { Values } from './values.js';
 
 class SessionView extends HTMLElement {
@@ -29,6 +32,7 @@ class SessionView extends HTMLElement {
   disconnectedCallback() {
     this.gone = true;
     this.stop?.();
+    this.layout?.all('close');
     this.player?.close();
     this.charts?.close();
     this.values?.close();
@@ -69,7 +73,9 @@ class SessionView extends HTMLElement {
     this.charts = new Charts(this.source, { drones: record.drones, onSeek: (t) => this.player.seek(t), cursor: () => this.player.t, values: this.values, playing: () => this.player.playing, onPick: (id) => this.player.pick(id), own: (asked.charts || '').split(',').filter(Boolean), onOwn: () => this.put() });
     this.editor = new Editor(this.source, (changed, tag) => this.show(changed, tag));
     this.head = el('header.session-head');
-    fill(this, this.head, el('div.upper', {}, this.player.node, this.tabs.node), this.charts.node);
+    this.layout = new Layout(asked.layout, { make: (panel) => make(this, panel), title, onChange: () => this.put() });
+    this.menu = panelMenu(this.layout, () => kinds(this));
+    fill(this, this.head, this.layout.node);
     this.show(record, etag);
     if (this.player.chosen) this.picked(this.player.chosen);
     keys(this.player.keys());
@@ -82,7 +88,7 @@ class SessionView extends HTMLElement {
       if (this.gone) return;
       this.charts.open(this.player.tape.end);
       const events = await this.source.all(STREAM.EVENTS, 20000, (records) => this.player.addEvents(records));
-      this.tabs.take(STREAM.EVENTS, events.records);
+      this.take(STREAM.EVENTS, events.records);
       this.tabs.findStreams();
     } catch (error) { failed('The flight could not be loaded', error); }
     if (this.gone) return;
@@ -91,14 +97,16 @@ class SessionView extends HTMLElement {
     this.dataset.ready = 'true';
   }
 
+  take(name, records) { this.tabs.take(name, records); this.layout.all('take', name, records); }
+
   /** Follow the session: each stream from where it was read to. */
   listen() {
-    const { player, tabs } = this;
+    const { player } = this;
     const tabled = TABS.flatMap(({ streams }) => streams);
     this.stop = follow(`${this.source.base}/live?streams=${[STREAM.MOTION_HISTORY, ...tabled]}&offset=end`, {
-      ...Object.fromEntries(tabled.map((name) => [name, (records) => tabs.take(name, records)])),
+      ...Object.fromEntries(tabled.map((name) => [name, (records) => this.take(name, records)])),
       [STREAM.MOTION_HISTORY]: (records) => player.push(records),
-      [STREAM.EVENTS]: (records) => { player.addEvents(records); tabs.take(STREAM.EVENTS, records); if (records.some((each) => each.kind === 'phase')) this.phases(); },
+      [STREAM.EVENTS]: (records) => { player.addEvents(records); this.take(STREAM.EVENTS, records); if (records.some((each) => each.kind === 'phase')) this.phases(); },
       session: (record) => this.show(record),
       end: (record) => { this.stop(); if (record.status === 'gone') { this.deleted(); return; } this.show(record); player.ended(); this.phases(); this.charts.open(player.tape.end); this.watch(); },
     }, (state) => { player.connection = state === 'lost' ? 'connection lost – resuming where it was' : ''; player.status(); });
@@ -153,7 +161,7 @@ class SessionView extends HTMLElement {
 
   moved(t, why) {
     if (!this.charts) return; // the player is still being built
-    if (why === 'draw') this.tabs.moment(t);
+    if (why === 'draw') { this.tabs.moment(t); this.layout?.each('moment', t); }
     else this.charts.cursor(t);
     if (why !== 'play' && why !== 'draw') this.put();
   }
@@ -162,17 +170,19 @@ class SessionView extends HTMLElement {
   valued() {
     if (this.gone || !this.charts) return;
     this.tabs.moment(this.player.t, true);
+    this.layout.each('moment', this.player.t, true);
     this.charts.told_values();
   }
 
   address() {
     const { player, tabs } = this;
     if (this.gone) return {};
-    return { t: player.atEdge || !player.t ? null : player.t.toFixed(2), rate: player.rate === 1 ? null : player.rate, view: player.stage.view === '3d' ? null : player.stage.view, follow: player.follow, tab: tabs.name === 'drones' ? null : tabs.name, charts: this.charts?.own.join(',') || null };
+    return { t: player.atEdge || !player.t ? null : player.t.toFixed(2), rate: player.rate === 1 ? null : player.rate, view: player.stage.view === '3d' ? null : player.stage.view, follow: player.follow, tab: tabs.name === 'drones' ? null : tabs.name, charts: this.charts?.own.join(',') || null, layout: this.layout && !this.layout.isDefault ? this.layout.text : null };
   }
 
   picked(id) {
     this.tabs?.choose(id);
+    this.layout?.all('choose', id);
     this.charts?.choose(id);
     this.put?.();
   }
@@ -182,7 +192,9 @@ class SessionView extends HTMLElement {
     this.record = record;
     if (record.status !== 'deleted') this.querySelector('.banner')?.remove();
     if (etag !== undefined) this.etag = etag;
-    this.tabs.setRecord(record.drones.length || !record.observed?.drones ? record : { ...record, drones: record.observed.drones });
+    const known_record = record.drones.length || !record.observed?.drones ? record : { ...record, drones: record.observed.drones };
+    this.tabs.setRecord(known_record);
+    this.layout.all('record', known_record);
     const totals = { ...record.progress, ...(record.performance_metrics?.totals || {}) };
     const fact = (label, value) => (value === undefined || value === null || value === '' ? null : el('span.fact', {}, el('span.quiet', {}, label, ' '), value));
     const planned = record.duration_planned_s;
@@ -196,7 +208,7 @@ class SessionView extends HTMLElement {
       el('div.row.title', {}, el('h1', {}, this.titleOf(record)), status(record), live(record.status) ? el('strong', {}, record.workflow_state) : null,
         record.problem ? el('span.warn-text', {}, record.problem) : record.end_reason && record.end_reason !== 'completed' ? el('span.quiet', {}, record.end_reason) : null,
         (record.tags || []).map((tag) => el('span.tag', {}, tag)), el('span.grow'),
-        el('button', { type: 'button', on: { click: () => this.editor.open() } }, 'Edit'), this.exports(), el('button.danger', { type: 'button', on: { click: () => this.remove() } }, 'Delete')),
+        el('button', { type: 'button', on: { click: () => this.editor.open() } }, 'Edit'), this.menu, this.exports(), el('button.danger', { type: 'button', on: { click: () => this.remove() } }, 'Delete')),
       el('div.facts', {}, fact('simulated', planned ? `${seconds(simulated)} of ${seconds(planned)}` : seconds(known ? simulated : null)), fact('started', el('time', { title: `${record.started_at || record.created_at} (UTC)` }, instant(record.started_at || record.created_at))),
         fact('drones', drones.length), fact('buildings', record.num_buildings), fact('windows cleaned', totals.windows_cleaned), fact('distance', totals.distance_m === undefined ? null : metres(totals.distance_m)), fact('points', (totals.points ?? seen.points)?.toLocaleString('en')),
         record.notes ? fact('notes', record.notes) : null),

@@ -13,24 +13,29 @@ const SHOWN = [...DRAWN, ...TABS.flatMap(({ streams }) => streams)];
 const MOST_OWN = 12;
 
 export class Tabs {
-  constructor(source, record, { start, player, values, onSeek, onChange }) {
+  constructor(source, record, { start, only = false, player, values, onSeek, onChange }) {
     Object.assign(this, { source, record, player, onSeek, onChange });
-    this.buttons = Object.entries(NAMES).map(([name, label]) => el('button.tab', { type: 'button', role: 'tab', id: `tab-${name}`, 'aria-controls': 'tab-panel', on: { click: () => this.open(name) } }, label));
+    this.buttons = Object.entries(NAMES).map(([name, label]) => el('button.tab', { type: 'button', role: 'tab', id: `tab-${name}`, 'data-tab': name, 'aria-controls': 'tab-panel', on: { click: () => this.open(name) } }, label));
     this.panel = el('div.panel', { role: 'tabpanel', id: 'tab-panel', tabindex: 0 });
     this.names = { ...NAMES };
     this.strip = el('div.tab-strip', { role: 'tablist', 'aria-label': 'About this session' }, this.buttons);
     this.strip.addEventListener('keydown', (event) => this.arrow(event));
+    this.strip.hidden = only; // a panel of one table
+    if (only) { this.panel.removeAttribute('id'); this.panel.setAttribute('role', 'region'); this.panel.setAttribute('aria-label', NAMES[start] || start.replace('stream-', '')); for (const button of this.buttons) button.removeAttribute('id'); }
+    this.only = only;
     this.node = el('section.tabs', {}, this.strip, this.panel);
     this.wanted = start;
     this.drones = new DroneTable(player, values);
     this.tables = streamTables(source, onSeek);
-    this.open(NAMES[start] ? start : 'drones');
+    if (only && !NAMES[start]) this.name = start; // a stream or the artifacts: opened when they are found
+    else this.open(NAMES[start] ? start : 'drones');
+    if (only && start === ARTIFACTS) this.open(ARTIFACTS);
   }
 
   /** Give each stream that the program made itself a tab, and the artifacts one, before JSON and provenance. */
   async findStreams() {
     const [known, files] = await Promise.all([this.source.streams().catch(() => []), this.source.artifacts().catch(() => ({ artifacts: [] }))]);
-    for (const { stream, title } of known.filter((each) => !SHOWN.includes(each.stream)).slice(0, MOST_OWN)) {
+    for (const { stream, title } of this.ownStreams(known)) {
       const name = `stream-${stream}`;
       if (this.tables[name]) continue;
       this.tables[name] = new RecordTable(stream, this.source, this.onSeek);
@@ -39,11 +44,13 @@ export class Tabs {
     if (files.artifacts.length || files.recorded?.length) this.addTab(ARTIFACTS, 'Artifacts');
   }
 
+  ownStreams(known) { return known.filter((each) => !SHOWN.includes(each.stream)).slice(0, MOST_OWN); }
+
   addTab(name, label) {
     if (this.names[name]) return;
     this.names = Object.fromEntries(Object.entries(this.names).flatMap(([key, each]) => (key === 'json' ? [[name, label], [key, each]] : [[key, each]])));
-    const button = el('button.tab', { type: 'button', role: 'tab', id: `tab-${name}`, 'aria-controls': 'tab-panel', 'aria-selected': 'false', tabindex: -1, on: { click: () => this.open(name) } }, label);
-    const before = this.buttons.findIndex((each) => each.id === 'tab-json');
+    const button = el('button.tab', { type: 'button', role: 'tab', id: this.only ? null : `tab-${name}`, 'data-tab': name, 'aria-controls': 'tab-panel', 'aria-selected': 'false', tabindex: -1, on: { click: () => this.open(name) } }, label);
+    const before = this.buttons.findIndex((each) => each.dataset.tab === 'json');
     this.buttons[before].before(button);
     this.buttons.splice(before, 0, button);
     if (this.wanted === name) this.open(name);
@@ -62,11 +69,11 @@ export class Tabs {
   open(name) {
     this.name = name;
     for (const button of this.buttons) {
-      const on = button.id === `tab-${name}`;
+      const on = button.dataset.tab === name;
       button.setAttribute('aria-selected', on);
       button.tabIndex = on ? 0 : -1;
     }
-    this.panel.setAttribute('aria-labelledby', `tab-${name}`);
+    if (!this.only) this.panel.setAttribute('aria-labelledby', `tab-${name}`);
     if (name === 'drones') fill(this.panel, this.drones.node);
     else if (name === ARTIFACTS) this.artifacts();
     else if (this.tables[name]) { fill(this.panel, this.tables[name].node); this.tables[name].open(this.player.t); } else if (name === 'json') this.json();
@@ -128,8 +135,8 @@ export class Tabs {
   }
 }
 
-const IMAGES = /\.(png|jpe?g|gif|webp|avif)$/i;
-const VIDEOS = /\.(webm|mp4|ogv)$/i;
+export const IMAGES = /\.(png|jpe?g|gif|webp|avif)$/i;
+export const VIDEOS = /\.(webm|mp4|ogv)$/i;
 
 /** An artifact with its size and checksum; pictures and videos are shown in place. */
 function artifact(address, { name, bytes: size }, noted) {

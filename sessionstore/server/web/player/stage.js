@@ -8,13 +8,13 @@ import { Scene } from './scene.js';
 const FOUR = ['3d', 'top', 'front', 'side'];
 
 export class Stage {
-  constructor({ onPick = () => {}, onGround = null, onChange = () => {} }) {
+  constructor({ onPick = () => {}, onGround = null, onChange = () => {}, plain = false }) {
     this.act = { onPick, onGround, onChange };
     this.canvas = el('canvas', { role: 'img', 'aria-label': 'The flight, drawn' });
     this.labels = new Labels();
     this.node = el('div.stage', {}, this.canvas, this.labels.canvas);
     try {
-      this.scene = new Scene(this.canvas);
+      this.scene = plain ? new FlatScene(this.canvas) : new Scene(this.canvas);
     } catch {
       const fresh = el('canvas', { role: 'img', 'aria-label': 'The flight, drawn' });
       this.canvas.replaceWith(fresh);

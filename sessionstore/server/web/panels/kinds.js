@@ -1,0 +1,95 @@
+/* What a panel can be, each made of what the page has already: { node, moment(t), shown(), record(r), take(name, records), close(), argument() }. */
+import { fill, el } from '../app/dom.js';
+import { FieldPicker } from '../app/field_picker.js';
+import { label, parseChart, writeChart } from '../app/field_spec.js';
+import { one } from '../app/api.js';
+import { IMAGES, Tabs, VIDEOS } from '../app/tabs.js';
+import { TABS } from '../app/constants.js';
+import { MapPanel } from './map.js';
+import { markdown } from './markdown.js';
+import { StripPanel } from './strip.js';
+
+const LOG = TABS.find(({ title: text }) => text === 'Log')?.name; // messages and log lines share a table
+const kindOf = (name) => (name === LOG ? 'log' : name);
+const TITLES = { scene: '3D', time: 'Timeline', tabs: 'Tables', charts: 'Charts', map: 'Map', strip: 'States', drones: 'Drones', json: 'JSON', provenance: 'Provenance', artifacts: 'Artifacts', notes: 'Notes', values: 'Values', ...Object.fromEntries(TABS.map(({ name, title: text }) => [kindOf(name), text])) };
+const TABLES = ['drones', ...TABS.map(({ name }) => kindOf(name)), 'json', 'provenance', 'artifacts'];
+
+export function title({ kind, argument }) {
+  if (kind === 'chart') return parseChart(argument).map(label).join(', ') || 'Chart';
+  return argument ? `${{ stream: '', media: '', strip: 'States: ' }[kind] ?? `${TITLES[kind]}: `}${argument}` : TITLES[kind] || kind;
+}
+
+/** All panels that this session can have: [[kind, argument, title], ...]. */
+export async function kinds(view) {
+  const [streams, files] = await Promise.all([view.source.streams().catch(() => []), view.source.artifacts().catch(() => ({ artifacts: [] }))]);
+  const media = files.artifacts.filter(({ name }) => IMAGES.test(name) || VIDEOS.test(name));
+  const plain = ['scene', 'map', 'chart', 'charts', 'strip', 'values', 'notes', 'tabs', ...TABLES].map((kind) => [kind, '', kind === 'chart' ? 'Chart of any field' : kind === 'charts' ? 'Charts of the flight' : TITLES[kind]]);
+  return [...plain, ...view.tabs.ownStreams(streams).map(({ stream }) => ['stream', stream, `Stream ${stream}`]), ...media.map(({ name }) => ['media', name, name])];
+}
+
+export function make(view, panel) {
+  const { kind, argument } = panel;
+  if (kind === 'scene' || kind === 'time') return scene(view, kind);
+  if (kind === 'tabs') return { node: view.tabs.node };
+  if (kind === 'charts') return { node: view.charts.node, shown: () => view.charts.redraw() };
+  if (kind === 'chart') return chart(view, argument);
+  if (kind === 'map') return new MapPanel(view);
+  if (kind === 'strip') return new StripPanel(view, argument);
+  if (kind === 'values') return values(view);
+  if (kind === 'notes') return notes(view);
+  if (kind === 'media') return media(view, argument);
+  const name = kind === 'stream' ? `stream-${argument}` : kind;
+  return TABLES.includes(name) || kind === 'stream' ? table(view, name === 'log' ? LOG : name) : { node: el('p.quiet.pad', {}, `There is no panel “${kind}”.`) };
+}
+
+function scene(view, kind) {
+  return { node: view.player.node, shown: () => { view.player.node.classList.toggle('only-time', kind === 'time'); view.player.stale = true; } };
+}
+
+function table(view, name) {
+  const tabs = new Tabs(view.source, view.record, { start: name, only: true, player: view.player, values: view.values, onSeek: (t) => view.player.seek(t), onChange: () => {} });
+  if (name.startsWith('stream-')) tabs.findStreams();
+  tabs.setRecord(view.record);
+  return { node: tabs.node, moment: (t, at_once) => tabs.moment(t, at_once), record: (record) => tabs.setRecord(record), take: (stream, records) => tabs.take(stream, records), choose: (id) => tabs.choose(id) };
+}
+
+function chart(view, argument) {
+  const node = el('div.chart-panel');
+  let made = null;
+  const begin = (lines) => {
+    made = view.charts.add(lines, true, node, () => { made = null; choose(); });
+    made.inPanel = true;
+    view.layout?.onChange();
+  };
+  const choose = () => {
+    const picker = new FieldPicker(view.source, (line) => { fill(node); begin([line]); });
+    fill(node, el('p.quiet', {}, 'Type the name of a recorded number, or drag one here.'), picker.node);
+  };
+  const lines = parseChart(argument);
+  if (lines.length) begin(lines);
+  else choose();
+  return { node, argument: () => made?.spec ?? '', close: () => made && view.charts.remove(made, false), shown: () => view.charts.redraw(), spec: () => writeChart(lines) };
+}
+
+function values(view) {
+  const text = el('pre.json', { tabindex: 0, 'aria-label': 'Recorded values at the moment' });
+  const show = () => { const found = view.values.at(view.player.t, view.player.playing) || view.values.near(view.player.t, 0.5 * Math.max(1, view.player.rate)); if (found) text.textContent = JSON.stringify(found, null, 2); };
+  return { node: el('div.panel', {}, text), moment: show, shown: show };
+}
+
+function notes(view) {
+  const node = el('div.panel');
+  const show = (record) => fill(node, record.notes ? markdown(record.notes) : el('p.quiet', {}, 'No notes yet; Markdown is understood.'), el('p', {}, el('button', { type: 'button', on: { click: () => view.editor.open() } }, 'Edit the notes')));
+  show(view.record);
+  return { node, record: show };
+}
+
+/** A picture, or a video that follows the moment. */
+function media(view, name) {
+  const source = `${one(view.source.id)}/artifacts/${encodeURIComponent(name)}?inline=true`;
+  if (IMAGES.test(name)) return { node: el('div.media', {}, el('img', { src: source, alt: name })) };
+  if (!VIDEOS.test(name)) return { node: el('p.quiet.pad', {}, `${name} is neither a picture nor a video that can be shown in place.`) };
+  const video = el('video', { src: source, controls: true, muted: true, preload: 'auto', 'aria-label': name });
+  const follow = (t) => { if (Number.isFinite(video.duration) && Math.abs(video.currentTime - t) > (view.player.playing ? 0.4 : 0.04)) video.currentTime = Math.min(t, video.duration); };
+  return { node: el('div.media', {}, video), moment: follow };
+}

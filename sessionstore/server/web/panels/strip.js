@@ -1,0 +1,108 @@
+/* States over time, a row each: the mode of every drone, or any text or truth value of any stream (strip(stream.field)). */
+import { css, el, fill } from '../app/dom.js';
+import { moment } from '../app/format.js';
+import { tint } from '../player/tints.js';
+
+const ROW = 22;
+const NAME = 96;
+const MOST = 50000;
+
+export class StripPanel {
+  constructor(view, argument = '') {
+    Object.assign(this, { view, argument_: argument, rows: [], colours: new Map() });
+    this.canvas = el('canvas', { role: 'img', 'aria-label': argument ? `${argument} over time` : 'Modes of the drones over time' });
+    this.told = el('p.quiet.small', {}, 'Loading …');
+    this.tip = el('div.chart-tip', { hidden: true });
+    this.node = el('div.strip', {}, this.canvas, this.told, this.tip);
+    this.canvas.addEventListener('click', (event) => view.player.seek(this.time(event)));
+    this.canvas.addEventListener('pointermove', (event) => this.hover(event));
+    this.canvas.addEventListener('pointerleave', () => { this.tip.hidden = true; });
+    this.watch = new ResizeObserver(() => this.draw());
+    this.watch.observe(this.node);
+    this.recolour = () => this.draw();
+    addEventListener('themechange', this.recolour);
+    this.load();
+  }
+
+  async load() {
+    const { player, source } = this.view;
+    try {
+      if (this.argument_) {
+        const [stream, ...field] = this.argument_.split('.');
+        const { records } = await source.all(stream, MOST);
+        const rows = new Map();
+        for (const each of records) {
+          const record = each['='] || each;
+          const value = field.reduce((found, key) => found?.[key], record);
+          if (value === undefined || value === null || typeof value === 'object') continue;
+          const name = String(record.drone ?? field.join('.'));
+          const row = rows.get(name) || rows.set(name, []).get(name);
+          if (row.at(-1)?.value !== String(value)) row.push({ t: each.t, value: String(value) });
+        }
+        this.rows = [...rows].map(([name, spans]) => ({ name, spans }));
+      } else {
+        while (!player.ready && !this.closed) await new Promise((done) => { setTimeout(done, 50); });
+        this.rows = Object.entries(player.tape.overview?.drones || {}).map(([name, track]) => ({ name, spans: track.mode.filter(([, mode]) => mode).map(([index, mode]) => ({ t: track.t[index], value: mode })) })).filter(({ spans }) => spans.length);
+      }
+      fill(this.told, this.rows.length ? null : this.argument_ ? 'This field holds no states.' : 'No modes were recorded. States of another field: strip(stream.field) in the address.');
+    } catch (error) { fill(this.told, el('span.problem', {}, error.message)); }
+    this.draw();
+  }
+
+  get end() { return Math.max(0.1, this.view.player.tape.end); }
+  time(event) { return Math.max(0, Math.min(this.end, ((event.offsetX - NAME) / Math.max(1, this.canvas.clientWidth - NAME - 8)) * this.end)); }
+  colour(value) { return this.colours.get(value) ?? this.colours.set(value, this.colours.size).get(value); }
+  moment() { this.draw(); }
+  shown() { this.draw(); }
+
+  hover(event) {
+    const row = this.rows[Math.floor(event.offsetY / ROW)];
+    const t = this.time(event);
+    const span = row?.spans.findLast((each) => each.t <= t);
+    this.tip.hidden = !span;
+    if (!span) return;
+    fill(this.tip, el('div', {}, `${moment(t)} · ${row.name}: ${span.value} (since ${moment(span.t)})`));
+    this.tip.style.left = `${Math.max(0, Math.min(this.canvas.clientWidth - this.tip.offsetWidth, event.offsetX + 12))}px`;
+    this.tip.style.top = `${Math.floor(event.offsetY / ROW) * ROW + ROW - this.node.scrollTop}px`;
+  }
+
+  draw() {
+    const width = this.node.clientWidth;
+    if (!width || !this.node.isConnected) return;
+    const ratio = devicePixelRatio || 1;
+    const height = Math.max(1, this.rows.length) * ROW;
+    this.canvas.style.height = `${height}px`;
+    this.canvas.width = Math.round(width * ratio);
+    this.canvas.height = Math.round(height * ratio);
+    const pen = this.canvas.getContext('2d');
+    pen.setTransform(ratio, 0, 0, ratio, 0, 0);
+    pen.font = '11px system-ui, sans-serif';
+    pen.textBaseline = 'middle';
+    const x = (t) => NAME + (t / this.end) * (width - NAME - 8);
+    this.rows.forEach(({ name, spans }, i) => this.row(pen, name, spans, i * ROW, x));
+    if (!this.rows.length) return;
+    pen.fillStyle = css('ink');
+    pen.fillRect(Math.round(x(this.view.player.t)), 0, 1.5, height);
+  }
+
+  row(pen, name, spans, top, x) {
+    pen.fillStyle = css('ink-2');
+    pen.save();
+    pen.beginPath();
+    pen.rect(0, top, NAME - 6, ROW);
+    pen.clip();
+    pen.fillText(name, 6, top + ROW / 2);
+    pen.restore();
+    spans.forEach(({ t, value }, i) => {
+      const [from, to] = [x(t), x(spans[i + 1]?.t ?? this.end)];
+      pen.globalAlpha = 0.28;
+      pen.fillStyle = tint(this.colour(value));
+      pen.fillRect(from, top + 2, Math.max(0.5, to - from - 0.5), ROW - 4);
+      pen.globalAlpha = 1;
+      pen.fillRect(from, top + 2, 1.5, ROW - 4);
+      if (to - from > pen.measureText(value).width + 8) { pen.fillStyle = css('ink'); pen.fillText(value, from + 5, top + ROW / 2); }
+    });
+  }
+
+  close() { this.closed = true; this.watch.disconnect(); removeEventListener('themechange', this.recolour); }
+}

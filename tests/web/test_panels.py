@@ -1,0 +1,125 @@
+"""The layout of a session's page: panels are added, dragged, resized, stacked, saved and shared, also by keyboard."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.server.conftest import Running
+from tests.web.conftest import PLAYER, session_page, until
+
+pytestmark = pytest.mark.web
+Opener = Callable[..., Any]
+LAYOUT = "document.querySelector('session-view').layout"
+
+
+def cell(page: Any, name: str) -> Any:
+    return page.locator(".cell").filter(has=page.locator(".panel-head", has_text=re.compile(name)))
+
+
+def test_a_panel_is_added_from_the_menu_and_the_address_shares_it(site: Running, open_page: Opener) -> None:
+    page = session_page(site, open_page, query="?t=20")
+    assert page.evaluate(f"{LAYOUT}.isDefault") and "layout" not in page.url
+    page.get_by_role("button", name="Panels").click()
+    page.locator(".add-panels").get_by_role("button", name="Map", exact=True).click()
+    page.wait_for_url("**layout=*map*")
+    until(page, "() => document.querySelector('.of-map .stage canvas')?.width > 100")
+    again = open_page(page.url)
+    again.wait_for_selector("session-view[data-ready=true]")
+    assert again.evaluate(f"{LAYOUT}.text") == page.evaluate(f"{LAYOUT}.text")
+    again.get_by_role("button", name="Remove the panel Map").click()
+    again.get_by_role("button", name="Undo").click()
+    again.locator(".of-map").wait_for()
+
+
+def test_panels_are_moved_resized_and_stacked_with_the_keyboard(site: Running, open_page: Opener) -> None:
+    page = session_page(site, open_page, query="?layout=scene~6x9;log~6x9;drones~6x6")
+    head = cell(page, "Drones").locator(".panel-head")
+    head.focus()
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("Shift+ArrowDown")
+    page.keyboard.press("Shift+ArrowLeft")
+    assert page.evaluate(f"{LAYOUT}.text") == "scene~6x9;drones~5x7;log~6x9"
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("s")
+    assert page.evaluate(f"{LAYOUT}.text") == "scene~6x9;log|drones~6x9"
+    assert page.evaluate(f"{PLAYER}.t") == 0, "the keys of the player rest meanwhile"
+    page.get_by_role("button", name="Log", exact=True).click()
+    page.get_by_label("Search log").wait_for()
+
+
+def test_a_panel_is_dragged_before_another_and_resized_at_its_corner(site: Running, open_page: Opener) -> None:
+    page = session_page(site, open_page, query="?layout=scene~6x9;log~6x9;drones~6x6")
+    grip = cell(page, "Drones").locator(".grip").bounding_box()
+    log = cell(page, "Log").bounding_box()
+    page.mouse.move(grip["x"] + 3, grip["y"] + 8)
+    page.mouse.down()
+    page.mouse.move(log["x"] + 20, log["y"] + 60, steps=4)
+    assert page.locator('.cell[data-zone="before"]').count() == 1
+    page.mouse.up()
+    assert page.evaluate(f"{LAYOUT}.text") == "scene~6x9;drones~6x6;log~6x9"
+    corner = cell(page, "Drones").locator(".panel-corner").bounding_box()
+    column = page.evaluate("document.querySelector('.panels').clientWidth / 12")
+    page.mouse.move(corner["x"] + 8, corner["y"] + 8)
+    page.mouse.down()
+    page.mouse.move(corner["x"] + 8 - 2 * column, corner["y"] + 8, steps=4)
+    page.mouse.up()
+    assert page.evaluate(f"{LAYOUT}.text") == "scene~6x9;drones~4x6;log~6x9"
+    page.wait_for_url("**layout=*drones*")
+
+
+def test_every_kind_of_panel_shows_something_and_what_moves_the_moment_stays(site: Running, open_page: Opener) -> None:
+    kinds = "chart(motion_history.battery)|map~6x8;strip~12x4;values~4x6;json~4x6;notes~4x6;events|commands|log~6x6"
+    page = session_page(site, open_page, query=f"?t=20&layout={kinds}")
+    assert page.locator(".transport").is_visible(), "a layout without the 3D view has the timeline"
+    assert page.locator(".stage").first.is_hidden()
+    until(page, "() => document.querySelector('.of-values pre').textContent.includes('scout-1')")
+    until(page, "() => document.querySelector('.of-chart .chart.own .value').textContent.length > 0")
+    until(page, "() => document.querySelector('.of-json pre.json')?.textContent.includes('session_id')")
+    page.locator(".of-notes").get_by_text("No notes yet").wait_for()
+    until(page, "() => document.querySelector('.of-strip canvas').height > 30")
+    page.keyboard.press("ArrowRight")
+    until(page, "() => JSON.parse(document.querySelector('.of-values pre').textContent).sim_time === 21")
+    value = page.evaluate("JSON.parse(document.querySelector('.of-values pre').textContent).drones['scout-1'].battery")
+    asked = {"t": 21.0}
+    told = site.client.get(f"/api/sessions/{site.store.get('Butterfly').session_id}/moment", params=asked).json()
+    assert value == told["drones"]["scout-1"]["battery"]
+
+
+def test_a_layout_is_saved_by_name_and_taken_again(site: Running, open_page: Opener) -> None:
+    page = session_page(site, open_page, query="?layout=scene~12x9")
+    page.get_by_role("button", name="Panels").click()
+    page.get_by_label("Save this layout as").fill("only the picture")
+    page.get_by_role("button", name="Save", exact=True).click()
+    page.get_by_role("button", name="Panels").click()
+    page.get_by_role("button", name="The first layout again").click()
+    until(page, f"{LAYOUT}.isDefault")
+    page.get_by_role("button", name="Panels").click()
+    page.get_by_role("button", name="only the picture", exact=True).click()
+    assert page.evaluate(f"{LAYOUT}.text") == "scene~12x9"
+
+
+def test_notes_are_markdown_that_runs_no_code(site: Running, open_page: Opener) -> None:
+    page = session_page(site, open_page, query="?layout=scene~6x9;notes~6x9")
+    text = "# Plan\n\n- **windy** `x`\n- [here](/sessions) [no](javascript:alert(1)) <img src=x onerror=alert(1)>"
+    page.evaluate("(text) => document.querySelector('session-view').layout.all('record', { notes: text })", text)
+    notes = page.locator(".of-notes .markdown")
+    assert notes.locator("h3").inner_text() == "Plan" and notes.locator("li").count() == 2
+    assert notes.locator("a").evaluate_all("all => all.map((each) => each.getAttribute('href'))") == ["/sessions"]
+    assert notes.locator("img").count() == 0
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_panels_stay_inside_the_window(site: Running, open_page: Opener, width: int) -> None:
+    page = session_page(
+        site, open_page, query="?layout=scene~8x9;map~4x9;chart(motion_history.battery)~5x6;log|events~7x6",
+        viewport={"width": width, "height": 844},
+    )  # fmt: skip
+    boxes = page.evaluate("[...document.querySelectorAll('.cell')].map((e) => e.getBoundingClientRect().toJSON())")
+    assert all(box["left"] >= 0 and box["right"] <= width + 1 and box["height"] > 60 for box in boxes)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    tops = [box["top"] for box in boxes]
+    assert (sorted(tops) == tops and len(set(tops)) == 4) if width == 390 else len(set(tops)) == 2
