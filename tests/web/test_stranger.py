@@ -277,7 +277,7 @@ def test_escape_closes_the_menu_and_an_unknown_path_has_a_page(yard: Running, op
     page = opened(yard, open_page, expect=("404",))
     page.get_by_role("button", name="Export").click()
     page.keyboard.press("Escape")
-    assert page.locator(".menu .items").is_hidden()
+    assert page.locator(".menu", has_text="Export").locator(".items").is_hidden()
     reply = page.goto(f"{yard.url}/sesions")
     assert reply.status == 404
     page.get_by_text("There is no page at this address").wait_for()

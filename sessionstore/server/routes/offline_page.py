@@ -21,6 +21,7 @@ from sessionstore.playback.replay import KEPT_OF_A_SLICE, Replay
 from sessionstore.server.http import page_constants
 from sessionstore.server.http.page_files import WEB_FOLDER
 from sessionstore.server.http.reply import encode
+from sessionstore.server.routes.alerts import alerts_of
 from sessionstore.server.routes.tracks import columns_of, facades
 from sessionstore.session import Session, stream_names
 
@@ -83,6 +84,7 @@ def _data(session: Session, look: Find) -> dict[str, Any]:
             "thinned": window.thinned,
             "drones": {name: columns_of(points) for name, points in window.history.items()},
         },
+        "alerts": alerts_of(session),
         "figures": figures(session, points=1000, find=find),
         "streams": {name: _records(session, name) for name in (*stream_names.TABLED, *own_streams(session))},
     }

@@ -8,6 +8,7 @@ from __future__ import annotations
 from sessionstore.server.http import openapi
 from sessionstore.server.http.operations import Operation
 from sessionstore.server.routes import (
+    alerts,
     artifacts,
     bulk,
     bundles,
@@ -38,6 +39,7 @@ def all_operations() -> list[Operation]:
         *moments.operations(),
         *chart_figures.operations(),
         *field_series.operations(),
+        *alerts.operations(),
         *pages.operations(),
         *artifacts.operations(),
         *control.operations(),

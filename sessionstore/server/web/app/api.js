@@ -13,7 +13,7 @@ export async function ask(path, { query, method = 'GET', body, file, headers = {
   const address = query ? `${path}?${new URLSearchParams(clean(query))}` : path;
   const options = { method, headers: { ...headers }, signal };
   if (method !== 'GET') {
-    options.headers['content-type'] = file ? 'application/octet-stream' : 'application/json';
+    options.headers['content-type'] ??= file ? 'application/octet-stream' : 'application/json';
     if (file) options.body = file;
     if (body !== undefined) options.body = JSON.stringify(body);
   }

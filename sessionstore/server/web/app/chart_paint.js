@@ -107,7 +107,7 @@ function line(pen, frame, { trace, tint, alpha = 0.75, weight = 1.1 }) {
 /** Fill between the least and the greatest value of every few pixels: a thinned line holds both. */
 function band(pen, frame, { trace, tint }) {
   const pieces = new Map();
-  const width = Math.max(BAND, ((frame.right - LEFT) / Math.max(1, trace.x.filter((t) => t >= frame.range[0] && t <= frame.range[1]).length)) * 4); // four points of a slice
+  const width = Math.max(BAND, (frame.right - LEFT) / trace.band);
   trace.x.forEach((t, i) => {
     const key = Math.floor(frame.x(t) / width);
     const value = trace.y[i];

@@ -7,6 +7,7 @@ import { el, fill } from './dom.js';
 import { DroneTable } from './drones.js';
 import { instant, metres, plain, seconds } from './format.js';
 import { keys } from './keys.js';
+import { Marks } from './marks.js';
 import { RecordTable, streamTables } from './records.js';
 
 const data = JSON.parse(document.getElementById('data').textContent);
@@ -33,10 +34,11 @@ const drones = new DroneTable(player);
 drones.setRecord(record);
 charts = new Charts(source, { drones: record.drones, onSeek: (t) => player.seek(t), cursor: () => player.t });
 
+const marks = new Marks({ alerts: data.alerts && (async () => data.alerts) }, { record, timeline: player.timeline, now: () => player.t, stretch: () => null, onSeek: (t) => player.seek(t), onStretch: (range) => charts.zoom(range), onMarks: () => { player.stale = true; }, editable: false });
 const own = Object.keys(data.streams).filter((name) => !TABS.some(({ streams }) => streams.includes(name)));
 const seek = (t) => player.seek(t);
 const known = streamTables(source, seek);
-const tables = { Drones: drones, ...Object.fromEntries(TABS.map(({ name, title }) => [title, known[name]])), ...Object.fromEntries(own.map((name) => [name, new RecordTable(name, source, seek)])) };
+const tables = { Drones: drones, Marks: { node: marks.view() }, ...Object.fromEntries(TABS.map(({ name, title }) => [title, known[name]])), ...Object.fromEntries(own.map((name) => [name, new RecordTable(name, source, seek)])) };
 const body = el('div.panel', { role: 'tabpanel', tabindex: 0 });
 const buttons = [...Object.keys(tables), 'Record'].map((name) => el('button.tab', { type: 'button', role: 'tab', on: { click: () => open(name) } }, name));
 

@@ -9,6 +9,7 @@ export const FIELD_TYPE = 'application/x-field';
 const DERIVED = [['', 'as recorded'], ['rate', 'rate (a second)'], ['mean1', 'mean of 1 s'], ['mean5', 'mean of 5 s'], ['mean30', 'mean of 30 s'], ['norm', 'length of the list']];
 const DASHES = ['solid', 'dash', 'dot', 'dashdot'];
 const POINTS = 800;
+const KEPT_OF_A_SLICE = 4; // first, last, least and greatest
 const MOST_AXES = 3;
 const REST_MS = 70;
 const KEPT = 60;
@@ -115,7 +116,7 @@ export class FieldChart extends Chart {
     const data = figures.flatMap(({ data: traces }, i) => traces.map((trace) => {
       const own = trace.name === this.lines[i].field; // of no drone
       const at = own ? (this.lines[i].colour ??= colours++) : 0;
-      return { ...trace, part: i, band: true, axis: this.lines[i].axis || 0, drone: own ? null : trace.name, name: many ? `${label(this.lines[i])}${own ? '' : ` ${trace.name}`}` : own ? label(this.lines[i]) : trace.name, tint: () => (own ? tint(at) : this.tintOf(trace.name)), line: { ...trace.line, dash: DASHES[i % 4] } };
+      return { ...trace, part: i, band: POINTS / KEPT_OF_A_SLICE, axis: this.lines[i].axis || 0, drone: own ? null : trace.name, name: many ? `${label(this.lines[i])}${own ? '' : ` ${trace.name}`}` : own ? label(this.lines[i]) : trace.name, tint: () => (own ? tint(at) : this.tintOf(trace.name)), line: { ...trace.line, dash: DASHES[i % 4] } };
     }));
     this.spread(data);
     const whole = [0, Math.max(this.end || 0, ...figures.map((each) => each.layout.xaxis.range[1]))];

@@ -8,6 +8,7 @@ import { calm, el, fill } from './dom.js';
 import { Editor } from './edit.js';
 import { bytes, instant, live, metres, seconds } from './format.js';
 import { keys } from './keys.js';
+import { Marks } from './marks.js';
 import { failed, notice } from './notices.js';
 import { RecordTable } from './records.js';
 import { address, go, keep, path, query } from './router.js';
@@ -69,7 +70,8 @@ class SessionView extends HTMLElement {
     });
     if (runs && !asked.t) this.player.goLive();
     this.values = new Values(this.source, (values) => this.valued(values));
-    this.tabs = new Tabs(this.source, record, { start: asked.tab, player: this.player, values: this.values, onSeek: (t) => this.player.seek(t), onChange: () => this.put() });
+    this.marks = new Marks(this.source, { record, timeline: this.player.timeline, now: () => this.player.t, stretch: () => this.charts.range, onSeek: (t) => this.player.seek(t), onStretch: (range) => this.charts.zoom(range), onMarks: () => { this.player.stale = true; } });
+    this.tabs = new Tabs(this.source, record, { marks: this.marks, start: asked.tab, player: this.player, values: this.values, onSeek: (t) => this.player.seek(t), onChange: () => this.put() });
     this.charts = new Charts(this.source, { drones: record.drones, onSeek: (t) => this.player.seek(t), cursor: () => this.player.t, values: this.values, playing: () => this.player.playing, onPick: (id) => this.player.pick(id), own: (asked.charts || '').split(',').filter(Boolean), onOwn: () => this.put() });
     this.editor = new Editor(this.source, (changed, tag) => this.show(changed, tag));
     this.head = el('header.session-head');
@@ -78,7 +80,7 @@ class SessionView extends HTMLElement {
     fill(this, this.head, this.layout.node);
     this.show(record, etag);
     if (this.player.chosen) this.picked(this.player.chosen);
-    keys(this.player.keys());
+    keys([...this.player.keys(), ['b', 'bookmark the moment, or the stretch that the charts show', () => this.marks.form(null)]]);
     this.load(runs);
   }
 
@@ -90,6 +92,8 @@ class SessionView extends HTMLElement {
       const events = await this.source.all(STREAM.EVENTS, 20000, (records) => this.player.addEvents(records));
       this.take(STREAM.EVENTS, events.records);
       this.tabs.findStreams();
+      this.marks.load();
+      this.marks.goWanted();
     } catch (error) { failed('The flight could not be loaded', error); }
     if (this.gone) return;
     if (runs) this.listen();
@@ -195,6 +199,7 @@ class SessionView extends HTMLElement {
     const known_record = record.drones.length || !record.observed?.drones ? record : { ...record, drones: record.observed.drones };
     this.tabs.setRecord(known_record);
     this.layout.all('record', known_record);
+    this.marks.read(record);
     const totals = { ...record.progress, ...(record.performance_metrics?.totals || {}) };
     const fact = (label, value) => (value === undefined || value === null || value === '' ? null : el('span.fact', {}, el('span.quiet', {}, label, ' '), value));
     const planned = record.duration_planned_s;

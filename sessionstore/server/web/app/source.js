@@ -23,6 +23,7 @@ export class ApiSource {
   series(query) { return json(`${this.base}/series`, { query }); }
   async seriesText(query) { return (await ask(`${this.base}/series`, { query })).text(); }
   moment(t) { return json(`${this.base}/moment`, { query: { t } }); }
+  alerts(limits) { return json(`${this.base}/alerts`, { query: limits }); }
   artifacts() { return json(`${this.base}/artifacts`); }
 
   async document() {

@@ -6,15 +6,15 @@ import { bytes, instant, plain } from './format.js';
 import { RecordTable, streamTables } from './records.js';
 import { one } from './api.js';
 
-const NAMES = { drones: 'Drones', ...Object.fromEntries(TABS.map(({ name, title }) => [name, title])), json: 'JSON', provenance: 'Provenance' };
+const NAMES = { drones: 'Drones', ...Object.fromEntries(TABS.map(({ name, title }) => [name, title])), marks: 'Marks', json: 'JSON', provenance: 'Provenance' };
 const ARTIFACTS = 'artifacts';
 /* Streams that the page shows elsewhere: in the player, in the charts, or in one of these tabs. */
 const SHOWN = [...DRAWN, ...TABS.flatMap(({ streams }) => streams)];
 const MOST_OWN = 12;
 
 export class Tabs {
-  constructor(source, record, { start, only = false, player, values, onSeek, onChange }) {
-    Object.assign(this, { source, record, player, onSeek, onChange });
+  constructor(source, record, { start, only = false, player, values, marks, onSeek, onChange }) {
+    Object.assign(this, { marks, source, record, player, onSeek, onChange });
     this.buttons = Object.entries(NAMES).map(([name, label]) => el('button.tab', { type: 'button', role: 'tab', id: `tab-${name}`, 'data-tab': name, 'aria-controls': 'tab-panel', on: { click: () => this.open(name) } }, label));
     this.panel = el('div.panel', { role: 'tabpanel', id: 'tab-panel', tabindex: 0 });
     this.names = { ...NAMES };
@@ -48,9 +48,9 @@ export class Tabs {
 
   addTab(name, label) {
     if (this.names[name]) return;
-    this.names = Object.fromEntries(Object.entries(this.names).flatMap(([key, each]) => (key === 'json' ? [[name, label], [key, each]] : [[key, each]])));
+    this.names = Object.fromEntries(Object.entries(this.names).flatMap(([key, each]) => (key === 'marks' ? [[name, label], [key, each]] : [[key, each]])));
     const button = el('button.tab', { type: 'button', role: 'tab', id: this.only ? null : `tab-${name}`, 'data-tab': name, 'aria-controls': 'tab-panel', 'aria-selected': 'false', tabindex: -1, on: { click: () => this.open(name) } }, label);
-    const before = this.buttons.findIndex((each) => each.dataset.tab === 'json');
+    const before = this.buttons.findIndex((each) => each.dataset.tab === 'marks');
     this.buttons[before].before(button);
     this.buttons.splice(before, 0, button);
     if (this.wanted === name) this.open(name);
@@ -75,6 +75,7 @@ export class Tabs {
     }
     if (!this.only) this.panel.setAttribute('aria-labelledby', `tab-${name}`);
     if (name === 'drones') fill(this.panel, this.drones.node);
+    else if (name === 'marks') fill(this.panel, this.marked ??= this.marks.view());
     else if (name === ARTIFACTS) this.artifacts();
     else if (this.tables[name]) { fill(this.panel, this.tables[name].node); this.tables[name].open(this.player.t); } else if (name === 'json') this.json();
     else this.provenance();

@@ -11,8 +11,8 @@ import { StripPanel } from './strip.js';
 
 const LOG = TABS.find(({ title: text }) => text === 'Log')?.name; // messages and log lines share a table
 const kindOf = (name) => (name === LOG ? 'log' : name);
-const TITLES = { scene: '3D', time: 'Timeline', tabs: 'Tables', charts: 'Charts', map: 'Map', strip: 'States', drones: 'Drones', json: 'JSON', provenance: 'Provenance', artifacts: 'Artifacts', notes: 'Notes', values: 'Values', ...Object.fromEntries(TABS.map(({ name, title: text }) => [kindOf(name), text])) };
-const TABLES = ['drones', ...TABS.map(({ name }) => kindOf(name)), 'json', 'provenance', 'artifacts'];
+const TITLES = { scene: '3D', time: 'Timeline', tabs: 'Tables', charts: 'Charts', map: 'Map', strip: 'States', drones: 'Drones', marks: 'Marks', json: 'JSON', provenance: 'Provenance', artifacts: 'Artifacts', notes: 'Notes', values: 'Values', ...Object.fromEntries(TABS.map(({ name, title: text }) => [kindOf(name), text])) };
+const TABLES = ['drones', ...TABS.map(({ name }) => kindOf(name)), 'marks', 'json', 'provenance', 'artifacts'];
 
 export function title({ kind, argument }) {
   if (kind === 'chart') return parseChart(argument).map(label).join(', ') || 'Chart';
@@ -47,7 +47,7 @@ function scene(view, kind) {
 }
 
 function table(view, name) {
-  const tabs = new Tabs(view.source, view.record, { start: name, only: true, player: view.player, values: view.values, onSeek: (t) => view.player.seek(t), onChange: () => {} });
+  const tabs = new Tabs(view.source, view.record, { start: name, only: true, player: view.player, values: view.values, marks: view.marks, onSeek: (t) => view.player.seek(t), onChange: () => {} });
   if (name.startsWith('stream-')) tabs.findStreams();
   tabs.setRecord(view.record);
   return { node: tabs.node, moment: (t, at_once) => tabs.moment(t, at_once), record: (record) => tabs.setRecord(record), take: (stream, records) => tabs.take(stream, records), choose: (id) => tabs.choose(id) };

@@ -15,6 +15,8 @@ export class Timeline {
     this.node = el('div.timeline', { role: 'slider', tabindex: 0, 'aria-label': 'Moment', 'aria-valuemin': 0 }, this.canvas, this.tip);
     this.spans = [];
     this.events = [];
+    this.bookmarks = [];
+    this.alerts = [];
     this.end = 1;
     this.t = 0;
     this.dirty = true;
@@ -42,6 +44,9 @@ export class Timeline {
     this.dirty = true;
   }
 
+  /** Bookmarks as flags on top, alerts as bars at the foot. */
+  setMarks(bookmarks, alerts) { Object.assign(this, { bookmarks, alerts, dirty: true }); }
+
   phaseAt(t) { return this.spans.findLast((each) => each.from <= t)?.name || ''; }
 
   x(t) { return (t / this.planned) * this.node.clientWidth; }
@@ -63,14 +68,14 @@ export class Timeline {
   snap(event) {
     const t = this.time(event);
     const low = event.clientY - this.node.getBoundingClientRect().top > 18;
-    const near = low ? this.near(t) : null;
+    const near = low || this.bookmarks.some((each) => Math.abs(this.x(each.t) - this.x(t)) < 5) ? this.near(t) : null;
     return near ? near.t : t;
   }
 
   near(t) {
     const within = (5 / this.node.clientWidth) * this.planned;
     let found = null;
-    for (const each of this.events) if (Math.abs(each.t - t) < within && (!found || Math.abs(each.t - t) < Math.abs(found.t - t))) found = each;
+    for (const each of [...this.events, ...this.bookmarks]) if (Math.abs(each.t - t) < within && (!found || Math.abs(each.t - t) < Math.abs(found.t - t))) found = each;
     return found;
   }
 
@@ -78,7 +83,8 @@ export class Timeline {
     const t = this.time(event);
     const span = this.spans.findLast((each) => each.from <= t);
     const near = this.near(t);
-    this.tip.textContent = [moment(near ? near.t : t), span?.name, near && `${near.kind}: ${near.message || ''}`].filter(Boolean).join(' · ');
+    const alert = this.alerts.find((each) => t >= each.t - this.planned * 0.003 && t <= each.end + this.planned * 0.003);
+    this.tip.textContent = [moment(near ? near.t : t), span?.name, near && (near.kind ? `${near.kind}: ${near.message || ''}` : `bookmark: ${near.text || 'no note'}`), alert?.text].filter(Boolean).join(' · ');
     this.tip.hidden = false;
     const x = event.clientX - this.node.getBoundingClientRect().left;
     this.tip.style.left = `${Math.max(0, Math.min(this.node.clientWidth - this.tip.offsetWidth, x - this.tip.offsetWidth / 2))}px`;
@@ -108,6 +114,7 @@ export class Timeline {
     pen.font = '10px system-ui, sans-serif';
     for (const span of this.spans) this.drawSpan(pen, span);
     this.drawTicks(pen);
+    this.drawMarks(pen, height);
     const x = Math.round(this.x(this.t));
     pen.fillStyle = css('ink');
     pen.fillRect(x - 1, 0, 1.5, height);
@@ -125,6 +132,23 @@ export class Timeline {
     if (room > pen.measureText(span.name).width) {
       pen.fillStyle = css('surface');
       pen.fillText(span.name, from + 4, 13.5);
+    }
+  }
+
+  drawMarks(pen, height) {
+    pen.fillStyle = css('bad');
+    for (const { t, end } of this.alerts) pen.fillRect(this.x(t), height - 3, Math.max(2, this.x(end) - this.x(t)), 3);
+    for (const { t, end } of this.bookmarks) {
+      const x = this.x(t);
+      pen.fillStyle = css('accent', 0.3);
+      if (end) pen.fillRect(x, 0, this.x(end) - x, 18);
+      pen.fillStyle = css('accent');
+      pen.fillRect(x - 0.75, 0, 1.5, 18);
+      pen.beginPath();
+      pen.moveTo(x, 0);
+      pen.lineTo(x + 8, 3.5);
+      pen.lineTo(x, 7);
+      pen.fill();
     }
   }
 
