@@ -139,10 +139,10 @@ def near_misses(records: Iterable[Record], below_m: float) -> list[Alert]:
     open_: dict[tuple[str, str], Alert] = {}
     found: list[Alert] = []
     for t_s, record in records:
-        name, position = record.get("drone"), record.get("position")
-        if not isinstance(name, str) or not _is_place(position):
+        name, place = record.get("drone"), _place(record.get("position"))
+        if not isinstance(name, str) or place is None:
             continue
-        now = near.put(name, t_s, (position[0], position[1], position[2]), record.get("mode"))
+        now = near.put(name, t_s, place, record.get("mode"))
         for other, far in near.neighbours(name, now):
             pair = (name, other) if name < other else (other, name)
             alert = open_.get(pair)
@@ -154,5 +154,9 @@ def near_misses(records: Iterable[Record], below_m: float) -> list[Alert]:
     return found
 
 
-def _is_place(position: Any) -> bool:
-    return isinstance(position, list) and len(position) == 3 and all(isinstance(each, int | float) for each in position)
+def _place(position: Any) -> tuple[float, float, float] | None:
+    if not isinstance(position, list) or len(position) != 3:
+        return None
+    if not all(isinstance(each, int | float) for each in position):
+        return None
+    return position[0], position[1], position[2]
