@@ -8,6 +8,8 @@ import { moment } from './format.js';
 
 const ROW = 24;
 const MOST = 50000;
+const MOST_CHOICES = 200;
+const LEVELS = ['debug', 'info', 'warning', 'error', 'critical'];
 const place = (value) => value.map((each) => Number(each).toFixed(1)).join(', ');
 const TEXTS = {
   [STREAM.EVENTS]: (r) => [r.kind, r.message, r.drone],
@@ -31,11 +33,21 @@ export function textsOf(stream, line) {
 const plainText = (value) => (value === undefined || value === null ? '' : typeof value === 'object' ? JSON.stringify(value) : String(value));
 const rest = (record, used) => Object.entries(record).filter(([name]) => !['n', 't', 'level', 'stream', ...used].includes(name)).map(([name, value]) => `${name} ${plainText(value)}`).join(' · ');
 
+/** The drones that a record is about, or that speak in it. */
+function dronesOf(line) {
+  const { drone, from, to } = line['='] || line;
+  return [drone, from, to].filter((each) => typeof each === 'string');
+}
+
 export class RecordTable {
   constructor(streams, source, onSeek, label = streams) {
-    Object.assign(this, { streams: [streams].flat(), source, onSeek, records: [], found: [], seen: new Set(), follow: true, t: 0 });
+    Object.assign(this, { streams: [streams].flat(), source, onSeek, records: [], found: [], seen: new Set(), kinds: new Set(), drones: new Set(), follow: true, t: 0 });
     this.search = el('input', { type: 'search', placeholder: 'Search, or /expression/', 'aria-label': `Search ${label}`, on: { input: () => this.filter() } });
-    this.level = el('select', { 'aria-label': 'Level', on: { change: () => this.filter() } }, [['', 'All levels'], ['warning', 'Warnings and errors'], ['error', 'Errors']].map(([value, text]) => el('option', { value }, text)));
+    this.level = el('select', { 'aria-label': 'Level', on: { change: () => this.filter() } }, [['', 'All levels'], ['info', 'Without debug'], ['warning', 'Warnings and errors'], ['error', 'Errors']].map(([value, text]) => el('option', { value }, text)));
+    this.kind = this.choice('Kind', 'All kinds');
+    this.drone = this.choice('Drone', 'All drones');
+    this.search.addEventListener('keydown', (event) => { if (event.key === 'Enter') { event.preventDefault(); this.jump(event.shiftKey ? -1 : 1); } });
+    this.search.title = 'Enter: the next match after the moment (Shift: the one before)';
     this.following = el('button', { type: 'button', 'aria-pressed': 'true', title: 'Keep the present moment in view', on: { click: () => { this.follow = !this.follow; this.following.setAttribute('aria-pressed', this.follow); this.moment(this.t, true); } } }, 'Follow');
     this.told = el('span.quiet.small', { role: 'status' });
     this.list = el('div.lines', { tabindex: 0, role: 'log', 'aria-label': label, 'aria-live': 'off' });
@@ -43,8 +55,29 @@ export class RecordTable {
     this.list.append(this.spacer);
     this.list.addEventListener('scroll', () => this.draw(), { passive: true });
     this.list.addEventListener('wheel', () => { if (this.follow) { this.follow = false; this.following.setAttribute('aria-pressed', 'false'); } }, { passive: true });
-    this.node = el('div.records', {}, el('div.row.tools', {}, this.search, this.level, this.following, this.told), this.list);
+    this.node = el('div.records', {}, el('div.row.tools.wrap', {}, this.search, this.level, this.kind, this.drone, this.following, this.told), this.list);
     new ResizeObserver(() => this.draw()).observe(this.list);
+  }
+
+  choice(label, all) {
+    return el('select', { 'aria-label': label, hidden: true, on: { change: () => this.filter() } }, el('option', { value: '' }, all));
+  }
+
+  /** Offer the kinds and drones that the records have. */
+  offer() {
+    for (const [select, values] of [[this.kind, this.kinds], [this.drone, this.drones]]) {
+      if (select.options.length === values.size + 1) continue;
+      const chosen = select.value;
+      fill(select, select.options[0], [...values].sort().map((value) => el('option', { value }, value)));
+      select.value = values.has(chosen) ? chosen : '';
+      select.hidden = values.size < 2;
+    }
+  }
+
+  /** Go to the next record that is shown, after or before the moment. */
+  jump(way) {
+    const next = way > 0 ? this.found.find((each) => each.t > this.t + 1e-6) : this.found.findLast((each) => each.t < this.t - 1e-6);
+    if (next) this.onSeek(next.t);
   }
 
   async open(t) {
@@ -68,7 +101,11 @@ export class RecordTable {
       const key = `${stream}:${each.n}`;
       if (this.seen.has(key)) continue;
       this.seen.add(key);
-      this.records.push(this.streams.length > 1 ? { ...each, stream } : each);
+      const record = this.streams.length > 1 ? { ...each, stream } : each;
+      this.records.push(record);
+      const [kind] = textsOf(stream, record);
+      if (kind && this.kinds.size < MOST_CHOICES) this.kinds.add(kind);
+      for (const name of dronesOf(record)) if (this.drones.size < MOST_CHOICES) this.drones.add(name);
     }
     this.records.sort((a, b) => a.t - b.t || a.n - b.n);
     if (this.node.isConnected || !this.found.length) this.filter();
@@ -83,10 +120,25 @@ export class RecordTable {
     try { const pattern = new RegExp(expression[1], expression[2]); return (each) => pattern.test(JSON.stringify(each)); } catch { this.search.setAttribute('aria-invalid', 'true'); return () => false; }
   }
 
+  /** A text with what was searched for marked in it. */
+  marked(text) {
+    const wanted = this.search.value.trim();
+    const expression = /^\/(.+)\/(i?)$/.exec(wanted);
+    if (!wanted || (expression && this.search.hasAttribute('aria-invalid'))) return text;
+    const found = expression ? new RegExp(expression[1], expression[2]).exec(text) : null;
+    const at = expression ? found?.index ?? -1 : text.toLowerCase().indexOf(wanted.toLowerCase());
+    const length = expression ? found?.[0].length : wanted.length;
+    return at < 0 || !length ? text : [text.slice(0, at), el('mark', {}, text.slice(at, at + length)), text.slice(at + length)];
+  }
+
   filter() {
     const fits = this.matcher();
-    const levels = { warning: ['warning', 'error', 'critical'], error: ['error', 'critical'] }[this.level.value];
-    this.found = this.records.filter((each) => (!levels || levels.includes(each.level)) && fits(each));
+    this.offer();
+    const least = LEVELS.indexOf(this.level.value);
+    const levelled = (each) => least < 0 || (this.level.value === 'info' ? each.level !== 'debug' : LEVELS.indexOf(String(each.level).toLowerCase()) >= least);
+    const kind = this.kind.value;
+    const drone = this.drone.value;
+    this.found = this.records.filter((each) => levelled(each) && (!kind || textsOf(each.stream || this.streams[0], each)[0] === kind) && (!drone || dronesOf(each).includes(drone)) && fits(each));
     const some = this.found.length === this.records.length ? '' : `${this.found.length.toLocaleString('en')} of `;
     this.told.textContent = `${some}${this.records.length.toLocaleString('en')}${this.note ? `, ${this.note}` : ''}`;
     this.drawn = null;
@@ -125,7 +177,7 @@ export class RecordTable {
   line(record, index) {
     const [kind, text, who] = textsOf(record.stream || this.streams[0], record);
     const node = el('div.record', { class: `${record.level || ''}${record.delivered === false ? ' warning' : ''}${index === this.at ? ' now' : ''}`, title: JSON.stringify(record) },
-      el('button.plain.t', { type: 'button', tabindex: -1, on: { click: () => this.onSeek(record.t) } }, moment(record.t)), el('span.kind', {}, kind), el('span.text', {}, text), el('span.who.quiet', {}, who));
+      el('button.plain.t', { type: 'button', tabindex: -1, on: { click: () => this.onSeek(record.t) } }, moment(record.t)), el('span.kind', {}, kind), el('span.text', {}, this.marked(text)), el('span.who.quiet', {}, who));
     node.style.transform = `translateY(${index * ROW}px)`;
     return node;
   }
