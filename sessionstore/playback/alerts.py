@@ -13,7 +13,7 @@ from typing import Any
 
 #: A battery alert ends when the charge is this much above the threshold (as a share of full): noise does not repeat it.
 BATTERY_ABOVE = 0.02
-#: So many messages of a drone in a row that did not arrive are a lost link.
+#: Messages of a drone in a row that did not arrive: from this number on the link is lost.
 LOST_MESSAGES = 3
 #: Two positions are compared when they are at most this old, in seconds.
 AGE_S = 1.0
