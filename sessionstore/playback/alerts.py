@@ -1,7 +1,7 @@
 """Alerts: stretches of a flight in which a battery was low, a link was lost, or two drones were too near each other.
 
 They are found in what was recorded, by thresholds that the reader chooses; nothing is stored.
-Not here: what the simulation itself reported (the events), showing them (server.routes.alerts, web).
+Not here: what the simulation itself reported (the events), showing them (server.routes.alerts, server.web).
 """
 
 from __future__ import annotations
