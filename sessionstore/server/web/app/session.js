@@ -1,5 +1,6 @@
 /* The place Session: the record on top, the player, the tabs beside it, the charts below, one moment for all. */
 import { Player } from '../player/player.js';
+import { SceneTools } from '../player/scene_tools.js';
 import { ask, follow, json, one } from './api.js';
 import { Charts } from './charts.js';
 import { status } from './columns.js';
@@ -69,6 +70,7 @@ class SessionView extends HTMLElement {
       onTime: (t, why) => this.moved(t, why), onPick: (id) => this.picked(id),
     });
     if (runs && !asked.t) this.player.goLive();
+    this.tools = new SceneTools(this.player, { asked, stretch: () => this.charts?.range, sourceOf: async (id) => new ApiSource((await new ApiSource(id).record()).record.session_id), events: async () => (await Promise.all([STREAM.COMMANDS, STREAM.EVENTS].map((name) => this.source.all(name, 20000)))).flatMap(({ records }) => records).sort((a, b) => a.t - b.t) });
     this.values = new Values(this.source, (values) => this.valued(values));
     this.marks = new Marks(this.source, { record, timeline: this.player.timeline, now: () => this.player.t, stretch: () => this.charts.range, onSeek: (t) => this.player.seek(t), onStretch: (range) => this.charts.zoom(range), onMarks: () => { this.player.stale = true; } });
     this.tabs = new Tabs(this.source, record, { marks: this.marks, start: asked.tab, player: this.player, values: this.values, onSeek: (t) => this.player.seek(t), onChange: () => this.put() });
@@ -181,7 +183,7 @@ class SessionView extends HTMLElement {
   address() {
     const { player, tabs } = this;
     if (this.gone) return {};
-    return { t: player.atEdge || !player.t ? null : player.t.toFixed(2), rate: player.rate === 1 ? null : player.rate, view: player.stage.view === '3d' ? null : player.stage.view, follow: player.follow, tab: tabs.name === 'drones' ? null : tabs.name, charts: this.charts?.own.join(',') || null, layout: this.layout && !this.layout.isDefault ? this.layout.text : null };
+    return { t: player.atEdge || !player.t ? null : player.t.toFixed(2), rate: player.rate === 1 ? null : player.rate, view: player.stage.view === '3d' ? null : player.stage.view, follow: player.follow, tab: tabs.name === 'drones' ? null : tabs.name, charts: this.charts?.own.join(',') || null, layout: this.layout && !this.layout.isDefault ? this.layout.text : null, ...this.tools?.address() };
   }
 
   picked(id) {

@@ -3,6 +3,9 @@ import { lookAt, multiply, orthographic, perspective } from './math.js';
 
 export const VIEWS = { '3d': '3D', top: 'Top', front: 'Front', side: 'Side', all: 'All four' };
 const FOV = 0.8;
+const FIRST_FOV = 1.15;
+const EYE_M = 0.25; // above the drone's middle
+const DOWN = 0.12; // a little downwards, as cameras of drones look
 const ROOM = 1.1; // what is framed does not touch the edge
 
 export class Camera {
@@ -70,6 +73,7 @@ export class Camera {
   }
 
   eye() {
+    if (this.first && this.kind === '3d') return [this.first.x, this.first.y, this.first.z + EYE_M];
     const [x, y, z] = this.target;
     if (this.kind === 'top') return [x, y, z + 2000];
     if (this.kind === 'front') return [x, y - 2000, z];
@@ -79,11 +83,29 @@ export class Camera {
   }
 
   matrix(width, height) {
+    if (this.first && this.kind === '3d') {
+      const [x, y, z] = this.eye();
+      const { yaw } = this.first;
+      return multiply(perspective(FIRST_FOV, width / height, 0.2, 4000), lookAt([x, y, z], [x + Math.cos(yaw), y + Math.sin(yaw), z - DOWN], [0, 0, 1]));
+    }
     const up = this.kind === 'top' ? [0, 1, 0] : [0, 0, 1];
     const view = lookAt(this.eye(), this.target, up);
     if (this.kind === '3d') return multiply(perspective(FOV, width / height, Math.max(0.5, this.distance / 100), this.distance * 6 + 800), view);
     const half = this.distance / 2;
     return multiply(orthographic((half * width) / height, half, 100, 4000), view);
+  }
+
+  /** The place that a pixel shows: on a level in 3D and from above, in the plane of the target from the front and side. */
+  place(px, py, width, height, level) {
+    const step = this.scale(height);
+    const [dx, dy] = [(px - width / 2) * step, (height / 2 - py) * step];
+    const [right, up] = this.axes();
+    const across = this.target.map((each, axis) => each + right[axis] * dx + up[axis] * dy);
+    if (this.kind === 'top') return [across[0], across[1], level];
+    if (this.kind !== '3d') return across;
+    const eye = this.eye();
+    const share = (eye[2] - level) / (eye[2] - across[2]);
+    return share > 0 && Number.isFinite(share) ? eye.map((each, axis) => each + (across[axis] - each) * share) : null;
   }
 
   /** The place on a level that a pixel of the top view shows. */

@@ -30,7 +30,7 @@ export class FlatScene {
   }
 
   setDirt(dirt) { this.dirt = dirt; }
-  setTrail(name, places, tint) { this.trails.set(name, { places, tint }); }
+  setTrail(name, places, tint, paints = null) { this.trails.set(name, { places, tint, paints }); }
   keepTrails(names) { for (const name of this.trails.keys()) if (!names.has(name)) this.trails.delete(name); }
 
   draw(camera, [x, y, width, height], drones, { trails = true, dot = 1 } = {}) {
@@ -46,7 +46,7 @@ export class FlatScene {
     pen.fillRect(x, top, width, height);
     for (const [name, places] of this.lines) this.strokes(spot, places, css(name));
     this.solids(spot, camera);
-    if (trails) for (const { places, tint } of this.trails.values()) this.trail(spot, places, paint(tint));
+    if (trails) for (const { places, tint, paints } of this.trails.values()) { if (paints) this.painted(spot, places, paints); else this.trail(spot, places, paint(tint)); }
     const size = (each) => Math.max(LEAST * dot, radius(each.kind) / camera.scale(height));
     for (const each of drones) this.drone(spot, each, size(each));
     pen.restore();
@@ -90,6 +90,17 @@ export class FlatScene {
       if (a && b) { pen.moveTo(a[0], a[1]); pen.lineTo(b[0], b[1]); }
     }
     pen.stroke();
+  }
+
+  /** A trail of many colours: one stroke for each run of a colour. */
+  painted(spot, places, paints) {
+    let from = 0;
+    for (let i = 1; i * 3 <= places.length; i += 1) {
+      const same = i * 3 < places.length && [0, 1, 2].every((each) => paints[i * 3 + each] === paints[from * 3 + each]);
+      if (same) continue;
+      this.trail(spot, places.slice(from * 3, Math.min(places.length, i * 3 + 3)), paint([...paints.slice(from * 3, from * 3 + 3)]));
+      from = i;
+    }
   }
 
   trail(spot, places, style) {

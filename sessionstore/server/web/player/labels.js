@@ -26,17 +26,36 @@ export class Labels {
   }
 
   part(pen, view, part, wanted, chosen) {
-    const taken = [];
+    const taken = (this.boxes = []);
     for (const { each, text, wrong } of wanted) {
       const spot = this.spot(view, part, each);
       if (!spot) continue;
-      const box = [spot[0] + 9 * this.ratio, spot[1] - 8 * this.ratio, pen.measureText(text).width, 14 * this.ratio];
-      if (each.id !== chosen && taken.some((other) => overlap(box, other))) continue;
+      const width = pen.measureText(text).width;
+      const places = [[9, -8], [9, 6], [9, -22], [-9 - width / this.ratio, -8]].map(([dx, dy]) => [spot[0] + dx * this.ratio, spot[1] + dy * this.ratio, width, 14 * this.ratio]);
+      const box = places.find((each) => !taken.some((other) => overlap(each, other))) || (each.id === chosen ? places[0] : null);
+      if (!box) continue; // no room: better no name than two over one another
       taken.push(box);
       pen.strokeText(text, box[0], box[1] + 10 * this.ratio);
       pen.fillStyle = css(wrong ? 'warn' : each.id === chosen ? 'ink' : 'ink-2');
       pen.fillText(text, box[0], box[1] + 10 * this.ratio);
       if (each.id === chosen) this.ring(pen, spot);
+    }
+  }
+
+  /** A line between measured places. */
+  rule(drawn, places) {
+    const pen = this.canvas.getContext('2d');
+    for (const { view, part } of drawn) {
+      const spots = places.map(([x, y, z]) => this.spot(view, part, { x, y, z })).filter(Boolean);
+      pen.save();
+      pen.strokeStyle = pen.fillStyle = css('bad');
+      pen.lineWidth = 2 * this.ratio;
+      pen.setLineDash([6 * this.ratio, 3 * this.ratio]);
+      pen.beginPath();
+      spots.forEach(([x, y], i) => (i ? pen.lineTo(x, y) : pen.moveTo(x, y)));
+      pen.stroke();
+      for (const [x, y] of spots) { pen.beginPath(); pen.arc(x, y, 4 * this.ratio, 0, 7); pen.fill(); }
+      pen.restore();
     }
   }
 

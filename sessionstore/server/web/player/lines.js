@@ -29,8 +29,8 @@ export class Lines {
     return this.groups.flatMap(([name, places]) => Array.from({ length: places.length / 3 }, () => [...tints[name], 1]).flat());
   }
 
-  setTrail(name, places, tint) {
-    this.trails.set(name, { places, tint });
+  setTrail(name, places, tint, paints = null) {
+    this.trails.set(name, { places, tint, paints });
     this.stale = true;
   }
 
@@ -51,8 +51,8 @@ export class Lines {
       places.set(trail.places, at * 3);
       const count = trail.places.length / 3;
       for (let i = 0; i < count; i += 1, at += 1) {
-        paints.set(trail.tint, at * 4);
-        paints[at * 4 + 3] = 0.12 + 0.88 * (i / count);
+        paints.set(trail.paints ? trail.paints.slice(i * 3, i * 3 + 3) : trail.tint, at * 4);
+        paints[at * 4 + 3] = trail.paints ? 0.95 : 0.12 + 0.88 * (i / count);
         order[next] = at;
         next += 1;
       }

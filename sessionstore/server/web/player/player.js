@@ -1,7 +1,7 @@
 /* The player: one for live and replay, since live is replay at the end of the tape.
 
    It owns the moment. Others (charts, tables) are told by onTime, and move it by seek(). */
-import { el, fill, svg } from '../app/dom.js';
+import { colour, el, fill, svg } from '../app/dom.js';
 import { moment } from '../app/format.js';
 import { VIEWS } from './camera.js';
 import { extent } from './extent.js';
@@ -10,6 +10,7 @@ import { Stage } from './stage.js';
 import { Tape } from './tape.js';
 import { Timeline } from './timeline.js';
 import { rgb, tint } from './tints.js';
+import { paints, speedAt } from './trail_paint.js';
 import { Dirt, world } from './world.js';
 
 export const RATES = [0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 50, 100];
@@ -49,6 +50,7 @@ export class Player {
     this.dirt.add(this.early);
     this.legend.hidden = !this.world.windows.dirt.length;
     const inTime = await Promise.race([overview.then(() => true, () => true), new Promise((done) => { setTimeout(done, PATIENCE_MS, false); })]);
+    this.stage.level = this.world.base[2];
     this.stage.build(this.world, extent(this.world, this.tape.places()));
     this.tape.end = Math.max(this.tape.end, scene.max_time || 0);
     if (this.live) this.t = this.tape.end;
@@ -118,6 +120,7 @@ export class Player {
     this.stale = true;
     this.sought = true;
     if (this.ready) this.tape.need(this.t, this.rate);
+    this.tools?.moved(this.t);
     if (told) this.onTime(this.t, 'seek');
   }
 
@@ -255,6 +258,7 @@ export class Player {
       this.tape.need(this.t, this.rate);
     }
     this.stale = true;
+    this.tools?.moved(this.t);
     this.onTime(this.t, 'play');
   }
 
@@ -267,28 +271,44 @@ export class Player {
     this.stage.shown = shown;
     this.state = shown;
     const followed = shown.find((each) => each.id === this.follow);
-    if (followed) this.stage.lookAt([followed.x, followed.y, followed.z]);
-    this.trails(shown);
+    const inside = Boolean(followed && this.firstPerson);
+    if (followed) this.stage.lookAt([followed.x, followed.y, followed.z], inside ? followed : null);
+    else this.stage.cameras['3d'].first = null;
+    const ghosts = this.tools?.ghosts(this.t) || [];
+    this.trails(shown, ghosts);
     if (this.dirt.go(this.t)) this.stage.scene.setDirt(this.dirt.now);
-    this.stage.draw(shown, { chosen: this.chosen, names: shown.length <= 24, t: this.t });
+    this.stage.draw(shown, { chosen: this.chosen, names: shown.length <= 24, t: this.t, ghosts, hidden: inside ? followed.id : null, trails: this.trailLength !== '0' });
+    this.tools?.drawn();
     this.timeline.show(this.t);
     const clock = `${moment(this.t)} / ${moment(this.tape.end)}`;
     if (this.clock.textContent !== clock) this.clock.textContent = clock;
   }
 
   /** Trails are long for few drones, shorter for many; renewed five times a second, which the eye takes for always. */
-  trails(shown) {
+  trails(shown, ghosts = []) {
     const now = performance.now();
     if (now - (this.trailAt || 0) < 200 && Math.abs(this.t - (this.trailT || 0)) < this.rate) return;
     this.trailAt = now;
     this.trailT = this.t;
-    const most = Math.max(40, Math.floor(TRAIL_POINTS / Math.max(1, shown.length)));
-    for (const each of shown) {
-      const places = this.tape.trail(each.id, this.t - TRAIL_S * Math.max(1, this.rate / 4), this.t, most);
-      places.push(each.x, each.y, each.z);
-      this.stage.scene.setTrail(each.id, new Float32Array(places), each.tint);
+    const { scene } = this.stage;
+    const most = Math.max(40, Math.floor(TRAIL_POINTS / Math.max(1, shown.length + ghosts.length)));
+    const from = this.trailLength === 'all' ? 0 : this.t - TRAIL_S * Math.max(1, this.rate / 4);
+    const by = this.trailBy || 'drone';
+    const ways = shown.map((each) => [each, this.tape.way(each.id, from, this.t, most)]);
+    const fastest = by === 'speed' ? Math.max(0, ...ways.flatMap(([, way]) => way.t.map((_, i) => speedAt(way, i)))) : 0;
+    const spread = { from: Math.max(0, from), to: this.t, fastest };
+    for (const [each, way] of ways) {
+      way.places.push(each.x, each.y, each.z);
+      way.t.push(this.t);
+      way.battery.push(each.battery);
+      way.mode.push(each.mode);
+      scene.setTrail(each.id, new Float32Array(way.places), each.tint, paints(by, way, { ...spread, levels: by === 'link' ? this.tape.levels_of(each.id) : null }));
     }
-    this.stage.scene.keepTrails(new Set(shown.map((each) => each.id)));
+    for (const each of ghosts) scene.setTrail(each.id, new Float32Array([...this.tools.ghost.tape.trail(each.name, from, this.t, most), each.x, each.y, each.z]), each.tint);
+    const planned = this.tools?.plannedWays(this.t) || [];
+    for (const { drone, places } of planned) scene.setTrail(`planned ${drone}`, new Float32Array(places), colour('accent'), places.flatMap((_, i) => (i % 3 ? [] : colour('accent'))));
+    scene.keepTrails(new Set([...shown, ...ghosts].map((each) => each.id).concat(planned.map(({ drone }) => `planned ${drone}`))));
+    this.tools?.tellTrails(spread);
   }
 
   measure(cost, gap) {
@@ -300,6 +320,7 @@ export class Player {
   close() {
     cancelAnimationFrame(this.frame);
     removeEventListener('themechange', this.recolour);
+    this.tools?.close();
     this.tape.close();
     this.timeline.watch.disconnect();
     this.stage.close();

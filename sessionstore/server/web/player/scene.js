@@ -46,7 +46,7 @@ export class Scene {
   }
 
   setDirt(dirt) { this.town.setDirt(dirt); }
-  setTrail(name, places, tint) { this.lines.setTrail(name, places, tint); }
+  setTrail(name, places, tint, paints) { this.lines.setTrail(name, places, tint, paints); }
   keepTrails(names) { this.lines.keepTrails(names); }
 
   /** What shows between several views. */

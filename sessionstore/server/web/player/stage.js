@@ -47,7 +47,7 @@ export class Stage {
 
   setView(view) { this.view = view; this.kinds = view === 'all' ? FOUR : [view]; this.act.onChange(); }
   reset() { for (const camera of Object.values(this.cameras)) camera.reset(); this.act.onChange(); }
-  lookAt(place) { for (const camera of Object.values(this.cameras)) camera.target = [...place]; }
+  lookAt(place, first = null) { this.cameras['3d'].first = first; for (const camera of Object.values(this.cameras)) camera.target = [...place]; }
 
   resize() {
     this.ratio = Math.min(2, devicePixelRatio || 1);
@@ -76,9 +76,10 @@ export class Stage {
   draw(drones, options) {
     const fine = this.canvas.width / this.labels.canvas.width;
     const dot = this.ratio * this.share;
+    const seen = [...drones.filter((each) => each.id !== options.hidden), ...(options.ghosts || [])];
     if (this.kinds.length > 1) this.scene.wipe?.();
-    this.drawn = this.parts().map(([camera, ...part]) => ({ camera, part, view: this.scene.draw(camera, part.map((each) => Math.round(each * fine)), drones, { ...options, dot }) }));
-    this.labels.write(this.drawn, drones, options);
+    this.drawn = this.parts().map(([camera, ...part]) => ({ camera, part, view: this.scene.draw(camera, part.map((each) => Math.round(each * fine)), seen, { ...options, dot }) }));
+    this.labels.write(this.drawn, drones.filter((each) => each.id !== options.hidden), options);
   }
 
   under(event) {
@@ -92,7 +93,7 @@ export class Stage {
   }
 
   grab(event) {
-    if (event.target.closest('button')) return; // a captured pointer would take the click away from it
+    if (event.target.closest('button, .menu')) return; // a captured pointer would take the click away from it
     const start = this.under(event);
     let moved = 0;
     const turn = start.camera.kind === '3d' && event.button === 0 && !event.shiftKey;
@@ -113,6 +114,18 @@ export class Stage {
 
   click({ camera, px, py, inX, inY, width, height }) {
     if (this.act.onGround && camera.kind === 'top' && this.act.onGround(camera.ground(inX, inY, width, height))) return;
+    const best = this.near(px, py);
+    if (this.onMeasure) {
+      const drone = best && this.shown.find((each) => each.id === best.id);
+      const place = drone ? [drone.x, drone.y, drone.z] : camera.place(inX, inY, width, height, this.level || 0);
+      if (place) this.onMeasure({ id: drone?.id || null, place });
+      return;
+    }
+    this.act.onPick(best?.id || null);
+  }
+
+  /** The drone under a pixel. */
+  near(px, py) {
     let best = null;
     for (const { view, part } of this.drawn) {
       for (const each of this.shown || []) {
@@ -121,7 +134,7 @@ export class Stage {
         if (far < 18 * this.ratio && (!best || far < best.far)) best = { far, id: each.id };
       }
     }
-    this.act.onPick(best?.id || null);
+    return best;
   }
 
   close() {

@@ -124,6 +124,12 @@ export class Tape {
     return { x: place(0), y: place(1), z: place(2), yaw: mixAngle(track.yaw[a] || 0, track.yaw[b] || 0, share), battery: track.battery[a], mode: modeAt(track.mode, a), rssi: this.signal(name, t) };
   }
 
+  /** All levels of a drone's link that are loaded: [moment, dBm, arrived]. */
+  levels_of(name) {
+    const all = [this.overview, ...this.windows.values()].flatMap((each) => each?.drones[name]?.rssi || []);
+    return all.sort((a, b) => a[0] - b[0]);
+  }
+
   signal(name, t) {
     for (const window of this.windows.values()) {
       if (t < window.start || t > window.end) continue;
@@ -134,8 +140,12 @@ export class Tape {
   }
 
   /** Places on the way to a moment, from so many seconds before it; coarse where only the overview is known. */
-  trail(name, from, t, most = 600) {
-    const places = [];
+  trail(name, from, t, most = 600) { return this.way(name, from, t, most).places; }
+
+  /** The same with the time, battery and mode of each place: { places, t, battery, mode }. */
+  way(name, from, t, most = 600) {
+    const found = { places: [], t: [], battery: [], mode: [] };
+    const { places } = found;
     const coarse = this.overview?.drones[name];
     const fine = this.best(name, t);
     const fineFrom = fine && fine.t.length ? fine.t[0] : t;
@@ -143,11 +153,16 @@ export class Tape {
       const first = upper(track.t, low);
       const last = upper(track.t, high);
       const step = Math.max(1, Math.ceil((last - first) / most));
-      for (let i = first; i < last; i += step) places.push(track.p[i * 3], track.p[i * 3 + 1], track.p[i * 3 + 2]);
+      for (let i = first; i < last; i += step) {
+        places.push(track.p[i * 3], track.p[i * 3 + 1], track.p[i * 3 + 2]);
+        found.t.push(track.t[i]);
+        found.battery.push(track.battery[i]);
+        found.mode.push(modeAt(track.mode, i));
+      }
     };
     if (coarse && coarse !== fine && fineFrom > from) take(coarse, from, Math.min(t, fineFrom));
     if (fine) take(fine, Math.max(from, fineFrom - 1e-6), t);
-    return places;
+    return found;
   }
 }
 
