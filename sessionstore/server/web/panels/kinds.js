@@ -4,13 +4,13 @@ import { FieldPicker } from '../app/field_picker.js';
 import { label, parseChart, writeChart } from '../app/field_spec.js';
 import { one } from '../app/api.js';
 import { IMAGES, Tabs, VIDEOS } from '../app/tabs.js';
-import { TABS } from '../app/constants.js';
+import { STREAM, TABS } from '../app/constants.js';
 import { MapPanel } from './map.js';
 import { markdown } from './markdown.js';
 import { StripPanel } from './strip.js';
 
 const LOG = TABS.find(({ title: text }) => text === 'Log')?.name; // messages and log lines share a table
-const kindOf = (name) => (name === LOG ? 'log' : name);
+const kindOf = (name) => (name === LOG ? STREAM.LOG : name);
 const TITLES = { scene: '3D', time: 'Timeline', tabs: 'Tables', charts: 'Charts', map: 'Map', strip: 'States', drones: 'Drones', marks: 'Marks', json: 'JSON', provenance: 'Provenance', artifacts: 'Artifacts', notes: 'Notes', values: 'Values', ...Object.fromEntries(TABS.map(({ name, title: text }) => [kindOf(name), text])) };
 const TABLES = ['drones', ...TABS.map(({ name }) => kindOf(name)), 'marks', 'json', 'provenance', 'artifacts'];
 
@@ -39,7 +39,7 @@ export function make(view, panel) {
   if (kind === 'notes') return notes(view);
   if (kind === 'media') return media(view, argument);
   const name = kind === 'stream' ? `stream-${argument}` : kind;
-  return TABLES.includes(name) || kind === 'stream' ? table(view, name === 'log' ? LOG : name) : { node: el('p.quiet.pad', {}, `There is no panel “${kind}”.`) };
+  return TABLES.includes(name) || kind === 'stream' ? table(view, name === STREAM.LOG ? LOG : name) : { node: el('p.quiet.pad', {}, `There is no panel “${kind}”.`) };
 }
 
 function scene(view, kind) {
