@@ -18,7 +18,8 @@ from pathlib import Path
 from sessionstore.disk import files, reading
 from sessionstore.errors import Corrupt, RemoteUnavailable, SessionGone
 from sessionstore.exchange.remote.blocks import BLOCK_BYTES, BlockCache
-from sessionstore.exchange.remote.places import FileFacts, Place
+from sessionstore.exchange.remote.file_facts import FileFacts
+from sessionstore.exchange.remote.places import Place
 from sessionstore.exchange.trees import CHUNK_BYTES, problem_of_name
 from sessionstore.layout import DOCUMENT
 

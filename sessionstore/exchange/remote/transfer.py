@@ -1,22 +1,27 @@
 """Push and pull: sessions go to a remote store and come from one, as far as the other side lacks them by lineage.
 
-A push of one session holds a claim that is made only where there is none, so that two pushes of it follow each other.
-Its files are sent 16 at once, the record last; each is looked at afterwards; then the manifest gets an entry. Nothing
-there is deleted, and a copy that diverged is never overwritten: it is reported, and a pull shows both. Interrupted
-anywhere, it is completed by running it again: files that stand there already are not sent again.
+A push of a session holds a claim that is made only where there is none, so that two pushes of it follow each other.
+Sessions go in batches: their claims and what stands there are asked for together, then their files are sent 16 at once,
+then their records. S3 proves each file by the checksum in its answer; of others the size is looked at afterwards; then
+the manifest gets an entry. Nothing there is deleted, and a copy that diverged is never overwritten: it is reported, and
+a pull shows both. Interrupted anywhere, it is completed by running it again: files that stand there are not sent again.
 Not here: a merge of what comes (exchange.merge), reading in place (remote.store).
 """
 
 from __future__ import annotations
 
+import concurrent.futures
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from hashlib import sha256
+from dataclasses import dataclass, field
+from hashlib import md5, sha256
 
 from sessionstore.errors import Conflict, RemoteUnavailable, SessionStoreError
 from sessionstore.exchange.compare import STREAM_SUFFIX, Copy, compare, compare_stream, read_copy, same_file
 from sessionstore.exchange.merge import MergeReport, Outcome, merge
 from sessionstore.exchange.remote import manifest
 from sessionstore.exchange.remote.claims import Claim, claimed
+from sessionstore.exchange.remote.file_facts import FileFacts
 from sessionstore.exchange.remote.opening import remote_source
 from sessionstore.exchange.remote.places import FsspecPlace
 from sessionstore.exchange.remote.store import AT_ONCE, open_place, refuse
@@ -24,10 +29,13 @@ from sessionstore.exchange.remote.tree import RemoteTree
 from sessionstore.exchange.sources import Progress, Total
 from sessionstore.exchange.trees import FolderTree, Tree
 from sessionstore.layout import DOCUMENT
-from sessionstore.model import records
+from sessionstore.model.records import SessionRow
 from sessionstore.query import Filter
 from sessionstore.store import SessionStore
 from sessionstore.store.folder_rows import MISSING_FOLDER, UNREADABLE
+
+#: Sessions that are claimed and compared together; fewer when their files have more bytes than this.
+BATCH, BATCH_BYTES = 16, 64 << 20
 
 
 def pull(
@@ -59,66 +67,168 @@ def push(
     if not isinstance(place, FsspecPlace):
         refuse(place.label)
     found, total = manifest.read(place), Total(progress)
-    run = _Push(place, found[0] if found else {}, dry_run, total.add)
     report = MergeReport(place.label, dry_run)
     rows = [row for row in store.find(where, sort="created_at") if row.host is None]
-    sent: dict[str, manifest.Entry] = {}
+    run = _Push(place, found[0] if found else {}, dry_run, total.add)
     try:
-        for number, row in enumerate(rows):
+        for number, batch in _batches(store, rows):
             total.after(number, len(rows))
-            if row.status in (UNREADABLE, MISSING_FOLDER):
-                report.outcomes.append(Outcome(row.session_id, "skipped", None, row.problem or row.status))
-                continue
-            try:
-                outcome, entry = run.session(FolderTree(store.root.folder(row.session_id)), row)
-            except RemoteUnavailable:
-                raise
-            except SessionStoreError as error:
-                outcome, entry = Outcome(row.session_id, "skipped", None, f"{type(error).__name__}: {error}"), None
-            report.outcomes.append(outcome)
-            if entry is not None and outcome.session_id is not None:
-                sent[outcome.session_id] = entry
+            report.outcomes += run.batch(batch)
     finally:
-        if not dry_run:
-            manifest.add(place, sent)
+        run.close()
+        if run.sent:
+            manifest.add(place, run.sent)
     return report
 
 
+def _batches(store: SessionStore, rows: list[SessionRow]) -> Iterator[tuple[int, list[SessionRow | _Job]]]:
+    """Yield how many sessions came before, and sessions with their files; those without are as they are listed."""
+    batch: list[SessionRow | _Job] = []
+    size = before = 0
+    for number, row in enumerate(rows):
+        if row.status in (UNREADABLE, MISSING_FOLDER):
+            batch.append(row)
+        else:
+            tree = FolderTree(store.root.folder(row.session_id))
+            batch.append(_Job(row, tree))
+            size += sum(tree.sizes.values())
+        if len(batch) >= BATCH or size >= BATCH_BYTES:
+            yield before, batch
+            batch, size, before = [], 0, number + 1
+    if batch:
+        yield before, batch
+
+
+@dataclass(slots=True)
+class _Job:
+    """One session that may have to be sent: its files, and what became of it."""
+
+    row: SessionRow
+    tree: FolderTree
+    ours: Copy | None = None
+    digests: dict[str, tuple[int, str]] = field(default_factory=dict)
+    outcome: Outcome | None = None
+    missing: list[str] = field(default_factory=list)
+    unproved: list[str] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        return self.tree.name
+
+    @property
+    def copy(self) -> Copy:
+        assert self.ours is not None, "the record was read before"
+        return self.ours
+
+    @property
+    def is_sent(self) -> bool:
+        return self.outcome is not None and self.outcome.action in ("copied", "updated")
+
+    def fails(self, error: SessionStoreError) -> None:
+        self.outcome = Outcome(self.name, "skipped", None, f"{type(error).__name__}: {error}")
+
+
 class _Push:
-    """One run towards one place."""
+    """One run towards one place.
+
+    Attributes:
+        sent: the entries of the sessions that stand there as they are here.
+    """
 
     def __init__(
         self, place: FsspecPlace, entries: dict[str, manifest.Entry], dry_run: bool, progress: Progress
     ) -> None:
         self._place, self._entries, self._dry_run, self._progress = place, entries, dry_run, progress
+        self._pool = ThreadPoolExecutor(AT_ONCE)
+        self.sent: dict[str, manifest.Entry] = {}
 
-    def session(self, tree: FolderTree, row: records.SessionRow) -> tuple[Outcome, manifest.Entry | None]:
-        """Send one session, and return what became of it and its entry. Raises: SessionStoreError."""
-        ours = read_copy(tree)
-        digests = {file: _digest(tree, file) for file in tree.sizes}
-        known = self._entries.get(tree.name)
-        if known is not None and known.files == digests and known.row.uuid == ours.record.uuid:
-            return Outcome(tree.name, "same", tree.name), None
+    def close(self) -> None:
+        """End the threads; what waits is not begun."""
+        self._pool.shutdown(cancel_futures=True)
+
+    def batch(self, batch: list[SessionRow | _Job]) -> list[Outcome]:
+        """Send what is missing there of some sessions, and return what became of each. Raises: RemoteUnavailable."""
+        jobs = [each for each in batch if isinstance(each, _Job)]
+        open_jobs = [job for job in jobs if self._is_open(job)]
         if self._dry_run:
-            return self._compared(ours)[0], None
-        with claimed(self._place, tree.name) as claim:
-            outcome, missing = self._compared(ours)
-            if outcome.action in ("copied", "updated"):
-                outcome.bytes = self._send(tree, missing, claim)
-        if outcome.action in ("diverged", "ahead"):
-            return outcome, None
-        portable = manifest.portable(row, size=len(ours.data), mtime_ns=0)
-        return outcome, manifest.Entry(portable, digests, ours.chain)
+            self._compare(open_jobs)
+        elif open_jobs:
+            with claimed(self._place, [job.name for job in open_jobs], self._pool, wait=False) as claims:
+                self._deliver([job for job in open_jobs if job.name in claims], claims)
+            for job in open_jobs:
+                if job.name not in claims:
+                    self._deliver_alone(job)
+        return [
+            Outcome(each.session_id, "skipped", None, each.problem or each.status)
+            if isinstance(each, SessionRow)
+            else each.outcome or Outcome(each.name, "skipped")
+            for each in batch
+        ]
 
-    def _compared(self, ours: Copy) -> tuple[Outcome, list[str]]:
+    def _is_open(self, job: _Job) -> bool:
+        """Read the record and the digests; return whether the manifest does not already say that all is there."""
+        try:
+            job.ours = read_copy(job.tree)
+            job.digests = {file: _digest(job.tree, file) for file in job.tree.sizes}
+        except SessionStoreError as error:
+            job.fails(error)
+            return False
+        known = self._entries.get(job.name)
+        if known is not None and known.files == job.digests and known.row.uuid == job.copy.record.uuid:
+            job.outcome = Outcome(job.name, "same", job.name)
+        return job.outcome is None
+
+    def _deliver_alone(self, job: _Job) -> None:
+        """Send a session that another push sends now, after that one. Raises: RemoteUnavailable."""
+        try:
+            with claimed(self._place, [job.name], self._pool, wait=True) as claims:
+                self._deliver([job], claims)
+        except RemoteUnavailable:
+            raise
+        except SessionStoreError as error:  # LockTimeout
+            job.fails(error)
+
+    def _deliver(self, jobs: list[_Job], claims: dict[str, Claim]) -> None:
+        """Send sessions whose claims are held, the records last. Raises: RemoteUnavailable."""
+        self._compare(jobs)
+        self._send([(job, file) for job in jobs if job.is_sent for file in job.missing if file != DOCUMENT])
+        for job in jobs:
+            if job.is_sent:
+                try:
+                    if job.tree.changed(DOCUMENT):
+                        raise Conflict(f"{job.name} changed while it was sent; run the push again")
+                    claims[job.name].check()
+                except RemoteUnavailable:
+                    raise
+                except SessionStoreError as error:
+                    job.fails(error)
+        self._send([(job, DOCUMENT) for job in jobs if job.is_sent])
+        self._check_sent([job for job in jobs if job.is_sent and job.unproved])
+        for job in jobs:
+            if job.outcome is not None and job.outcome.action in ("copied", "updated", "same"):
+                row = manifest.portable(job.row, size=len(job.copy.data), mtime_ns=0)
+                self.sent[job.name] = manifest.Entry(row, job.digests, job.copy.chain)
+
+    def _compare(self, jobs: list[_Job]) -> None:
+        """Compare sessions with what is there. Raises: RemoteUnavailable."""
+        stand = self._place.files_of([job.name for job in jobs], self._pool) if jobs else {}
+        for job in jobs:
+            try:
+                job.outcome, job.missing = self._compared(job.copy, stand[job.name])
+            except RemoteUnavailable:
+                raise
+            except SessionStoreError as error:
+                job.fails(error)
+
+    def _compared(self, ours: Copy, stand: dict[str, FileFacts]) -> tuple[Outcome, list[str]]:
         """Compare with what is there; return the outcome, and the files that are to be sent.
 
         Raises: Conflict: another session has this id there.
         """
         name = ours.tree.name
-        remote = RemoteTree(self._place, name, self._entries.get(name), ours.tree)
+        remote = RemoteTree(self._place, name, self._entries.get(name), ours.tree, stand)
         if DOCUMENT not in remote.sizes:  # new, or begun by a push that was interrupted
-            missing = [file for file in ours.tree.sizes if not _stands(ours.tree, remote, file)]
+            missing = [file for file in ours.tree.sizes if not _stands(ours.tree, remote, file, stand)]
             return Outcome(name, "copied", name), missing
         theirs = read_copy(remote)
         if theirs.root_uuid != ours.root_uuid:
@@ -132,31 +242,40 @@ class _Push:
             return Outcome(name, "diverged", name, ", ".join(found.reasons[:3])), []
         return Outcome(name, "same" if found.relation == "same" else "ahead", name), []
 
-    def _send(self, tree: FolderTree, missing: list[str], claim: Claim) -> int:
-        """Send files, the record last; return the bytes. Raises: RemoteUnavailable, Conflict."""
-        first = [file for file in missing if file != DOCUMENT]
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            count = sum(pool.map(lambda file: self._send_file(tree, file), first))
-        if tree.changed(DOCUMENT):
-            raise Conflict(f"{tree.name} changed while it was sent; run the push again")
-        claim.check()
-        count += self._send_file(tree, DOCUMENT)
-        self._check_sent(tree, missing)
-        return count
+    def _send(self, wanted: list[tuple[_Job, str]]) -> None:
+        """Send files at once; a session of which one cannot be read here fails. Raises: RemoteUnavailable."""
+        tries = [(job, file, self._pool.submit(self._send_file, job.tree, file)) for job, file in wanted]
+        for job, file, tried in tries:
+            try:
+                proved = tried.result()
+            except RemoteUnavailable:
+                for _, _, other in tries:
+                    other.cancel()
+                concurrent.futures.wait([other for _, _, other in tries])
+                raise
+            except SessionStoreError as error:
+                job.fails(error)
+                continue
+            if not proved:
+                job.unproved.append(file)
+            if job.outcome is not None:
+                job.outcome.bytes += job.tree.sizes[file]
 
-    def _send_file(self, tree: FolderTree, file: str) -> int:
-        self._place.send(str(tree.folder / file), f"{tree.name}/{file}")
+    def _send_file(self, tree: FolderTree, file: str) -> bool:
+        proved = self._place.send(str(tree.folder / file), f"{tree.name}/{file}")
         self._progress(tree.sizes[file])
-        return tree.sizes[file]
+        return bool(proved)
 
-    def _check_sent(self, tree: FolderTree, sent: list[str]) -> None:
-        """Look at what stands there now. Raises: RemoteUnavailable: less than was sent."""
-        stand = self._place.files(tree.name)
-        for file in sent:
-            size = stand[file].size if file in stand else 0
-            if size < tree.sizes[file]:
-                label = f"{self._place.label}/{tree.name}/{file}"
-                raise RemoteUnavailable(f"{label} has {size} of {tree.sizes[file]} bytes after it was sent")
+    def _check_sent(self, jobs: list[_Job]) -> None:
+        """Look at what stands there now of files whose answer proved nothing. Raises: RemoteUnavailable: it is less."""
+        stand = self._place.files_of([job.name for job in jobs], self._pool) if jobs else {}
+        for job in jobs:
+            for file in job.unproved:
+                facts = stand[job.name].get(file)
+                size = facts.size if facts is not None else 0
+                if size < job.tree.sizes[file]:
+                    label = f"{self._place.label}/{job.name}/{file}"
+                    raise RemoteUnavailable(f"{label} has {size} of {job.tree.sizes[file]} bytes after it was sent")
 
 
 def _digest(tree: FolderTree, file: str) -> tuple[int, str]:
@@ -167,8 +286,18 @@ def _digest(tree: FolderTree, file: str) -> tuple[int, str]:
     return tree.sizes[file], found.hexdigest()
 
 
-def _stands(ours: Tree, remote: Tree, file: str) -> bool:
-    return file in remote.sizes and same_file(ours, remote, file)
+def _stands(ours: Tree, remote: Tree, file: str, stand: dict[str, FileFacts]) -> bool:
+    """Whether a file stands there as it is here; by its MD5 where the service gives that, else it is read."""
+    if file not in remote.sizes or remote.sizes[file] != ours.sizes[file]:
+        return False
+    mark = stand[file].version.partition("/")[0].strip('"')
+    if len(mark) == 32:
+        found = md5(usedforsecurity=False)
+        for chunk in ours.chunks(file, 0, ours.sizes[file]):
+            found.update(chunk)
+        if found.hexdigest() == mark:
+            return True
+    return same_file(ours, remote, file)
 
 
 def _differs(remote: Tree, ours: Tree, file: str) -> bool:

@@ -13,7 +13,8 @@ from hashlib import sha256
 
 from sessionstore.errors import Conflict, Corrupt
 from sessionstore.exchange.remote import manifest
-from sessionstore.exchange.remote.places import FileFacts, Place
+from sessionstore.exchange.remote.file_facts import FileFacts
+from sessionstore.exchange.remote.places import Place
 from sessionstore.exchange.remote.store import AT_ONCE
 from sessionstore.exchange.trees import CHUNK_BYTES, Tree, problem_of_name, twins
 
@@ -28,15 +29,21 @@ class RemoteTree:
     Args:
         entry: what the manifest says of it.
         ours: our copy of the same session, of which equal bytes are taken.
+        stand: the files that stand there, when they were listed already.
     """
 
     def __init__(
-        self, place: Place, folder: str, entry: manifest.Entry | None = None, ours: Tree | None = None
+        self,
+        place: Place,
+        folder: str,
+        entry: manifest.Entry | None = None,
+        ours: Tree | None = None,
+        stand: dict[str, FileFacts] | None = None,
     ) -> None:
         self.name, self._place, self._entry, self._ours = folder, place, entry, ours
         self.sizes: dict[str, int] = {}
         self.unsafe: dict[str, str] = {}
-        self._facts: dict[str, FileFacts] = place.files(folder)
+        self._facts: dict[str, FileFacts] = place.files(folder) if stand is None else stand
         for name, facts in self._facts.items():
             if problem := problem_of_name(name):
                 self.unsafe[name] = problem

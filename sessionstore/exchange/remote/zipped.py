@@ -20,7 +20,8 @@ from sessionstore.disk import files
 from sessionstore.errors import Corrupt, RemoteUnavailable, StoreNotFound
 from sessionstore.exchange import bag
 from sessionstore.exchange.remote.faults import attempt, shown
-from sessionstore.exchange.remote.places import FileFacts, facts_of, opened
+from sessionstore.exchange.remote.file_facts import FileFacts, facts_of
+from sessionstore.exchange.remote.places import opened
 from sessionstore.exchange.trees import problem_of_name
 from sessionstore.layout import DOCUMENT
 
