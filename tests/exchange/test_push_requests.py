@@ -92,7 +92,7 @@ class _Listing:
         bucket, _, key = path.partition("/")
         return bucket, key, None
 
-    def call_s3(self, method: str, Prefix: str, StartAfter: str, MaxKeys: int, **_: Any) -> dict[str, Any]:  # noqa: N803
+    def call_s3(self, method: str, Prefix: str, StartAfter: str, MaxKeys: int, **_: Any) -> dict[str, Any]:
         start = StartAfter.encode()
         rest = [key for key in self.keys if key.startswith(Prefix) and key.encode() > start]
         contents = [{"Key": key, "Size": len(key), "ETag": f'"{key}"'} for key in rest[:MaxKeys]]
