@@ -22,6 +22,7 @@ from sessionstore.server.routes import (
     pages,
     replays,
     sessions,
+    sweeps,
     tracks,
 )
 
@@ -41,6 +42,7 @@ def all_operations() -> list[Operation]:
         *field_series.operations(),
         *alerts.operations(),
         *pages.operations(),
+        *sweeps.operations(),
         *artifacts.operations(),
         *control.operations(),
         *known_addresses.operations(),

@@ -7,10 +7,11 @@ const PLACES = {
   sessions: ['Sessions', () => import('./list.js'), 'session-list'],
   session: ['Session', () => import('./session.js'), 'session-view'],
   compare: ['Compare', () => import('./compare.js'), 'session-compare'],
+  sweeps: ['Sweeps', () => import('./sweeps.js'), 'sweep-place'],
   control: ['Control', () => import('./control.js'), 'simulation-control'],
   trash: ['Trash', () => import('./trash.js'), 'trash-list'],
 };
-const NAVIGATION = [['sessions', 'Sessions'], ['compare', 'Compare'], ['control', 'Control'], ['trash', 'Trash']];
+const NAVIGATION = [['sessions', 'Sessions'], ['compare', 'Compare'], ['sweeps', 'Sweeps'], ['control', 'Control'], ['trash', 'Trash']];
 const THEMES = ['auto', 'light', 'dark'];
 
 function stored(name) {
