@@ -75,8 +75,8 @@ def _parsed(path: Path) -> Any:
     import pyulog
 
     try:
-        with contextlib.redirect_stdout(io.StringIO()):  # it prints what it finds wrong
-            return pyulog.ULog(str(path))
+        with contextlib.redirect_stdout(io.StringIO()), path.open("rb") as file:  # it prints what it finds wrong
+            return pyulog.ULog(file)
     except Exception as error:  # damaged bytes lead it to exceptions of any class
         raise Corrupt(f"not a readable ULog ({type(error).__name__}: {error})"[:300], path) from error
 

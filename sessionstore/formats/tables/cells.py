@@ -14,6 +14,7 @@ from typing import Any
 MISSING = frozenset(
     ("", "nan", "null", "none", "na", "n/a", "-", "--", "#n/a", "nat", "inf", "-inf", "+inf", "undefined")
 )
+_BEGIN_OF_NUMBERS = frozenset("0123456789+-.")
 _THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?")
 _CLOCK = re.compile(r"([+-]?\d{1,3}):(\d{2})(?::(\d{2}(?:[.,]\d+)?))?")
 _TRUTH = {"true": True, "false": False, "yes": True, "no": False}
@@ -53,13 +54,11 @@ def _number_of(text: str, decimal: str) -> float | int | None:
         text = text.replace(".", "").replace(",", ".") if "," in text else text
     elif "," in text and _THOUSANDS.fullmatch(text):
         text = text.replace(",", "")
-    if "_" in text:
+    if not text or text[0] not in _BEGIN_OF_NUMBERS or "_" in text:
         return None
     try:
-        return int(text)
-    except ValueError:
-        pass
-    try:
+        if text.isdecimal() or text[1:].isdecimal():
+            return int(text) if "." not in text else float(text)
         found = float(text)
     except ValueError:
         return None

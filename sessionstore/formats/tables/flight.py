@@ -186,8 +186,10 @@ class TableFlight:
 
     def _number(self, craft: Craft, row: Row, role: str) -> float | None:
         column = craft.columns.get(role)
-        found = cells.number(row.get(column.name), self._plan.decimal) if column is not None else None
-        return None if found is None or column is None else found * column.scale if column.scale != 1.0 else found
+        if column is None:
+            return None
+        found = cells.number(row.get(column.name), self._plan.decimal)
+        return found if found is None or column.scale == 1.0 else found * column.scale
 
     def _text(self, row: Row, column: str) -> str | None:
         value = row.get(column)

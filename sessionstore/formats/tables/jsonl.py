@@ -58,6 +58,8 @@ class JsonLinesFormat:
         read_rows(path, into, report, given, rows.read(), _columns, rows.where)
         if rows.others:
             report.notes.append(f"{rows.others} lines are not objects, or are marks of a stream, and are left out")
+        if rows.ends_open and not any(problem.startswith("partial") for problem in report.problems):
+            report.notes.append(f"it ends at byte {path.stat().st_size} without a line end: more may have been cut off")
         return report
 
 
@@ -70,6 +72,7 @@ class _Rows:
         self._path, self._report = path, report
         self._line = self._offset = 0
         self.others = 0
+        self.ends_open = False
 
     def where(self) -> str:
         return f"line {self._line}, byte {self._offset}"
@@ -78,6 +81,7 @@ class _Rows:
         with self._path.open("rb") as file:
             for raw in iter(lambda: file.readline(MAX_LINE + 1), b""):
                 self._line += 1
+                self.ends_open = not raw.endswith(b"\n")
                 if len(raw) > MAX_LINE:
                     raise ValueError(f"a line of more than {MAX_LINE} bytes")
                 value = self._value(raw, file)
