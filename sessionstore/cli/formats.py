@@ -17,25 +17,9 @@ from sessionstore.cli.options import json_option
 @json_option
 def formats_command(as_json: bool) -> None:
     """List the formats: whether each reads and writes, the modules it lacks, and how they are installed."""
-    from sessionstore.formats import Together, formats
-    from sessionstore.formats.registry import Listed
+    from sessionstore.formats import formats
 
-    def facts(each: Listed) -> dict[str, object]:
-        known = each.format
-        return {
-            "name": each.name,
-            "reads": each.reads,
-            "writes": each.writes,
-            "extensions": list(known.extensions) if known else [],
-            "missing": each.missing(),
-            "install": each.install(),
-            "together": isinstance(each.format, Together),
-            "problem": each.problem,
-            "from": each.source,
-            "about": known.about if known else "",
-        }
-
-    found = [facts(each) for each in formats()]
+    found = [each.to_dict() for each in formats()]
     if as_json:
         click.echo(json.dumps(found, ensure_ascii=False, indent=2))
         return

@@ -12,10 +12,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module, metadata
 from pathlib import Path
+from typing import Any
 
 from sessionstore.disk import files
 from sessionstore.errors import InvalidQuery, InvalidRecord
-from sessionstore.formats.protocol import Collection, Format, Readable, Writable
+from sessionstore.formats.protocol import Collection, Format, Readable, Together, Writable
 
 GROUP = "sessionstore.formats"
 HEAD_BYTES = 4096
@@ -74,6 +75,21 @@ class Listed:
             return f"pip install 'sessionstore[{getattr(self.format, 'extra', 'formats')}]'"
         return f"pip install {' '.join(missing)}"
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data for ``--json`` and the API."""
+        return {
+            "name": self.name,
+            "reads": self.reads,
+            "writes": self.writes,
+            "extensions": list(self.format.extensions) if self.format else [],
+            "missing": self.missing(),
+            "install": self.install(),
+            "together": isinstance(self.format, Together),
+            "problem": self.problem,
+            "from": self.source,
+            "about": self.format.about if self.format else "",
+        }
+
 
 def formats() -> list[Listed]:
     """Return all formats by name, those of this package first when two have one name."""
@@ -116,7 +132,7 @@ def detect(path: Path) -> Format:
     confidence, best = max(sure, key=lambda pair: pair[0], default=(0.0, None))
     if best is None or confidence <= 0:
         known = ", ".join(each.name for _, each in sure)
-        raise InvalidRecord(f"{path} has no known format ({known}); name one with --as")
+        raise InvalidRecord(f"{path.name} has no known format ({known}); name one with --as")
     return _usable(best)
 
 

@@ -31,6 +31,26 @@ export async function ask(path, { query, method = 'GET', body, file, headers = {
 
 export const json = async (path, options) => (await ask(path, options)).json();
 
+/** Send a file and return the answer; `progress` is called with the bytes sent so far (fetch cannot tell them). */
+export function send(path, { query, file, progress, signal }) {
+  return new Promise((done, refused) => {
+    const request = new XMLHttpRequest();
+    request.open('POST', `${path}?${new URLSearchParams(clean(query))}`);
+    request.setRequestHeader('content-type', 'application/octet-stream');
+    request.upload.onprogress = (event) => progress(event.loaded);
+    request.onerror = () => refused(new Problem(0, 'unreachable', 'the server cannot be reached; it may have been stopped'));
+    request.onabort = () => refused(new DOMException('aborted', 'AbortError'));
+    request.onload = () => {
+      let told = {};
+      try { told = JSON.parse(request.responseText); } catch { /* the status says it */ }
+      if (request.status < 300) done(told);
+      else refused(new Problem(request.status, String(told.type || ''), told.detail || told.title, told));
+    };
+    signal.addEventListener('abort', () => request.abort());
+    request.send(file);
+  });
+}
+
 async function problemOf(reply) {
   try {
     const told = await reply.json();

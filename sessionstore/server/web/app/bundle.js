@@ -1,6 +1,7 @@
-/* A bundle dropped on the list: it is sent and verified, a dialog shows what it holds and what would happen, a button merges it. */
+/* What is dropped on the list: a file of another program (foreign.js), or a bundle. A bundle is sent and verified, a dialog shows what it holds and what would happen, a button merges it. */
 import { ask, json } from './api.js';
 import { el, fill } from './dom.js';
+import { importFiles } from './foreign.js';
 import { bytes, count } from './format.js';
 import { failed, notice } from './notices.js';
 
@@ -10,8 +11,10 @@ const WORDS = {
 };
 const one = (id) => `/api/bundles/${encodeURIComponent(id)}`;
 
-/** Take bundles that are dropped on an element; `merged` is called after each merge. */
-export function takesBundles(node, merged) {
+const isBundle = (name) => /\.(zip|tar\.zst)$/i.test(name);
+
+/** Take files that are dropped on an element; `changed` is called after each merge, import and undo. */
+export function takesFiles(node, changed) {
   const holds = (event) => [...(event.dataTransfer?.types || [])].includes('Files');
   const over = (on) => node.toggleAttribute('data-drop', on);
   node.addEventListener('dragover', (event) => { if (holds(event)) { event.preventDefault(); over(true); } });
@@ -20,8 +23,12 @@ export function takesBundles(node, merged) {
     if (!holds(event)) return;
     event.preventDefault();
     over(false);
-    const [file] = event.dataTransfer.files;
-    if (file) new Bundle(file, merged).send();
+    const folders = [...event.dataTransfer.items].filter((item) => item.webkitGetAsEntry?.()?.isDirectory).length;
+    if (folders) { failed('Not taken', new Error('a folder is imported with: sessionstore import FOLDER')); return; }
+    const dropped = [...event.dataTransfer.files];
+    const bundle = dropped.find((file) => isBundle(file.name));
+    if (bundle) new Bundle(bundle, changed).send();
+    else if (dropped.length) importFiles(dropped, changed);
   });
 }
 

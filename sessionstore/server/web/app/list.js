@@ -1,6 +1,6 @@
 /* The place Sessions: search in the filter language, filters, the rows, and what can be done with the chosen ones. */
 import { follow, json, one } from './api.js';
-import { takesBundles } from './bundle.js';
+import { takesFiles } from './bundle.js';
 import { calm, el, fill } from './dom.js';
 import { count, instant } from './format.js';
 import { keys } from './keys.js';
@@ -31,7 +31,7 @@ class SessionList extends HTMLElement {
     this.rows = new Rows(this.grid, this.columns, { onOpen: (row) => go(address(['session', row.session_id])), onSelect: () => this.select(), onState: (error) => this.state(error) });
     this.head();
     this.keys();
-    takesBundles(this, () => { this.read(true); this.count(); });
+    takesFiles(this, () => { this.read(true); this.count(); });
     this.again = calm(700, () => this.read(true));
     this.recount = calm(900, () => this.count());
     this.read();
@@ -250,7 +250,7 @@ function nothingFits(clear) {
 }
 
 function empty() {
-  return el('div.message', {}, el('h2', {}, 'No sessions yet'), el('p', {}, 'Record a first one; it shows up here while it flies:'), el('pre', {}, 'sessionstore run --scenario first-flight'), el('p.quiet', {}, 'or start one under ', el('a', { href: '/control' }, 'Control'), '; or drop a bundle (', el('code', {}, 'sessionstore pack'), ') here.'));
+  return el('div.message', {}, el('h2', {}, 'No sessions yet'), el('p', {}, 'Record a first one; it shows up here while it flies:'), el('pre', {}, 'sessionstore run --scenario first-flight'), el('p.quiet', {}, 'or start one under ', el('a', { href: '/control' }, 'Control'), '; or drop a flight log (ULog, .bin, .tlog, MCAP, CSV …) or a bundle (', el('code', {}, 'sessionstore pack'), ') here.'));
 }
 
 customElements.define('session-list', SessionList);

@@ -229,20 +229,39 @@ class SessionView extends HTMLElement {
 
   exports() {
     const { base, id } = this.source;
-    const items = el('div.items', { hidden: true }, el('a', { href: `${base}/export`, download: `${id}.zip` }, 'Whole folder (zip)'), el('button', { type: 'button', on: { click: () => { items.hidden = true; this.exportPage(`${base}/export.html`, `${id}.html`); } } }, 'One page that works offline (HTML)'), el('a', { href: `${base}/document`, download: `${id}.json` }, 'The record (JSON)'), el('a', { href: address(['compare'], { ids: id }) }, 'Compare with …'));
-    const button = el('button', { type: 'button', 'aria-expanded': 'false', 'aria-haspopup': 'true', on: { click: () => { items.hidden = !items.hidden; button.setAttribute('aria-expanded', !items.hidden); } } }, 'Export ▾');
+    const others = el('div.others', {}, el('span.quiet.small', {}, 'For other programs …'));
+    const items = el('div.items', { hidden: true }, el('a', { href: `${base}/export`, download: `${id}.zip` }, 'Whole folder (zip)'), el('button', { type: 'button', on: { click: () => { items.hidden = true; this.exportPage(`${base}/export.html`, `${id}.html`); } } }, 'One page that works offline (HTML)'), el('a', { href: `${base}/document`, download: `${id}.json` }, 'The record (JSON)'), others, el('a', { href: address(['compare'], { ids: id }) }, 'Compare with …'));
+    const button = el('button', { type: 'button', 'aria-expanded': 'false', 'aria-haspopup': 'true', on: { click: () => { items.hidden = !items.hidden; button.setAttribute('aria-expanded', !items.hidden); if (!items.hidden) this.exportFormats(others, items); } } }, 'Export ▾');
     const menu = el('div.menu', {}, button, items);
     menu.addEventListener('keydown', (event) => { if (event.key === 'Escape' && !items.hidden) { event.stopPropagation(); items.hidden = true; button.setAttribute('aria-expanded', 'false'); button.focus(); } });
     menu.addEventListener('focusout', (event) => { if (!menu.contains(event.relatedTarget)) items.hidden = true; });
     return menu;
   }
 
-  /** The page of a long flight takes a while to be made: say that it is under way, and for how long. */
-  async exportPage(address, name) {
+  /** The formats of other programs that are installed; the others with the command that installs them. */
+  async exportFormats(place, items) {
+    try {
+      const { formats } = await json('/api/formats');
+      const { base, id } = this.source;
+      const entry = ({ name, about, extensions: [extension], install }) => {
+        const words = about[0].toUpperCase() + about.slice(1);
+        if (install) return el('span.missing', { title: `It is not installed: ${install}` }, words, el('code.small', {}, install));
+        const make = () => { items.hidden = true; this.exportFile(`${base}/export/${name}`, `${id}${extension}`); };
+        return el('button', { type: 'button', on: { click: make } }, words);
+      };
+      const able = formats.filter((each) => each.writes && each.extensions.length);
+      fill(place, [...able.filter((each) => !each.install), ...able.filter((each) => each.install)].map(entry));
+    } catch (error) { fill(place, el('span.error', {}, error.message)); }
+  }
+
+  exportPage(address, name) { return this.exportFile(address, name, 'text/html', 'the page'); }
+
+  /** A long flight takes a while to be written: say that it is under way, and for how long. */
+  async exportFile(address, name, type = 'application/octet-stream', what = name) {
     const began = performance.now();
-    const text = el('span', {}, 'Making the page …');
+    const text = el('span', {}, `Making ${what} …`);
     const close = notice(text, { seconds: 3600 });
-    const timer = setInterval(() => fill(text, `Making the page … ${seconds((performance.now() - began) / 1000)}`), 1000);
+    const timer = setInterval(() => fill(text, `Making ${what} … ${seconds((performance.now() - began) / 1000)}`), 1000);
     try {
       const reply = await ask(address);
       const parts = [];
@@ -252,9 +271,9 @@ class SessionView extends HTMLElement {
         if (done) break;
         parts.push(value);
         size += value.length;
-        fill(text, `Loading the page … ${bytes(size)}`);
+        fill(text, `Loading ${what} … ${bytes(size)}`);
       }
-      const link = el('a', { href: URL.createObjectURL(new Blob(parts, { type: 'text/html' })), download: name });
+      const link = el('a', { href: URL.createObjectURL(new Blob(parts, { type })), download: name });
       link.click();
       setTimeout(() => URL.revokeObjectURL(link.href), 60000);
       notice(`${name}: ${bytes(size)}`);
