@@ -22,7 +22,7 @@ from sessionstore.disk import files
 from sessionstore.formats import ImportReport, exporting, registry
 from sessionstore.server.http.operations import Call, Operation
 from sessionstore.server.http.problems import ApiProblem
-from sessionstore.server.http.reply import Reply, Stream, json_reply
+from sessionstore.server.http.reply import Reply, Stream, encode, json_reply
 from sessionstore.server.routes import api_schemas
 from sessionstore.store.history import History
 
@@ -51,6 +51,7 @@ class ImportReply(api_schemas.Open):
     format = fields.String(required=True)
     state = fields.String(required=True, metadata={"description": "imported, would import, or already there."})
     session_id = fields.String(required=True, allow_none=True)
+    sessions = fields.List(fields.Dict(), metadata={"description": "Of a file that holds many: one report each."})
     topics = fields.Dict(required=True)
     problems = fields.List(fields.String(), required=True)
     change_id = fields.String(required=True, allow_none=True, metadata={"description": "For the undo."})
@@ -115,11 +116,14 @@ def _import(call: Call, path: Path) -> Reply:
         raise ApiProblem(
             409 if damaged else 400, "corrupt" if damaged else "not-imported", _without_place(report, path)
         )
-    change_id = None
-    if report.state == "imported" and report.session_id is not None:
-        change_id = History(store).merged([report.session_id], f"import {path.name}")
-    report.problems = [each.replace(f"{path.parent}{os.sep}", "") for each in report.problems]
-    return json_reply({**report.to_dict(), "source": path.name, "change_id": change_id})
+    made = [
+        each.session_id
+        for each in report.sessions or [report]
+        if each.state == "imported" and each.session_id is not None
+    ]
+    change_id = History(store).merged(made, f"import {path.name}") if made else None
+    answer = encode({**report.to_dict(), "source": path.name, "change_id": change_id})
+    return Reply(answer.replace(f"{path.parent}{os.sep}".encode(), b""))
 
 
 def _without_place(report: ImportReport, path: Path) -> str:

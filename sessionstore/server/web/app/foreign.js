@@ -59,10 +59,12 @@ class Import {
   }
 
   report(place, file, found) {
-    const link = el('a', { href: address(['session', found.session_id]), on: { click: () => this.dialog.close() } }, found.session_id);
-    const words = found.state === 'already there' ? ['It was imported before: ', link] : [`${found.format}, imported as `, link];
+    const link = (id) => el('a', { href: address(['session', id]), on: { click: () => this.dialog.close() } }, id);
+    const many = found.sessions || [];
+    const before = many.length ? [`${found.format}, ${count(many.length)} sessions`] : found.state === 'already there' ? ['It was imported before: ', link(found.session_id)] : [`${found.format}, imported as `, link(found.session_id)];
+    const words = [...before, many.length ? el('ul', {}, many.map((each) => el('li', {}, each.session_id ? link(each.session_id) : each.source, ` ${each.state}`, each.reason ? `: ${each.reason}` : ''))) : null];
     const undo = found.change_id ? el('button', { type: 'button', on: { click: () => this.undo(found, place, file) } }, 'Undo') : null;
-    fill(place, this.title(file), el('p.row', {}, el('span', {}, words), el('span.grow'), undo), problems(found.problems), topics(found.topics));
+    fill(place, this.title(file), el('p.row', {}, el('span', {}, words), el('span.grow'), undo), problems([...found.problems, ...many.flatMap((each) => each.problems)]), topics(found.topics));
     this.changed();
   }
 
