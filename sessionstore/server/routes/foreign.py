@@ -1,6 +1,6 @@
 """Files of other programs over HTTP: one is sent and imported, a session is exported; which formats there are.
 
-A file that is sent lies in staging while it is read, under a name made safe; nothing of it is left there afterwards.
+A file that is sent stands in staging while it is read, under a name made safe; nothing of it is left there afterwards.
 Imports run one after the other. A client names a file and a format, never a path.
 Not here: what a format reads and writes (formats), bundles (bundles), the undo (bundles: ``/api/merges``).
 """

@@ -240,6 +240,7 @@ class SessionView extends HTMLElement {
 
   /** The formats of other programs that are installed; the others with the command that installs them. */
   async exportFormats(place, items) {
+    if (place.querySelector('button')) return;
     try {
       const { formats } = await json('/api/formats');
       const { base, id } = this.source;
