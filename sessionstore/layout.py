@@ -145,7 +145,7 @@ class StoreRoot:
         self._lock_timeout_s = lock_timeout_s
         self.locks = Locks(self.private / "locks", lock_timeout_s, force)
         self._listing: _Listing | None = None
-        self._prepared = False
+        self.prepared = False
 
     def __reduce__(self) -> tuple[Any, ...]:
         return StoreRoot, (self.path, self._lock_timeout_s, self.force, self.durable)
@@ -173,7 +173,7 @@ class StoreRoot:
             NewerFormat, Corrupt: the store was left alone.
             StoreUnusable: the place cannot be written; UnsafeFilesystem: or must not be.
         """
-        if self._prepared and files.is_folder(self.staging):
+        if self.prepared and files.is_folder(self.staging):
             return
         filesystem.refuse_unsafe(self.path, self.force)
         new = self.settings() is None
@@ -187,7 +187,7 @@ class StoreRoot:
                     files.sync_dir(each)
         if new:
             files.put(self.private / "format.json", json_text.layout({"format": STORE_FORMAT, **(settings or {})}))
-        self._prepared = True
+        self.prepared = True
 
     def _advise_version_control(self) -> None:
         """Write the files that git reads; what is there already stays as it is."""

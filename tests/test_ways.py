@@ -22,7 +22,7 @@ from sessionstore.store import SessionStore
 
 PACKAGE = str(Path(sessionstore.__file__).parent)
 #: The longest way that is allowed, in crossings.
-BOUNDS = {"motion.append": 11, "update": 29, "find at rest": 29, "find with a filter": 45, "PATCH": 99}
+BOUNDS = {"motion.append": 11, "update": 29, "find at rest": 28, "find with a filter": 37, "PATCH": 79}
 
 
 def crossings(call: Callable[[], Any]) -> Counter[str]:

@@ -85,6 +85,11 @@ def is_folder(path: AnyPath, *, follow: bool = False) -> bool:
     return found is not None and stat.S_ISDIR(found.st_mode)
 
 
+def holds(folder: str, name: str) -> bool:
+    """Whether a real folder, no link to one, has an entry of this name. Raises: StoreUnusable: no answer."""
+    return is_folder(folder) and status(f"{folder}/{name}") is not None
+
+
 def entries(path: AnyPath) -> list[os.DirEntry[str]]:
     """Return what is in a directory; one that is not there holds nothing. Raises: StoreUnusable."""
     try:

@@ -115,5 +115,5 @@ class Context:
 
     def _contained(self, session: Session) -> None:
         """Refuse a folder that is a link: it could lead anywhere."""
-        if not stat.S_ISDIR(os.lstat(session.folder).st_mode):
+        if not stat.S_ISDIR(os.lstat(session.folder_text).st_mode):
             raise SessionNotFound(f"{session.session_id} is not a folder")

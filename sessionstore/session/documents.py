@@ -78,7 +78,7 @@ class DocumentStorage(Storage):
         self._text_path = path if isinstance(path, str) and os.path.isabs(path) else str(Path(path).absolute())
         self._lock = lock or Locks(self.path.parent / f".{self.path.name[:200]}.locks").store
         self._sync = sync
-        self._layouts = json_text.Layouts()
+        self._layouts: json_text.Layouts | None = None  # of a large document
         self._must_exist, self._evolve = must_exist, evolve
         self._mine = threading.local()  # per thread: what it read last, and how often it holds the lock
 
@@ -184,6 +184,8 @@ class DocumentStorage(Storage):
         for _ in range(_MAX_TRIES):
             tables, data, status = self.load()
             result = change(tables, data)
+            if len(data) > _LARGE_BYTES and self._layouts is None:
+                self._layouts = json_text.Layouts()
             encoded = encode(tables, layouts=self._layouts if len(data) > _LARGE_BYTES else None)
             if self.stamp() != stamp_of(status):  # it was edited by hand meanwhile, or the lock file was removed
                 continue

@@ -43,13 +43,13 @@ class Session:
 
     def __init__(self, root: StoreRoot, session_id: str, changed: Callable[[SessionRow], None] | None = None) -> None:
         self.session_id = session_id
-        self._text_folder = f"{root.text}/{session_id}"
+        self.folder_text = f"{root.text}/{session_id}"
         self._root = root
         self._uuid: str | None = None  # of the only session that may be changed through this handle; None: any
         self._known_uuid: str | None = None
         self._data: Data | None = None
         self._told, self._changed = changed, changed or (lambda row: None)
-        self._text_path = f"{self._text_folder}/{DOCUMENT}"
+        self._text_path = f"{self.folder_text}/{DOCUMENT}"
         self._storage = DocumentStorage(
             self._text_path,
             partial(root.locks.session, session_id),
@@ -64,7 +64,7 @@ class Session:
     @property
     def folder(self) -> Path:
         """The folder of the session."""
-        return Path(self._text_folder)
+        return Path(self.folder_text)
 
     def __eq__(self, other: object) -> bool:
         """Whether the other is a handle to the same session: the one with this uuid, wherever its folder is."""
@@ -188,7 +188,7 @@ class Session:
 
     def row(self) -> SessionRow:
         """Return the row that an index keeps of this session. Raises: as :attr:`record`."""
-        return read_row(self._text_folder, self.session_id)
+        return read_row(self.folder_text, self.session_id)
 
     @property
     def status(self) -> str:
@@ -205,7 +205,7 @@ class Session:
     def last_beat(self) -> float | None:
         """Return when the recording process last gave a sign of life, in epoch seconds."""
         try:
-            return os.stat(f"{self._text_folder}/{CLOCK_STREAM}.jsonl", follow_symlinks=False).st_mtime
+            return os.stat(f"{self.folder_text}/{CLOCK_STREAM}.jsonl", follow_symlinks=False).st_mtime
         except OSError:
             return None
 
@@ -267,7 +267,7 @@ class Session:
     @property
     def replay_available(self) -> bool:
         """Whether at least one drone has two motion points."""
-        return self.tape(MOTION_STREAM).has_a_value_twice("drone")
+        return Tape(Path(f"{self.folder_text}/{MOTION_STREAM}.jsonl")).has_a_value_twice("drone")
 
     def frame(self, name: str = MOTION_STREAM, **window: Any) -> Any:
         """Return a stream as a frame: ``drones``, ``from_s``, ``to_s``, ``columns``, ``form`` ("pandas" by default)."""

@@ -109,7 +109,7 @@ class StreamCheck:
     def add(self, found: Line | Damage, before: Line | None) -> Line | None:
         """Take in what stands next, and return the last line so far: ``before``, or the one that was added."""
         if isinstance(found, Line):
-            line = numbered(found, before)
+            line = found if found.verified else numbered(found, before)
             self.take(line)
             return line
         self.remarks.of(found)

@@ -189,10 +189,9 @@ def _unreadable(raw: bytes, offset: int, end: int, error: Exception) -> Damage:
 
 
 def numbered(line: Line, before: Line | None) -> Line:
-    """Give a line that was written by hand the number and moment it has by its place."""
-    if not line.verified:
-        if line.n < 0:
-            line.n = before.n + 1 if before else 0
-        if line.t_s != line.t_s:
-            line.t_s = before.t_s if before else 0.0
+    """Give a line that was written by hand (not verified) the number and moment it has by its place."""
+    if line.n < 0:
+        line.n = before.n + 1 if before else 0
+    if line.t_s != line.t_s:
+        line.t_s = before.t_s if before else 0.0
     return line

@@ -86,7 +86,7 @@ class Tape:
                 continue
             if isinstance(found, Mark):
                 continue
-            line = before = numbered(found, before)
+            line = before = found if found.verified else numbered(found, before)
             if remarks is not None and line.remark:
                 remarks.of(line)
             if line.t_s > until_s:

@@ -51,6 +51,12 @@ class Source:
             return self._converted(self.encoding)[offset : offset + count]
         return self._bytes_at(count, offset)
 
+    def end(self, count: int) -> tuple[bytes, int]:
+        """Return up to that many bytes from the end, and the size."""
+        size = self.size
+        start = max(0, size - count)
+        return self.read_at(size - start, start), size
+
     def _bytes(self) -> int:
         return os.fstat(self._descriptor).st_size
 

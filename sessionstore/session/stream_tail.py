@@ -42,10 +42,10 @@ class Tail:
 
 def tail_of(source: Source) -> Tail:
     """Read as much from the end as holds a verified line."""
-    size, window = source.size, _WINDOW_BYTES
+    window = _WINDOW_BYTES
     while True:
+        data, size = source.end(window)
         start = max(0, size - window)
-        data = source.read_at(size - start, start)
         if start:
             cut = data.find(b"\n") + 1
             start, data = (start + cut, data[cut:]) if cut else (size, b"")
@@ -79,7 +79,7 @@ def _tail(found: list[Line | Mark], pieces: list[bytes], converted: bool) -> Tai
         if isinstance(each, Mark):
             tail.marks.append((before.n + 1 if before else 0, each))
         else:
-            before = numbered(each, before)
+            before = each if each.verified else numbered(each, before)
             tail.lines.append(each)
     last = pieces[-1]
     torn = b"" if converted or _is_usable(last) else _torn(pieces)

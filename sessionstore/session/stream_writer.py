@@ -30,7 +30,7 @@ from sessionstore.disk.append_file import AppendFile, renewed_after_fork
 from sessionstore.errors import Corrupt, InvalidRecord, OutcomeUnknown, StoreUnusable, StreamClosed, TimeOrderError
 from sessionstore.session import stream_sync
 from sessionstore.session.stream_check import KINDS
-from sessionstore.session.stream_line import line_bytes, mark_bytes
+from sessionstore.session.stream_line import Line, line_bytes, mark_bytes
 from sessionstore.session.stream_order import ATTEMPT, StreamOrder
 from sessionstore.session.stream_reader import order_of_source
 from sessionstore.session.stream_record import MAX_RECORD_BYTES, payload_of
@@ -55,6 +55,7 @@ class StreamWriter:
         sync: full, batch or os (see the module).
         quarantine: gets (path, offset, bytes) of a torn tail before it is cut; by default it is kept beside the file.
         order: whether records may arrive out of order ("any"), or are refused ("stream").
+        pooled: whether the file counts among those that are kept open; not when it is closed at once.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class StreamWriter:
         sync: SyncMode = "batch",
         quarantine: Quarantine | None = None,
         order: TimeOrder = "any",
+        pooled: bool = True,
     ) -> None:
         if sync not in ("full", "batch", "os"):
             raise InvalidRecord(f"the sync mode is full, batch or os, not {sync!r}")
@@ -74,9 +76,11 @@ class StreamWriter:
         self._file = AppendFile(path, durable=sync != "os", pinned=True)
         self._quarantine = quarantine or keep_beside
         self._strict = order == "stream"
+        self._pooled = pooled
         self._mutex = threading.Lock()
         self._seen = (0, -1)  # which file, and where our view of it ends; anything else: another process wrote
         self._next_n = 0
+        self._last: Line | None = None  # the last record when the file was opened, or another had written
         self._order = StreamOrder()
         self._order_text = b""
         self._latest_s = _NEVER  # the latest sim_time so far
@@ -124,6 +128,22 @@ class StreamWriter:
         if payloads:
             self._write(payloads, t_s, _NEVER)
 
+    def append_behind(self, make: Callable[[Line | None], Mapping[str, Any]]) -> None:
+        """Store the record that ``make`` returns when it is given the last one; no other writer comes in between.
+
+        The sim_time is the latest one of the stream.
+
+        Raises: as :meth:`append`; what ``make`` raises: nothing was written.
+        """
+        with self._mutex:
+            self._seen = (0, -1)  # the last record is read anew
+        with self._writing() as size:
+            payload, t_s = payload_of(make(self._last)), self.last_t_s
+            if self._order_text:
+                self._take_out_of_order(t_s)
+            self._put(line_bytes(payload, self._next_n, repr(t_s).encode(), self._order_text), size)
+            self._next_n += 1
+
     def begin_attempt(self, resume_at_s: float) -> None:
         """Begin a new attempt: records up to now count as replaced from this sim_time on (nothing is deleted).
 
@@ -166,7 +186,8 @@ class StreamWriter:
                     self._sync()  # in mode full each append was
             finally:
                 self._file.close()
-                stream_sync.pool.forget(self)
+                if self._pooled:
+                    stream_sync.pool.forget(self)
             if self._failure is not None:
                 raise OutcomeUnknown(self._failure)
 
@@ -269,7 +290,8 @@ class StreamWriter:
 
         Raises: Corrupt: the content is not here (a pointer of Git LFS); nothing was written.
         """
-        stream_sync.pool.opened(self)
+        if self._pooled:
+            stream_sync.pool.opened(self)
         with files.refusals(self.path):
             source = Source(self._file.descriptor)
             tail = tail_of(source)
@@ -290,14 +312,15 @@ class StreamWriter:
         return size
 
     def _continue_behind(self, tail: Tail, source: Source) -> None:
-        if tail.last is None:
+        self._last = last = tail.lines[-1] if tail.lines else None
+        if last is None:
             return
-        self._next_n = max(tail.last.n + 1, self._next_n)
+        self._next_n = max(last.n + 1, self._next_n)
         order = StreamOrder()
         if tail.marks or any(line.order is not None or not line.verified for line in tail.lines):
             order = order_of_source(source, tail)
         self._order, self._order_text = order, order.text()
-        self._latest_s = tail.last.t_s if order.latest_s is None or order.cuts else order.latest_s
+        self._latest_s = last.t_s if order.latest_s is None or order.cuts else order.latest_s
 
     def _sync(self) -> None:
         try:
@@ -328,6 +351,17 @@ class StreamWriter:
             if usable and self._file.descriptor >= 0:
                 with contextlib.suppress(OutcomeUnknown):  # it is in _failure, and every later call says so
                     self._sync()
+
+
+def append_once(
+    path: Path, make: Callable[[Line | None], Mapping[str, Any]], quarantine: Quarantine | None = None
+) -> None:
+    """Store one record behind the last one, durably; the file is not kept open. Raises: as ``append_behind``."""
+    writer = StreamWriter(path, sync="full", quarantine=quarantine, pooled=False)
+    try:
+        writer.append_behind(make)
+    finally:
+        writer.close()
 
 
 def _time(t_s: Any, name: str) -> float:

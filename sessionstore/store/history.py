@@ -16,15 +16,25 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from sessionstore.errors import AmbiguousSession, Conflict, NotApplied, OutcomeUnknown, SessionNotFound, Unreadable
+from sessionstore.errors import (
+    AmbiguousSession,
+    Conflict,
+    NotApplied,
+    OutcomeUnknown,
+    SessionGone,
+    SessionNotFound,
+    Unreadable,
+)
 from sessionstore.model import records
 from sessionstore.model.json_text import utc_text
 from sessionstore.model.records import SessionRecord
-from sessionstore.session import Session
+from sessionstore.session.handle import Session
+from sessionstore.session.stream_line import Line
 from sessionstore.session.stream_reader import Tape
-from sessionstore.session.stream_writer import StreamWriter
-from sessionstore.store import SessionStore, trash
+from sessionstore.session.stream_writer import append_once
+from sessionstore.store import trash
 from sessionstore.store.merge_log import MergeLog
+from sessionstore.store.store import SessionStore
 from sessionstore.store.trash import TrashEntry
 
 #: What cannot be taken back: these moves are in ``Session.transitions``.
@@ -122,25 +132,30 @@ class History:
         undoes: str | None = None,
     ) -> str:
         """Write one change down, durably; return its id."""
-        self._store.root.prepare()
-        writer = StreamWriter(self._path, sync="full", quarantine=self._store.root.quarantine)
-        change_id = records.uuid_after(trash.newest_change_id(self._store.root))
+        root, change_id = self._store.root, ""
+
+        def line(last: Line | None) -> dict[str, Any]:  # under the lock: ids stand in the order of the lines
+            nonlocal change_id
+            change_id = records.uuid_after(trash.newest_change_id(root, last))
+            return {
+                "id": change_id,
+                "kind": kind,
+                "at": records.now_text(),
+                "sessions": sessions,
+                "uuid": uuid,
+                "before": before,
+                "after": after,
+                "reason": reason,
+                "undoes": undoes,
+            }
+
+        if not root.prepared:
+            root.prepare()
         try:
-            writer.append(
-                {
-                    "id": change_id,
-                    "kind": kind,
-                    "at": records.now_text(),
-                    "sessions": sessions,
-                    "uuid": uuid,
-                    "before": before,
-                    "after": after,
-                    "reason": reason,
-                    "undoes": undoes,
-                }
-            )
-        finally:
-            writer.close()
+            append_once(self._path, line, root.quarantine)
+        except SessionGone:  # the private folder was removed meanwhile
+            root.prepare()
+            append_once(self._path, line, root.quarantine)
         return change_id
 
     # ------------------------------------------------------------ looking

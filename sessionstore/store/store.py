@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from sessionstore import __version__, late_imports
 from sessionstore.disk import files
+from sessionstore.disk.reading import holds
 from sessionstore.errors import AmbiguousSession, InvalidRecord, SessionNotFound, SessionStoreError, StoreUnusable
 from sessionstore.index import SessionIndex, choose_url, open_index
 from sessionstore.index.url import kept_url
@@ -276,8 +277,7 @@ class SessionStore(StoreMapping):
 
     def _holds(self, session_id: str) -> bool:
         """Whether a real folder of this name holds a document; a link to a folder elsewhere does not count."""
-        folder = f"{self.root.text}/{session_id}"
-        return files.is_folder(folder) and files.status(f"{folder}/{DOCUMENT}") is not None
+        return holds(f"{self.root.text}/{session_id}", DOCUMENT)
 
     def find(
         self,

@@ -22,6 +22,7 @@ from sessionstore.layout import StoreRoot
 from sessionstore.model import records
 from sessionstore.query import matcher, parse
 from sessionstore.session import Session
+from sessionstore.session.stream_line import Line
 from sessionstore.session.stream_reader import Tape
 from sessionstore.store import merge_log, merge_staging
 
@@ -88,7 +89,7 @@ def throw_away(root: StoreRoot, session_id: str) -> TrashEntry:
     Raises: SessionGone, StoreUnusable: nothing changed. OutcomeUnknown: moved, not proven durable.
     """
     # Behind all others: "deleted last" is true even after the clock was set back.
-    entry_id = records.uuid_after(newest_change_id(root))
+    entry_id = records.uuid_after(newest_change_id(root, Tape(root.private / HISTORY_FILE).last()))
     place = root.trash / entry_id
     files.make_dir(place, sync=True)
     try:
@@ -102,9 +103,12 @@ def throw_away(root: StoreRoot, session_id: str) -> TrashEntry:
     return TrashEntry(entry_id, session_id, deleted_at(entry_id), place / session_id)
 
 
-def newest_change_id(root: StoreRoot) -> str:
-    """Return the id of the newest deletion or noted change, at any setting of the clock; the next id follows it."""
-    noted = Tape(root.private / HISTORY_FILE).last()
+def newest_change_id(root: StoreRoot, noted: Line | None) -> str:
+    """Return the id of the newest deletion or noted change, at any setting of the clock; the next id follows it.
+
+    Args:
+        noted: the last line of the history.
+    """
     ids = [entry.name for entry in files.entries(root.trash)]
     return max([*ids, *([str(noted.data.get("id"))] if noted is not None else [])], default="")
 

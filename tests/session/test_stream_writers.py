@@ -16,14 +16,16 @@ import pytest
 
 from sessionstore.disk import files
 from sessionstore.errors import (
+    InvalidRecord,
     OutcomeUnknown,
     SessionGone,
     StoreUnusable,
     StreamClosed,
     UnsafeFile,
 )
+from sessionstore.session.stream_line import Line
 from sessionstore.session.stream_reader import Tape
-from sessionstore.session.stream_writer import StreamWriter, SyncMode
+from sessionstore.session.stream_writer import StreamWriter, SyncMode, append_once
 from sessionstore.store import SessionStore
 from tests.small_stream import filled, values
 
@@ -41,6 +43,55 @@ def test_threads_share_one_writer(path: Path) -> None:
     for thread in threads:
         thread.join()
     assert [line.n for line in Tape(path).read()] == list(range(800))
+
+
+def test_a_record_made_of_the_last_one_sees_what_other_writers_wrote(path: Path) -> None:
+    def count(last: Line | None) -> dict[str, int]:
+        return {"x": 0 if last is None else last.data["x"] + 1}
+
+    mine, other = StreamWriter(path), StreamWriter(path)
+    for writer in (mine, mine, other, mine, other, other):
+        writer.append_behind(count)
+    other.append({"x": 6})
+    mine.append({"x": 10}, t_s=2.0)
+    other.append({"x": 20}, t_s=1.0)  # out of order: the order of the stream is noted in each line from here on
+    append_once(path, count)
+    assert [line.data["x"] for line in Tape(path).read()] == [0, 1, 2, 3, 4, 5, 6, 10, 20, 21]
+    assert [line.t_s for line in Tape(path).in_time()] == [0, 0, 0, 0, 0, 0, 0, 1, 2, 2]
+    assert [line.n for line in Tape(path).read()] == list(range(10))
+    assert Tape(path).check().whole and mine.last_t_s == 2.0
+
+
+def test_a_record_behind_the_last_one_is_stored_as_any_other_also_out_of_order_and_in_a_new_attempt(
+    tmp_path: Path,
+) -> None:
+    paths = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
+    for path, behind in zip(paths, (False, True), strict=True):
+        writer = StreamWriter(path)
+        for number, t_s in enumerate((1.0, 5.0, 2.0)):
+            writer.append({"x": number}, t_s=t_s)
+        writer.begin_attempt(3.0)
+        for number in (3, 4):
+            if behind:
+                writer.append_behind(lambda last, number=number: {"x": number})
+            else:
+                writer.append({"x": number})
+            writer.append({"x": -number}, t_s=2.5)
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+
+
+def test_a_record_that_cannot_be_made_leaves_the_stream_and_its_lock_as_they_were(path: Path) -> None:
+    writer = StreamWriter(path)
+    writer.append({"x": 1})
+    before = path.read_bytes()
+    with pytest.raises(ZeroDivisionError):
+        writer.append_behind(lambda last: {"x": 1 // 0})
+    with pytest.raises(InvalidRecord):
+        writer.append_behind(lambda last: {"x": object()})
+    assert path.read_bytes() == before
+    StreamWriter(path).append({"x": 2})
+    writer.append_behind(lambda last: {"x": last.data["x"] + 1 if last else 0})
+    assert [line.data["x"] for line in Tape(path).read()] == [1, 2, 3]
 
 
 def _append_in_a_loop(path: Path, label: int, count: int) -> None:

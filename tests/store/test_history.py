@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import shutil
 import signal
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +16,13 @@ import pytest
 import sessionstore
 from sessionstore.boxes.session_db_box import SessionDBBox
 from sessionstore.disk import files
+from sessionstore.disk.append_file import AppendFile
 from sessionstore.errors import Conflict, IllegalTransition, InvalidRecord, NotApplied, StoreUnusable
+from sessionstore.model.instants import new_uuid
+from sessionstore.session.stream_reader import Tape
 from sessionstore.store import SessionStore
 from sessionstore.store.history import History
+from sessionstore.store.trash import TrashEntry
 
 
 @pytest.fixture
@@ -163,6 +169,72 @@ def test_a_line_of_the_journal_that_a_hand_or_a_crash_broke_costs_only_itself(
     assert [change.after for change in history.changes()] == [{"notes": "two"}]
     history.edit("x", notes="three")
     assert [change.after["notes"] for change in history.changes()] == ["three", "two"]
+
+
+def _edit_many(folder: Path, name: str, count: int) -> None:
+    store = sessionstore.open(folder)
+    for number in range(count):
+        store.edit(name, notes=f"{name} {number}")
+
+
+def test_two_processes_that_edit_at_once_lose_nothing_and_ids_stand_in_the_order_of_the_lines(tmp_path: Path) -> None:
+    with sessionstore.open(tmp_path) as store:
+        for name in "AB":
+            store.create(name)
+    context = multiprocessing.get_context("spawn")
+    processes = [context.Process(target=_edit_many, args=(tmp_path, name, 60)) for name in "AB"]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    lines = list(Tape(tmp_path / ".sessionstore" / "history.jsonl").read())
+    noted = [(line.data["sessions"][0][-1], line.data["after"]["notes"]) for line in lines]
+    assert [line.n for line in lines] == list(range(120))
+    for name in "AB":
+        assert [notes for which, notes in noted if which == name] == [f"{name} {number}" for number in range(60)]
+    ids = [line.data["id"] for line in lines]
+    assert ids == sorted(set(ids))  # also when another process has noted one between the reading and the writing
+
+
+def test_an_id_follows_the_last_line_that_stands_when_it_is_written(
+    store: SessionStore, history: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.create("x")
+    history.edit("x", notes="one")
+    other, lock, later_ns = sessionstore.open(store.root.path), AppendFile.lock, time.time_ns() + 60 * 10**9
+    once = [True]
+
+    def overtaken(file: AppendFile, timeout_s: float | None = None) -> int:
+        if file.path.name == "history.jsonl" and once and once.pop():
+            with monkeypatch.context() as later:  # by another process, whose clock goes ahead by a minute
+                later.setattr("sessionstore.model.instants.time.time_ns", lambda: later_ns)
+                History(other).restored(TrashEntry(new_uuid(), "y", datetime.now(UTC), Path("y")))
+        return lock(file, timeout_s)
+
+    monkeypatch.setattr(AppendFile, "lock", overtaken)
+    history.edit("x", notes="two")
+    assert history.changes()[0].after == {"notes": "two"}
+
+
+def test_a_change_is_noted_though_the_private_folder_was_removed(store: SessionStore, history: History) -> None:
+    store.create("x")
+    history.edit("x", notes="one")
+    shutil.rmtree(store.root.private)
+    history.merged(["y"])
+    assert [change.sessions for change in History(sessionstore.open(store.root.path)).changes()] == [["y"]]
+
+
+def test_no_file_stays_open_after_an_edit(store: SessionStore, history: History) -> None:
+    names = [store.create("x").session_id for _ in range(3)]
+    store.edit(names[0], notes="0")
+    folder = Path("/proc/self/fd")
+    if not folder.is_dir():
+        pytest.skip("needs /proc")
+    before = len(list(folder.iterdir()))
+    for number in range(200):
+        store.edit(names[number % 3], notes=str(number))
+    assert len(list(folder.iterdir())) == before
+    assert not any(os.path.basename(os.path.realpath(each)) == "history.jsonl" for each in folder.iterdir())
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork, to kill an edit half-way")

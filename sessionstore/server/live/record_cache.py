@@ -78,7 +78,7 @@ class DocumentCache:
         Args:
             read: the record and the status of its file, when they are at hand.
         """
-        folder = str(session.folder)
+        folder = session.folder_text
         files = f"{folder}/{DOCUMENT}", f"{folder}/{MOTION_STREAM}.jsonl"
         stamps = _stamp(files[0]), _stamp(files[1])
         with self._mutex:
@@ -142,7 +142,7 @@ def describe(session: Session, record: dict[str, Any]) -> dict[str, Any]:
         "session_id": session.session_id,
         "status": INTERRUPTED if reason else record["status"],
         "problem": reason,
-        "session_dir_path": str(session.folder),
+        "session_dir_path": session.folder_text,
         "replay_available": session.replay_available,
     }
 
