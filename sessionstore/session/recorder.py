@@ -31,12 +31,12 @@ from sessionstore.errors import (
 )  # fmt: skip
 from sessionstore.layout import DOCUMENT, StoreRoot
 from sessionstore.model import liveness, records, values
-from sessionstore.model.records import SessionRecord, SessionRow
+from sessionstore.model.record import SessionRecord
+from sessionstore.model.row import SessionRow
 from sessionstore.session import Session, late_columns, program_threads, stream_identity, stream_names
 from sessionstore.session.artifacts import Artifact
 from sessionstore.session.exception_text import as_text, reason_of
 from sessionstore.session.full_disk import FullDiskWait, is_full
-from sessionstore.session.handle import CLOCK_STREAM
 from sessionstore.session.log_handler import SessionLogHandler
 from sessionstore.session.motion import MOTION_STREAM, MotionWriter, PointOrder, movement_totals
 from sessionstore.session.run_clock import RunClock, RunWriter, Start
@@ -104,7 +104,7 @@ class Recorder(Session):
         self.motion.sorted = not self.tape(MOTION_STREAM).exists()  # of a resumed run, the end reads all points
         if resume_at_s is not None:
             self._begin_attempt(resume_at_s)
-        stream_identity.mark_begin(self.stream(CLOCK_STREAM), self.record)
+        stream_identity.mark_begin(self.stream(stream_names.CLOCK), self.record)
         self._beat()
         self._heart = threading.Thread(target=self._keep_beating, name=f"beat-{self.session_id}", daemon=True)
         self._heart.start()
@@ -156,18 +156,18 @@ class Recorder(Session):
                 _logger.warning("%s: the last heartbeat is not stored: %s", self.session_id, error)
         for writer in self._writers.values():
             try:
-                if writer is not self._writers.get(CLOCK_STREAM):
+                if writer is not self._writers.get(stream_names.CLOCK):
                     writer.close()
             except OutcomeUnknown as error:
                 failure = failure or error
         try:
-            stream_identity.mark_end(self.stream(CLOCK_STREAM), self.record, self.tapes())
+            stream_identity.mark_end(self.stream(stream_names.CLOCK), self.record, self.tapes())
         except OutcomeUnknown as error:
             failure = failure or error
         except (NotApplied, Unreadable) as error:
             _logger.warning("%s: the ends of its streams are not stored: %s", self.session_id, error)
         try:  # also after a failure above: closing reports a sync of the clock that failed in the background
-            self.stream(CLOCK_STREAM).close()
+            self.stream(stream_names.CLOCK).close()
         except OutcomeUnknown as error:
             failure = failure or error
         return failure
@@ -334,8 +334,8 @@ class Recorder(Session):
     @property
     def sim_time_s(self) -> float:
         """The latest sim_time that this run has recorded, in seconds."""
-        latest = max((writer.last_t_s for name, writer in self._writers.items() if name != CLOCK_STREAM), default=0.0)
-        self._sim_time_s = max(self._sim_time_s, latest)
+        times = (writer.last_t_s for name, writer in self._writers.items() if name != stream_names.CLOCK)
+        self._sim_time_s = max(self._sim_time_s, max(times, default=0.0))
         return self._sim_time_s
 
     def beat(self, t_s: float, **progress: Any) -> None:
@@ -387,7 +387,7 @@ class Recorder(Session):
     def _beat(self) -> None:
         """Write a pair of sim_time and UTC, which is also the sign of life."""
         sim_time_s = self.sim_time_s
-        self.stream(CLOCK_STREAM).append({"utc": self._clock.utc_text(sim_time_s)}, at_least_s=sim_time_s)
+        self.stream(stream_names.CLOCK).append({"utc": self._clock.utc_text(sim_time_s)}, at_least_s=sim_time_s)
 
     def _keep_beating(self) -> None:
         while not self._ended.wait(BEAT_S):

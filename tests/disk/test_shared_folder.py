@@ -133,7 +133,7 @@ def test_a_file_that_others_may_not_read_is_not_readable_while_it_is_replaced(
 
 
 def _journal_rewritten(store: sessionstore.SessionStore) -> None:
-    store.index._journal.compact()  # type: ignore[attr-defined]
+    store.index._rows.compact()  # type: ignore[attr-defined]
 
 
 REPLACING = {

@@ -21,9 +21,10 @@ from sessionstore.errors import Corrupt, NotApplied, StoreUnusable
 from sessionstore.index.journal import engine, row_journal
 from sessionstore.index.journal.block import block_of, doc_id_of, read_block
 from sessionstore.index.journal.engine import JournalIndex, RowJournal, by_creation
-from sessionstore.index.journal.file import SESSIONS, TABLE_DROPPED, Journal, line_of
+from sessionstore.index.journal.file import Journal, line_of
+from sessionstore.index.journal.raw_tables import SESSIONS, TABLE_DROPPED
 from sessionstore.index.journal.tinydb_storage import JournalDatabase
-from sessionstore.model.records import SessionRow
+from sessionstore.model.row import SessionRow
 from sessionstore.store import SessionStore
 from tests.rows import IDS, rows
 
@@ -136,7 +137,7 @@ def test_a_row_that_was_changed_behind_the_back_of_the_block_is_not_shown(path: 
 def test_a_block_is_shown_whole_or_not_at_all(path: Path) -> None:
     whole = path.read_bytes()
     path.write_bytes(whole[:-30] + bytes([whole[-30] ^ 1]) + whole[-29:])
-    reader = RowJournal(path, None)
+    reader = RowJournal(path, None).file
     with pytest.raises(Corrupt) as told:
         reader.refresh()
     assert told.value.offset == whole[:-1].rfind(b"\n") + 1
@@ -429,7 +430,7 @@ def test_what_another_process_has_compacted_meanwhile_is_not_compacted_again(
     JournalIndex(path).put([a_row(number) for number in range(50)])
     late = JournalIndex(path)
     late._journal.refresh()
-    assert late._journal.is_worth_compacting() and len(JournalIndex(path).find()) == 50
+    assert late._rows.is_worth_compacting() and len(JournalIndex(path).find()) == 50
     before = os.stat(path).st_ino
     late._compact_when_due()
     assert os.stat(path).st_ino == before and len(late.find()) == 50
@@ -457,7 +458,7 @@ def test_a_journal_that_no_process_lists_stays_within_a_bound(
     assert most < 40_000
     assert [(row.rev, row.session_name) for row in JournalIndex(path).find()][:1] == [(199, heavy.session_name)]
     if not lists:
-        assert index._journal.rows == {}  # a process that only writes keeps no rows
+        assert index._rows.rows == {}  # a process that only writes keeps no rows
 
 
 def test_a_writer_leaves_the_journal_of_another_user_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,8 +17,7 @@ from sessionstore.index.filtering import parse_sort, select, sort_order
 from sessionstore.index.journal import column_file, columns, heads
 from sessionstore.index.journal.engine import JournalIndex
 from sessionstore.index.journal.pages import PageView
-from sessionstore.model.records import FILTER_ALIASES, FILTER_FIELDS, SessionRow, as_interrupted
-from sessionstore.model.row import Owner
+from sessionstore.model.row import FILTER_ALIASES, FILTER_FIELDS, Owner, SessionRow, as_interrupted
 from sessionstore.query import parse
 
 WHERE = (

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sessionstore.index.filtering import select
-from sessionstore.model.records import SessionRow
+from sessionstore.model.row import SessionRow
 from sessionstore.query import Filter, matcher
 from tests.rows import betweens, compares, filters, matches, rows
 

@@ -17,7 +17,8 @@ from sessionstore.index.journal.file import Journal
 from sessionstore.index.journal.tinydb_storage import JournalDatabase
 
 INTERRUPTED = (
-    "journal/engine.py", "journal/row_journal.py", "journal/file.py", "journal/block.py", "disk/append_file.py",
+    "journal/engine.py", "journal/row_journal.py", "journal/file.py", "journal/raw_tables.py", "journal/block.py",
+    "disk/append_file.py",
 )  # fmt: skip
 BEFORE = [a_row(number) for number in range(5)]
 AFTER = by_creation([a_row(1, rev=2), *BEFORE[2:], a_row(7)])

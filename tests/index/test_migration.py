@@ -19,7 +19,7 @@ from sessionstore.errors import Conflict, IndexUnavailable
 from sessionstore.index import SessionIndex, open_index
 from sessionstore.index.migration import digest, move, own_rows
 from sessionstore.index.sql.sqlite import SqliteIndex
-from sessionstore.model.records import SessionRow
+from sessionstore.model.row import SessionRow
 from tests.rows import a_row, rows
 
 NASTY = {"a": [1, 1.0, -0.0, 2**70, 1e300, "\0", "ä\U0001f681", None, True], "z": 1, "b": {"per%cent": "\\u0000"}}

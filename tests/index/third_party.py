@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 
 from sessionstore.errors import Corrupt, IndexUnavailable
 from sessionstore.index import RowStamp
-from sessionstore.model.records import SessionRow, as_interrupted
+from sessionstore.model.row import SessionRow, as_interrupted
 from sessionstore.query import Filter, matcher
 
 

@@ -169,7 +169,7 @@ MUTANTS = (
     ),
     Mutant(
         "the checksum of a journal line is not compared",
-        "sessionstore/index/journal/file.py",
+        "sessionstore/index/journal/raw_tables.py",
         '    return raw[-16:-10] == b\',"c":"\' and b"%08x" % crc32(raw[:-16]) == raw[-10:-2]\n',
         "    return True\n",
         _PLANTED + "a_row_of_the_journal_whose_value_was_changed_is_damage",
@@ -204,8 +204,8 @@ MUTANTS = (
     ),
     Mutant(
         "writers let the journal grow",
-        "sessionstore/index/journal/file.py",
-        "if self._size > self._check_from_bytes:",
+        "sessionstore/index/journal/engine.py",
+        "if self._journal.size > self._rows.check_from_bytes:",
         "if False:",
         "tests/index/test_block.py::test_a_journal_that_no_process_lists_stays_within_a_bound",
     ),

@@ -5,37 +5,43 @@ Not here: the columns (index.journal.heads), reading a journal as a whole (index
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from sessionstore.index.journal.block import doc_id_of
 from sessionstore.index.journal.column_file import Damaged
-from sessionstore.index.journal.file import TABLE_BLOCK, TABLE_EXISTS
+from sessionstore.index.journal.file import Journal
 from sessionstore.index.journal.heads import Heads
-from sessionstore.index.journal.row_journal import Entry, RowJournal
-from sessionstore.model.records import SessionRow
+from sessionstore.index.journal.raw_tables import TABLE_BLOCK, TABLE_EXISTS, RawTables, Tables
+from sessionstore.index.journal.row_journal import Entry, decoded
+from sessionstore.model.row import SessionRow
 
 
-class Behind(RowJournal):
-    """Reads on behind the columns; it never writes. ``late`` is another dict after each change."""
+class LateRows:
+    """The content: each row that was put or removed (None), by number; ``late`` is another dict after each change."""
 
-    def __init__(self, path: Path, heads: Heads, descriptor: int) -> None:
-        """Begin behind the columns of an open journal."""
-        super().__init__(path, None)
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._others = RawTables(path)
         self.late: dict[int, SessionRow | None] = {}
-        self._begin = heads.end
-        self._read_to, self._read_end = (heads.identity, heads.end), heads.last
-        found = os.fstat(descriptor)
-        if found.st_size == heads.end:  # nothing is behind: read when it changes
-            self._read_at = found.st_mtime_ns
-        self._keep_open(descriptor)
+        self.lines = 0
 
-    def _start_over(self, identity: tuple[int, int]) -> None:
+    tables: Tables = {}  # noqa: RUF012  # no other table is read behind the columns
+    last_ids: dict[str, int] = {}  # noqa: RUF012
+
+    def begin(self) -> None:
+        """Refuse to begin anew. Raises: Damaged."""
         raise Damaged("the journal is another file by now")
 
-    def _read_lines(self, descriptor: int, offset: int) -> int:
+    def read_on(self, descriptor: int, offset: int) -> int:
+        """Prepare for lines from an offset on."""
         self.late = self.late.copy()
-        return super()._read_lines(descriptor, offset)
+        return offset
+
+    def ingest(self, data: bytes, offset: int) -> None:
+        """Take in whole lines. Raises: Corrupt, Damaged."""
+        for entry in decoded(data, offset, self._path, self._others):
+            self.lines += 1
+            self._ingest_row(entry)
 
     def _ingest_row(self, entry: Entry) -> None:
         if entry.id in (TABLE_BLOCK, TABLE_EXISTS):
@@ -45,12 +51,31 @@ class Behind(RowJournal):
             raise Damaged("the rows were dropped, or numbered otherwise")
         self.late[entry.id] = entry.doc
 
+
+class Behind:
+    """Reads on behind the columns; it never writes."""
+
+    def __init__(self, path: Path, heads: Heads, descriptor: int) -> None:
+        """Begin behind the columns of an open journal."""
+        self._rows = LateRows(path)
+        self._file = Journal(path, False, content=self._rows)
+        self._begin = heads.end
+        self._file.go_on_behind(descriptor, heads.identity, heads.end, heads.last)
+
+    @property
+    def late(self) -> dict[int, SessionRow | None]:
+        """The rows by number; None: removed."""
+        return self._rows.late
+
+    def refresh(self) -> None:
+        """Read on. Raises: as ``Journal.refresh``; Damaged."""
+        self._file.refresh()
+
     @property
     def bytes_behind(self) -> int:
         """How many bytes stand behind the columns."""
-        return self.read_to - self._begin
+        return self._file.read_to - self._begin
 
     def close(self) -> None:
         """Close the file that is kept open."""
         self._file.close()
-        self._let_go()

@@ -21,8 +21,9 @@ from zlib import crc32
 
 import msgspec
 
-from sessionstore.index.journal.file import SESSIONS, TABLE_BLOCK, is_whole, line_of
-from sessionstore.model.records import SessionRow
+from sessionstore.index.journal.file import line_of
+from sessionstore.index.journal.raw_tables import SESSIONS, TABLE_BLOCK, is_whole
+from sessionstore.model.row import SessionRow
 
 #: What decoding raises when bytes are not a line of a journal.
 NOT_WHOLE = (msgspec.MsgspecError, ValueError, RecursionError)

@@ -28,10 +28,10 @@ from sessionstore.index.journal.behind import Behind
 from sessionstore.index.journal.block import NOT_WHOLE, decode_rows, intern_rows
 from sessionstore.index.journal.column_file import ColumnFile, Damaged, read_at
 from sessionstore.index.journal.field_column import FieldColumn, Unsortable
-from sessionstore.index.journal.file import is_whole
 from sessionstore.index.journal.heads import Heads
+from sessionstore.index.journal.raw_tables import is_whole
 from sessionstore.model.gc_pause import gc_paused
-from sessionstore.model.records import SessionRow
+from sessionstore.model.row import SessionRow
 from sessionstore.query import MISSING
 from sessionstore.query import Path as FieldPath
 

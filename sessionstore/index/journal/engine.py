@@ -29,11 +29,11 @@ from sessionstore.index import RowStamp
 from sessionstore.index.circuit_breaker import CircuitBreaker
 from sessionstore.index.filtering import select
 from sessionstore.index.journal.block import doc_id_of
-from sessionstore.index.journal.file import SESSIONS, Change
 from sessionstore.index.journal.pages import Pages, PageView
+from sessionstore.index.journal.raw_tables import SESSIONS, Change
 from sessionstore.index.journal.row_journal import RowJournal, by_creation
 from sessionstore.model.gc_pause import gc_paused
-from sessionstore.model.records import SessionRow, as_interrupted
+from sessionstore.model.row import SessionRow, as_interrupted
 from sessionstore.query import Filter
 from sessionstore.session.stream_writer import Quarantine
 
@@ -120,7 +120,8 @@ class JournalIndex:
         claim: Claim | None = None,
         columns: Path | None = None,
     ) -> None:
-        self._journal = RowJournal(path, quarantine)
+        self._rows = RowJournal(path, quarantine)
+        self._journal, self._content = self._rows.file, self._rows.content
         self._claim = claim or Unclaimed()
         self._last = JournalSnapshot(0, {}, [], [])
         self._compact_at = math.inf if read_only else 0.0  # lines; more of them after a failure
@@ -154,7 +155,7 @@ class JournalIndex:
             if self._journal.holds_something():
                 return False
             self._journal.refresh()
-            self._journal.rewrite_rows(rows)
+            self._rows.rewrite_rows(rows)
             return True
 
     @contextlib.contextmanager
@@ -180,6 +181,8 @@ class JournalIndex:
                 self._journal.append(given, durable, LOCK_WAIT_S / 2)
             except LockTimeout:
                 self._append_when_free(given, durable)
+        if self._journal.size > self._rows.check_from_bytes:
+            self._rows.keep_within_bound(LOCK_WAIT_S)
 
     def _append_when_free(self, changes: list[Change], durable: bool) -> None:
         """Wait on as long as other writers make progress; a stopped one makes none. Raises: LockTimeout."""
@@ -216,7 +219,7 @@ class JournalIndex:
                 self._journal.refresh()
             except Corrupt:
                 self._journal.keep_aside()
-            self._journal.rewrite_rows(rows)
+            self._rows.rewrite_rows(rows)
 
     def stamps(self) -> Mapping[str, RowStamp]:
         """Return the rows themselves, by session id: they hold the state of their files. A snapshot."""
@@ -238,7 +241,7 @@ class JournalIndex:
             "url": self.url,
             "rows": rows,
             "lines": self._journal.lines,
-            "superseded": self._journal.garbage(),
+            "superseded": self._rows.garbage(),
         }
 
     def renew_after_fork(self) -> None:
@@ -256,7 +259,7 @@ class JournalIndex:
     def compact(self) -> None:
         """Drop what is superseded, ordered by creation as after a rebuild. Raises: as :meth:`put`."""
         with self._rewriting(BUSY_WAIT_S):
-            self._journal.compact()
+            self._rows.compact()
 
     def close(self) -> None:
         """Close the file."""
@@ -273,10 +276,10 @@ class JournalIndex:
     def _snapshot(self) -> JournalSnapshot:
         with self._mutex, gc_paused():
             self._journal.refresh()
-            if self._last.rows is not self._journal.rows:
+            if self._last.rows is not self._content.rows:
                 self._compact_when_due()
-                rows = self._journal.rows
-                ordered = list(rows.values()) if self._journal.is_block() else by_creation(rows.values())
+                rows = self._content.rows
+                ordered = list(rows.values()) if self._rows.is_block() else by_creation(rows.values())
                 active = [row for row in ordered if row.owner is not None]
                 self._last = JournalSnapshot(next(_versions), rows, ordered, active)
             return self._last
@@ -297,14 +300,14 @@ class JournalIndex:
 
     def _compact_when_due(self) -> None:
         """Write the file anew where that is worth it and can be done at once: no answer depends on it."""
-        if self._journal.lines < self._compact_at or not self._journal.is_worth_compacting() or not self._may_write():
+        if self._journal.lines < self._compact_at or not self._rows.is_worth_compacting() or not self._may_write():
             return
         try:
             filesystem.refuse_unsafe(self._journal.path)  # what others write meanwhile would be lost
             with self._journal.exclusive(COMPACT_LOCK_WAIT_S):
                 self._journal.refresh()
-                if self._journal.is_worth_compacting():  # no other process has done it meanwhile
-                    self._journal.compact()
+                if self._rows.is_worth_compacting():  # no other process has done it meanwhile
+                    self._rows.compact()
             self._compact_at = 0
         except (NotApplied, OutcomeUnknown, FileNotFoundError):  # a full disk, a stopped writer, a store just removed
             self._compact_at = 2 * self._journal.lines
@@ -312,7 +315,7 @@ class JournalIndex:
     def _may_write(self) -> bool:
         """Whether the file is whole and our own: else, once root has listed, its owner could write to it no more."""
         found = files.status(self._journal.path)
-        return found is not None and found.st_size == self._journal.read_to and self._journal.may_be_replaced(found)
+        return found is not None and found.st_size == self._journal.read_to and self._rows.may_be_replaced(found)
 
 
 def _removal(session_id: str) -> Change:

@@ -13,7 +13,6 @@ file (index.tables).
 from __future__ import annotations
 
 import contextlib
-import math
 import os
 import threading
 import time
@@ -25,31 +24,21 @@ import msgspec
 
 from sessionstore.disk import files
 from sessionstore.disk.append_file import AppendFile, renewed_after_fork
-from sessionstore.errors import Corrupt, LockTimeout, NotApplied, OutcomeUnknown, SessionGone, SessionStoreError
+from sessionstore.errors import LockTimeout, NotApplied, OutcomeUnknown, SessionGone, SessionStoreError
+from sessionstore.index.journal.raw_tables import (
+    NO_DOCUMENT,
+    SESSIONS,
+    TABLE_EXISTS,
+    Change,
+    Content,
+    RawTables,
+    Tables,
+)
 from sessionstore.session.stream_writer import Quarantine, keep_beside
-
-SESSIONS = "sessions"
-NO_DOCUMENT = b"null"
-#: Ids below 1 speak of the table itself: 0 says that it exists, -1 that it was dropped, -2 that the lines behind it
-#: can be read as one block.
-TABLE_EXISTS, TABLE_DROPPED, TABLE_BLOCK = 0, -1, -2
 
 _END = 16  # bytes of a line that hold its checksum
 _CHUNK_BYTES = 1 << 18  # the whole file at once would stand in memory beside all that is made of it
-
-
-class _Entry(msgspec.Struct, gc=False):
-    table: str
-    id: int
-    doc: msgspec.Raw
-    c: str
-
-
-_decode_entry = msgspec.json.Decoder(_Entry).decode
 _encode = msgspec.json.Encoder().encode
-
-Tables = dict[str, dict[int, bytes]]
-Change = tuple[str, int, bytes]
 
 
 def line_of(table: str, doc_id: int, document: bytes) -> bytes:
@@ -58,34 +47,31 @@ def line_of(table: str, doc_id: int, document: bytes) -> bytes:
     return b'%s,"c":"%08x"}\n' % (head, crc32(head))
 
 
-def is_whole(raw: bytes) -> bool:
-    """Whether a line holds the checksum of the bytes before it."""
-    return raw[-16:-10] == b',"c":"' and b"%08x" % crc32(raw[:-16]) == raw[-10:-2]
-
-
 class Journal:
-    """The file: tables of numbered raw JSON documents, and the changes that made them.
-
-    Safe for threads and processes. ``tables`` is what :meth:`refresh` saw last.
+    """The file: what :meth:`refresh` saw last of it is its ``content``. Safe for threads and processes.
 
     Args:
         sync: whether a write waits for the disk (an index that can be rebuilt need not).
+        content: takes the lines in; raw tables by default.
     """
 
-    def __init__(self, path: Path, sync: bool, quarantine: Quarantine | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        sync: bool,
+        quarantine: Quarantine | None = None,
+        content: Content | None = None,
+    ) -> None:
         self.path = path
-        self.tables: Tables = {}
-        self.last_ids: dict[str, int] = {}
-        self.lines = 0
+        self.content: Content = RawTables(path) if content is None else content
         self._file = AppendFile(path, durable=sync)
         self._sync = sync
         self._quarantine = quarantine or keep_beside
         self._mutex = threading.RLock()  # what was read
         self._writing = threading.RLock()  # the file; taken before the other
         self._depth = 0
-        self._size = 0  # of the locked file
+        self.size = 0  # of the file, when it was locked or written last
         self._compaction_due = False
-        self._check_from_bytes = math.inf  # from this size on, every append calls _check_size
         self._replaced = False  # by this process, within the present exclusive block
         renewed_after_fork(self)
         self._kept = -1  # holds the file that was read last
@@ -96,6 +82,16 @@ class Journal:
         return f"Journal({str(self.path)!r})"
 
     # ------------------------------------------------------------ reading
+
+    @property
+    def tables(self) -> Tables:
+        """The tables of raw documents, by number."""
+        return self.content.tables
+
+    @property
+    def lines(self) -> int:
+        """How many lines were read."""
+        return self.content.lines
 
     @property
     def read_to(self) -> int:
@@ -119,7 +115,7 @@ class Journal:
             return self._read_on()
 
     def _start_over(self, identity: tuple[int, int]) -> None:
-        self.tables, self.last_ids, self.lines = {}, {}, 0
+        self.content.begin()  # first: once the file counts as begun anew, nothing is forgotten any more
         self._read_to = (identity, 0)
 
     def _read_on(self) -> bool:
@@ -156,6 +152,7 @@ class Journal:
 
     def _read_lines(self, descriptor: int, offset: int) -> int:
         """Take in every whole line from an offset on; return where the last of them ends."""
+        offset = self.content.read_on(descriptor, offset)
         os.lseek(descriptor, offset, os.SEEK_SET)
         parts: list[bytes] = []
         while part := os.read(descriptor, _CHUNK_BYTES):
@@ -163,7 +160,7 @@ class Journal:
             parts.append(part[:cut] if cut else part)
             if cut:
                 data = b"".join(parts)
-                self._ingest(data, offset)
+                self.content.ingest(data, offset)
                 offset, parts = offset + len(data), [part[cut:]]
         return offset
 
@@ -178,33 +175,6 @@ class Journal:
         if self._kept >= 0:
             kept, self._kept = self._kept, -1  # first: closed twice, the number could be another file by then
             os.close(kept)
-
-    def _ingest(self, data: bytes, offset: int) -> None:
-        tables, last_ids = self.tables, self.last_ids
-        for raw in data.splitlines():
-            try:
-                entry = _decode_entry(raw)
-            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-                raise Corrupt(f"does not parse: {error}", self.path, offset) from error
-            if not is_whole(raw):
-                raise Corrupt("its checksum does not match", self.path, offset)
-            offset += len(raw) + 1
-            self.lines += 1
-            table = tables.get(entry.table)
-            if table is None:
-                table = tables[entry.table] = {}
-            if entry.id < 1:
-                if entry.id == TABLE_DROPPED:
-                    del tables[entry.table]
-                    last_ids.pop(entry.table, None)
-                continue
-            document = bytes(entry.doc)
-            if document == NO_DOCUMENT:
-                table.pop(entry.id, None)
-            else:
-                table[entry.id] = document
-                if entry.id > last_ids.get(entry.table, 0):
-                    last_ids[entry.table] = entry.id
 
     # ------------------------------------------------------------ writing
 
@@ -233,7 +203,7 @@ class Journal:
             try:
                 with self._mutex:
                     with files.refusals(self.path):
-                        self._size = self._cut_torn_end(size)
+                        self.size = self._cut_torn_end(size)
                     self._depth = 1
                     yield
                     if self._compaction_due:  # last of all: what is written after it would go into the old file
@@ -270,19 +240,14 @@ class Journal:
             return
         with self.exclusive(timeout_s):
             if self._replaced:  # by ourselves, in this very block
-                self._size, self._replaced = self._file.lock(), False
-            self._size = self._file.write(data, self._size)
+                self.size, self._replaced = self._file.lock(), False
+            self.size = self._file.write(data, self.size)
             if self._sync or durable:
                 self._file.sync()
-            if self._size > self._check_from_bytes:
-                self._check_size()
-
-    def _check_size(self) -> None:
-        """Decide what to do about a file of this size; a plain journal is compacted by its owner."""
 
     def holds_something(self) -> bool:
         """Whether there is a line in the file, for who keeps the others out."""
-        return self._size > 0 or self._replaced
+        return self.size > 0 or self._replaced
 
     def _cut_torn_end(self, size: int) -> int:
         """Cut what a killed writer left behind the last newline; return the size of the locked file."""
@@ -334,7 +299,15 @@ class Journal:
             self._replaced = True
             return written
 
-    def _read_already(self, written: os.stat_result) -> None:
+    def go_on_behind(self, descriptor: int, identity: tuple[int, int], end: int, last: bytes) -> None:
+        """Read from a place on that is known from elsewhere: which file, up to which byte, and the bytes before it."""
+        self._read_to, self._read_end = (identity, end), last
+        found = os.fstat(descriptor)
+        if found.st_size == end:  # nothing is behind: read when it changes
+            self._read_at = found.st_mtime_ns
+        self._keep_open(descriptor)
+
+    def read_already(self, written: os.stat_result) -> None:
         """Go on from the end of a file that was just written, since what is in it is known.
 
         Where it cannot be opened, or is another one by now, it is read anew, which says why.
@@ -356,6 +329,19 @@ class Journal:
         """
         self._file.close()
         self._mutex, self._writing, self._depth = threading.RLock(), threading.RLock(), 0
+
+    @property
+    def descriptor(self) -> int:
+        """The open file, in an exclusive block."""
+        return self._file.descriptor
+
+    def nothing_read(self) -> bool:
+        """Whether nothing of the file was read by this process."""
+        return self._read_to == ((0, 0), 0)
+
+    def forget(self) -> None:
+        """Drop what was read; the next :meth:`refresh` reads it anew."""
+        self._start_over((0, 0))
 
     def keep_aside(self) -> None:
         """Keep the bytes of a damaged file in quarantine, before it is written anew; the tables are empty then."""

@@ -22,7 +22,7 @@ import msgspec
 from sessionstore.index.journal.block import NOT_WHOLE, doc_id_of, read_head
 from sessionstore.index.journal.column_file import ColumnFile, Damaged, read_at
 from sessionstore.index.journal.field_column import range_of
-from sessionstore.index.journal.file import SESSIONS, TABLE_DROPPED, is_whole
+from sessionstore.index.journal.raw_tables import SESSIONS, TABLE_DROPPED, is_whole
 from sessionstore.model.gc_pause import gc_paused
 from sessionstore.query import Between, Compare
 

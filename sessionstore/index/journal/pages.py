@@ -24,7 +24,7 @@ from sessionstore.index.journal.column_file import Damaged
 from sessionstore.index.journal.columns import Columns, open_columns
 from sessionstore.index.journal.field_column import FieldColumn, combined, rows_of
 from sessionstore.model.gc_pause import gc_paused
-from sessionstore.model.records import SessionRow, as_interrupted
+from sessionstore.model.row import SessionRow, as_interrupted
 from sessionstore.query import And, Between, Compare, Filter, Has, Match, Not, Or, matcher
 
 _versions = itertools.count(1)

@@ -20,7 +20,8 @@ from tinydb.storages import Storage
 
 from sessionstore.disk import files
 from sessionstore.errors import Corrupt
-from sessionstore.index.journal.file import TABLE_DROPPED, TABLE_EXISTS, Change, Journal
+from sessionstore.index.journal.file import Journal
+from sessionstore.index.journal.raw_tables import TABLE_DROPPED, TABLE_EXISTS, Change
 from sessionstore.model import json_text
 from sessionstore.session.documents import Database, SharedTable
 
@@ -203,7 +204,7 @@ class JournalTable(SharedTable):
         following: int | None = self._next_id
         if following is None:  # every operation begins with forgetting it
             storage.journal.refresh()
-            following = storage.journal.last_ids.get(self.name, 0) + 1
+            following = storage.journal.content.last_ids.get(self.name, 0) + 1
         self._next_id = following + 1  # type: ignore[assignment]  # TinyDB leaves it untyped
         return following
 

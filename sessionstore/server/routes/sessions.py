@@ -20,7 +20,8 @@ from sessionstore.disk import files
 from sessionstore.errors import SessionStoreError
 from sessionstore.layout import DOCUMENT
 from sessionstore.model.json_text import utc_text
-from sessionstore.model.records import FILTER_FIELDS, RECORD_FIELDS, SessionRow
+from sessionstore.model.record import RECORD_FIELDS
+from sessionstore.model.row import FILTER_FIELDS, SessionRow
 from sessionstore.server.context import Context
 from sessionstore.server.http.csv_text import CSV, csv_text
 from sessionstore.server.http.operations import Call, Operation, pick, split_names
@@ -31,6 +32,7 @@ from sessionstore.server.http.reply import EVENT_STREAM, Reply, Stream, content_
 from sessionstore.server.live.record_cache import digest_of, parse_etag
 from sessionstore.server.routes import api_schemas
 from sessionstore.session import Session
+from sessionstore.session.state import merged
 
 _ROW_FIELDS = (*FILTER_FIELDS, "session_dir_path")
 _DOCUMENT_FIELDS = (*RECORD_FIELDS, "problem", "session_dir_path", "replay_available")
@@ -138,37 +140,24 @@ def change_session(call: Call) -> Reply:
         raise ApiProblem(400, "bad-body", "name at least one field to change")
     session = call.context.exact(call.path["session_id"])
     check = _precondition(call.context, session, call.headers.get("if-match"), rev)
-    merged = changes.pop("metadata", None) if MERGE_PATCH in call.headers.get("content-type", "") else None
+    patch = changes.pop("metadata", None) if MERGE_PATCH in call.headers.get("content-type", "") else None
 
     def change(record: dict[str, Any]) -> None:
         if check is not None:
             check(record)
-        if merged is not None:
-            record["metadata"] = merge_patch(record["metadata"], merged)
+        if patch is not None:
+            record["metadata"] = merged(record["metadata"], patch)
 
     shown: list[Any] = []
     call.context.store.edit(  # so that `undo` can take it back
         session,
-        change if check is not None or merged is not None else None,
+        change if check is not None or patch is not None else None,
         if_rev=rev,
         reason=reason,
         written=lambda *written: shown.append(written),
         **changes,
     )
     return call.context.documents.render(session, shown[0])
-
-
-def merge_patch(target: Any, patch: Any) -> Any:
-    """Return a value with a JSON Merge Patch applied (RFC 7396): keys are merged, null removes one."""
-    if not isinstance(patch, Mapping):
-        return patch
-    merged = dict(target) if isinstance(target, Mapping) else {}
-    for name, value in patch.items():
-        if value is None:
-            merged.pop(name, None)
-        else:
-            merged[name] = merge_patch(merged.get(name), value)
-    return merged
 
 
 def _precondition(context: Context, session: Session, if_match: str | None, rev: int | None = None) -> Any:
