@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from hypothesis import strategies as st
 
-from sessionstore.model.records import Owner, SessionRow
+from sessionstore.model.row import Owner, SessionRow
 from sessionstore.query import And, Between, Compare, Filter, Has, Match, Not, Or, Search
 
 IDS = [f"20261123143{number}-{name}" for number, name in enumerate(("A", "b", "Ö", "b-2", "Z", "東京"))]

@@ -26,7 +26,7 @@ import sessionstore
 from sessionstore.index import SessionIndex, open_index
 from sessionstore.index.sql.rows import encoded
 from sessionstore.index.sql.sqlite_schema import SqliteNarrowing
-from sessionstore.model.records import FILTER_ALIASES, FILTER_FIELDS, SessionRow, as_interrupted
+from sessionstore.model.row import FILTER_ALIASES, FILTER_FIELDS, SessionRow, as_interrupted
 from sessionstore.query import Filter, matcher, parse
 from sessionstore.store import SessionStore
 from tests.index.third_party import OneFileIndex

@@ -22,7 +22,7 @@ from sessionstore.disk import files
 from sessionstore.disk.reading import elsewhere
 from sessionstore.errors import Conflict, NotApplied, OutcomeUnknown, SessionStoreError
 from sessionstore.layout import StoreRoot
-from sessionstore.model.records import FINAL_STATUSES
+from sessionstore.model.field_rules import FINAL_STATUSES
 from sessionstore.session import Session
 from sessionstore.store import column_files
 from sessionstore.store.column_files import ColumnFile, Derived, Key

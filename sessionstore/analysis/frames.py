@@ -20,7 +20,7 @@ from sessionstore.analysis.sources import Source, sources_of
 from sessionstore.analysis.streams import LeftOut
 from sessionstore.analysis.tables import sessions_table
 from sessionstore.errors import InvalidQuery
-from sessionstore.model.records import SessionRow
+from sessionstore.model.row import SessionRow
 from sessionstore.session import Session
 
 Form = Literal["pandas", "arrow", "polars"]

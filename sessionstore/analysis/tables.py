@@ -19,7 +19,7 @@ from sessionstore.analysis.arrow_columns import array_of
 from sessionstore.analysis.streams import LeftOut
 from sessionstore.errors import SessionStoreError
 from sessionstore.model.record import INSTANTS
-from sessionstore.model.records import SessionRow
+from sessionstore.model.row import SessionRow
 from sessionstore.store import SessionStore
 
 _INSTANT = pa.timestamp("us", "UTC")

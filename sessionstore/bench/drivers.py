@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sessionstore.index import SessionIndex
-from sessionstore.model.records import SessionRow
+from sessionstore.model.row import SessionRow
 
 Raw = tuple[Callable[[SessionRow], Callable[[], object]], Callable[[], None]]
 

@@ -26,7 +26,7 @@ from sessionstore.bench.rows import FEW, FILTERS, KEYS, a_row, fill
 from sessionstore.bench.workloads import Bench
 from sessionstore.disk import files
 from sessionstore.index import SessionIndex, open_index
-from sessionstore.model.records import FILTER_ALIASES, FILTER_FIELDS
+from sessionstore.model.row import FILTER_ALIASES, FILTER_FIELDS
 from sessionstore.query import parse
 
 _DRIVERS = {"sqlite": "sqlite3 driver", "postgresql": "psycopg driver"}

@@ -16,8 +16,9 @@ from zlib import crc32
 from sessionstore.bench.systems import log_record, session_of
 from sessionstore.disk import files
 from sessionstore.layout import DOCUMENT
-from sessionstore.model import json_text, records
-from sessionstore.model.records import SessionRecord, SessionRow
+from sessionstore.model import json_text
+from sessionstore.model.record import SessionRecord
+from sessionstore.model.row import SessionRow, to_row
 from sessionstore.store import SessionStore
 
 
@@ -37,7 +38,7 @@ def _folders(store: SessionStore, count: int) -> Iterator[SessionRow]:
         path = os.path.join(store.root.path, record.session_id)
         files.make_dir(path)
         data = json_text.layout({"session": {"1": record.to_dict()}, "workflow": {}})
-        yield records.to_row(record, files.create(os.path.join(path, DOCUMENT), data, sync=False))
+        yield to_row(record, files.create(os.path.join(path, DOCUMENT), data, sync=False))
 
 
 _PROVENANCE: dict[str, Any] = {"command": ["bench"], "python": "3.11", "host": "bench", "seed": 7}

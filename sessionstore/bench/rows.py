@@ -8,7 +8,7 @@ from __future__ import annotations
 import msgspec
 
 from sessionstore.index import SessionIndex
-from sessionstore.model.records import SessionRow
+from sessionstore.model.row import SessionRow
 from sessionstore.simulation.drones.kinds import CLIMBER, SCOUT
 
 KEYS = ("metadata.batch", "metadata.wind_m_s")

@@ -26,7 +26,7 @@ from sessionstore.bench.processes import run_workers
 from sessionstore.bench.systems import System
 from sessionstore.bench.workloads import Bench
 from sessionstore.layout import DOCUMENT, SETTLED_S
-from sessionstore.model.records import SessionRow
+from sessionstore.model.row import SessionRow
 
 #: Seconds of a cold list of N heads.
 _LIST_TARGETS = {10_000: 0.015, 100_000: 0.25, 1_000_000: 2.0}

@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from sessionstore.model.records import SessionRow
+from sessionstore.model.row import SessionRow
 from sessionstore.session import Session
 from sessionstore.session.handle import merge_of
 from sessionstore.store import SessionStore

@@ -16,7 +16,7 @@ from sessionstore.errors import InvalidQuery
 from sessionstore.query import MISSING, Path, parse_path
 
 if TYPE_CHECKING:
-    from sessionstore.model.records import SessionRow
+    from sessionstore.model.row import SessionRow
 
 
 def _plain(value: Any) -> str:
@@ -79,7 +79,7 @@ MORE = {
 
 def column(name: str) -> Column:
     """Return a column by name. Raises: InvalidQuery."""
-    from sessionstore.model.records import FILTER_ALIASES, FILTER_FIELDS
+    from sessionstore.model.row import FILTER_ALIASES, FILTER_FIELDS
 
     if name in COLUMNS or name in MORE:
         return COLUMNS.get(name) or MORE[name]

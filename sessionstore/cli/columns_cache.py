@@ -58,7 +58,7 @@ def columns_command(
 
 
 def _make(store: SessionStore, chosen: list[str] | None) -> None:
-    from sessionstore.model.records import FINAL_STATUSES
+    from sessionstore.model.field_rules import FINAL_STATUSES
 
     try:
         from sessionstore.analysis.columns import make_all

@@ -71,7 +71,7 @@ def complete_scenarios(ctx: click.Context, param: click.Parameter, incomplete: s
 
 def complete_fields(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     """Return the fields of a filter that begin as typed, and statuses after ``status=``."""
-    from sessionstore.model.records import FILTER_ALIASES, FILTER_FIELDS
+    from sessionstore.model.row import FILTER_ALIASES, FILTER_FIELDS
 
     field, sign, value = incomplete.partition("=")
     if sign and field in FILTER_FIELDS:
@@ -82,7 +82,7 @@ def complete_fields(ctx: click.Context, param: click.Parameter, incomplete: str)
 def complete_columns(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     """Return the columns that continue a comma-separated list."""
     from sessionstore.cli.columns import COLUMNS
-    from sessionstore.model.records import FILTER_FIELDS
+    from sessionstore.model.row import FILTER_FIELDS
 
     before, comma, last = incomplete.rpartition(",")
     return [before + comma + name for name in dict.fromkeys((*COLUMNS, *FILTER_FIELDS)) if name.startswith(last)]

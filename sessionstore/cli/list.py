@@ -17,7 +17,7 @@ from sessionstore.cli.options import json_option, open_store, store_options
 
 if TYPE_CHECKING:
     from sessionstore.index import Page
-    from sessionstore.model.records import SessionRow
+    from sessionstore.model.row import SessionRow
     from sessionstore.store import SessionStore
 
 _DEFAULT_LIMIT = 50
@@ -107,7 +107,7 @@ def _print_table(page: list[SessionRow], chosen: dict[str, tables.Column] | None
 
 
 def _reading(where: str) -> str:
-    from sessionstore.model.records import FILTER_ALIASES, FILTER_FIELDS
+    from sessionstore.model.row import FILTER_ALIASES, FILTER_FIELDS
     from sessionstore.query import describe, parse
 
     return describe(parse(where, FILTER_FIELDS, FILTER_ALIASES))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from sessionstore.errors import AmbiguousSession, SessionNotFound, StoreNotFound
 
 if TYPE_CHECKING:
-    from sessionstore.model.records import SessionRow
+    from sessionstore.model.row import SessionRow
     from sessionstore.session import Session
     from sessionstore.store import SessionStore
 

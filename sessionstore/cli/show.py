@@ -20,7 +20,8 @@ from sessionstore.cli.options import json_option, open_store, store_options
 from sessionstore.cli.remarks import NOT_WHOLE, report_all
 
 if TYPE_CHECKING:
-    from sessionstore.model.records import SessionRecord, SessionRow
+    from sessionstore.model.record import SessionRecord
+    from sessionstore.model.row import SessionRow
     from sessionstore.session import Session
 
 

@@ -16,7 +16,7 @@ from sessionstore.simulation.drones.drone import Drone
 from sessionstore.simulation.mission.flight_figures import warnings_of
 
 if TYPE_CHECKING:
-    from sessionstore.model.records import SessionRecord
+    from sessionstore.model.record import SessionRecord
     from sessionstore.simulation.mission.fleet import Fleet
 
 SIGNS = {"docked": ("·", "dim"), "flying": ("▲", "cyan"), "wall": ("█", "green"), "lost": ("x", "red bold"),

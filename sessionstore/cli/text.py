@@ -85,7 +85,7 @@ def when(instant: str | None) -> str:
     """Return a UTC instant in this machine's zone, to the minute."""
     if not instant:
         return "-"
-    from sessionstore.model.records import instant as parse
+    from sessionstore.model.instants import instant as parse
 
     return f"{parse(instant).astimezone():%Y-%m-%d %H:%M}"
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from sessionstore.model.records import SessionRecord
+from sessionstore.model.record import SessionRecord
 
 DECLARATION = b"BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
 CRATE = "ro-crate-metadata.json"

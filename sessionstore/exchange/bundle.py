@@ -24,7 +24,8 @@ from sessionstore.exchange.archives import ArchiveWriter, TarZstWriter, ZipWrite
 from sessionstore.exchange.compare import STREAM_SUFFIX
 from sessionstore.exchange.trees import CHUNK_BYTES, Tree, is_session, read_whole
 from sessionstore.layout import DOCUMENT
-from sessionstore.model.records import SessionRecord, read_record
+from sessionstore.model.record import SessionRecord
+from sessionstore.model.records import read_record
 from sessionstore.session.documents import tables_of
 
 TAR_ZST, ZIP = ".tar.zst", ".zip"

@@ -17,7 +17,8 @@ from sessionstore.exchange.trees import Tree, read_whole
 from sessionstore.layout import DOCUMENT
 from sessionstore.model import lineage
 from sessionstore.model.lineage import Relation
-from sessionstore.model.records import SessionRecord, read_record
+from sessionstore.model.record import SessionRecord
+from sessionstore.model.records import read_record
 from sessionstore.session.documents import Tables, tables_of
 
 STREAM_SUFFIX = ".jsonl"

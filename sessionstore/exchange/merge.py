@@ -28,8 +28,7 @@ from sessionstore.exchange.remote.opening import remote_source
 from sessionstore.exchange.sources import OfFolder, Progress, Source, Total, open_source
 from sessionstore.exchange.trees import FolderTree, Tree
 from sessionstore.index.filtering import select
-from sessionstore.model import records
-from sessionstore.model.records import FILTER_ALIASES, FILTER_FIELDS, SessionRow
+from sessionstore.model.row import FILTER_ALIASES, FILTER_FIELDS, SessionRow, to_row
 from sessionstore.query import Filter, parse
 from sessionstore.store import SessionStore, merge_log, merge_staging
 
@@ -318,7 +317,7 @@ def _is_branch(copy: Copy) -> bool:
 
 
 def _row(copy: Copy) -> SessionRow:
-    return records.to_row(copy.record, _Status(len(copy.data)))  # type: ignore[arg-type]
+    return to_row(copy.record, _Status(len(copy.data)))  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,9 @@ from sessionstore.errors import Conflict, LockTimeout, OutcomeUnknown, SessionSt
 from sessionstore.exchange.compare import STREAM_SUFFIX, Copy, merged_document, same_file
 from sessionstore.exchange.trees import CHUNK_BYTES, FolderTree, Tree
 from sessionstore.layout import DOCUMENT
-from sessionstore.model import json_text, lineage, names, records
+from sessionstore.model import json_text, lineage, names
+from sessionstore.model.instants import instant, new_uuid
+from sessionstore.model.record import SessionRecord
 from sessionstore.store import SessionStore, merge_staging
 from sessionstore.store.history import History
 from sessionstore.store.merge_log import MergeLog
@@ -49,7 +51,7 @@ class Placer:
 
     def __init__(self, store: SessionStore, source: str) -> None:
         self._store, self._root, self._source = store, store.root, source
-        self._merge_id = records.new_uuid()
+        self._merge_id = new_uuid()
         self._log = MergeLog(store.root, self._merge_id)
         self.change_id: str | None = None
         self._staged: list[Placed] = []
@@ -88,7 +90,7 @@ class Placer:
         except BaseException:
             files.remove_tree(staged)
             raise
-        created = records.instant(theirs.record.created_at)
+        created = instant(theirs.record.created_at)
         self._staged.append(Placed(staged, session_id, uuid, created, theirs.record.session_name))
         self._taken.add(names.collision_key(session_id))
         return session_id
@@ -98,7 +100,7 @@ class Placer:
         name = theirs.tree.name
         if names.is_session_folder_name(name) and self._is_free(name):
             return name
-        return self._next_id(records.instant(theirs.record.created_at), theirs.record.session_name)
+        return self._next_id(instant(theirs.record.created_at), theirs.record.session_name)
 
     def _next_id(self, created: datetime, typed: str | None) -> str:
         first = names.make_id(created, typed)
@@ -204,7 +206,7 @@ def _check_unchanged(theirs: Copy) -> None:
         raise Conflict(f"{theirs.tree.name} changed at the source while it was copied; run the merge again")
 
 
-def _runs_here(record: records.SessionRecord) -> bool:
+def _runs_here(record: SessionRecord) -> bool:
     return record.status in ("running", "paused") and not (record.merged_from or {}).get("running")
 
 

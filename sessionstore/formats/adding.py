@@ -20,7 +20,7 @@ from sessionstore.disk import files
 from sessionstore.errors import IllegalTransition
 from sessionstore.formats import registry
 from sessionstore.formats.draft import SessionDraft
-from sessionstore.model.records import FINAL_STATUSES
+from sessionstore.model.field_rules import FINAL_STATUSES
 from sessionstore.session import Session
 from sessionstore.session.mappings import DATA_TABLE
 from sessionstore.session.stream_reader import Line, Tape

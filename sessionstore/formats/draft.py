@@ -20,7 +20,9 @@ from sessionstore.errors import InvalidRecord
 from sessionstore.formats.staged_stream import StagedStream
 from sessionstore.layout import DOCUMENT
 from sessionstore.model import json_text, names, records
-from sessionstore.model.records import SessionRecord
+from sessionstore.model.instants import instant, new_uuid
+from sessionstore.model.record import SessionRecord
+from sessionstore.model.row import to_row
 from sessionstore.session import stream_names
 from sessionstore.session.handle import CLOCK_STREAM
 from sessionstore.session.motion import MOTION_STREAM, MotionWriter, movement_totals
@@ -174,7 +176,7 @@ class SessionDraft:
         if started is None or lasted_s is None or given["status"] != "completed":
             return {}
         try:
-            ended = records.instant(started) + timedelta(seconds=lasted_s)
+            ended = instant(started) + timedelta(seconds=lasted_s)
         except OverflowError:
             return {}  # a damaged time: no calendar has that end
         return {"ended_at": json_text.utc_text(ended), "duration_wall_s": lasted_s}
@@ -201,7 +203,7 @@ class SessionDraft:
             files.rename_new(staged, root.folder(record.session_id))
             self._folder = None
             files.prove_renamed(root.path)
-        self.store.catalog.delivery.deliver([records.to_row(record, status)])
+        self.store.catalog.delivery.deliver([to_row(record, status)])
         return record.session_id
 
     def discard(self) -> None:
@@ -220,7 +222,7 @@ class SessionDraft:
         if self._folder is None:
             self.store.root.prepare()
             # Not named by the session's uuid: another import may build the same one.
-            self._folder = self.store.root.staging / records.new_uuid()
+            self._folder = self.store.root.staging / new_uuid()
             files.make_dir(self._folder)
         return self._folder
 

@@ -22,7 +22,7 @@ from sessionstore.disk import files
 from sessionstore.formats.geodesy import Origin, origin_of
 from sessionstore.formats.mcap_file import OWN, TIME
 from sessionstore.formats.scene_shapes import Prism, is_vector, prisms
-from sessionstore.model import records
+from sessionstore.model.instants import instant, new_uuid
 from sessionstore.session import frames, stream_names
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def write_mcap(session: Session, path: Path) -> Path:
     """Write a session; the file has its name once it is whole. Raises: Conflict."""
     import foxglove
 
-    temporary = path.with_name(f".tmp-{records.new_uuid()}.mcap")
+    temporary = path.with_name(f".tmp-{new_uuid()}.mcap")
     context = foxglove.Context()
     writer = foxglove.open_mcap(temporary, context=context)
     try:
@@ -60,7 +60,7 @@ class _Writing:
         record = session.record
         self._session, self._record, self._context = session, record, context
         started = record.started_at or record.created_at
-        self._start_ns = int(records.instant(started).timestamp() * 1e6) * 1000 if started else 0
+        self._start_ns = int(instant(started).timestamp() * 1e6) * 1000 if started else 0
         self._origin: Origin | None = origin_of(record.gps, session.session_id) if record.gps else None
         self._transforms = channels.FrameTransformsChannel("/tf", context=context, metadata=_DERIVED)
         self._scene = channels.SceneUpdateChannel("/scene", context=context, metadata=_DERIVED)

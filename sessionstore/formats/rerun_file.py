@@ -26,7 +26,7 @@ from sessionstore.errors import Conflict
 from sessionstore.formats.geodesy import Origin, origin_of
 from sessionstore.formats.protocol import Options
 from sessionstore.formats.scene_shapes import is_vector, prisms
-from sessionstore.model import records
+from sessionstore.model.instants import instant, new_uuid
 from sessionstore.session import frames, stream_names
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class RerunFile:
 
     def write(self, session: Session, path: Path, options: Options) -> Path:
         """Write a session; the file has its name once it is whole. Raises: Conflict."""
-        temporary = path.with_name(f".tmp-{records.new_uuid()}.rrd")
+        temporary = path.with_name(f".tmp-{new_uuid()}.rrd")
         try:
             _Writing(session, temporary).run()
             files.rename_new(temporary, path)
@@ -99,7 +99,7 @@ class _Writing:
         record, rr = self._record, self._rr
         self._out.send_recording_name(record.session_name or self._session.session_id)
         if started := record.started_at or record.created_at:
-            self._out.send_recording_start_time_nanos(int(records.instant(started).timestamp() * 1e6) * 1000)
+            self._out.send_recording_start_time_nanos(int(instant(started).timestamp() * 1e6) * 1000)
         self._out.log("map", rr.ViewCoordinates.RIGHT_HAND_Z_UP, static=True)
         self._out.send_blueprint(self._blueprint())
 

@@ -18,7 +18,8 @@ from sessionstore.disk import files
 from sessionstore.errors import Conflict, InvalidRecord
 from sessionstore.formats.geodesy import Origin, origin_of
 from sessionstore.formats.protocol import Options
-from sessionstore.model import json_text, records
+from sessionstore.model import json_text
+from sessionstore.model.instants import instant
 from sessionstore.session import stream_names
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ class Flight:
         self.session, self.origin, self._alone = session, origin, alone
         self.name = record.session_name or session.session_id
         started = record.started_at or record.created_at
-        self.start = records.instant(started) if started else _START
+        self.start = instant(started) if started else _START
         ends: dict[str, tuple[float, float]] = {}
         for line in self._lines():
             drone = str(line.data["drone"])

@@ -24,7 +24,7 @@ import msgspec
 
 from sessionstore.errors import InvalidQuery
 from sessionstore.layout import PRIVATE
-from sessionstore.model.records import SessionRow
+from sessionstore.model.row import SessionRow
 from sessionstore.query import Filter, Path
 from sessionstore.session.stream_writer import Quarantine
 

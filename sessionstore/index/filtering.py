@@ -18,7 +18,7 @@ import msgspec
 from msgspec import UNSET
 
 from sessionstore.errors import InvalidQuery
-from sessionstore.model.records import FILTER_ALIASES, FILTER_FIELDS, SessionRow
+from sessionstore.model.row import FILTER_ALIASES, FILTER_FIELDS, SessionRow
 from sessionstore.query import MISSING, And, Between, Compare, Filter, Has, Match, Path, matcher, parse_path
 
 _KINDS = get_type_hints(SessionRow)

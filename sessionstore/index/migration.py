@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from sessionstore.errors import Conflict
 from sessionstore.index import Compactable, SessionIndex
 from sessionstore.index.sql.rows import encoded
-from sessionstore.model.records import SessionRow
+from sessionstore.model.row import SessionRow
 
 #: Called with (rows in the target, all rows).
 Progress = Callable[[int, int], None]

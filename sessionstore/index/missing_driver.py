@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 from sessionstore.errors import IndexUnavailable
 from sessionstore.index import RowStamp
-from sessionstore.model.records import SessionRow
+from sessionstore.model.row import SessionRow
 from sessionstore.query import Filter
 
 

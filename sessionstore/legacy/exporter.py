@@ -16,7 +16,9 @@ import msgspec
 from sessionstore.disk import files
 from sessionstore.errors import Conflict, SessionStoreError
 from sessionstore.legacy.layout import BUILDINGS, ML, MOTION, STREAM_FILES, SUMMARY
-from sessionstore.model import json_text, records
+from sessionstore.model import json_text
+from sessionstore.model.instants import instant as instant_of
+from sessionstore.model.record import SessionRecord
 from sessionstore.session import Session, stream_names
 from sessionstore.session.handle import CLOCK_STREAM
 from sessionstore.session.motion import MOTION_STREAM
@@ -72,7 +74,7 @@ class Clock:
         self._instants: list[datetime] = []
         for line in session.tape(CLOCK_STREAM).in_time():
             try:
-                instant = records.instant(str(line.data.get("utc")))
+                instant = instant_of(str(line.data.get("utc")))
             except SessionStoreError:
                 continue
             self._moments.append(line.t_s)
@@ -110,7 +112,7 @@ def _motion(session: Session, clock: Clock, timestamps: Timestamps) -> dict[str,
     return drones
 
 
-def _summary(record: records.SessionRecord, motion: dict[str, Any], clock: Clock) -> dict[str, Any]:
+def _summary(record: SessionRecord, motion: dict[str, Any], clock: Clock) -> dict[str, Any]:
     ids = [str(drone.get("id")) for drone in record.drones] or list(motion)
     facts = {
         "session_id": record.session_id,

@@ -18,7 +18,7 @@ from sessionstore.index import RowStamp, SessionIndex
 from sessionstore.layout import DOCUMENT, StoreRoot
 from sessionstore.maintenance.findings import Report
 from sessionstore.model import names
-from sessionstore.model.records import SessionRow
+from sessionstore.model.row import SessionRow
 from sessionstore.session import Session
 
 #: From this number of sessions on, threads ask for their status; and the number of threads.

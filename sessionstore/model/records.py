@@ -18,28 +18,8 @@ from msgspec import UNSET, UnsetType
 
 from sessionstore.errors import Corrupt, IllegalTransition, InvalidRecord, NewerFormat
 from sessionstore.model import json_text
-from sessionstore.model.field_rules import FINAL_STATUSES as FINAL_STATUSES
-from sessionstore.model.field_rules import MAX_COUNT as MAX_COUNT
-from sessionstore.model.field_rules import STATUSES as STATUSES
-from sessionstore.model.instants import all_stored
-from sessionstore.model.instants import canonical as canonical
-from sessionstore.model.instants import instant as instant
-from sessionstore.model.instants import is_canonical as is_canonical
-from sessionstore.model.instants import new_uuid as new_uuid
-from sessionstore.model.instants import now_text as now_text
-from sessionstore.model.instants import uuid_after as uuid_after
-from sessionstore.model.record import FORMAT as FORMAT
-from sessionstore.model.record import INSTANTS, REQUIRED, RULES
-from sessionstore.model.record import RECORD_FIELDS as RECORD_FIELDS
-from sessionstore.model.record import SessionRecord as SessionRecord
-from sessionstore.model.row import FILTER_ALIASES as FILTER_ALIASES
-from sessionstore.model.row import FILTER_FIELDS as FILTER_FIELDS
-from sessionstore.model.row import INTERRUPTED as INTERRUPTED
-from sessionstore.model.row import SHOWN_STATUSES as SHOWN_STATUSES
-from sessionstore.model.row import Owner as Owner
-from sessionstore.model.row import SessionRow as SessionRow
-from sessionstore.model.row import as_interrupted as as_interrupted
-from sessionstore.model.row import to_row as to_row
+from sessionstore.model.instants import all_stored, canonical
+from sessionstore.model.record import FORMAT, INSTANTS, REQUIRED, RULES, SessionRecord
 
 _logger = logging.getLogger("sessionstore")
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from sessionstore.disk import files
 from sessionstore.errors import InvalidQuery
-from sessionstore.model.records import SessionRecord
+from sessionstore.model.record import SessionRecord
 from sessionstore.session import Session, stream_names
 from sessionstore.session.motion import MOTION_STREAM
 from sessionstore.session.stream_reader import Line, Tape

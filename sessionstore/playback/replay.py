@@ -17,7 +17,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sessionstore.errors import InvalidQuery, InvalidRecord
-from sessionstore.model import json_text, records
+from sessionstore.model import json_text
+from sessionstore.model.instants import instant as instant_of
 from sessionstore.session import Session
 from sessionstore.session.handle import CLOCK_STREAM
 from sessionstore.session.motion import MOTION_STREAM
@@ -181,7 +182,7 @@ class Clock:
         pairs: list[tuple[float, datetime]] = []
         for line in session.tape(CLOCK_STREAM).in_time():
             try:
-                pairs.append((line.t_s, records.instant(str(line.data.get("utc")))))
+                pairs.append((line.t_s, instant_of(str(line.data.get("utc")))))
             except InvalidRecord:
                 continue  # written by hand; the neighbours do
         self._moments = [moment for moment, _ in pairs]

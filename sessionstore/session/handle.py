@@ -20,7 +20,8 @@ from sessionstore.errors import InvalidName, InvalidRecord
 from sessionstore.layout import DOCUMENT, StoreRoot
 from sessionstore.model import json_text, lineage, records, row_from_bytes
 from sessionstore.model import liveness as owners
-from sessionstore.model.records import INTERRUPTED, SessionRecord, SessionRow
+from sessionstore.model.record import RECORD_FIELDS, SessionRecord
+from sessionstore.model.row import INTERRUPTED, SessionRow, to_row
 from sessionstore.session import documents, stream_names
 from sessionstore.session.artifacts import Artifacts
 from sessionstore.session.documents import Database, DocumentStorage, SharedTable, Tables
@@ -331,7 +332,7 @@ class Session:
             reason, sim_time_s = json_text.plain([reason, sim_time_s], "history")
         update = Update(self._text_path, self.session_id, self._uuid, if_rev, given, reason, sim_time_s, accepted)
         record, status = self._storage.update(partial(update.apply, change, edit_tables))
-        self._changed(records.to_row(record, status))
+        self._changed(to_row(record, status))
         if written is not None:
             written(record, status)
         return record
@@ -365,7 +366,7 @@ def merge_of(changes: Mapping[str, Any]) -> tuple[Callable[[dict[str, Any]], Non
     """
     fields = {name: value for name, value in changes.items() if not isinstance(value, Mapping)}
     objects = {name: value for name, value in changes.items() if isinstance(value, Mapping)}
-    kept = [name for name in objects if name not in records.RECORD_FIELDS]
+    kept = [name for name in objects if name not in RECORD_FIELDS]
     if kept:
         raise InvalidRecord(f"{', '.join(kept)}: not a field of the record")
 
@@ -381,7 +382,7 @@ def read_row(folder: str, session_id: str) -> SessionRow:
     path = f"{folder}/{DOCUMENT}"
     data, status = documents.read(path)
     row = row_from_bytes.row_of(data, status, session_id)
-    return row if row is not None else records.to_row(_record_of(data, path, session_id), status)
+    return row if row is not None else to_row(_record_of(data, path, session_id), status)
 
 
 def _record_of(data: bytes, path: str, session_id: str) -> SessionRecord:

@@ -13,7 +13,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from sessionstore.errors import InvalidRecord, StoreUnusable, TimeOrderError
-from sessionstore.model import json_text, records
+from sessionstore.model import json_text
+from sessionstore.model.instants import instant, now_text
 from sessionstore.session.full_disk import FullDiskWait
 from sessionstore.session.stream_writer import StreamWriter
 
@@ -38,7 +39,7 @@ class RunClock:
             raise InvalidRecord(f"the start is zero, epoch or keep, not {start!r}")
         self._start = start
         self._zero_s: float | None = None  # in epoch seconds
-        self._started = None if started_at is None else records.instant(started_at)
+        self._started = None if started_at is None else instant(started_at)
         self._begun = begun
 
     def sim_time_s(self, t_s: Any) -> Any:
@@ -66,7 +67,7 @@ class RunClock:
     def utc_text(self, sim_time_s: float) -> str:
         """Return the UTC instant of a sim_time: by the data of an imported flight, else now."""
         if self._started is None:
-            return records.now_text()
+            return now_text()
         return json_text.utc_text(self._started + timedelta(seconds=sim_time_s))
 
     @property

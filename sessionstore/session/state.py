@@ -13,7 +13,9 @@ from typing import Any
 
 from sessionstore.errors import Conflict, Corrupt, IllegalTransition, InvalidRecord, SessionGone
 from sessionstore.model import json_text, lineage, liveness, records, values
-from sessionstore.model.records import FINAL_STATUSES, SessionRecord
+from sessionstore.model.field_rules import FINAL_STATUSES
+from sessionstore.model.instants import instant, now_text
+from sessionstore.model.record import RECORD_FIELDS, SessionRecord
 from sessionstore.session.documents import Tables, check_tables
 
 OWN_TABLES = ("session", "workflow")
@@ -69,7 +71,7 @@ class Update:
         return self._changed(tables, record, wanted)
 
     def _changed(self, tables: Tables, record: SessionRecord, wanted: dict[str, Any]) -> SessionRecord:
-        now = records.now_text()
+        now = now_text()
         if wanted.get("status", record.status) != record.status:
             try:
                 records.check_move(record.status, wanted["status"])
@@ -120,7 +122,7 @@ def _set_instants(record: SessionRecord, wanted: dict[str, Any], now: str) -> No
         wanted.setdefault("ended_at", now)
     started_at, ended_at = wanted.get("started_at", record.started_at), wanted.get("ended_at")
     if started_at is not None and ended_at is not None and "duration_wall_s" not in wanted:
-        wall = records.instant(ended_at) - records.instant(started_at)
+        wall = instant(ended_at) - instant(started_at)
         wanted["duration_wall_s"] = max(0.0, round(wall.total_seconds(), 6))
 
 
@@ -142,7 +144,7 @@ def edited_fields(record: SessionRecord, change: Callable[[dict[str, Any]], None
     before = record.to_dict()
     after = copy.deepcopy(before)
     change(after)
-    gone = [name for name in records.RECORD_FIELDS if name not in after]
+    gone = [name for name in RECORD_FIELDS if name not in after]
     if gone:
         raise InvalidRecord(f"{', '.join(gone)}: a field of the record cannot be removed")
     return records.check_changes(

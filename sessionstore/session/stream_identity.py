@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sessionstore.errors import SessionStoreError
-from sessionstore.model.records import SessionRecord
+from sessionstore.model.record import SessionRecord
 from sessionstore.session import stream_names, stream_source
 from sessionstore.session.stream_line import Mark
 from sessionstore.session.stream_reader import Tape

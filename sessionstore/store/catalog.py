@@ -20,9 +20,9 @@ from sessionstore.errors import Corrupt, NewerFormat, NotApplied, OutcomeUnknown
 from sessionstore.index import Page, PageOrder, RowStamp, SessionIndex, View, look
 from sessionstore.index.filtering import parse_sort, select, sort_order
 from sessionstore.layout import StoreRoot
-from sessionstore.model import liveness, records
+from sessionstore.model import liveness
 from sessionstore.model.gc_pause import gc_paused
-from sessionstore.model.records import FILTER_ALIASES, FILTER_FIELDS, SessionRow
+from sessionstore.model.row import FILTER_ALIASES, FILTER_FIELDS, SessionRow, as_interrupted
 from sessionstore.query import Filter
 from sessionstore.query import parse as parse_query
 from sessionstore.session import Session
@@ -212,7 +212,7 @@ class Catalog:
         rows = {row.session_id: row for row in known if row.host is None and row.session_id not in gone}
         rows.update((row.session_id, row) for row in fresh)
         why = self.interrupted(row for row in rows.values() if row.owner is not None)
-        found = [records.as_interrupted(row, why[name]) if name in why else row for name, row in rows.items()]
+        found = [as_interrupted(row, why[name]) if name in why else row for name, row in rows.items()]
         found += [row for row in known if row.host is not None]
         return sorted(select(found, tree), key=lambda row: (row.created_at, row.session_id))
 

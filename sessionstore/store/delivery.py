@@ -15,7 +15,7 @@ from sessionstore.disk import files
 from sessionstore.errors import NotApplied, OutcomeUnknown, Unreadable
 from sessionstore.index import SessionIndex
 from sessionstore.layout import StoreRoot
-from sessionstore.model.records import SessionRow
+from sessionstore.model.row import SessionRow
 from sessionstore.store.folder_rows import ABSENT, UNREAD, FolderRows, stamp_in
 
 MAX_RETRIES = 100

@@ -15,7 +15,7 @@ from sessionstore.errors import NotApplied, SessionGone, Unreadable
 from sessionstore.index import FileStamp, RowStamp
 from sessionstore.layout import DOCUMENT, StoreRoot
 from sessionstore.model import json_text, names
-from sessionstore.model.records import SessionRow
+from sessionstore.model.row import SessionRow
 from sessionstore.session.handle import read_row
 
 #: What a listing shows in place of a status when the record cannot be read, and when the folder is gone.

@@ -25,9 +25,9 @@ from sessionstore.errors import (
     SessionNotFound,
     Unreadable,
 )
-from sessionstore.model import records
+from sessionstore.model.instants import now_text, uuid_after
 from sessionstore.model.json_text import utc_text
-from sessionstore.model.records import SessionRecord
+from sessionstore.model.record import SessionRecord
 from sessionstore.session.handle import Session
 from sessionstore.session.stream_line import Line
 from sessionstore.session.stream_reader import Tape
@@ -136,11 +136,11 @@ class History:
 
         def line(last: Line | None) -> dict[str, Any]:  # under the lock: ids stand in the order of the lines
             nonlocal change_id
-            change_id = records.uuid_after(trash.newest_change_id(root, last))
+            change_id = uuid_after(trash.newest_change_id(root, last))
             return {
                 "id": change_id,
                 "kind": kind,
-                "at": records.now_text(),
+                "at": now_text(),
                 "sessions": sessions,
                 "uuid": uuid,
                 "before": before,

@@ -15,7 +15,7 @@ from sessionstore.errors import AmbiguousSession, SessionNotFound
 from sessionstore.index import Page
 from sessionstore.layout import StoreRoot
 from sessionstore.model import json_text
-from sessionstore.model.records import SessionRow
+from sessionstore.model.row import SessionRow
 from sessionstore.query import Filter
 from sessionstore.session import Session
 from sessionstore.store import open_runs

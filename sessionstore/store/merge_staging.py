@@ -15,7 +15,7 @@ from sessionstore.disk import files
 from sessionstore.disk.locks import Locks
 from sessionstore.errors import LockTimeout, StoreUnusable
 from sessionstore.layout import StoreRoot
-from sessionstore.model import records
+from sessionstore.model.instants import new_uuid
 
 SESSION, UNPACKED = "merge-", "unpacked-"
 #: How long a merge waits for another merge into the same store.
@@ -49,6 +49,6 @@ def sweep(root: StoreRoot) -> None:
 
 def new_folder(root: StoreRoot, prefix: str) -> Path:
     """Make an empty folder in staging. Raises: StoreUnusable."""
-    folder = root.staging / f"{prefix}{records.new_uuid()}"
+    folder = root.staging / f"{prefix}{new_uuid()}"
     files.make_dir(folder)
     return folder

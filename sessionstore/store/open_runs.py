@@ -16,7 +16,7 @@ import msgspec
 from sessionstore.disk import files
 from sessionstore.layout import StoreRoot
 from sessionstore.model import liveness
-from sessionstore.model.records import INTERRUPTED, SessionRow
+from sessionstore.model.row import INTERRUPTED, SessionRow
 from sessionstore.session.motion import MOTION_STREAM
 from sessionstore.session.stream_reader import Tape
 

@@ -24,7 +24,9 @@ from sessionstore.index import SessionIndex, choose_url, open_index
 from sessionstore.index.url import kept_url
 from sessionstore.layout import DOCUMENT, StoreRoot, resolve
 from sessionstore.model import json_text, names, provenance, records, values
-from sessionstore.model.records import SessionRecord, SessionRow
+from sessionstore.model.instants import instant, new_uuid
+from sessionstore.model.record import SessionRecord
+from sessionstore.model.row import SessionRow, to_row
 from sessionstore.query import Filter
 from sessionstore.session import Session
 from sessionstore.session.documents import encode, numbered
@@ -120,16 +122,14 @@ class SessionStore(StoreMapping):
         created_at = fields.pop("created_at", None)
         given = records.check_changes({**fields, "session_name": name})
         not_finite = given.pop(records.NOT_FINITE, None)
-        created = (
-            datetime.now(UTC) if created_at is None else records.instant(json_text.plain(created_at, "created_at"))
-        )
+        created = datetime.now(UTC) if created_at is None else instant(json_text.plain(created_at, "created_at"))
         self.root.prepare(self._settings)
         if not self._swept:  # what creators that died left in staging
             self._swept = True
             trash.sweep_staging(self.root)
         record = SessionRecord.new(
             self._reservations.reserve(created, name),
-            records.new_uuid(),
+            new_uuid(),
             created_at=json_text.utc_text(created),
             created_by=f"sessionstore {__version__}",
             provenance=provenance.gather(seed, scenario_hash),
@@ -139,7 +139,7 @@ class SessionStore(StoreMapping):
         if not_finite:
             record.extra[records.NOT_FINITE] = not_finite
         status = self._build(record, created, tables)
-        step = self.catalog.delivery.deliver([records.to_row(record, status)])
+        step = self.catalog.delivery.deliver([to_row(record, status)])
         return self.catalog.session(record.session_id), {
             "directory": Step("done"),
             "record": Step("done"),

@@ -19,7 +19,8 @@ from uuid import UUID
 from sessionstore.disk import files
 from sessionstore.errors import Conflict, SessionGone, SessionNotFound, SessionStoreError, StoreUnusable
 from sessionstore.layout import StoreRoot
-from sessionstore.model import records
+from sessionstore.model.instants import uuid_after
+from sessionstore.model.row import FILTER_ALIASES, FILTER_FIELDS, SessionRow, to_row
 from sessionstore.query import matcher, parse
 from sessionstore.session import Session
 from sessionstore.session.stream_line import Line
@@ -70,12 +71,12 @@ def ids(root: StoreRoot) -> set[str]:
 def matching(root: StoreRoot, where: str) -> list[TrashEntry]:
     """Return the entries whose record matches a filter, of each session the newest; a record that cannot be read
     matches nothing. Raises: InvalidQuery."""
-    fits = matcher(parse(where, records.FILTER_FIELDS, records.FILTER_ALIASES), records.SessionRow.get)
+    fits = matcher(parse(where, FILTER_FIELDS, FILTER_ALIASES), SessionRow.get)
     found: dict[str, TrashEntry] = {}
     for entry in entries(root):
         try:
             record = Session(StoreRoot(entry.folder.parent), entry.session_id).record
-            row = records.to_row(record, os.stat(entry.folder))
+            row = to_row(record, os.stat(entry.folder))
         except (SessionStoreError, OSError):
             continue
         if fits(row):
@@ -89,7 +90,7 @@ def throw_away(root: StoreRoot, session_id: str) -> TrashEntry:
     Raises: SessionGone, StoreUnusable: nothing changed. OutcomeUnknown: moved, not proven durable.
     """
     # Behind all others: "deleted last" is true even after the clock was set back.
-    entry_id = records.uuid_after(newest_change_id(root, Tape(root.private / HISTORY_FILE).last()))
+    entry_id = uuid_after(newest_change_id(root, Tape(root.private / HISTORY_FILE).last()))
     place = root.trash / entry_id
     files.make_dir(place, sync=True)
     try:

@@ -16,7 +16,7 @@ import msgspec
 from sessionstore.disk import files
 from sessionstore.errors import SessionStoreError
 from sessionstore.model.gc_pause import gc_paused
-from sessionstore.model.records import SessionRow
+from sessionstore.model.row import SessionRow
 from sessionstore.store import SessionStore
 from sessionstore.sweeps.definition import SEED, Definition, Point
 from sessionstore.sweeps.expressions import Expression

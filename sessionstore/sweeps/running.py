@@ -20,7 +20,7 @@ import msgspec
 
 from sessionstore.disk import files
 from sessionstore.errors import SessionStoreError
-from sessionstore.model.records import FINAL_STATUSES
+from sessionstore.model.field_rules import FINAL_STATUSES
 from sessionstore.store import SessionStore
 from sessionstore.sweeps.definition import Definition, Point
 from sessionstore.sweeps.folder import SweepFolder

@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 
 from sessionstore.errors import InvalidRecord, SessionNotFound
-from sessionstore.model.records import SessionRow
+from sessionstore.model.row import SessionRow
 from sessionstore.store import SessionStore
 from sessionstore.sweeps import definition as definitions
 from sessionstore.sweeps import snapshot

@@ -19,7 +19,7 @@ import msgspec
 
 from sessionstore.errors import SessionStoreError, StoreUnusable
 from sessionstore.model import provenance
-from sessionstore.model.records import FINAL_STATUSES
+from sessionstore.model.field_rules import FINAL_STATUSES
 from sessionstore.session.exception_text import reason_of
 from sessionstore.session.full_disk import is_full
 from sessionstore.store import SessionStore

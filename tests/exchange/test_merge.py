@@ -13,7 +13,7 @@ from sessionstore.errors import NotApplied, SessionNotFound
 from sessionstore.exchange.merge import merge
 from sessionstore.exchange.trees import FolderTree
 from sessionstore.exchange.verify import Bundle
-from sessionstore.model.records import SessionRow
+from sessionstore.model.row import SessionRow
 from sessionstore.session import Session
 from sessionstore.store import SessionStore
 from sessionstore.store.history import History

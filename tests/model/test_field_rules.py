@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 
 from sessionstore.errors import InvalidRecord
 from sessionstore.model import records
-from sessionstore.model.records import RECORD_FIELDS, SessionRecord
+from sessionstore.model.instants import new_uuid, now_text
+from sessionstore.model.record import RECORD_FIELDS, SessionRecord
 from sessionstore.model.schemas import RecordSchema
 
 SCHEMA = RecordSchema()
 RIGHT = SessionRecord.new(
-    session_id="202611231430-Butterfly", uuid=records.new_uuid(), created_at=records.now_text(),
-    updated_at=records.now_text(), started_at=records.now_text(), tags=["night"], duration_sim_s=1.5,
+    session_id="202611231430-Butterfly", uuid=new_uuid(), created_at=now_text(),
+    updated_at=now_text(), started_at=now_text(), tags=["night"], duration_sim_s=1.5,
     gps={"lat": 51.9, "lon": 4.5}, drones=[{"id": "scout-1"}], owner={"pid": 1}, session_name="Butterfly",
 ).to_dict()  # fmt: skip
 ODD: tuple[Any, ...] = (

@@ -13,7 +13,7 @@ from tinydb import TinyDB
 from tinydb.storages import MemoryStorage
 
 from sessionstore.errors import InvalidQuery
-from sessionstore.model.records import FILTER_FIELDS
+from sessionstore.model.row import FILTER_FIELDS
 from sessionstore.query import TinyDBQuery, describe, in_mapping, matcher, parse
 
 FIELDS = ("session_id", "session_name", "status", "tags", "metadata", "num_drones", "created_at")

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from sessionstore.errors import Unreadable
 from sessionstore.model import json_text, records, row_from_bytes
-from sessionstore.model.records import RECORD_FIELDS, SessionRecord, SessionRow
+from sessionstore.model.record import RECORD_FIELDS, SessionRecord
+from sessionstore.model.row import Owner, SessionRow, to_row
 from sessionstore.session import documents, handle
 from sessionstore.store import SessionStore
 from tests.model.test_field_rules import ODD
@@ -41,7 +42,7 @@ def long_way(data: bytes) -> SessionRow | None:
         record = records.read_record(tables, data, "p", "folder")
     except Unreadable:
         return None
-    return records.to_row(record, STATUS)
+    return to_row(record, STATUS)
 
 
 def agree(data: bytes) -> bool:
@@ -207,11 +208,11 @@ def test_what_is_right_but_unusual_is_read_the_long_way(tables: dict[str, Any], 
 def test_every_field_of_a_row_is_that_of_the_record() -> None:
     told = {"ended_at": "2026-11-23T15:30:00.000000Z", "end_reason": "done", "duration_wall_s": 2.5}
     record = SessionRecord(**{**RECORD, **told, "num_buildings": 3, "num_invisible_buildings": 4})
-    row = records.to_row(record, STATUS)
+    row = to_row(record, STATUS)
     derived = {
         "size": STATUS.st_size, "mtime_ns": STATUS.st_mtime_ns, "num_drones": 3, "points": 13, "distance_m": 3.5,
         "drones": {"scout": 1, "climber": 1, "drone": 1}, "windows_cleaned": 2, "problem": None,
-        "owner": records.Owner(host="here", pid=12), "raw_metadata": msgspec.Raw(msgspec.json.encode(record.metadata)),
+        "owner": Owner(host="here", pid=12), "raw_metadata": msgspec.Raw(msgspec.json.encode(record.metadata)),
         "host": None, "store": None, "openable": True, "copies": (), "merged_uuid": None, "remark": None,
     }  # fmt: skip
     for name in row.__struct_fields__:

@@ -16,7 +16,7 @@ import pytest
 
 import sessionstore
 from sessionstore.errors import Corrupt, NewerFormat, SessionGone, SessionStoreError, UnsafeFile
-from sessionstore.model.records import INTERRUPTED
+from sessionstore.model.row import INTERRUPTED
 from sessionstore.session.stream_reader import Tape
 from sessionstore.store import SessionStore
 from tests.proof import operations, oracle

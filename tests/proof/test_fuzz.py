@@ -25,6 +25,7 @@ from sessionstore.errors import Corrupt, SessionStoreError, Unreadable
 from sessionstore.index.journal.engine import JournalIndex
 from sessionstore.legacy.importer import import_legacy
 from sessionstore.model import json_text, records
+from sessionstore.model.row import to_row
 from sessionstore.session import documents
 from sessionstore.session.stream_reader import Damage, Line, Tape, parse_line
 from sessionstore.store import SessionStore
@@ -64,7 +65,7 @@ def test_mutated_documents_are_a_record_or_unreadable(fuzzed: tuple[SessionStore
             except Unreadable:
                 continue
             taken += 1
-            row = records.to_row(record, status)
+            row = to_row(record, status)
             assert row.session_id == "folder"
             assert json_text.parse(json_text.layout(tables), "") == tables  # what is read can be written again
     assert taken > 1_000

@@ -14,7 +14,7 @@ import pytest
 import sessionstore
 from sessionstore import layout
 from sessionstore.errors import StoreUnusable
-from sessionstore.model.records import SessionRow
+from sessionstore.model.row import SessionRow
 from sessionstore.session import documents
 from sessionstore.store import SessionStore
 

@@ -26,6 +26,7 @@ from sessionstore.maintenance.doctor import examine
 from sessionstore.maintenance.repairs import stream_repair
 from sessionstore.maintenance.repairs.plan import repair
 from sessionstore.model import liveness
+from sessionstore.model.instants import instant
 from sessionstore.server.context import Settings
 from sessionstore.server.http import security
 from sessionstore.session import stream_sync
@@ -159,7 +160,7 @@ def test_a_reservation_of_an_id_waits_for_the_lock_of_its_file(store: SessionSto
                 file.unlock()
 
         created = store.get("x").record.created_at
-        with waits_while(held(), lambda: store._reservations.reserve(sessionstore.model.records.instant(created), "x")):
+        with waits_while(held(), lambda: store._reservations.reserve(instant(created), "x")):
             pass
 
 

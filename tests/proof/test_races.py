@@ -17,7 +17,7 @@ from sessionstore.disk import files
 from sessionstore.errors import InvalidRecord, SessionGone
 from sessionstore.index.journal.tinydb_storage import JournalDatabase, JournalStorage
 from sessionstore.layout import StoreRoot
-from sessionstore.model.records import SessionRow
+from sessionstore.model.row import SessionRow
 from sessionstore.session.stream_writer import StreamWriter
 from sessionstore.store import SessionStore, folder_rows, trash
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sessionstore.model.records import FILTER_ALIASES, FILTER_FIELDS
+from sessionstore.model.row import FILTER_ALIASES, FILTER_FIELDS
 from sessionstore.query import parse
 from sessionstore.server.routes.filters import describe
 from sessionstore.session import Session

@@ -21,7 +21,7 @@ from sessionstore.errors import (
 )
 from sessionstore.index import look
 from sessionstore.layout import StoreRoot
-from sessionstore.model.records import SessionRow
+from sessionstore.model.row import SessionRow
 from sessionstore.session import Session
 from sessionstore.store import SessionStore
 

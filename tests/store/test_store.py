@@ -26,7 +26,8 @@ from sessionstore.errors import (
     StoreUnusable,
 )
 from sessionstore.layout import resolve
-from sessionstore.model import json_text, names, records
+from sessionstore.model import json_text, names
+from sessionstore.model.instants import new_uuid
 from sessionstore.session.documents import DocumentStorage
 from sessionstore.store import SessionStore
 from sessionstore.store.id_reservations import IdReservations
@@ -116,10 +117,10 @@ def test_eight_threads_creating_one_name_get_eight_sessions(store: SessionStore,
 
 
 def test_uuids_are_ordered_by_time() -> None:
-    made = [records.new_uuid() for _ in range(300)]
+    made = [new_uuid() for _ in range(300)]
     assert made == sorted(made) and len(set(made)) == 300
-    earlier = records.new_uuid(1_700_000_000_000_000_000)
-    assert earlier < records.new_uuid(1_700_000_000_000_300_000) < records.new_uuid(1_700_000_000_001_000_000)
+    earlier = new_uuid(1_700_000_000_000_000_000)
+    assert earlier < new_uuid(1_700_000_000_000_300_000) < new_uuid(1_700_000_000_001_000_000)
 
 
 @pytest.mark.parametrize(

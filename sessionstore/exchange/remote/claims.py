@@ -18,7 +18,7 @@ from concurrent.futures import Executor
 from sessionstore.errors import Conflict, LockTimeout, RemoteUnavailable
 from sessionstore.exchange.remote.places import FsspecPlace
 from sessionstore.layout import PRIVATE
-from sessionstore.model import records
+from sessionstore.model.instants import new_uuid
 
 CLAIMS = f"{PRIVATE}/claims"
 #: A claim that has not changed for so long belongs to a push that died.
@@ -33,7 +33,7 @@ class Claim:
 
     def __init__(self, place: FsspecPlace, session_id: str) -> None:
         self._place, self.session_id = place, session_id
-        self.name, self._mine = f"{CLAIMS}/{session_id}", records.new_uuid()
+        self.name, self._mine = f"{CLAIMS}/{session_id}", new_uuid()
         self._beats = 0
         self._renewed_s = time.monotonic()
 

@@ -20,8 +20,8 @@ import msgspec
 from sessionstore.errors import Corrupt, RemoteUnavailable
 from sessionstore.exchange.remote.places import FsspecPlace, Place
 from sessionstore.layout import PRIVATE
-from sessionstore.model import records
-from sessionstore.model.records import SessionRow
+from sessionstore.model.instants import new_uuid
+from sessionstore.model.row import SessionRow
 
 FOLDER = f"{PRIVATE}/manifest"
 SUFFIX = ".json.gz"
@@ -108,7 +108,7 @@ def add(place: FsspecPlace, entries: dict[str, Entry]) -> None:
 
 
 def _write(place: FsspecPlace, entries: dict[str, Entry], replaces: list[str]) -> None:
-    name = f"{int(time.time() * 1000):013x}-{records.new_uuid()}{SUFFIX}"
+    name = f"{int(time.time() * 1000):013x}-{new_uuid()}{SUFFIX}"
     data = gzip.compress(_encoder.encode(Piece(FORMAT, entries, replaces)), 6, mtime=0)
     place.put(f"{FOLDER}/{name}", data)
 

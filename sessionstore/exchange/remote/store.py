@@ -27,7 +27,7 @@ from sessionstore.index import View
 from sessionstore.index.filtering import select
 from sessionstore.layout import StoreRoot
 from sessionstore.model import names, records
-from sessionstore.model.records import SessionRow
+from sessionstore.model.row import SessionRow, to_row
 from sessionstore.query import Filter
 from sessionstore.session import Session
 from sessionstore.session.documents import tables_of
@@ -229,4 +229,4 @@ def row_of(place: Place, session_id: str) -> SessionRow | None:
         record = records.read_record(tables_of(data, path), data, path, session_id)
     except Unreadable as error:
         return broken_row(session_id, str(error), UNREAD) if names.stamp_of(session_id) else None
-    return records.to_row(record, _Status(len(data)))  # type: ignore[arg-type]
+    return to_row(record, _Status(len(data)))  # type: ignore[arg-type]

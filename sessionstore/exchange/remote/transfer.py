@@ -29,7 +29,7 @@ from sessionstore.exchange.remote.tree import RemoteTree
 from sessionstore.exchange.sources import Progress, Total
 from sessionstore.exchange.trees import FolderTree, Tree
 from sessionstore.layout import DOCUMENT
-from sessionstore.model.records import SessionRow
+from sessionstore.model.row import SessionRow
 from sessionstore.query import Filter
 from sessionstore.store import SessionStore
 from sessionstore.store.folder_rows import MISSING_FOLDER, UNREADABLE

@@ -32,7 +32,7 @@ from sessionstore.index.sql.prefilter import Condition, Narrowing
 from sessionstore.index.sql.rows import Found, SqlIndex, encoded, newest, revision
 from sessionstore.index.sql.store_copies import Place
 from sessionstore.index.url import IndexUrl, show_url
-from sessionstore.model.records import SessionRow
+from sessionstore.model.row import SessionRow
 from sessionstore.query import Path as Keys
 
 _PUT = """

@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from sessionstore.model.records import SessionRow
+from sessionstore.model.row import SessionRow
 from sessionstore.query import And, Between, Compare, Filter, Has, Match, Not, Operator, Or, Path, matcher
 
 #: SQL text with one placeholder per parameter, and the parameters.

@@ -18,7 +18,7 @@ from sessionstore.errors import Corrupt
 from sessionstore.index.filtering import select
 from sessionstore.index.sql.prefilter import Condition, Narrowing
 from sessionstore.index.sql.store_copies import Place, as_stored, merge, this_place
-from sessionstore.model.records import SessionRow, as_interrupted
+from sessionstore.model.row import SessionRow, as_interrupted
 from sessionstore.query import Filter
 
 _encode = msgspec.json.Encoder().encode

@@ -34,7 +34,7 @@ from sessionstore.index.sql.rows import Found, SqlIndex, encoded, newest, revisi
 from sessionstore.index.sql.sqlite_schema import SqliteNarrowing, analyse, ensure
 from sessionstore.index.sql.store_copies import Place
 from sessionstore.index.url import IndexUrl
-from sessionstore.model.records import SessionRow
+from sessionstore.model.row import SessionRow
 
 _PUT = """
 INSERT INTO sessions (store, session_id, uuid, rev, size, mtime_ns, active, plain, row) VALUES (?,?,?,?,?,?,?,?,?)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from sessionstore.model.records import SessionRow
+from sessionstore.model.row import SessionRow
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from sessionstore.disk import filesystem
 from sessionstore.errors import Corrupt, NewerFormat, Unreadable
 from sessionstore.maintenance.examination import Examination
 from sessionstore.maintenance.findings import Finding
-from sessionstore.model import records
+from sessionstore.model.instants import instant
 
 #: Below these a recorder is about to fail, or has failed: a session of 300 s with 5 drones takes some 20 MB.
 LOW_BYTES, OUT_BYTES, LOW_INODES = 1 << 30, 1 << 24, 1000
@@ -69,7 +69,7 @@ def check_clock(examination: Examination) -> Iterator[Finding]:
     """Report a clock that is behind the newest record of the store."""
     if not examination.newest:
         return
-    ahead_s = records.instant(examination.newest).timestamp() - time.time()
+    ahead_s = instant(examination.newest).timestamp() - time.time()
     if ahead_s > SKEW_S:
         what = f"the newest record is {ahead_s:,.0f} s in the future ({examination.newest})"
         yield Finding("clock-behind", ".", what)

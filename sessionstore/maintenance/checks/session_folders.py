@@ -24,7 +24,8 @@ from sessionstore.maintenance.examination import Examination
 from sessionstore.maintenance.findings import Finding
 from sessionstore.model import foreign_names, names
 from sessionstore.model import liveness as owners
-from sessionstore.model.records import SessionRecord, SessionRow
+from sessionstore.model.record import SessionRecord
+from sessionstore.model.row import SessionRow
 from sessionstore.session import Session, stream_names
 
 #: Files of the old system's folders, see the module legacy.

@@ -15,7 +15,7 @@ from sessionstore.errors import SessionStoreError, UnsafeFile
 from sessionstore.maintenance.checks import accepted
 from sessionstore.maintenance.examination import Examination
 from sessionstore.maintenance.findings import Finding
-from sessionstore.model.records import SessionRecord
+from sessionstore.model.record import SessionRecord
 from sessionstore.session import Session, stream_identity
 from sessionstore.session.stream_reader import Damage, StreamCheck, Tape
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from sessionstore.maintenance.checks.accepted import REPAIRS
-from sessionstore.model import records
+from sessionstore.model.instants import now_text
 from sessionstore.session import Session
 from sessionstore.session.documents import Tables
 
@@ -24,7 +24,7 @@ def note(session: Session, rows: list[dict[str, Any]], what: str) -> None:
         for row in rows:
             if tuple(row.get(name) for name in _SAME) not in known:
                 number = str(max(map(int, table), default=0) + 1)
-                table[number] = {**row, "what": what, "at": records.now_text()}
+                table[number] = {**row, "what": what, "at": now_text()}
 
     if rows:
         session.update(edit_tables=add)

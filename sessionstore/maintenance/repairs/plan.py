@@ -21,6 +21,7 @@ from sessionstore.layout import DOCUMENT, STORE_FORMAT, StoreRoot, resolve
 from sessionstore.maintenance.findings import Finding
 from sessionstore.maintenance.repairs import record_repair, recount, stream_lines, stream_repair
 from sessionstore.model import json_text, records
+from sessionstore.model.instants import new_uuid, now_text
 from sessionstore.session.documents import DocumentStorage, Tables
 from sessionstore.store import SessionStore, column_files, trash
 
@@ -194,7 +195,7 @@ def _instant(epoch_s: float) -> str:
 def _fresh_uuid(store: SessionStore, finding: Finding) -> str:
     """Give a copy an identity of its own; the record keeps whose copy it is."""
     session = store.catalog.session(_session_id(finding))
-    old, original, new = finding.data["uuid"], finding.data["original"], records.new_uuid()
+    old, original, new = finding.data["uuid"], finding.data["original"], new_uuid()
     if store.catalog.session(original).record.uuid != old or session.record.uuid != old:
         return "they have different uuids by now"
     path = session.folder / DOCUMENT
@@ -209,7 +210,7 @@ def _fresh_uuid(store: SessionStore, finding: Finding) -> str:
             uuid=new,
             session_id=session.session_id,
             rev=record.rev + 1,
-            updated_at=records.now_text(),
+            updated_at=now_text(),
             provenance={**record.provenance, **copied},
         )
 

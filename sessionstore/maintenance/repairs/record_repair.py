@@ -15,9 +15,11 @@ from sessionstore.errors import IndexUnavailable, NewerFormat, Unreadable
 from sessionstore.layout import DOCUMENT
 from sessionstore.maintenance.checks.accepted import REPAIRS
 from sessionstore.maintenance.repairs import recount
-from sessionstore.model import json_text, names, records
-from sessionstore.model.record import LISTED_FIELDS
-from sessionstore.model.records import FINAL_STATUSES, SessionRecord, SessionRow
+from sessionstore.model import json_text, names
+from sessionstore.model.field_rules import FINAL_STATUSES
+from sessionstore.model.instants import new_uuid, now_text
+from sessionstore.model.record import LISTED_FIELDS, SessionRecord
+from sessionstore.model.row import SessionRow, to_row
 from sessionstore.store import SessionStore
 
 _REASON = "its record was lost and rebuilt by the doctor"
@@ -45,7 +47,7 @@ def rebuild_record(store: SessionStore, session_id: str) -> str:
         repair = {"what": _REASON, "at": record.updated_at}
         tables = {"session": {"1": record.to_dict()}, "workflow": {}, REPAIRS: {"1": repair}}
         status = files.put(path, json_text.layout(tables))
-    store.catalog.delivery.deliver([records.to_row(record, status)])
+    store.catalog.delivery.deliver([to_row(record, status)])
     return f"rebuilt from the streams{' and the index row' if row else ''}"
 
 
@@ -60,13 +62,13 @@ def _row_of(store: SessionStore, session_id: str) -> SessionRow | None:
 
 def _record(store: SessionStore, session_id: str, row: SessionRow | None) -> SessionRecord:
     figures = recount.of_session(store.catalog.session(session_id))
-    now = records.now_text()
+    now = now_text()
     stamped = names.stamp_of(session_id)
     created = row.created_at if row else json_text.utc_text(stamped) if stamped else now
     known: dict[str, Any] = {} if row is None else {name: getattr(row, name) for name in _FROM_ROW}
     if row is not None:
         known["metadata"] = row.metadata
-    record = SessionRecord.new(session_id, row.uuid if row else records.new_uuid(), **known)
+    record = SessionRecord.new(session_id, row.uuid if row else new_uuid(), **known)
     record.rev = row.rev + 1 if row else 1
     record.created_at, record.updated_at = created, now
     # A listing may have seen it broken before us, and then only the end reason (by default the status) is left.

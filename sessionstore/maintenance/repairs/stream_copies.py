@@ -18,7 +18,7 @@ from sessionstore.layout import StoreRoot
 from sessionstore.maintenance.repairs import quarantine
 from sessionstore.maintenance.repairs.old_lines import StreamCopy
 from sessionstore.model import foreign_names
-from sessionstore.model.records import SessionRecord
+from sessionstore.model.record import SessionRecord
 from sessionstore.model.row import origin
 from sessionstore.session import Session
 from sessionstore.store import SessionStore, trash

@@ -16,7 +16,7 @@ import msgspec
 from sessionstore.errors import InvalidQuery
 from sessionstore.index import Page
 from sessionstore.index.filtering import sort_key
-from sessionstore.model.records import FILTER_ALIASES, SessionRow
+from sessionstore.model.row import FILTER_ALIASES, SessionRow
 from sessionstore.store import SessionStore
 from sessionstore.store.catalog import Behind
 

@@ -20,7 +20,8 @@ from typing import Any
 import anyio.to_thread
 
 from sessionstore.errors import InvalidQuery, SessionGone, SessionStoreError, Unreadable
-from sessionstore.model.records import FINAL_STATUSES, INTERRUPTED
+from sessionstore.model.field_rules import FINAL_STATUSES
+from sessionstore.model.row import INTERRUPTED
 from sessionstore.server.http.operations import Call, split_names
 from sessionstore.server.http.problems import problem_of
 from sessionstore.server.http.reply import EVENT_STREAM, Reply, Stream, encode

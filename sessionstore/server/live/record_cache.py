@@ -19,7 +19,9 @@ from typing import Any
 
 from sessionstore.layout import DOCUMENT
 from sessionstore.model import liveness
-from sessionstore.model.records import FINAL_STATUSES, INTERRUPTED, SessionRecord
+from sessionstore.model.field_rules import FINAL_STATUSES
+from sessionstore.model.record import SessionRecord
+from sessionstore.model.row import INTERRUPTED
 from sessionstore.server.http.reply import Reply, encode
 from sessionstore.session import Session
 from sessionstore.session.handle import CLOCK_STREAM

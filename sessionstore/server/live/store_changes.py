@@ -21,7 +21,7 @@ import anyio.to_thread
 
 from sessionstore.boxes.session_db_box import row_as_dict
 from sessionstore.errors import SessionStoreError
-from sessionstore.model.records import SessionRow
+from sessionstore.model.row import SessionRow
 from sessionstore.server.http.problems import problem_of
 from sessionstore.server.http.reply import encode
 from sessionstore.server.live.sse import KEEP_ALIVE_S, sse

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields, validate
 
-from sessionstore.model.records import FILTER_ALIASES, FILTER_FIELDS
+from sessionstore.model.row import FILTER_ALIASES, FILTER_FIELDS
 from sessionstore.query import describe, parse
 from sessionstore.server.http.operations import Call, Operation
 from sessionstore.server.http.reply import Reply, json_reply
