@@ -139,8 +139,6 @@ class StreamWriter:
             self._seen = (0, -1)  # the last record is read anew
         with self._writing() as size:
             payload, t_s = payload_of(make(self._last)), self.last_t_s
-            if self._order_text:
-                self._take_out_of_order(t_s)
             self._put(line_bytes(payload, self._next_n, repr(t_s).encode(), self._order_text), size)
             self._next_n += 1
 

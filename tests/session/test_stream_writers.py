@@ -75,7 +75,7 @@ def test_a_record_behind_the_last_one_is_stored_as_any_other_also_out_of_order_a
             if behind:
                 writer.append_behind(lambda last, number=number: {"x": number})
             else:
-                writer.append({"x": number})
+                StreamWriter(path).append({"x": number})  # of another process, which reads the end first
             writer.append({"x": -number}, t_s=2.5)
     assert paths[0].read_bytes() == paths[1].read_bytes()
 
