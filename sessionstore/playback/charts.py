@@ -9,14 +9,14 @@ Not here: reading and downsampling (playback.downsample, replay), drawing (serve
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from sessionstore.errors import InvalidQuery
 from sessionstore.playback.downsample import Find, stretch
 from sessionstore.playback.replay import KEPT_OF_A_SLICE, Point, Window
 from sessionstore.session import Session, stream_names
-from sessionstore.session.stream_reader import Tape
+from sessionstore.session.stream_reader import Line
 
 Trace = dict[str, Any]
 Figure = dict[str, Any]
@@ -41,6 +41,7 @@ def figures(
     points: int = DEFAULT_POINTS,
     names: Collection[str] = FIGURES,
     find: Find | None = None,
+    attempt: int | None = None,
 ) -> dict[str, Figure]:
     """Return the named figures of a stretch, each with one trace for every drone that has values.
 
@@ -48,6 +49,7 @@ def figures(
         start_s, end_s: sim_time in seconds; by default the whole flight.
         points: the maximum for each trace.
         find: where the summary of a very long flight comes from; by default it is made now.
+        attempt: of a resumed run, counted from 0; by default the latest.
 
     Raises:
         InvalidQuery: an unknown figure, or a stretch that ends before it begins.
@@ -56,9 +58,9 @@ def figures(
     if unknown:
         raise InvalidQuery(f"there is no figure {unknown[0]!r} (there are {', '.join(FIGURES)})")
     points = max(points, KEPT_OF_A_SLICE)
-    window = stretch(session, start_s, end_s, points // _KEPT_OF_A_RUN, find=find)
+    window = stretch(session, start_s, end_s, points // _KEPT_OF_A_RUN, find=find, attempt=attempt)
     base = session.record.base_position or [0.0, 0.0, 0.0]
-    traces = {name: _traces(name, session, window, base, points, end_s) for name in names}
+    traces = {name: _traces(name, session, window, base, points, end_s, attempt) for name in names}
     if window.thinned == "no" and any(len(points_of) > points for points_of in window.history.values()):
         window.thinned = "extremes"
     return {name: _figure(name, found, window) for name, found in traces.items()}
@@ -79,12 +81,18 @@ def _figure(name: str, traces: list[Trace], window: Window) -> Figure:
 
 
 def _traces(
-    name: str, session: Session, window: Window, base: list[float], points: int, end_s: float | None
+    name: str,
+    session: Session,
+    window: Window,
+    base: list[float],
+    points: int,
+    end_s: float | None,
+    attempt: int | None,
 ) -> list[Trace]:
     if name == "windows":
-        return _windows(session.tape(stream_names.METRICS), window.start_s, end_s, points)
+        return _windows(session.tape(stream_names.METRICS).in_time(window.start_s, end_s, attempt=attempt), points)
     if name == "link":
-        return _links(session.tape(stream_names.COMMUNICATION), window.start_s, end_s, points)
+        return _links(session.tape(stream_names.COMMUNICATION).in_time(window.start_s, end_s, attempt=attempt), points)
     value = _VALUES[name]
     found = []
     for drone, history in window.history.items():
@@ -148,10 +156,10 @@ _VALUES: dict[str, Callable[[Point, list[float]], float | None]] = {
 }
 
 
-def _windows(tape: Tape, start_s: float, end_s: float | None, points: int) -> list[Trace]:
+def _windows(lines: Iterable[Line], points: int) -> list[Trace]:
     """Return found and cleaned windows, counted by the fleet once a second: steps that only rise."""
     series: dict[str, list[tuple[float, float]]] = {"found": [], "cleaned": []}
-    for line in tape.in_time(start_s, end_s):
+    for line in lines:
         for name, pairs in series.items():
             value = line.data.get(f"windows_{name}")
             if isinstance(value, int | float):
@@ -159,10 +167,10 @@ def _windows(tape: Tape, start_s: float, end_s: float | None, points: int) -> li
     return [_trace(name, extremes(pairs, points), shape="hv") for name, pairs in series.items() if pairs]
 
 
-def _links(tape: Tape, start_s: float, end_s: float | None, points: int) -> list[Trace]:
+def _links(lines: Iterable[Line], points: int) -> list[Trace]:
     """Return the signal strength of the messages that each drone sent or received."""
     series: dict[str, list[tuple[float, float]]] = {}
-    for line in tape.in_time(start_s, end_s):
+    for line in lines:
         level = line.data.get("rssi_dbm")
         if not isinstance(level, int | float):
             continue

@@ -30,6 +30,7 @@ def stretch(
     max_points: int | None = None,
     most_bytes: int = 8 << 20,
     find: Find | None = None,
+    attempt: int | None = None,
 ) -> Window:
     """Return the points from one moment to another that show all extremes in a number of slices of time.
 
@@ -38,11 +39,14 @@ def stretch(
         max_points: the maximum for each drone; by default what the slices keep.
         most_bytes: a stretch of no more bytes is read whole.
         find: returns the summary of a flight, or None while it is being made; by default it is made at once.
+        attempt: of a resumed run, counted from 0; by default the latest.
 
     Raises:
         InvalidQuery: as :meth:`Replay.window`.
     """
-    replay = Replay(session)
+    replay = Replay(session, attempt)
+    if attempt is not None:
+        return replay.window(start_s, end_s, None, drones, max_points)
     low, high, start_s, end_s = _bytes(replay, start_s, end_s)
     if high - low <= most_bytes:
         return replay.window(start_s, end_s, None, drones, max_points)

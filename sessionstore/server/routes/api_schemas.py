@@ -104,6 +104,12 @@ class ReplayQuery(Strict):
     utc = fields.Boolean(load_default=False, metadata={"description": "Whether each point gets its UTC instant."})
 
 
+def attempt() -> fields.Integer:
+    """Which attempt of a resumed run."""
+    about = "Of a resumed run, counted from 0; by default the latest."
+    return fields.Integer(validate=validate.Range(min=0, max=10_000), metadata={"description": about})
+
+
 class StreamQuery(Strict):
     """Of a piece of a stream."""
 
@@ -113,6 +119,10 @@ class StreamQuery(Strict):
     limit = fields.Integer(load_default=DEFAULT_RECORDS, validate=validate.Range(min=1, max=MAX_RECORDS))
     tail = fields.Integer(
         validate=validate.Range(min=1, max=MAX_RECORDS), metadata={"description": "Only the last N records."}
+    )
+    attempt = fields.Integer(
+        validate=validate.Range(min=0, max=10_000),
+        metadata={"description": "Without what is not of this attempt of a resumed run; by default all that is there."},
     )
     format = fields.String(load_default="json", validate=validate.OneOf(("json", "ndjson", "csv")))
 

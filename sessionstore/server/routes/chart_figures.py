@@ -19,6 +19,7 @@ class FigureQuery(api_schemas.Strict):
     start = api_schemas.QueryNumber(validate=validate.Range(min=0), metadata={"description": "sim_time in seconds."})
     end = api_schemas.QueryNumber(validate=validate.Range(min=0), metadata={"description": "sim_time in seconds."})
     points = fields.Integer(load_default=DEFAULT_POINTS, validate=validate.Range(min=8, max=5000))
+    attempt = api_schemas.attempt()
     names = fields.String(
         validate=validate.Length(max=200), metadata={"description": f"Of {', '.join(FIGURES)}; by default all."}
     )
@@ -30,7 +31,15 @@ def get_figures(call: Call) -> Reply:
     session = call.context.find(call.path["session_id"])
     names = split_names(query.get("names")) or FIGURES
     return json_reply(
-        figures(session, query.get("start"), query.get("end"), query["points"], names, call.context.summaries.find)
+        figures(
+            session,
+            query.get("start"),
+            query.get("end"),
+            query["points"],
+            names,
+            call.context.summaries.find,
+            query.get("attempt"),
+        )
     )
 
 

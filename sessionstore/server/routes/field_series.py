@@ -52,9 +52,7 @@ class SeriesQuery(api_schemas.Strict):
     )  # fmt: skip
     drone = api_schemas.text(300, metadata={"description": "The line of this drone only."})
     minus = api_schemas.text(300, metadata={"description": "The id of a session whose values are taken off."})
-    attempt = fields.Integer(
-        validate=validate.Range(min=0), metadata={"description": "Of a resumed run, from 0; by default the latest."}
-    )
+    attempt = api_schemas.attempt()
     format = fields.String(
         load_default="json", validate=validate.OneOf(("json", "csv")), metadata={"description": "csv is not thinned."}
     )
@@ -144,8 +142,8 @@ def _stretch(session: Session, query: Mapping[str, Any]) -> tuple[float, float]:
     tape = session.tape(query["stream"])
     if not tape.path.exists():
         raise ApiProblem(404, "no-stream", f"the session has no stream {query['stream']!r}")
-    last = tape.last() if "end" not in query else None
-    return query.get("start", 0.0), query.get("end", last.t_s if last is not None else 0.0)
+    bounds = tape.bounds() if "end" not in query else None  # the last line of a resumed run is not the latest
+    return query.get("start", 0.0), query.get("end", bounds[1] if bounds is not None else 0.0)
 
 
 def _recorded(session: Session, query: Mapping[str, Any], start_s: float, end_s: float) -> tuple[Lines, bool]:

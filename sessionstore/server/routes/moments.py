@@ -30,6 +30,7 @@ class MomentQuery(api_schemas.Strict):
     t = api_schemas.QueryNumber(
         required=True, validate=validate.Range(min=0), metadata={"description": "sim_time in seconds."}
     )
+    attempt = api_schemas.attempt()
 
 
 class MomentReply(Schema):
@@ -42,25 +43,25 @@ class MomentReply(Schema):
 
 def get_moment(call: Call) -> Reply:
     """Return the recorded values at a moment."""
-    return json_reply(moment_of(call.context.find(call.path["session_id"]), call.query["t"]))
+    return json_reply(moment_of(call.context.find(call.path["session_id"]), call.query["t"], call.query.get("attempt")))
 
 
-def moment_of(session: Session, t_s: float) -> dict[str, Any]:
+def moment_of(session: Session, t_s: float, attempt: int | None = None) -> dict[str, Any]:
     """Return the values of the last records at or before a moment."""
     wanted = {str(drone.get("id")) for drone in session.record.drones}
-    points = _last_points(session, t_s, LOOK_BACK_S[0])
+    points = _last_points(session, t_s, LOOK_BACK_S[0], attempt)
     if wanted - points.keys():
-        points = {**_last_points(session, t_s, LOOK_BACK_S[1]), **points}
-    links = _last_links(session, t_s)
+        points = {**_last_points(session, t_s, LOOK_BACK_S[1], attempt), **points}
+    links = _last_links(session, t_s, attempt)
     drones = {name: _values(lines, session, links.get(name)) for name, lines in points.items()}
-    return {"sim_time": t_s, "drones": drones, "windows": _windows(session, t_s)}
+    return {"sim_time": t_s, "drones": drones, "windows": _windows(session, t_s, attempt)}
 
 
-def _last_points(session: Session, t_s: float, back_s: float) -> dict[str, list[Line]]:
+def _last_points(session: Session, t_s: float, back_s: float, attempt: int | None) -> dict[str, list[Line]]:
     """Return the last two points of each drone in the seconds before a moment."""
     tape = session.tape(stream_names.MOTION)
     found: dict[str, list[Line]] = {}
-    for number, line in enumerate(tape.read(tape.seek(max(0.0, t_s - back_s)), to_s=t_s, damaged="skip")):
+    for number, line in enumerate(tape.in_time(max(0.0, t_s - back_s), t_s, attempt=attempt)):
         name, position = line.data.get("drone"), line.data.get("position")
         if isinstance(name, str) and isinstance(position, list) and len(position) == 3:
             found[name] = [*found.get(name, [])[-1:], line]
@@ -101,10 +102,10 @@ def speed_of(lines: list[Line]) -> float | None:
     return math.dist(last.data["position"], lines[0].data["position"]) / (last.t_s - lines[0].t_s)
 
 
-def _last_links(session: Session, t_s: float) -> dict[str, Line]:
+def _last_links(session: Session, t_s: float, attempt: int | None) -> dict[str, Line]:
     tape = session.tape(stream_names.COMMUNICATION)
     found: dict[str, Line] = {}
-    for line in tape.read(tape.seek(max(0.0, t_s - LINK_BACK_S)), to_s=t_s, damaged="skip"):
+    for line in tape.in_time(max(0.0, t_s - LINK_BACK_S), t_s, attempt=attempt):
         if isinstance(line.data.get("rssi_dbm"), int | float):
             for end in (line.data.get("from"), line.data.get("to")):
                 if isinstance(end, str) and end != "base":
@@ -112,10 +113,10 @@ def _last_links(session: Session, t_s: float) -> dict[str, Line]:
     return found
 
 
-def _windows(session: Session, t_s: float) -> dict[str, Any]:
+def _windows(session: Session, t_s: float, attempt: int | None) -> dict[str, Any]:
     tape = session.tape(stream_names.METRICS)
     found: dict[str, Any] = {}
-    for line in tape.read(tape.seek(max(0.0, t_s - LINK_BACK_S)), to_s=t_s, damaged="skip"):
+    for line in tape.in_time(max(0.0, t_s - LINK_BACK_S), t_s, attempt=attempt):
         found |= {name: line.data[f"windows_{name}"] for name in ("found", "cleaned") if f"windows_{name}" in line.data}
     return found
 

@@ -51,11 +51,14 @@ def read_lines(tape: Tape, query: Mapping[str, Any], damaged: list[Damage]) -> t
     most = query.get("tail", query["limit"])
     found: list[Line] = []
     begin = offset
+    order = tape.order() if "attempt" in query else None
     for line in tape.read(offset, damaged="skip", on_damage=damaged.append):
         if end_s is not None and line.t_s > end_s:
             break
-        found.append(line)
         offset = line.end
+        if order is not None and order.replaced(line, query["attempt"]):
+            continue
+        found.append(line)
         if len(found) >= most or offset - begin > MAX_PIECE_BYTES:
             break
     return found, offset

@@ -38,6 +38,7 @@ class TrackQuery(api_schemas.Strict):
         metadata={"description": "Maximum points for each drone; extremes are kept."},
     )
     drones = fields.String(validate=validate.Length(max=10_000), metadata={"description": "Only these."})
+    attempt = api_schemas.attempt()
 
 
 class TrackReply(Schema):
@@ -58,12 +59,27 @@ class FacadeReply(Schema):
     windows = fields.List(fields.List(fields.Raw()), required=True)
 
 
+class AttemptsReply(Schema):
+    """The attempts of a run, the first one too."""
+
+    attempts = fields.List(
+        fields.Dict(), required=True, metadata={"description": "number, resumed_at (sim_time; null: the first one)."}
+    )
+
+
+def get_attempts(call: Call) -> Reply:
+    """Return the attempts of a run: one, and one more for each time it was resumed from a checkpoint."""
+    resumed = [None, *call.context.find(call.path["session_id"]).attempts()]
+    return Reply(encode({"attempts": [{"number": number, "resumed_at": at_s} for number, at_s in enumerate(resumed)]}))
+
+
 def get_tracks(call: Call) -> Reply:
     """Return the tracks of a stretch as columns."""
     query = call.query
     session = call.context.find(call.path["session_id"])
     start_s, end_s, drones = query.get("start"), query.get("end"), query.get("drones")
-    return Reply(encode(tracks(session, start_s, end_s, query["points"], drones, call.context.summaries.find)))
+    find = call.context.summaries.find
+    return Reply(encode(tracks(session, start_s, end_s, query["points"], drones, find, query.get("attempt"))))
 
 
 def tracks(
@@ -73,18 +89,19 @@ def tracks(
     points: int,
     drones: str | None = None,
     find: Find | None = None,
+    attempt: int | None = None,
 ) -> dict[str, Any]:
     """Return the columns of every drone between two moments. Raises: InvalidQuery."""
     slices = points // KEPT_OF_A_SLICE
-    window = stretch(session, start_s, end_s, slices, split_names(drones), points, _MOST_BYTES, find)
+    window = stretch(session, start_s, end_s, slices, split_names(drones), points, _MOST_BYTES, find, attempt)
     columns = {name: columns_of(history) for name, history in window.history.items()}
-    for name, levels in _signal(session, window.start_s, window.end_s).items():
+    for name, levels in _signal(session, window.start_s, window.end_s, attempt).items():
         if name in columns:
             columns[name]["rssi"] = levels
     return {
         "start": window.start_s,
         "end": window.end_s,
-        "max_time": Replay(session).bounds()[1],
+        "max_time": Replay(session, attempt).bounds()[1],
         "thinned": window.thinned,
         "cursor": cursor_text({stream_names.MOTION: window.offset}),
         "drones": columns,
@@ -111,12 +128,15 @@ def _rounded(value: Any) -> float | None:
     return round(value, 3) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
-def _signal(session: Session, start_s: float, end_s: float) -> dict[str, list[list[Any]]]:
+def _signal(session: Session, start_s: float, end_s: float, attempt: int | None) -> dict[str, list[list[Any]]]:
     """Return (moment, dBm, arrived) of the messages of each drone; of a long stretch only the last ones."""
     tape = session.tape(stream_names.COMMUNICATION)
     found: dict[str, list[list[Any]]] = {}
     begin = max(tape.seek(max(0.0, start_s - 10.0)), tape.last_lines(_MOST_MESSAGES))
+    order = tape.order()
     for line in tape.read(begin, to_s=end_s, damaged="skip"):
+        if order.replaced(line, attempt):
+            continue
         level = line.data.get("rssi_dbm")
         if isinstance(level, int | float):
             entry = [round(line.t_s, 2), level, bool(line.data.get("delivered", True))]
@@ -141,6 +161,10 @@ def operations() -> list[Operation]:
     """Return the routes of this module."""
     one = "/api/sessions/{session_id}"
     return [
+        Operation(
+            "GET", one + "/attempts", get_attempts, "List the attempts of a resumed run", TAG,
+            reply=AttemptsReply(), problems=(404, 409),
+        ),
         Operation(
             "GET", one + "/track", get_tracks, "Get the tracks of a stretch as columns", TAG, query=TrackQuery(),
             reply=TrackReply(), problems=(400, 404, 409),

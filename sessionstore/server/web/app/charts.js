@@ -151,10 +151,11 @@ export class Charts {
 
   told_values() { for (const each of this.charts.values()) each.write(); }
 
-  redraw() {
+  /** Draw the charts that are in sight, or (for paper) all of them. */
+  redraw(all = false) {
     for (const each of this.charts.values()) {
       const box = each.node.getBoundingClientRect();
-      if (box.top > innerHeight || box.bottom < 0 || !box.width) continue; // out of sight: drawn when it is scrolled to
+      if ((!all && (box.top > innerHeight || box.bottom < 0)) || !box.width) continue; // out of sight: drawn when it is scrolled to
       each.show(this.t ?? this.cursorNow(), this.chosen, this.hovered);
     }
   }

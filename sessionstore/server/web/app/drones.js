@@ -8,21 +8,26 @@ import { metres, moment, number, percent } from './format.js';
 
 const NOW = ['Mode', 'Battery', 'Height', 'Speed', 'Link'];
 const WHOLE = ['Flown', 'Cleaned'];
+/* Columns that a recording may not have: each is shown once a value of it was seen. */
+const OPTIONAL = ['Mode', 'Battery', 'Link', 'Cleaned'];
 
 export class DroneTable {
   constructor(player, values = null) {
     Object.assign(this, { player, values });
     this.body = el('tbody');
     this.when = el('th.group', { scope: 'colgroup', colspan: NOW.length }, 'at the moment');
+    this.whole = el('th.group', { scope: 'colgroup', colspan: WHOLE.length }, 'whole flight');
     const heads = ['Drone', ...NOW, ...WHOLE];
+    this.seen = new Set();
     this.node = el('table.plain.drone-table', {}, el('thead', {},
-      el('tr', {}, el('td'), this.when, el('th.group', { scope: 'colgroup', colspan: WHOLE.length }, 'whole flight')),
-      el('tr', {}, heads.map((each, i) => el(i > 1 ? 'th.number' : 'th', { scope: 'col' }, each)))), this.body);
+      el('tr', {}, el('td'), this.when, this.whole),
+      el('tr', {}, heads.map((each, i) => el(i > 1 ? 'th.number' : 'th', { scope: 'col', class: `of-${each.toLowerCase()}` }, each)))), this.body);
     this.rows = new Map();
   }
 
   setRecord(record) {
     this.metrics = record.performance_metrics?.drones || {};
+    if (record.num_buildings && Object.values(this.metrics).some((each) => each.windows_cleaned !== undefined)) this.saw('Cleaned');
     const known = this.player.drones.map((each) => each.id).join();
     const told = record.drones.map((each) => each.id).join();
     if (told && told !== known) this.player.setDrones(record.drones);
@@ -31,19 +36,33 @@ export class DroneTable {
 
   build() {
     this.rows.clear();
+    this.columns();
     fill(this.body, this.player.drones.map(({ id, kind }) => this.make(id, kind)));
     this.built = this.player.drones.length;
     this.moment(true);
   }
 
   make(id, kind) {
-    const cells = Object.fromEntries(NOW.map((name) => [name.toLowerCase(), el(name === 'Mode' ? 'td.mode' : 'td.number')]));
+    const cells = Object.fromEntries(NOW.map((name) => [name.toLowerCase(), el(name === 'Mode' ? 'td.mode' : 'td.number', { class: `of-${name.toLowerCase()}` })]));
     const done = this.metrics[id] || {};
     const name = el('button.plain.drone-name', { type: 'button', title: `${id}: ${kind}; click: choose, double click: follow`, on: { click: () => this.player.pick(id), dblclick: () => this.player.pick(id, true) } }, sign(kind, this.player.tints.get(id)?.css), el('span', {}, id));
     const still = done.moved === false && !done.idle ? el('span.badge.warn-text', { title: 'This drone never moved by more than a centimetre' }, 'never moved') : null;
-    const row = el('tr', {}, el('td', {}, name, still), Object.values(cells), el('td.number', {}, metres(done.distance_m)), el('td.number', {}, done.windows_cleaned ?? '–'));
+    const row = el('tr', {}, el('td', {}, name, still), Object.values(cells), el('td.number', {}, metres(done.distance_m)), el('td.number.of-cleaned', {}, done.windows_cleaned ?? '–'));
     this.rows.set(id, { row, cells });
     return row;
+  }
+
+  /** A value of a column was seen: show it from now on. */
+  saw(name) {
+    if (this.seen.has(name)) return;
+    this.seen.add(name);
+    this.columns();
+  }
+
+  columns() {
+    for (const name of OPTIONAL) this.node.classList.toggle(`no-${name.toLowerCase()}`, !this.seen.has(name));
+    this.when.colSpan = NOW.filter((name) => !OPTIONAL.includes(name) || this.seen.has(name)).length;
+    this.whole.colSpan = WHOLE.filter((name) => !OPTIONAL.includes(name) || this.seen.has(name)).length;
   }
 
   choose(id) {
@@ -70,11 +89,14 @@ export class DroneTable {
     set(cells.mode, state ? state.mode || '–' : 'not there');
     cells.mode.title = cells.mode.textContent;
     const charge = typeof state?.battery === 'number' ? state.battery : null;
+    if (state?.mode) this.saw('Mode');
+    if (charge !== null) this.saw('Battery');
     set(cells.battery, charge === null ? '–' : percent(charge));
     cells.battery.classList.toggle('warn-text', charge !== null && charge < 0.25);
     set(cells.height, state ? `${state.z.toFixed(1)} m` : '–');
     set(cells.speed, typeof exact?.speed === 'number' ? `${exact.speed.toFixed(2)} m/s` : '–');
     const link = exact?.link ? [0, exact.link.rssi_dbm, exact.link.delivered] : this.values?.source.moment ? null : drawn?.rssi;
+    if (link) this.saw('Link');
     set(cells.link, link ? `${link[2] ? '' : 'lost '}${number(link[1], 0)} dBm` : '–');
     cells.link.classList.toggle('warn-text', Boolean(link && (!link[2] || link[1] < -85)));
   }

@@ -96,7 +96,7 @@ export class Marks {
     const link = address(['session', this.record.session_id], { t: each.t.toFixed(2), mark: each.id });
     const copy = el('button.plain.small', { type: 'button', 'aria-label': `Copy the link to ${each.text || moment(each.t)}`, title: 'Copy the link', on: { click: () => navigator.clipboard?.writeText(location.origin + link).then(() => notice('Link copied'), (error) => failed('Not copied', error)) } }, 'Link');
     const tools = this.editable ? [copy, el('button.plain.small', { type: 'button', 'aria-label': `Edit the bookmark ${each.text || moment(each.t)}`, on: { click: () => this.form(each) } }, 'Edit'), el('button.plain.small', { type: 'button', 'aria-label': `Remove the bookmark ${each.text || moment(each.t)}`, on: { click: () => this.remove(each) } }, '✕')] : null;
-    return el('li', { 'data-id': each.id }, this.moment(each), el('span.mark-text', {}, each.text || el('span.quiet', {}, 'no note')), tools);
+    return el('li', { 'data-id': each.id }, this.moment(each), el('span.mark-text', { dir: 'auto' }, each.text || el('span.quiet', {}, 'no note')), tools);
   }
 
   form(each) {

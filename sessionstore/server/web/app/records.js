@@ -177,7 +177,7 @@ export class RecordTable {
   line(record, index) {
     const [kind, text, who] = textsOf(record.stream || this.streams[0], record);
     const node = el('div.record', { class: `${record.level || ''}${record.delivered === false ? ' warning' : ''}${index === this.at ? ' now' : ''}`, title: JSON.stringify(record) },
-      el('button.plain.t', { type: 'button', tabindex: -1, on: { click: () => this.onSeek(record.t) } }, moment(record.t)), el('span.kind', {}, kind), el('span.text', {}, this.marked(text)), el('span.who.quiet', {}, who));
+      el('button.plain.t', { type: 'button', tabindex: -1, on: { click: () => this.onSeek(record.t) } }, moment(record.t)), el('span.kind', {}, kind), el('span.text', { dir: 'auto' }, this.marked(text)), el('span.who.quiet', {}, who));
     node.style.transform = `translateY(${index * ROW}px)`;
     return node;
   }

@@ -7,7 +7,7 @@ import { status } from './columns.js';
 import { STREAM, TABS } from './constants.js';
 import { calm, el, fill } from './dom.js';
 import { Editor } from './edit.js';
-import { bytes, instant, live, metres, seconds } from './format.js';
+import { bytes, instant, live, metres, moment, seconds } from './format.js';
 import { keys } from './keys.js';
 import { Marks } from './marks.js';
 import { failed, notice } from './notices.js';
@@ -27,12 +27,30 @@ class SessionView extends HTMLElement {
     try {
       const { record, etag } = await this.source.record();
       this.source = new ApiSource(record.session_id);
+      if (!live(record.status)) await this.chooseAttempt();
       this.build(record, etag);
     } catch (error) { this.trouble(error); }
   }
 
+  /** A run that was resumed from a checkpoint has several attempts: the latest is shown, or the one that the address names. */
+  async chooseAttempt() {
+    this.attempts = await this.source.attempts();
+    if (this.attempts.length < 2) return;
+    const last = this.attempts.length - 1;
+    this.source.attempt = Math.min(last, Math.max(0, Number(query().attempt ?? last)));
+  }
+
+  attemptChoice() {
+    if ((this.attempts?.length || 0) < 2) return null;
+    const choice = el('select', { 'aria-label': 'Attempt', on: { change: () => { keep({ attempt: choice.value === String(this.attempts.length - 1) ? null : choice.value, t: this.player.t.toFixed(2) }); go(location.pathname + location.search); } } }, this.attempts.map(({ number, resumed_at: at }) => el('option', { value: number }, `Attempt ${number + 1} of ${this.attempts.length}${at === null ? '' : `, resumed at ${moment(at)}`}`)));
+    choice.value = String(this.source.attempt);
+    return choice;
+  }
+
   disconnectedCallback() {
     this.gone = true;
+    removeEventListener('beforeprint', this.printing);
+    removeEventListener('afterprint', this.printed);
     this.stop?.();
     this.layout?.all('close');
     this.player?.close();
@@ -82,6 +100,10 @@ class SessionView extends HTMLElement {
     fill(this, this.head, this.layout.node);
     this.show(record, etag);
     if (this.player.chosen) this.picked(this.player.chosen);
+    this.printing = () => { this.tools.printed(true); this.charts.redraw(true); };
+    this.printed = () => this.tools.printed(false);
+    addEventListener('beforeprint', this.printing);
+    addEventListener('afterprint', this.printed);
     keys([...this.player.keys(), ['b', 'bookmark the moment, or the stretch that the charts show', () => this.marks.form(null)]]);
     this.load(runs);
   }
@@ -183,7 +205,7 @@ class SessionView extends HTMLElement {
   address() {
     const { player, tabs } = this;
     if (this.gone) return {};
-    return { t: player.atEdge || !player.t ? null : player.t.toFixed(2), rate: player.rate === 1 ? null : player.rate, view: player.stage.view === '3d' ? null : player.stage.view, follow: player.follow, tab: tabs.name === 'drones' ? null : tabs.name, charts: this.charts?.own.join(',') || null, layout: this.layout && !this.layout.isDefault ? this.layout.text : null, ...this.tools?.address() };
+    return { t: player.atEdge || !player.t ? null : player.t.toFixed(2), rate: player.rate === 1 ? null : player.rate, view: player.stage.view === '3d' ? null : player.stage.view, follow: player.follow, tab: tabs.wanted || (tabs.name === 'drones' ? null : tabs.name), charts: this.charts?.own.join(',') || null, layout: this.layout && !this.layout.isDefault ? this.layout.text : null, ...this.tools?.address() };
   }
 
   picked(id) {
@@ -212,13 +234,13 @@ class SessionView extends HTMLElement {
     const drones = record.drones.length ? record.drones : seen.drones || [];
     fill(
       this.head,
-      el('div.row.title', {}, el('h1', {}, this.titleOf(record)), status(record), live(record.status) ? el('strong', {}, record.workflow_state) : null,
+      el('div.row.title', {}, el('h1', { dir: 'auto' }, this.titleOf(record)), status(record), live(record.status) ? el('strong', {}, record.workflow_state) : null,
         record.problem ? el('span.warn-text', {}, record.problem) : record.end_reason && record.end_reason !== 'completed' ? el('span.quiet', {}, record.end_reason) : null,
-        (record.tags || []).map((tag) => el('span.tag', {}, tag)), el('span.grow'),
+        (record.tags || []).map((tag) => el('span.tag', { dir: 'auto' }, tag)), el('span.grow'), this.attemptChoice(),
         el('button', { type: 'button', on: { click: () => this.editor.open() } }, 'Edit'), this.menu, this.exports(), el('button.danger', { type: 'button', on: { click: () => this.remove() } }, 'Delete')),
       el('div.facts', {}, fact('simulated', planned ? `${seconds(simulated)} of ${seconds(planned)}` : seconds(known ? simulated : null)), fact('started', el('time', { title: `${record.started_at || record.created_at} (UTC)` }, instant(record.started_at || record.created_at))),
-        fact('drones', drones.length), fact('buildings', record.num_buildings), fact('windows cleaned', totals.windows_cleaned), fact('distance', totals.distance_m === undefined ? null : metres(totals.distance_m)), fact('points', (totals.points ?? seen.points)?.toLocaleString('en')),
-        record.notes ? fact('notes', record.notes) : null),
+        fact('drones', drones.length), fact('buildings', record.num_buildings || null), fact('windows cleaned', record.num_buildings ? totals.windows_cleaned : null), fact('distance', totals.distance_m === undefined ? null : metres(totals.distance_m)), fact('points', (totals.points ?? seen.points)?.toLocaleString('en')),
+        record.notes ? fact('notes', el('bdi', {}, record.notes.length > 160 ? `${record.notes.slice(0, 160)} …` : record.notes)) : null),
     );
   }
 

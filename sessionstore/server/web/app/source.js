@@ -2,8 +2,10 @@
 import { ask, json, one } from './api.js';
 
 export class ApiSource {
-  constructor(id) {
+  /** attempt: of a resumed run; without one readers get the latest. */
+  constructor(id, attempt = null) {
     this.id = id;
+    this.attempt = attempt;
     this.base = one(id);
   }
 
@@ -14,15 +16,17 @@ export class ApiSource {
 
   scene() { return json(`${this.base}/replay`, { query: { start: 0, end: 0 } }); }
   facades() { return json(`${this.base}/facades`); }
-  track(query) { return json(`${this.base}/track`, { query }); }
+  of(query) { return this.attempt === null ? query : { ...query, attempt: this.attempt }; }
+  attempts() { return json(`${this.base}/attempts`).then((found) => found.attempts); }
+  track(query) { return json(`${this.base}/track`, { query: this.of(query) }); }
   transitions() { return json(`${this.base}/transitions`).then((found) => found.transitions); }
   streams() { return json(`${this.base}/streams`).then((found) => found.streams); }
-  stream(name, query) { return json(`${this.base}/streams/${encodeURIComponent(name)}`, { query }); }
-  figures(query) { return json(`${this.base}/figures`, { query }); }
+  stream(name, query) { return json(`${this.base}/streams/${encodeURIComponent(name)}`, { query: this.of(query) }); }
+  figures(query) { return json(`${this.base}/figures`, { query: this.of(query) }); }
   fields() { return json(`${this.base}/fields`).then((found) => found.streams); }
-  series(query) { return json(`${this.base}/series`, { query }); }
-  async seriesText(query) { return (await ask(`${this.base}/series`, { query })).text(); }
-  moment(t) { return json(`${this.base}/moment`, { query: { t } }); }
+  series(query) { return json(`${this.base}/series`, { query: this.of(query) }); }
+  async seriesText(query) { return (await ask(`${this.base}/series`, { query: this.of(query) })).text(); }
+  moment(t) { return json(`${this.base}/moment`, { query: this.of({ t }) }); }
   alerts(limits) { return json(`${this.base}/alerts`, { query: limits }); }
   artifacts() { return json(`${this.base}/artifacts`); }
 

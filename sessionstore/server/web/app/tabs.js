@@ -30,6 +30,7 @@ export class Tabs {
     if (only && !NAMES[start]) this.name = start; // a stream or the artifacts: opened when they are found
     else this.open(NAMES[start] ? start : 'drones');
     if (only && start === ARTIFACTS) this.open(ARTIFACTS);
+    this.wanted = NAMES[start] ? null : start; // a tab that is yet to be found: the address keeps it
   }
 
   /** Give each stream that the program made itself a tab, and the artifacts one, before JSON and provenance. */
@@ -68,6 +69,7 @@ export class Tabs {
 
   open(name) {
     this.name = name;
+    this.wanted = null;
     for (const button of this.buttons) {
       const on = button.dataset.tab === name;
       button.setAttribute('aria-selected', on);

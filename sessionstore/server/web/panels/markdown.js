@@ -6,7 +6,7 @@ import { el } from '../app/dom.js';
 const INLINE = /(`[^`]+`)|(\*\*[^*]+\*\*)|(\*[^*\s][^*]*\*|_[^_\s][^_]*_)|\[([^\]]+)\]\(([^)\s]+)\)|(https?:\/\/[^\s<>"]+)/g;
 
 export function markdown(text) {
-  const node = el('div.markdown');
+  const node = el('div.markdown', { dir: 'auto' });
   let list = null;
   let lines = [];
   const flush = () => { if (lines.length) node.append(el('p', {}, inline(lines.join('\n')))); lines = []; };

@@ -4,6 +4,7 @@ import { project } from './math.js';
 
 const CAPTIONS = ['', 'Top', 'Front (from the south)', 'Side (from the east)'];
 const LOW = 0.25;
+const LONGEST = 26; // characters of a name over the picture
 const QUIET_S = 15; // a lost message says something about the link for so long
 
 export class Labels {
@@ -91,7 +92,8 @@ function said({ id, battery, rssi }, chosen, t) {
   if (typeof battery === 'number' && (chosen || low)) more.push(`${low ? 'battery ' : ''}${Math.round(battery * 100)} %`);
   if (lost) more.push('no link');
   else if (chosen && rssi) more.push(`${Math.round(rssi[1])} dBm`);
-  return { text: [id, ...more].join('  '), wrong: low || lost };
+  const name = id.length > LONGEST ? `${id.slice(0, LONGEST - 1)}…` : id;
+  return { text: [name, ...more].join('  '), wrong: low || lost };
 }
 
 const overlap = (a, b) => a[0] < b[0] + b[2] && b[0] < a[0] + a[2] && a[1] < b[1] + b[3] && b[1] < a[1] + a[3];

@@ -176,6 +176,19 @@ export class SceneTools {
     save(blob, `${this.name()}.png`);
   }
 
+  /** A picture of WebGL is empty on paper: print what was drawn as an image. */
+  printed(on) {
+    this.paper?.remove();
+    this.paper = null;
+    const { stage } = this.player;
+    if (!on || !stage.node.clientWidth) return;
+    const canvas = this.sized();
+    this.player.draw();
+    this.compose(canvas);
+    this.paper = el('img.paper', { src: canvas.toDataURL('image/png'), alt: 'The flight at the moment' });
+    stage.node.append(this.paper);
+  }
+
   name() { return `${this.player.source.id || 'session'}-${this.player.t.toFixed(1)}s`; }
 
   startFilm() {

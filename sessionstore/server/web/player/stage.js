@@ -31,6 +31,7 @@ export class Stage {
     this.watch = new ResizeObserver(() => { this.resize(); this.act.onChange(); });
     this.watch.observe(this.node);
     this.drawn = [];
+    this.fingers = new Map();
   }
 
   /** Take in a world, and frame what is worth seeing of it unless somebody has chosen another view meanwhile. */
@@ -95,10 +96,13 @@ export class Stage {
   grab(event) {
     if (event.target.closest('button, .menu')) return; // a captured pointer would take the click away from it
     const start = this.under(event);
+    this.fingers.set(event.pointerId, event);
+    if (this.fingers.size === 2) { this.pinch(start); return; }
     let moved = 0;
     const turn = start.camera.kind === '3d' && event.button === 0 && !event.shiftKey;
     this.node.setPointerCapture(event.pointerId);
     const move = (each) => {
+      if (this.fingers.size > 1 || each.pointerId !== event.pointerId) return;
       moved += Math.abs(each.movementX) + Math.abs(each.movementY);
       if (turn) start.camera.turn(each.movementX, each.movementY);
       else start.camera.pan(each.movementX * this.ratio, each.movementY * this.ratio, start.height);
@@ -106,10 +110,40 @@ export class Stage {
       this.act.onChange();
     };
     this.node.addEventListener('pointermove', move);
-    this.node.addEventListener('pointerup', () => {
+    const end = (each) => {
+      if (each.pointerId !== event.pointerId) return;
+      for (const name of ['pointerup', 'pointercancel']) this.node.removeEventListener(name, end);
       this.node.removeEventListener('pointermove', move);
-      if (moved < 4) this.click(start);
-    }, { once: true });
+      this.fingers.delete(event.pointerId);
+      if (moved < 4 && each.type === 'pointerup' && !this.pinched) this.click(start);
+      if (!this.fingers.size) this.pinched = false;
+    };
+    for (const name of ['pointerup', 'pointercancel']) this.node.addEventListener(name, end);
+  }
+
+  /** Two fingers zoom and move the picture. */
+  pinch({ camera, height }) {
+    this.pinched = true;
+    const state = () => { const [a, b] = [...this.fingers.values()]; return { x: (a.clientX + b.clientX) / 2, y: (a.clientY + b.clientY) / 2, far: Math.hypot(a.clientX - b.clientX, a.clientY - b.clientY) || 1 }; };
+    let before = state();
+    const move = (event) => {
+      if (!this.fingers.has(event.pointerId) || this.fingers.size !== 2) return;
+      this.fingers.set(event.pointerId, event);
+      const now = state();
+      camera.zoom(before.far / now.far);
+      camera.pan((now.x - before.x) * this.ratio, (now.y - before.y) * this.ratio, height);
+      before = now;
+      this.touched = true;
+      this.act.onChange();
+    };
+    const end = (event) => {
+      if (!this.fingers.delete(event.pointerId)) return;
+      this.node.removeEventListener('pointermove', move);
+      for (const name of ['pointerup', 'pointercancel']) this.node.removeEventListener(name, end);
+      if (!this.fingers.size) this.pinched = false;
+    };
+    this.node.addEventListener('pointermove', move);
+    for (const name of ['pointerup', 'pointercancel']) this.node.addEventListener(name, end);
   }
 
   click({ camera, px, py, inX, inY, width, height }) {
