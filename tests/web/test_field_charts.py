@@ -128,7 +128,7 @@ def test_the_difference_of_two_sessions_is_that_of_their_records(motor: Running,
     page.get_by_label("Minus the session").fill(other)
     page.get_by_label("Minus the session").press("Enter")
     until(page, f"() => {chart('motor.rpm')}.figure.data[0]?.y.every((each) => Math.abs(each + 25) < 1e-9)")
-    until(page, "(id) => decodeURIComponent(decodeURIComponent(location.search)).includes(`-${id}`)", other)
+    until(page, "(id) => decodeURIComponent(decodeURIComponent(location.search)).includes(`~${id}`)", other)
 
 
 def test_zooming_in_one_zooms_all_and_hovering_shows_the_value_in_all(motor: Running, open_page: Opener) -> None:

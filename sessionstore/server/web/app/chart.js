@@ -202,6 +202,7 @@ export function round(value, whole, fine = false) {
   if (whole || (fine && Number.isInteger(value))) return value.toFixed(0);
   const size = Math.abs(value);
   if (fine) return size !== 0 && (size < 0.001 || size >= 1e7) ? value.toPrecision(5) : `${Number(value.toFixed(4))}`;
+  if (size !== 0 && size < 0.01) return value.toPrecision(2);
   return value.toFixed(size < 10 ? 2 : size < 100 ? 1 : 0);
 }
 

@@ -33,7 +33,7 @@ export function axesOf(traces, zero) {
     for (const { y } of traces.filter((each) => (each.axis || 0) === axis)) for (const each of y) { if (each < low) low = each; if (each > high) high = each; }
     if (low > high) [low, high] = [0, 1];
     if (zero) low = Math.min(0, low);
-    if (high - low < 1e-9) high = low + 1;
+    if (high - low <= 1e-9 * Math.max(1e-3, Math.abs(low), Math.abs(high))) { const half = low ? Math.abs(low) / 2 : 1; [low, high] = zero || !low ? [low, low + 1] : [low - half, high + half]; } // one value only
     return [low, high + (high - low) * 0.06];
   });
 }

@@ -3,13 +3,13 @@
      stream.field            motion_history.position.2
      function(stream.field)  norm(...), rate(...), mean5(...): length of a list, change a second, mean of 5 s
      ...@drone               one drone only
-     ...-other               minus the same field of another session, by its id
+     ...~other               minus the same field of another session, by its id
      ...:2                   on the second axis
 
    Lines of one chart are joined by +, charts by commas; those characters within a name are percent-encoded. */
 
-const FORM = /^(?:(norm|rate|mean)([\d.]*)\()?([^()@:]+?)\)?(?:@([^:-]+))?(?:-([^:]+))?(?::(\d))?$/;
-const name = (text) => encodeURIComponent(text).replace(/[()'!*~]|-/g, (c) => `%${c.charCodeAt(0).toString(16)}`).replace(/%2F/gi, '/');
+const FORM = /^(?:(norm|rate|mean)([\d.]*)\()?([^()@:~]+?)\)?(?:@([^:~]+))?(?:~([^:]+))?(?::(\d))?$/;
+const name = (text) => encodeURIComponent(text).replace(/[()'!*~]/g, (c) => `%${c.charCodeAt(0).toString(16)}`).replace(/%2F/gi, '/');
 
 /** Return { stream, field, derive, window, drone, minus, axis } of a text; null when it is none. */
 export function parse(text) {
@@ -25,7 +25,7 @@ export function parse(text) {
 
 export function write({ stream, field, derive, window, drone, minus, axis }) {
   const path = `${name(stream)}.${name(field)}`;
-  return `${derive ? `${derive}${derive === 'mean' ? window : ''}(${path})` : path}${drone ? `@${name(drone)}` : ''}${minus ? `-${name(minus)}` : ''}${axis ? `:${axis + 1}` : ''}`;
+  return `${derive ? `${derive}${derive === 'mean' ? window : ''}(${path})` : path}${drone ? `@${name(drone)}` : ''}${minus ? `~${name(minus)}` : ''}${axis ? `:${axis + 1}` : ''}`;
 }
 
 export const parseChart = (text) => text.split('+').map(parse).filter(Boolean);

@@ -41,7 +41,7 @@ export class StripPanel {
         }
         this.rows = [...rows].map(([name, spans]) => ({ name, spans }));
       } else {
-        while (!player.ready && !this.closed) await new Promise((done) => { setTimeout(done, 50); });
+        while (!player.tape.overview && !this.closed) await new Promise((done) => { setTimeout(done, 50); });
         this.rows = Object.entries(player.tape.overview?.drones || {}).map(([name, track]) => ({ name, spans: track.mode.filter(([, mode]) => mode).map(([index, mode]) => ({ t: track.t[index], value: mode })) })).filter(({ spans }) => spans.length);
       }
       fill(this.told, this.rows.length ? null : this.argument_ ? 'This field holds no states.' : 'No modes were recorded. States of another field: strip(stream.field) in the address.');
