@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 from pyarrow import compute, parquet
 
 from sessionstore.analysis import column_types
+from sessionstore.analysis.flight_columns import base_of, packed_overview
 from sessionstore.analysis.streams import named_columns, named_table
 from sessionstore.analysis.verified_chunks import Chunk, ReadAgain, Rules, Tally, chunks
 from sessionstore.disk import files
@@ -23,7 +25,7 @@ from sessionstore.disk.reading import elsewhere
 from sessionstore.errors import Conflict, NotApplied, OutcomeUnknown, SessionStoreError
 from sessionstore.layout import StoreRoot
 from sessionstore.model.field_rules import FINAL_STATUSES
-from sessionstore.session import Session
+from sessionstore.session import Session, stream_names
 from sessionstore.store import column_files
 from sessionstore.store.column_files import ColumnFile, Derived, Key
 
@@ -99,6 +101,7 @@ def make(session: Session, stream: str) -> ColumnFile | None:
         column_files.drop(root, session.session_id, stream)
         return None
     parts, tally, rows, axes, names = made
+    overview = _place_overview(session, stream, path, axes, names)
     if column_files.stamp_of(source) != stamp:
         column_files.drop(root, session.session_id, stream)
         raise Conflict(f"{source.name} changed while its columns were made")
@@ -106,10 +109,17 @@ def make(session: Session, stream: str) -> ColumnFile | None:
     assert tally.crc32 is not None and footer is not None
     key = Key(
         column_files.FORMAT, stamp, tally.crc32, rows, Derived(parts.size, parts.crc32), footer,
-        dict(tally.counts), axes, names,
+        dict(tally.counts), axes, names, overview,
     )  # fmt: skip
     column_files.place_key(path, key)
     return ColumnFile(path, key)
+
+
+def _place_overview(session: Session, stream: str, path: Path, axes: bool, names: list[str]) -> Derived | None:
+    if stream != stream_names.MOTION or (data := packed_overview(path, axes, names, base_of(session))) is None:
+        return None
+    files.put(path.with_suffix(column_files.OVERVIEW), data)
+    return Derived(len(data), zlib.crc32(data))
 
 
 class _Making:

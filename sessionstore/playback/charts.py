@@ -13,8 +13,8 @@ from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from sessionstore.errors import InvalidQuery
-from sessionstore.playback.downsample import Find, stretch
-from sessionstore.playback.replay import KEPT_OF_A_SLICE, Point, Window
+from sessionstore.playback.downsample import Columns, Find, Windows, bytes_of, stretch
+from sessionstore.playback.replay import KEPT_OF_A_SLICE, Point, Replay, Window
 from sessionstore.session import Session, stream_names
 from sessionstore.session.stream_reader import Line
 
@@ -42,6 +42,7 @@ def figures(
     names: Collection[str] = FIGURES,
     find: Find | None = None,
     attempt: int | None = None,
+    columns: Columns | None = None,
 ) -> dict[str, Figure]:
     """Return the named figures of a stretch, each with one trace for every drone that has values.
 
@@ -50,6 +51,7 @@ def figures(
         points: the maximum for each trace.
         find: where the summary of a very long flight comes from; by default it is made now.
         attempt: of a resumed run, counted from 0; by default the latest.
+        columns: where its windows come from without a summary, see :func:`stretch`.
 
     Raises:
         InvalidQuery: an unknown figure, or a stretch that ends before it begins.
@@ -58,12 +60,43 @@ def figures(
     if unknown:
         raise InvalidQuery(f"there is no figure {unknown[0]!r} (there are {', '.join(FIGURES)})")
     points = max(points, KEPT_OF_A_SLICE)
-    window = stretch(session, start_s, end_s, points // _KEPT_OF_A_RUN, find=find, attempt=attempt)
     base = session.record.base_position or [0.0, 0.0, 0.0]
+    flight = columns(session) if columns is not None and attempt is None else None
+    if flight is not None:
+        return _from_columns(session, flight, start_s, end_s, points, names, base)
+    window = stretch(session, start_s, end_s, points // _KEPT_OF_A_RUN, find=find, attempt=attempt)
     traces = {name: _traces(name, session, window, base, points, end_s, attempt) for name in names}
     if window.thinned == "no" and any(len(points_of) > points for points_of in window.history.values()):
         window.thinned = "extremes"
     return {name: _figure(name, found, window) for name, found in traces.items()}
+
+
+def _from_columns(
+    session: Session,
+    flight: Windows,
+    from_s: float | None,
+    to_s: float | None,
+    points: int,
+    names: Collection[str],
+    base: list[float],
+) -> dict[str, Figure]:
+    _, _, start_s, end_s = bytes_of(Replay(session), from_s, to_s)
+    wanted = {
+        "altitude": f"z - {base[2]!r}", "speed": "speed", "battery": "100.0 * battery", "distance": "distance",
+    }  # fmt: skip
+    lines = flight.lines(
+        {name: f"round({sql}, 3)" for name, sql in wanted.items() if name in names}, start_s, end_s, points
+    )
+    window = Window(start_s, end_s, {})
+    found: dict[str, Figure] = {}
+    for name in names:
+        if name in lines:
+            traces = [_trace(drone, list(zip(*line, strict=True))) for drone, line in lines[name].items()]
+        else:
+            traces = _traces(name, session, window, base, points, to_s, None)
+        window.thinned = "extremes" if any(len(trace["x"]) >= points // 2 for trace in traces) else "no"
+        found[name] = _figure(name, traces, window)
+    return found
 
 
 def _figure(name: str, traces: list[Trace], window: Window) -> Figure:

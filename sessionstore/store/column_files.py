@@ -126,16 +126,23 @@ _verified: dict[str, tuple[int, int, int]] = {}
 
 def is_whole(found: ColumnFile) -> bool:
     """Whether the bytes of columns are those that were written; read once in a process, and after each change."""
+    derived = [(found.path, found.key.parquet)]
+    if found.key.overview is not None:
+        derived.append((found.overview_path, found.key.overview))
+    return all(_is_whole(path, wanted) for path, wanted in derived)
+
+
+def _is_whole(path: Path, wanted: Derived) -> bool:
     try:
-        status = os.stat(found.path, follow_symlinks=False)
+        status = os.stat(path, follow_symlinks=False)
         state = status.st_ino, status.st_size, files.changed_ns(status)
-        if _verified.get(str(found.path)) == state:
+        if _verified.get(str(path)) == state:
             return True
-        if file_crc32(found.path) != found.key.parquet.crc32:
+        if file_crc32(path) != wanted.crc32:
             return False
     except (SessionStoreError, OSError):
         return False
-    _verified[str(found.path)] = state
+    _verified[str(path)] = state
     return True
 
 

@@ -10,6 +10,7 @@ from marshmallow import fields, validate
 from sessionstore.playback.charts import DEFAULT_POINTS, FIGURES, figures
 from sessionstore.server.http.operations import Call, Operation, split_names
 from sessionstore.server.http.reply import Reply, json_reply
+from sessionstore.server.live.column_windows import flight_windows
 from sessionstore.server.routes import api_schemas
 
 
@@ -39,6 +40,7 @@ def get_figures(call: Call) -> Reply:
             names,
             call.context.summaries.find,
             query.get("attempt"),
+            flight_windows,
         )
     )
 

@@ -2,7 +2,8 @@
 
 A field is a path such as ``battery``, ``position.2`` or ``data.load``; each drone that the records name has a line.
 A line can be derived from every recorded value (length of a list, rate, moving mean, difference of two sessions) before
-it is thinned with minima and maxima kept; a stretch of more than :data:`MOST_BYTES` is sampled, and says so.
+it is thinned with minima and maxima kept; a stretch of more than :data:`MOST_BYTES` of a stream without columns is
+sampled, and says so.
 Not here: the arithmetic (playback.derived_lines), the six charts of a flight (chart_figures), drawing (web).
 """
 
@@ -20,6 +21,7 @@ from sessionstore.server.http.csv_text import CSV, csv_text
 from sessionstore.server.http.operations import Call, Operation
 from sessionstore.server.http.problems import ApiProblem
 from sessionstore.server.http.reply import Reply, json_reply
+from sessionstore.server.live.column_windows import field_lines
 from sessionstore.server.routes import api_schemas
 from sessionstore.session import Session
 from sessionstore.session.stream_reader import Line, Tape
@@ -100,10 +102,16 @@ def get_series(call: Call) -> Reply:
 
 def series(session: Session, query: Mapping[str, Any], other: Session | None = None) -> dict[str, Any]:
     """Return the figure of one field; a line for each drone that the records name."""
-    lines, sampled = lines_of(session, query, other)
     start_s, end_s = _stretch(session, query)
     most = query["points"]
+    quick = field_lines(session, query, start_s, end_s)
+    if quick is not None:
+        lines, sampled = {name: list(zip(*line, strict=True)) for name, line in quick.items()}, False
+    else:
+        lines, sampled = lines_of(session, query, other)
     thinned = "sampled" if sampled else "extremes" if any(len(each) > most for each in lines.values()) else "no"
+    if quick is not None and any(len(each) > most // 2 for each in lines.values()):
+        thinned = "extremes"
     return {
         "data": [_trace(name, extremes(pairs, most)) for name, pairs in lines.items()],
         "layout": {

@@ -13,10 +13,11 @@ from typing import Any
 from marshmallow import Schema, fields, validate
 
 from sessionstore.playback import facade_windows
-from sessionstore.playback.downsample import Find, stretch
+from sessionstore.playback.downsample import Columns, Find, stretch
 from sessionstore.playback.replay import KEPT_OF_A_SLICE, Point, Replay
 from sessionstore.server.http.operations import Call, Operation, split_names
 from sessionstore.server.http.reply import Reply, content_etag, encode
+from sessionstore.server.live.column_windows import flight_windows
 from sessionstore.server.live.event_stream import cursor_text
 from sessionstore.server.routes import api_schemas
 from sessionstore.session import Session, stream_names
@@ -78,8 +79,8 @@ def get_tracks(call: Call) -> Reply:
     query = call.query
     session = call.context.find(call.path["session_id"])
     start_s, end_s, drones = query.get("start"), query.get("end"), query.get("drones")
-    find = call.context.summaries.find
-    return Reply(encode(tracks(session, start_s, end_s, query["points"], drones, find, query.get("attempt"))))
+    find, attempt = call.context.summaries.find, query.get("attempt")
+    return Reply(encode(tracks(session, start_s, end_s, query["points"], drones, find, attempt, flight_windows)))
 
 
 def tracks(
@@ -90,21 +91,22 @@ def tracks(
     drones: str | None = None,
     find: Find | None = None,
     attempt: int | None = None,
+    columns: Columns | None = None,
 ) -> dict[str, Any]:
     """Return the columns of every drone between two moments. Raises: InvalidQuery."""
     slices = points // KEPT_OF_A_SLICE
-    window = stretch(session, start_s, end_s, slices, split_names(drones), points, _MOST_BYTES, find, attempt)
-    columns = {name: columns_of(history) for name, history in window.history.items()}
+    window = stretch(session, start_s, end_s, slices, split_names(drones), points, _MOST_BYTES, find, attempt, columns)
+    found = {name: columns_of(history) for name, history in window.history.items()}
     for name, levels in _signal(session, window.start_s, window.end_s, attempt).items():
-        if name in columns:
-            columns[name]["rssi"] = levels
+        if name in found:
+            found[name]["rssi"] = levels
     return {
         "start": window.start_s,
         "end": window.end_s,
         "max_time": Replay(session, attempt).bounds()[1],
         "thinned": window.thinned,
         "cursor": cursor_text({stream_names.MOTION: window.offset}),
-        "drones": columns,
+        "drones": found,
     }
 
 
