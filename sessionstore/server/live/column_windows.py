@@ -14,7 +14,7 @@ from typing import Any
 
 from sessionstore.disk.reading import elsewhere
 from sessionstore.errors import SessionStoreError
-from sessionstore.model.records import FINAL_STATUSES
+from sessionstore.model.field_rules import FINAL_STATUSES
 from sessionstore.playback.downsample import Windows
 from sessionstore.session import Session
 from sessionstore.session.motion import MOTION_STREAM
