@@ -12,11 +12,13 @@ Not here: reading (mcap_file).
 
 from __future__ import annotations
 
-import json
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from sessionstore.disk import files
 from sessionstore.formats.geodesy import Origin, origin_of
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 
 _KEPT = ("session_name", "metadata", "tags", "notes", "status", "workflow_state", "started_at", "ended_at", "gps",
          "base_position", "base_orientation", "drones", "duration_sim_s", "end_reason")  # fmt: skip
+_encode = msgspec.json.Encoder().encode
+_NOT_TURNED = (0.0, 0.0, 0.0, 1.0)
 _DERIVED = {"sessionstore": "derived"}
 
 
@@ -55,9 +59,11 @@ def write_mcap(session: Session, path: Path) -> Path:
 
 class _Writing:
     def __init__(self, session: Session, context: Any) -> None:
-        from foxglove import channels
+        from foxglove import channels, messages
 
         record = session.record
+        self._messages, self._channels = messages, channels
+        self._moment: tuple[float, int, Any] = (math.nan, 0, None)
         self._session, self._record, self._context = session, record, context
         started = record.started_at or record.created_at
         self._start_ns = int(instant(started).timestamp() * 1e6) * 1000 if started else 0
@@ -82,13 +88,18 @@ class _Writing:
                 if take is not None:
                     take(line.data, line.t_s)
 
+    def _at(self, t_s: float) -> tuple[float, int, Any]:
+        """Return sim_time, nanoseconds and stamp of a moment; the points of a fleet have one moment."""
+        if self._moment[0] != t_s:
+            ns = max(0, self._start_ns + round(t_s * 1e9))
+            self._moment = (t_s, ns, self._messages.Timestamp(*divmod(ns, 10**9)))
+        return self._moment
+
     def _ns(self, t_s: float) -> int:
-        return max(0, self._start_ns + round(t_s * 1e9))
+        return self._at(t_s)[1]
 
     def _stamp(self, t_s: float) -> Any:
-        from foxglove.messages import Timestamp
-
-        return Timestamp(*divmod(self._ns(t_s), 10**9))
+        return self._at(t_s)[2]
 
     def _channel(self, name: str) -> Any:
         import foxglove
@@ -100,12 +111,10 @@ class _Writing:
         self._put(self._channel(name), content, t_s)
 
     def _put(self, channel: Any, content: Mapping[str, Any], t_s: float) -> None:
-        data = json.dumps({**content, TIME: t_s}, ensure_ascii=False, separators=(",", ":")).encode()
-        channel.log(data, log_time=self._ns(t_s))
+        channel.log(_encode({**content, TIME: t_s}), log_time=self._at(t_s)[1])
 
     def _write_scene(self, rows: list[Any]) -> None:
-        from foxglove import messages as m
-
+        m = self._messages
         entities = []
         for prism in prisms(rows):
             shape = _triangles(prism, m.Color(r=0.6, g=0.6, b=0.65, a=0.8))
@@ -122,30 +131,28 @@ class _Writing:
             self._scene.log(m.SceneUpdate(entities=entities), log_time=self._ns(0))
 
     def _motion(self, point: Mapping[str, Any], t_s: float) -> None:
-        from foxglove import messages as m
-
+        m = self._messages
         drone, position = point.get("drone"), point.get("position")
         if drone is None or not is_vector(position):
             return
         angles = point.get("orientation")
-        x, y, z, w = frames.to_quaternion(*(angles if is_vector(angles) else (0.0, 0.0, 0.0)))
+        x, y, z, w = frames.to_quaternion(*angles) if is_vector(angles) else _NOT_TURNED
+        _, ns, stamp = self._at(t_s)
         transform = m.FrameTransform(
-            timestamp=self._stamp(t_s),
+            timestamp=stamp,
             parent_frame_id="map",
             child_frame_id=str(drone),
             translation=m.Vector3(x=position[0], y=position[1], z=position[2]),
             rotation=m.Quaternion(x=x, y=y, z=z, w=w),
         )
-        self._transforms.log(m.FrameTransforms(transforms=[transform]), log_time=self._ns(t_s))
+        self._transforms.log(m.FrameTransforms(transforms=[transform]), log_time=ns)
         if self._origin is not None:
             self._place(str(drone), self._origin.to_geographic(*position), t_s)
 
     def _place(self, drone: str, place: tuple[float, float, float], t_s: float) -> None:
-        from foxglove import channels
-        from foxglove import messages as m
-
+        m = self._messages
         if drone not in self._places:
-            self._places[drone] = channels.LocationFixChannel(
+            self._places[drone] = self._channels.LocationFixChannel(
                 f"/location/{drone}", context=self._context, metadata=_DERIVED
             )
         latitude, longitude, altitude = place
@@ -155,8 +162,7 @@ class _Writing:
         self._places[drone].log(fix, log_time=self._ns(t_s))
 
     def _line(self, line: Mapping[str, Any], t_s: float) -> None:
-        from foxglove import messages as m
-
+        m = self._messages
         names = {"debug": "Debug", "warning": "Warning", "error": "Error", "critical": "Fatal"}
         level = getattr(m.LogLevel, names.get(str(line.get("level")), "Info"))
         text = str(line.get("message", ""))

@@ -7,13 +7,15 @@ Not here: what is written (mcap_export), what a message means (robot_messages).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from sessionstore.errors import Corrupt, InvalidRecord
+from sessionstore.formats.mcap_records import Sent, messages
 from sessionstore.formats.partial import until_damaged
 from sessionstore.formats.protocol import ImportReport, Options
 from sessionstore.formats.robot_messages import MessageSink
@@ -29,6 +31,8 @@ OWN = "/sessionstore/"
 TIME = "@t"
 _NOT_A_TIME_BEFORE_NS = 946_684_800 * 10**9
 _CLOCK_EVERY_NS = 5 * 10**9
+#: Takes the bytes of a message, its sim_time in seconds, and when it was logged.
+Taker = Callable[[bytes, float, int], None]
 
 
 class McapFormat:
@@ -60,25 +64,31 @@ class _Reading:
     def __init__(self, path: Path, into: SessionDraft, report: ImportReport) -> None:
         self._path, self._into, self._report = path, into, report
         self._sink = MessageSink(into, report)
-        self._decoders: dict[int, Callable[[bytes], Any] | None] = {}
+        self._takers: dict[int, Taker] = {}
         self._start_ns: int | None = None
-        self._own: bool | None = None
         self._clock_ns = 0
 
     def run(self) -> None:
+        takers = self._takers
         with self._path.open("rb") as file:
-            for schema, channel, message in until_damaged(self._messages(file), self._report, self._path):
-                self._take(schema, channel, message)
+            for sent in until_damaged(self._messages(file), self._report, self._path):
+                log_time_ns = sent.log_time_ns
+                if self._start_ns is None:
+                    self._begin(log_time_ns)
+                    assert self._start_ns is not None
+                take = takers.get(sent.channel.id)
+                if take is None:
+                    take = takers[sent.channel.id] = self._taker(sent.schema, sent.channel)
+                take(sent.data, (log_time_ns - self._start_ns) / 1e9, log_time_ns)
             if self._start_ns is None:
                 raise InvalidRecord(f"{self._path.name} holds no messages")
             self._report.problems.extend(self._unfinished(file))
 
-    def _messages(self, file: Any) -> Iterator[Any]:
+    def _messages(self, file: Any) -> Iterator[Sent]:
         from mcap.exceptions import EndOfFile
-        from mcap.reader import NonSeekingReader
 
         try:
-            yield from NonSeekingReader(file, validate_crcs=True).iter_messages(log_time_order=False)
+            yield from messages(file)
         except EndOfFile:
             if self._start_ns is None:
                 raise
@@ -91,26 +101,39 @@ class _Reading:
             return []
         return [f"partial: the file ends at byte {size} without its closing mark"]
 
-    def _take(self, schema: Any, channel: Any, message: Any) -> None:
-        if self._start_ns is None:
-            self._begin(message.log_time)
-        assert self._start_ns is not None
-        t_s = (message.log_time - self._start_ns) / 1e9
-        decoder = self._decoder(schema, channel)
+    def _taker(self, schema: Any, channel: Any) -> Taker:
+        """Return what takes the messages of a channel; those of derived topics are counted and not even decoded."""
+        topic: str = channel.topic
+        if channel.metadata.get("sessionstore") == "derived":
+            return self._counter(topic, "(derived from other topics)")
+        decoder = _decoder_of(schema, channel)
         if decoder is None:
-            self._report.count(channel.topic, records_out=0, stream="")
-            return
-        try:
-            value = decoder(message.data)
-        except Exception as error:  # a decoder may raise anything on damaged bytes
-            raise Corrupt(f"{channel.topic}: {type(error).__name__}: {error}"[:300], self._path) from error
-        if channel.topic.startswith(OWN) and isinstance(value, dict) and TIME in value:
-            self._restore(channel.topic, value)
-        elif channel.metadata.get("sessionstore") == "derived":
-            self._report.count(channel.topic, records_out=0, stream="(derived from other topics)")
-        else:
-            self._sink.take(channel.topic, schema.name if schema is not None else "", t_s, value)
-            self._tick(t_s, message.log_time)
+            encoding = f"{channel.message_encoding} with {schema.encoding if schema is not None else 'no schema'}"
+            self._report.problems.append(f"{topic}: {encoding} is not decoded, its messages were left out")
+            return self._counter(topic, "")
+        name = schema.name if schema is not None else ""
+
+        def take(data: bytes, t_s: float, log_time_ns: int) -> None:
+            try:
+                value = decoder(data)
+            except Exception as error:  # a decoder may raise anything on damaged bytes
+                raise Corrupt(f"{topic}: {type(error).__name__}: {error}"[:300], self._path) from error
+            if topic.startswith(OWN) and isinstance(value, dict) and TIME in value:
+                self._restore(topic, value)
+                return
+            self._sink.take(topic, name, t_s, value)
+            self._tick(t_s, log_time_ns)
+
+        return take
+
+    def _counter(self, topic: str, stream: str) -> Taker:
+        self._report.count(topic, 0, 0, stream)
+        counted = self._report.topics[topic]
+
+        def count(data: bytes, t_s: float, log_time_ns: int) -> None:
+            counted.messages_in += 1
+
+        return count
 
     def _begin(self, log_time_ns: int) -> None:
         self._start_ns = log_time_ns
@@ -133,28 +156,22 @@ class _Reading:
             self._report.count(topic, stream="(scene)")
             return
         if stream == stream_names.MOTION:
-            more = {
-                key: each for key, each in value.items() if key not in ("drone", "position", "velocity", "orientation")
-            }
             self._into.motion.append(
-                value["drone"], t_s, value["position"], value.get("velocity"), value.get("orientation"), **more
+                value.pop("drone"),
+                t_s,
+                value.pop("position"),
+                value.pop("velocity", None),
+                value.pop("orientation", None),
+                **value,
             )
         else:
             self._into.stream(stream).append(value, t_s)
         self._report.count(topic, stream=stream)
 
-    def _decoder(self, schema: Any, channel: Any) -> Callable[[bytes], Any] | None:
-        if channel.id not in self._decoders:
-            self._decoders[channel.id] = found = _decoder_of(schema, channel)
-            if found is None:
-                encoding = f"{channel.message_encoding} with {schema.encoding if schema is not None else 'no schema'}"
-                self._report.problems.append(f"{channel.topic}: {encoding} is not decoded, its messages were left out")
-        return self._decoders[channel.id]
-
 
 def _decoder_of(schema: Any, channel: Any) -> Callable[[bytes], Any] | None:
     if channel.message_encoding == "json":
-        return json.loads
+        return msgspec.json.Decoder().decode
     if channel.message_encoding == "protobuf":
         from google.protobuf.json_format import MessageToDict
         from mcap_protobuf.decoder import DecoderFactory as Protobuf

@@ -44,7 +44,12 @@ class Prism:
 
 def is_vector(value: Any) -> TypeGuard[list[float]]:
     """Whether a value is a list of three finite numbers."""
-    return isinstance(value, list) and len(value) == 3 and all(map(_is_number, value))
+    if type(value) is not list or len(value) != 3:
+        return False
+    x, y, z = value
+    if type(x) is type(y) is type(z) is float and math.isfinite(x + y + z):
+        return True
+    return all(map(_is_number, value))
 
 
 def prisms(rows: Iterable[Mapping[str, Any]]) -> list[Prism]:

@@ -224,6 +224,10 @@ def _seconds(t_s: Any) -> float:
 
 
 def _vector(values: Any, name: str) -> list[float]:
+    if type(values) is list and len(values) == 3:
+        x, y, z = values
+        if type(x) is type(y) is type(z) is float and math.isfinite(x + y + z):  # an infinite sum is looked at below
+            return [x, y, z]
     to_list = getattr(values, "tolist", None)
     try:
         vector = to_list() if callable(to_list) else list(values)
