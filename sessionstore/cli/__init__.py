@@ -26,6 +26,7 @@ COMMANDS = {
     "training": ("training:training", "Print the decisions of all sessions as a data set."),
     "exec": ("rerun:exec_command", "Run a program, and record its command, output and exit code."),
     "rerun": ("rerun:rerun_command", "Run a session again, and compare both."),
+    "compare": ("compare:compare_command", "Say what differs between sessions: parameters, figures, paths."),
     "sweep": ("sweep:sweep", "Run one program with many sets of parameters, each a session."),
     "scenarios": ("run:scenarios", "List the ready scenarios."),
     "world": ("world:world", "Report what a city file holds, and draw its plan."),

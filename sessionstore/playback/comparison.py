@@ -15,6 +15,7 @@ from typing import Any
 from sessionstore.disk import files
 from sessionstore.errors import InvalidQuery
 from sessionstore.model.record import SessionRecord
+from sessionstore.playback import alignment
 from sessionstore.session import Session, stream_names
 from sessionstore.session.motion import MOTION_STREAM
 from sessionstore.session.stream_reader import Line, Tape
@@ -32,13 +33,14 @@ _PARAMETERS = (
 _ORIGIN = ("seed", "scenario_hash", "git_commit", "python")
 
 
-def compare(sessions: Sequence[Session]) -> dict[str, Any]:
+def compare(sessions: Sequence[Session], align: str = alignment.START) -> dict[str, Any]:
     """Return what differs: ``parameters`` and ``metrics`` with one value for each session, and ``first_differences``.
 
     The last are those of the first session to each of the others; ``first_difference`` is the one to the second.
+    ``alignment`` says which moments belong together (see :func:`alignment.aligned`).
 
     Raises:
-        InvalidQuery: fewer than two sessions, or more than six.
+        InvalidQuery: fewer than two sessions, or more than six; or they cannot be aligned so.
     """
     if not 2 <= len(sessions) <= MOST_SESSIONS:
         raise InvalidQuery(f"between two and {MOST_SESSIONS} sessions are compared, not {len(sessions)}")
@@ -54,6 +56,7 @@ def compare(sessions: Sequence[Session]) -> dict[str, Any]:
         "metrics": metrics,
         "first_difference": differences[0],
         "first_differences": differences,
+        "alignment": alignment.aligned(sessions, align),
     }
 
 

@@ -22,6 +22,11 @@ class CompareQuery(api_schemas.Strict):
     ids = fields.String(
         required=True, validate=validate.Length(max=2000), metadata={"description": "Two to six, comma-separated."}
     )
+    align = fields.String(
+        load_default="start",
+        validate=validate.Length(max=200),
+        metadata={"description": "start, takeoff, or the sim_times that belong together, such as 0,12.5."},
+    )
 
 
 class CompareReply(Schema):
@@ -32,6 +37,7 @@ class CompareReply(Schema):
     metrics = fields.List(fields.Dict(), required=True)
     first_difference = fields.Dict(allow_none=True)
     unreadable = fields.List(fields.Dict(), metadata={"description": "Sessions that were left out, and why."})
+    alignment = fields.Dict(metadata={"description": "Which moments belong together, and how far paths are apart."})
     first_differences = fields.List(
         fields.Dict(allow_none=True), metadata={"description": "Of the first session to each of the others."}
     )
@@ -50,7 +56,7 @@ def compare_sessions(call: Call) -> Reply:
             broken = error
     if unreadable and len(sessions) < 2:
         raise broken
-    return json_reply({**compare(sessions), "unreadable": unreadable})
+    return json_reply({**compare(sessions, call.query["align"]), "unreadable": unreadable})
 
 
 def export_page(call: Call) -> Reply:

@@ -20,7 +20,7 @@ class SessionCompare extends HTMLElement {
     if (this.ids.length < 2) { this.choose(); return; }
     fill(this, el('div.message.quiet', {}, 'Comparing …'));
     try {
-      const found = await json('/api/compare', { query: { ids: this.ids.join(',') } });
+      const found = await json('/api/compare', { query: { ids: this.ids.join(','), align: query().align } });
       if (!this.gone) this.show(found);
     } catch (error) {
       fill(this, el('div.message.error', { role: 'alert' }, el('h2', {}, 'These cannot be compared'), el('p', {}, error.message), el('button.main', { type: 'button', on: { click: () => this.connectedCallback() } }, 'Retry')));
@@ -62,13 +62,15 @@ class SessionCompare extends HTMLElement {
     const asked = query();
     this.sources = sessions.map((each) => new ApiSource(each.session_id));
     this.lead = 0;
+    const { moments_s: moments, by } = found.alignment;
+    this.shifts = moments.map((each) => each - moments[0]);
     this.players = sessions.map((each, i) => new Player(this.sources[i], {
-      name: `Player ${letter(i)}`, drones: each.drones, t: Number(asked.t) || 0, rate: Number(asked.rate) || 1, view: asked.view || '3d', compact: i > 0, onTime: (t, why) => this.together(i, t, why), onPick: (id) => this.picked(i, id),
+      name: `Player ${letter(i)}`, drones: each.drones, t: Math.max(0, (Number(asked.t) || 0) + this.shifts[i]), rate: Number(asked.rate) || 1, view: asked.view || '3d', compact: i > 0, onTime: (t, why) => this.together(i, t, why), onPick: (id) => this.picked(i, id),
     }));
     const [first] = this.players;
     const seek = (t) => first.seek(t);
     const rows = this.players.map((player, i) => el('div.scale', {}, el('span.letter', {}, letter(i)), player.timeline.node));
-    fill(this, el('div.pad.compare', {}, el('div.row', {}, el('h1', {}, 'Compare'), el('span.grow'), this.adding()), (found.unreadable || []).map((each) => el('p.problem', { role: 'alert' }, `${each.session_id} is left out: ${each.problem}`)), differences(found, seek), tables(found),
+    fill(this, el('div.pad.compare', {}, el('div.row', {}, el('h1', {}, 'Compare'), this.aligning(by), el('span.grow'), this.adding()), (found.unreadable || []).map((each) => el('p.problem', { role: 'alert' }, `${each.session_id} is left out: ${each.problem}`)), differences(found, seek), this.apart(found.alignment), tables(found),
       el('div.grid-of', { 'data-count': sessions.length }, this.players.map((player, i) => el('div', {}, this.heading(sessions[i], i), player.node))),
       el('div.together', {}, rows, first.bar)));
     for (const each of this.players.slice(1)) each.bar.remove();
@@ -102,6 +104,21 @@ class SessionCompare extends HTMLElement {
     return el('div.row', {}, swatch, el('h2', {}, el('a', { href: address(['session', id]) }, `${letter(i)} · ${id}`)), el('span.grow'), away);
   }
 
+  /** What is set side by side: the starts, the take-offs, or moments that were given in the address. */
+  aligning(by) {
+    const ways = [['start', 'by their starts'], ['takeoff', 'by take-off'], ...(['start', 'takeoff'].includes(by) ? [] : [[by, `by ${by} s`]])];
+    const change = () => go(address(['compare'], { ids: this.ids.join(','), ...(choice.value === 'start' ? {} : { align: choice.value }) }));
+    const choice = el('select', { 'aria-label': 'Aligned', on: { change } }, ways.map(([value, words]) => el('option', { value, selected: value === by }, words)));
+    return choice;
+  }
+
+  /** How far the paths are apart, each from its own take-off. */
+  apart({ by, moments_s: moments, apart }) {
+    if (by === 'start') return null;
+    const line = (each, i) => el('li', {}, `${letter(i + 1)} at ${moments[i + 1].toFixed(2)} s is ${letter(0)} at ${moments[0].toFixed(2)} s`, each?.mean_m == null ? ': the paths have no moment in common' : `: ${each.drones.join(' and ')} are ${each.mean_m} m apart on average, ${each.max_m} m at most, over ${each.overlap_s} s`);
+    return el('ul.apart', {}, apart.map(line));
+  }
+
   /** The choice of one more session. */
   adding() {
     if (this.ids.length >= MOST) return el('span.quiet.small', {}, `${MOST} is the most`);
@@ -113,15 +130,17 @@ class SessionCompare extends HTMLElement {
     if (this.busy || !this.charts || why === 'draw') return;
     this.busy = true;
     const now = this.players[from];
-    for (const other of this.players) {
+    const shared = t - this.shifts[from];
+    for (const [i, other] of this.players.entries()) {
       if (other === now) continue;
-      if (why === 'play') other.show(t, now.rate);
+      const own = Math.max(0, shared + this.shifts[i]);
+      if (why === 'play') other.show(own, now.rate);
       else if (why === 'rate') other.setRate(now.rate);
       else if (why === 'view') other.setView(now.stage.view);
-      else other.seek(t);
+      else other.seek(own);
     }
-    if (why !== 'play') keep({ t: t ? t.toFixed(2) : null, view: now.stage.view === '3d' ? null : now.stage.view, rate: now.rate === 1 ? null : now.rate });
-    this.charts.cursor(t);
+    if (why !== 'play') keep({ t: shared ? shared.toFixed(2) : null, view: now.stage.view === '3d' ? null : now.stage.view, rate: now.rate === 1 ? null : now.rate });
+    this.charts.cursor(shared);
     this.busy = false;
   }
 
@@ -133,9 +152,18 @@ class SessionCompare extends HTMLElement {
     this.busy = false;
   }
 
+  ownRange(range, by) { return range && by ? range.map((each) => Math.max(0, each + by)) : range; }
+
+  /** Figures with their times as those of the first session. */
+  shifted(figures, by) {
+    if (!by) return figures;
+    const moved = (values) => Array.from(values, (each) => each - by);
+    return Object.fromEntries(Object.entries(figures).map(([name, { data, layout }]) => [name, { data: data.map((trace) => ({ ...trace, x: moved(trace.x) })), layout: { ...layout, xaxis: { ...layout.xaxis, range: moved(layout.xaxis.range) } } }]));
+  }
+
   /** The figures of all, laid over one another: told apart by colour and by dashes. */
   async figures(range) {
-    const all = await Promise.all(this.sources.map((source) => source.figures(range)));
+    const all = await Promise.all(this.sources.map(async (source, i) => this.shifted(await source.figures(this.ownRange(range, this.shifts[i])), this.shifts[i])));
     const mark = (figure, i) => figure.data.map((trace) => ({ ...trace, name: `${letter(i)} ${trace.name}`, line: { ...trace.line, dash: DASHES[i] } }));
     return Object.fromEntries(Object.keys(all[0]).map((name) => {
       const figures = all.map((each) => each[name]);
