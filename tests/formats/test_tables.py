@@ -55,7 +55,9 @@ def test_a_long_table_has_its_drones_positions_and_battery(store: SessionStore, 
      "uav1/position[0],uav1/position[1],uav1/position[2],uav2/position[0],uav2/position[1],uav2/position[2]"],
 )  # fmt: skip
 def test_a_wide_table_has_all_drones_of_a_row(store: SessionStore, tmp_path: Path, header: str) -> None:
-    session, _ = imported(store, tmp_path / "wide.csv", f"t,{header},wind\n0,1,2,3,4,5,6,7.5\n1,1,2,4,4,5,7,7.5\n")
+    rows = "0,1,2,3,4,5,6,7.5,takeoff\n1,1,2,4,4,5,7,7.5,mission\n"
+    session, _ = imported(store, tmp_path / "wide.csv", f"t,{header},wind,mode\n{rows}")
+    assert [row["new"] for row in session.transitions()] == ["takeoff", "mission"]
     assert [(p["t"], p["drone"], p["position"]) for p in points(session)] == [
         (0, "uav1", [1, 2, 3]), (0, "uav2", [4, 5, 6]), (1, "uav1", [1, 2, 4]), (1, "uav2", [4, 5, 7]),
     ]  # fmt: skip

@@ -44,7 +44,7 @@ class TableFlight:
         self._rest = rest
         self._origin: Origin | None = None
         self._clock_s = -math.inf
-        self._modes: dict[str, str] = {}
+        self._modes: dict[str | None, str] = {}
         self._phases: list[dict[str, Any]] = []
         self._bad: dict[str, tuple[int, list[int]]] = {}
         self.points = 0
@@ -198,19 +198,22 @@ class TableFlight:
     # ------------------------------------------------------------ what happened
 
     def _mode(self, row: Row, t_s: float, drone: str) -> None:
+        if (column := self._plan.one.get("mode")) is not None:  # one for all drones of a wide table
+            self._change_mode(None, self._text(row, column.name), t_s)
         for craft in self._plan.crafts:
-            column = craft.columns.get("mode")
-            mode = self._text(row, column.name) if column is not None else None
-            name = craft.name or drone
-            before = self._modes.get(name)
-            if mode is None or mode == before:
-                continue
-            self._modes[name] = mode
-            self._into.event("mode", mode, t_s, drone=name)
-            self._report.count("(changes of mode)", stream=stream_names.EVENTS)
-            if len(self._modes) == 1 and len(self._phases) < _MOST_PHASES:
-                old = before or "idle"
-                self._phases.append({"field": "workflow_state", "old": old, "new": mode, "sim_time": t_s})
+            if (column := craft.columns.get("mode")) is not None:
+                self._change_mode(craft.name or drone, self._text(row, column.name), t_s)
+
+    def _change_mode(self, drone: str | None, mode: str | None, t_s: float) -> None:
+        before = self._modes.get(drone)
+        if mode is None or mode == before:
+            return
+        self._modes[drone] = mode
+        self._into.event("mode", mode, t_s, **({"drone": drone} if drone is not None else {}))
+        self._report.count("(changes of mode)", stream=stream_names.EVENTS)
+        if len(self._modes) == 1 and len(self._phases) < _MOST_PHASES:
+            old = before or "idle"
+            self._phases.append({"field": "workflow_state", "old": old, "new": mode, "sim_time": t_s})
 
     def _message(self, row: Row, t_s: float) -> None:
         column = self._plan.one.get("message")

@@ -66,7 +66,7 @@ class Plan:
 
     crafts: list[Craft]
     time: times.TimeColumn | None
-    one: dict[str, Column] = field(default_factory=dict)  # utc, drone, message, level, step
+    one: dict[str, Column] = field(default_factory=dict)  # utc, drone, message, level, step, mode
     constant: dict[str, str] = field(default_factory=dict)
     frame: str = "enu"
     decimal: str = "."
@@ -107,14 +107,13 @@ class _Planner:
         if not by_drone and not self._complete(alone):
             by_drone = self._wide(alone)
         crafts = [Craft(name, self._scaled(found)) for name, found in by_drone.items()]
+        of_a_row = (*_OF_A_ROW, "mode") if crafts else _OF_A_ROW
         shared = {role: name for role, name in alone.items() if role in _OF_A_DRONE}
         if not crafts:
             crafts = [Craft(None, self._scaled(shared))]
         crafts = [craft for craft in crafts if craft.has_position]
         self._keep_one_kind_of_place(crafts)
-        one: dict[str, Column] = {role: Column(alone[role]) for role in _OF_A_ROW if role in alone}
-        if not crafts and "mode" in alone:
-            one.pop("drone", None)
+        one: dict[str, Column] = {role: Column(alone[role]) for role in of_a_row if role in alone}
         plan = Plan(crafts, self._time(alone), one, constant, self._frame(crafts), self._decimal, self._notes)
         self._describe(plan)
         return plan

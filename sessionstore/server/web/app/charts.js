@@ -2,6 +2,7 @@
 import { AGAIN_MS } from '../player/tape.js';
 import { tint } from '../player/tints.js';
 import { Chart } from './chart.js';
+import { STREAM } from './constants.js';
 import { css, el, fill } from './dom.js';
 import { FieldChart } from './field_chart.js';
 import { FieldPicker } from './field_picker.js';
@@ -11,6 +12,7 @@ import { moment } from './format.js';
 const TITLES = { altitude: 'Altitude (m)', speed: 'Speed (m/s)', battery: 'Battery (%)', distance: 'Distance to base (m)', windows: 'Windows found and cleaned', link: 'Signal strength (dBm)' };
 
 const MOST_NAMES = 30;
+const MOST_SUGGESTED = 6;
 
 export class Charts {
   constructor(source, { drones, onSeek, cursor, tintOf, same = (name, chosen) => name === chosen, values = null, playing = () => false, onPick = () => {}, own = [], onOwn = () => {} }) {
@@ -87,10 +89,21 @@ export class Charts {
       clearTimeout(this.later);
       if (thinned === 'sampled') this.later = setTimeout(() => this.load(), AGAIN_MS);
       this.redraw();
+      if (!this.own.length && Object.values(figures).every((each) => !each.data.length)) this.suggest();
       this.loadOwn();
     } catch (error) {
       fill(this.told, el('span.problem', { role: 'alert' }, `The charts could not be loaded: ${error.message} `), el('button.plain', { type: 'button', on: { click: () => this.load() } }, 'Retry'));
     }
+  }
+
+  /** A session without a flight, such as a run of training, shows its metrics. */
+  async suggest() {
+    if (this.suggested || !this.source.fields) return;
+    const streams = await this.source.fields().catch(() => ({}));
+    const fields = (streams[STREAM.METRICS] || []).filter((each) => each !== 'step');
+    if (this.suggested || this.own.length || !fields.length) return;
+    this.suggested = true;
+    for (const field of fields.slice(0, MOST_SUGGESTED)) this.add([{ stream: STREAM.METRICS, field, derive: null, window: null, drone: null, minus: null, axis: 0 }]);
   }
 
   loadOwn() { for (const [key, each] of this.charts) if (key.startsWith('own:')) each.load(this.range, this.end); }
