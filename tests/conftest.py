@@ -44,7 +44,7 @@ def frozen(monkeypatch: pytest.MonkeyPatch) -> datetime:
         def now(cls, tz: object = None) -> datetime:  # type: ignore[override]
             return minute
 
-    monkeypatch.setattr("sessionstore.store.store.datetime", Frozen)
+    monkeypatch.setattr("sessionstore.store.creation.datetime", Frozen)
     return minute
 
 

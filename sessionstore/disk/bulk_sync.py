@@ -30,7 +30,7 @@ def sync_trees(folders: Iterable[Path]) -> None:
         for folder in found:
             _sync_each(folder)
         return
-    for folder in found:
+    for folder in found if files.observer is not None else ():
         for path, is_folder in _below(folder):
             files.note("fsync_dir" if is_folder else "fsync", path)
     with files.refusals(found[0]):

@@ -8,37 +8,33 @@ Not here: one session (session), recording (session.recorder), listing (catalog)
 
 from __future__ import annotations
 
-import contextlib
 import os
 import time
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from sessionstore import __version__, late_imports
-from sessionstore.disk import files
+from sessionstore import late_imports
 from sessionstore.disk.reading import holds
-from sessionstore.errors import AmbiguousSession, InvalidRecord, SessionNotFound, SessionStoreError, StoreUnusable
+from sessionstore.errors import AmbiguousSession, InvalidRecord, SessionNotFound, SessionStoreError
 from sessionstore.index import SessionIndex, choose_url, open_index
 from sessionstore.index.url import kept_url
 from sessionstore.layout import DOCUMENT, StoreRoot, resolve
-from sessionstore.model import json_text, names, provenance, records, values
-from sessionstore.model.instants import instant, new_uuid
+from sessionstore.model import names, values
 from sessionstore.model.record import SessionRecord
 from sessionstore.model.row import SessionRow, to_row
 from sessionstore.query import Filter
 from sessionstore.session import Session
-from sessionstore.session.documents import encode, numbered
 from sessionstore.session.motion import PointOrder
 from sessionstore.session.recorder import Recorder
 from sessionstore.session.run_clock import Start
 from sessionstore.session.stream_writer import SyncMode
 from sessionstore.store import merge_log, open_runs, trash
+from sessionstore.store.batch import Batch
 from sessionstore.store.catalog import Catalog
+from sessionstore.store.creation import Creator
 from sessionstore.store.delivery import Step
 from sessionstore.store.folder_rows import MISSING_FOLDER
-from sessionstore.store.id_reservations import IdReservations
 from sessionstore.store.mapping import StoreMapping
 from sessionstore.store.trash import TrashEntry
 
@@ -74,8 +70,7 @@ class SessionStore(StoreMapping):
         self._settings = {"index": kept_url(index)} if index and kept_url(index) else None  # of a new store
         self._opened_by = (str(self.root.path), index, force, sync)
         self.catalog = Catalog(self.root, self.index, (_catalog_of, self._opened_by))
-        self._reservations = IdReservations(self.root)
-        self._swept = False
+        self._creator = Creator(self.root, self._settings)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A store pickles as its folder and the URL of its index, and opens anew where it arrives."""
@@ -93,7 +88,7 @@ class SessionStore(StoreMapping):
     def close(self) -> None:
         """Close the index."""
         self.index.close()
-        self._reservations.close()
+        self._creator.close()
 
     # ------------------------------------------------------------ create
 
@@ -114,72 +109,28 @@ class SessionStore(StoreMapping):
 
     def create_with_report(self, name: str | None = None, **fields: Any) -> tuple[Session, dict[str, Step]]:
         """Make a session, and report how each step ended (directory, record, index). Raises: as :meth:`create`."""
-        if name is not None:
-            names.check_typed_name(name)
-        tables = {key: numbered(rows) for key, rows in (fields.pop("tables", None) or {}).items()}
-        origin = [fields.pop("seed", None), fields.pop("scenario_hash", None)]
-        seed, scenario_hash = json_text.plain(origin, "provenance")
-        created_at = fields.pop("created_at", None)
-        given = records.check_changes({**fields, "session_name": name})
-        not_finite = given.pop(records.NOT_FINITE, None)
-        created = datetime.now(UTC) if created_at is None else instant(json_text.plain(created_at, "created_at"))
-        self.root.prepare(self._settings)
-        if not self._swept:  # what creators that died left in staging
-            self._swept = True
-            trash.sweep_staging(self.root)
-        record = SessionRecord.new(
-            self._reservations.reserve(created, name),
-            new_uuid(),
-            created_at=json_text.utc_text(created),
-            created_by=f"sessionstore {__version__}",
-            provenance=provenance.gather(seed, scenario_hash),
-        )
-        for field, value in given.items():
-            setattr(record, field, value)
-        if not_finite:
-            record.extra[records.NOT_FINITE] = not_finite
-        status = self._build(record, created, tables)
-        step = self.catalog.delivery.deliver([to_row(record, status)])
-        return self.catalog.session(record.session_id), {
+        draft = self._creator.draft(name, fields)
+        status = self._creator.build(draft)
+        step = self.catalog.delivery.deliver([to_row(draft.record, status)])
+        return self.catalog.session(draft.record.session_id), {
             "directory": Step("done"),
             "record": Step("done"),
             "index": step,
         }
 
-    def _build(self, record: SessionRecord, created: datetime, tables: dict[str, Any]) -> os.stat_result:
-        """Build the folder in staging, whole and durable, then give it its name; return the record's file status."""
-        staged = f"{self.root.staging}/{record.uuid}"
-        try:
-            files.make_dir(staged)
-            status = None
-            while True:
-                document = {"session": {"1": record.to_dict()}, "workflow": {}, **tables}
-                status = self._write_staged(f"{staged}/{DOCUMENT}", encode(document), first=status is None)
-                try:
-                    files.rename_new(staged, f"{self.root.text}/{record.session_id}")
-                    break
-                except FileExistsError:  # a folder that was copied here or restored has this name
-                    record.session_id = self._reservations.reserve(created, record.session_name)
-        except OSError as error:
-            with contextlib.suppress(StoreUnusable):  # what cannot be removed now is removed later
-                if files.is_folder(staged):
-                    files.remove_tree(staged)
-            if isinstance(error, SessionStoreError):
-                raise
-            raise files.refused(error, staged) from error
-        if self.root.durable:
-            files.prove_renamed(self.root.path)
-        return status
+    def batch(self) -> Batch:
+        """Return a ``with`` block that makes many sessions durable together, at its end; see :mod:`store.batch`."""
+        return Batch(self.root, self._creator, self.catalog)
 
-    def _write_staged(self, path: str, data: bytes, first: bool) -> os.stat_result:
-        if not first:
-            return files.put(path, data, sync=self.root.durable)
-        status = files.create(
-            path, data, sync=self.root.durable
-        )  # no reader opens this folder, so nothing needs replacing
-        if self.root.durable:
-            files.sync_dir(os.path.dirname(path))
-        return status
+    def create_many(self, sessions: Iterable[Mapping[str, Any]]) -> list[Session]:
+        """Make many sessions, each from the arguments of :meth:`create` as a mapping; all are durable on return.
+
+        Raises: as :meth:`create`: of the last group of 1,000 none was made; groups before it are there.
+        """
+        with self.batch() as batch:
+            for given in sessions:
+                batch.create(**given)
+        return [self.catalog.session(session_id) for session_id in batch.session_ids]
 
     # ------------------------------------------------------------ record
 

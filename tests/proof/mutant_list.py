@@ -455,10 +455,24 @@ MUTANTS = (
     ),
     Mutant(
         "the folder of a new session is not synced",
-        "sessionstore/store/store.py",
-        "        if self.root.durable:\n            files.prove_renamed(self.root.path)\n        return status",
+        "sessionstore/store/creation.py",
+        "        if self._root.durable:\n            files.prove_renamed(self._root.path)\n        return status",
         "        return status",
         _POWER_CUT + "[create]",
+    ),
+    Mutant(
+        "the sessions of a batch are named before their contents are synced",
+        "sessionstore/store/batch.py",
+        "            if self._root.durable:\n                sync_trees(",
+        "            if False:\n                sync_trees(",
+        _POWER_CUT + "[batch]",
+    ),
+    Mutant(
+        "the names of a batch are not synced",
+        "sessionstore/store/batch.py",
+        "            if self._root.durable:\n                files.prove_renamed(self._root.path)\n",
+        "",
+        _POWER_CUT + "[batch]",
     ),
     Mutant(
         "a move to the trash is not synced",

@@ -209,6 +209,12 @@ def _unchanged(world: World, number: int) -> list[World]:
     return [world]
 
 
+def _both_made(world: World, number: int) -> list[World]:
+    """Return the worlds within a batch of two: names come one after the other, and any of them may reach the disk."""
+    one, other = (world.put(f"n{number}{each}", Model()) for each in "ab")
+    return [world, one, other, one.put(f"n{number}b", Model())]
+
+
 OPERATIONS = {
     each.name: each
     for each in (
@@ -216,6 +222,13 @@ OPERATIONS = {
             "create",
             lambda store, number: store.create(f"n{number}", metadata={"v": 0}),
             lambda world, number: [world, world.put(f"n{number}", Model())],
+        ),
+        Operation(
+            "batch",
+            lambda store, number: store.create_many(
+                {"name": f"n{number}{each}", "metadata": {"v": 0}} for each in "ab"
+            ),
+            _both_made,
         ),
         Operation(
             "update",
@@ -295,7 +308,7 @@ def world_from(data: dict[str, Any]) -> World:
 
 def may_stop_between(number: int, names: tuple[str, ...]) -> bool:
     """Whether a refused operation may leave one of its steps behind: those that are made of several."""
-    return names[number - 2] in ("record", "empty_trash", "edit_undo")
+    return names[number - 2] in ("record", "empty_trash", "edit_undo", "batch")
 
 
 def possible(names: tuple[str, ...], world: World) -> Iterator[tuple[int, Operation, list[World]]]:

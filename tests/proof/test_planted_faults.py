@@ -160,7 +160,8 @@ def test_a_reservation_of_an_id_waits_for_the_lock_of_its_file(store: SessionSto
                 file.unlock()
 
         created = store.get("x").record.created_at
-        with waits_while(held(), lambda: store._reservations.reserve(instant(created), "x")):
+        reserve = store._creator._reservations.reserve
+        with waits_while(held(), lambda: reserve(instant(created), "x")):
             pass
 
 
@@ -351,12 +352,12 @@ def test_a_message_of_postgresql_that_repeats_the_password_is_shown_without_it(t
 
 
 def test_a_reservation_behind_an_incomplete_line_is_seen_by_others(store: SessionStore, frozen: datetime) -> None:
-    ids = [store._reservations.reserve(frozen, "x")]
+    ids = [store._creator._reservations.reserve(frozen, "x")]
     (file,) = store.root.claims.iterdir()
     file.write_bytes(file.read_bytes() + b"abc")
     for _ in range(2):
         with sessionstore.open(store.root.path) as other:
-            ids.append(other._reservations.reserve(frozen, "x"))
+            ids.append(other._creator._reservations.reserve(frozen, "x"))
     assert len(set(ids)) == 3
 
 

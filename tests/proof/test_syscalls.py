@@ -19,7 +19,7 @@ from tests.proof.volumes import chosen, need, need_root, volume
 pytestmark = [pytest.mark.proof, pytest.mark.slow, pytest.mark.timeout(36000)]
 
 #: A transient failure of these may leave a session behind that a second attempt would make again, under the same name.
-NOT_TRIED_AGAIN = ("record",)
+NOT_TRIED_AGAIN = ("record", "batch")
 #: These answer from the folders when the index cannot be mended: nothing was to be stored.
 READING = ("lose_index", "damage_index")
 
