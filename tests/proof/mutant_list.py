@@ -471,7 +471,7 @@ MUTANTS = (
         "the names of a batch are not synced",
         "sessionstore/store/batch.py",
         "            if self._root.durable:\n                files.prove_renamed(self._root.path)\n",
-        "",
+        "            pass\n",
         _POWER_CUT + "[batch]",
     ),
     Mutant(
