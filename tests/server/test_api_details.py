@@ -7,6 +7,7 @@ import io
 import json
 import os
 import zipfile
+from typing import Any
 
 import pytest
 
@@ -120,6 +121,77 @@ def test_many_sessions_are_tagged_deleted_and_restored_in_one_request(served: Ru
     noted = [change.kind for change in History(served.store).changes()]
     assert noted[: 2 * len(entries)].count("restore") == len(entries) and "delete" in noted
     assert {row.session_id for row in served.store.find()} == set(ids)
+
+
+def test_notes_of_many_sessions_are_extended_or_replaced_and_can_be_undone(served: Running) -> None:
+    first, second = (served.store.create(name, notes=notes).session_id for name, notes in (("a", "old"), ("b", "")))
+    body = {"ids": [first, second, "202601010000-none"], "notes": "windy"}
+    reply = served.client.post("/api/sessions/notes", json=body).json()
+    assert [each["notes"] for each in reply["done"]] == ["old\nwindy", "windy"] and len(reply["failed"]) == 1
+    assert (
+        served.client.post("/api/sessions/notes", json={**body, "how": "replace"}).json()["done"][0]["notes"] == "windy"
+    )
+    History(served.store).undo()  # of the first; the second was the same already
+    assert [served.store.get(name).record.notes for name in "ab"] == ["old\nwindy", "windy"]
+    assert served.client.post("/api/sessions/notes", json={**body, "how": "erase"}).status_code == 400
+
+
+def test_a_page_of_the_list_begins_anywhere(served: Running) -> None:
+    ids = [served.store.create(f"s{number}").session_id for number in range(5)][::-1]
+    ask = served.client.get
+    found = ask("/api/sessions", params={"offset": 2, "limit": 2}).json()
+    assert [each["session_id"] for each in found["sessions"]] == ids[2:4] and found["total"] == 5
+    behind = ask("/api/sessions", params={"cursor": found["next_cursor"], "limit": 9}).json()
+    assert [each["session_id"] for each in behind["sessions"]] == ids[4:] and behind["next_cursor"] is None
+    assert ask("/api/sessions", params={"offset": 5}).json()["sessions"] == []
+    assert ask("/api/sessions", params={"offset": 1, "cursor": found["next_cursor"]}).status_code == 400
+    assert ask("/api/sessions", params={"offset": -1}).status_code == 400
+
+
+def test_the_list_comes_in_groups_whose_filters_find_their_sessions(served: Running) -> None:
+    def made(site: Any, points: int | None, tags: list[str]) -> None:
+        metadata = {} if site is None else {"site": site, "wind_ms": points}
+        served.store.create("s", metadata=metadata, tags=tags, duration_sim_s=points)
+
+    for site, points, tags in (
+        ('a "b"', 4, ["x", "y"]),
+        ('a "b"', 6, ["x"]),
+        (5, None, []),
+        (None, 9, []),
+        ([1], 2, []),
+    ):
+        made(site, points, tags)
+    ask = served.client.get
+    for by in ("metadata.site", "tags", "day", "status", "num_drones"):
+        found = ask("/api/sessions/groups", params={"by": by, "of": "duration_sim_s,metadata.wind_ms"}).json()
+        assert found["total"] == 5
+        for group in found["groups"]:
+            if group["where"] is None:
+                assert group["value"] == [1]
+                continue
+            rows = ask("/api/sessions", params={"where": group["where"]}).json()
+            assert rows["total"] == group["count"] == sum(group["statuses"].values()), group
+            numbers = [row["duration_sim_s"] for row in rows["sessions"] if row["duration_sim_s"] is not None]
+            figure = group["figures"]["duration_sim_s"]
+            assert (figure is None) == (not numbers)
+            if figure:
+                least, most, mean = min(numbers), max(numbers), sum(numbers) / len(numbers)
+                assert (figure["min"], figure["max"], figure["mean"]) == (least, most, mean)
+    groups = ask("/api/sessions/groups", params={"by": "metadata.site"}).json()["groups"]
+    assert groups[0]["value"] == 'a "b"' and groups[-1]["value"] is None
+    assert ask("/api/sessions/groups", params={"by": "colour"}).status_code == 400
+    narrowed = ask("/api/sessions/groups", params={"by": "status", "where": "tags=x"}).json()
+    assert narrowed["total"] == 2
+
+
+def test_metrics_of_the_sessions_on_the_screen_come_in_one_request(served: Running, made: str) -> None:
+    served.store.get(made).update(
+        performance_metrics={"last": {"loss": 0.5}, "totals": {"points": 2}, "deep": {"a": {"b": 1}}}
+    )
+    body = {"ids": [made, "202601010000-none"], "metrics": ["loss", "points", "deep.a.b", "totals.points", "absent"]}
+    found = served.client.post("/api/sessions/values", json=body).json()
+    assert found["values"][made] == {"loss": 0.5, "points": 2, "deep.a.b": 1, "totals.points": 2}
+    assert found["problems"]["202601010000-none"]["status"] == 404
 
 
 def test_the_values_at_a_moment_are_those_of_the_stream(served: Running, made: str) -> None:

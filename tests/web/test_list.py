@@ -245,6 +245,102 @@ def test_the_user_chooses_the_columns_and_the_page_remembers_them(site: Running,
     session.tags.discard("good")
 
 
+def test_the_list_is_grouped_by_any_key_and_a_group_opens_its_sessions(site: Running, open_page: Opener) -> None:
+    store = open_store(site)
+    store.get("Butterfly").metadata["place"] = 'the "old" tower'
+    page = open_page(site.url, expect=("400",))
+    rows(page).first.wait_for()
+    page.keyboard.press("g")
+    page.keyboard.type("metadata.place")
+    page.keyboard.press("Enter")
+    group = page.locator(".groups tbody tr").filter(has_text='the "old" tower')
+    group.wait_for()
+    assert "group=metadata.place" in page.url and "completed 1" in group.inner_text()
+    simulated = page.locator(".groups thead th").all_inner_texts()
+    assert simulated[0] == "metadata.place" and "Simulated: mean (least – most)" in simulated
+    again = open_page(page.url)  # the address holds the groups
+    again.locator(".groups tbody tr").filter(has_text="none").wait_for()
+    page.get_by_role("link", name='the "old" tower').click()
+    until(page, "document.querySelectorAll('.grid .line').length === 1")
+    assert "Butterfly" in rows(page).inner_text()
+    page.go_back()
+    group.wait_for()
+    page.get_by_role("button", name="Show the sessions").click()
+    rows(page).first.wait_for()
+    page.get_by_label("Group by").fill("colour")
+    page.keyboard.press("Enter")
+    expected = page.get_by_role("alert").filter(has_text="there is no field 'colour'")
+    expected.wait_for()
+    store.get("Butterfly").metadata.pop("place")
+
+
+def test_metrics_are_columns_that_are_read_for_the_rows_on_the_screen(site: Running, open_page: Opener) -> None:
+    page = open_page(f"{site.url}/sessions?columns=session,metrics.totals.distance_m,metrics.nonsense")
+    row = rows(page).filter(has_text="Butterfly")
+    record = site.store.get("Butterfly").record.performance_metrics
+    wanted = f"{record['totals']['distance_m']:,.3f}".rstrip("0").rstrip(".")
+    row.filter(has_text=wanted).wait_for()
+    assert row.locator(".number").all_inner_texts() == [wanted, "–"]
+    page.get_by_role("button", name="Columns").click()
+    assert page.get_by_label("Metrics, apart by commas").input_value() == "totals.distance_m, nonsense"
+
+
+def test_a_view_is_saved_by_name_and_its_address_shows_it_to_others(site: Running, open_page: Opener) -> None:
+    page = open_page(f"{site.url}/sessions?q=name~storm&columns=session,points&sort=points")
+    rows(page).filter(has_text="Storm").first.wait_for()
+    page.keyboard.press("v")
+    dialog = page.get_by_role("dialog", name="Views")
+    dialog.get_by_label("Save what is shown now as").fill("only storms")
+    dialog.get_by_role("button", name="Save").click()
+    page.get_by_role("button", name="View: only storms").wait_for()
+    address = page.url
+    page.goto(site.url)
+    rows(page).filter(has_text="Butterfly").first.wait_for()
+    page.get_by_role("button", name="Views").click()
+    page.get_by_role("link", name="only storms").click()
+    until(
+        page, "document.querySelectorAll('.grid .line').length >= 1 && !document.body.innerText.includes('Butterfly')"
+    )
+    assert page.url == address and headers(page) == ["Session", "Points"]
+    other = open_page(address)  # another browser, which has saved nothing
+    other.get_by_role("button", name="View: only storms").wait_for()
+    assert headers(other) == ["Session", "Points"]
+    page.get_by_role("button", name="View: only storms").click()
+    page.get_by_role("button", name="Forget only storms").click()
+    page.get_by_text("None yet.").wait_for()
+
+
+def test_notes_are_put_behind_those_of_all_that_are_selected(site: Running, open_page: Opener) -> None:
+    store = open_store(site)
+    ids = [store.create("noted", notes=notes).session_id for notes in ("before", "")]
+    page = open_page(f"{site.url}/sessions?q=name=noted")
+    until(page, "document.querySelectorAll('.grid .line').length === 2")
+    page.keyboard.press("a")
+    page.get_by_text("2 selected").wait_for()
+    page.keyboard.press("n")
+    dialog = page.get_by_role("dialog", name="Notes")
+    dialog.get_by_label("Text, put behind").fill("too windy")
+    dialog.get_by_role("button", name="Change").click()
+    page.get_by_text("2 changed").wait_for()
+    assert [store.get(each).record.notes for each in ids] == ["before\ntoo windy", "too windy"]
+    for each in ids:
+        store.delete(each)
+
+
+def test_ids_of_copies_are_told_apart_when_they_do_not_fit(site: Running, open_page: Opener) -> None:
+    store = open_store(site)
+    ids = [store.create("A flight with a name that is long enough to be cut").session_id for _ in range(2)]
+    page = open_page(f"{site.url}/sessions?q=name~flight", viewport={"width": 800, "height": 600})
+    until(page, "document.querySelectorAll('.grid .line').length === 2")
+    shown = page.locator(".grid .line .id span:last-child")
+    right = page.locator(".grid .line .name").first.bounding_box()
+    ends = [shown.nth(at).bounding_box() for at in range(2)]
+    assert {*shown.all_inner_texts()} == {each[-6:] for each in ids} and len({*shown.all_inner_texts()}) == 2
+    assert all(end["x"] + end["width"] <= right["x"] + right["width"] + 1 for end in ends)
+    for each in ids:
+        store.delete(each)
+
+
 def test_columns_of_the_address_stand_in_its_order_and_do_not_move(site: Running, open_page: Opener) -> None:
     names = "points,session,metadata.no_such_key,uuid,rev,started,ended,simulated,planned,buildings,note,nonsense"
     page = open_page(f"{site.url}/sessions?columns={names}")

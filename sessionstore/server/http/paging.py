@@ -31,15 +31,20 @@ class _Cursor(msgspec.Struct, array_like=True):
 
 
 def page(
-    store: SessionStore, where: str | None, sort: str, cursor: str | None, limit: int, verify: bool
+    store: SessionStore, where: str | None, sort: str, cursor: str | None, limit: int, verify: bool, offset: int = 0
 ) -> tuple[Page, str | None]:
     """Return one page and the cursor of the next; None at the end.
 
+    Args:
+        offset: how many rows are passed over, for a place in a long list.
+
     Raises: InvalidQuery: the cursor is not one, or belongs to another question; and as ``SessionStore.page``.
     """
+    if offset and cursor is not None:
+        raise InvalidQuery("give offset or cursor, not both")
     question = f"{sort}|{where or ''}"
     behind = None if cursor is None else _behind(_parse(cursor, question), sort)
-    found = store.page(where, sort, limit, verify=verify, behind=behind)
+    found = store.page(where, sort, limit, offset, verify=verify, behind=behind)
     if not found.rows or found.begin + len(found.rows) >= found.total:
         return found, None
     last = found.rows[-1]

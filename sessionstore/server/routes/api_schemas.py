@@ -76,6 +76,10 @@ class ListQuery(Strict):
     sort = text(200, load_default="-created_at", metadata={"description": "A field, with - for descending."})
     limit = fields.Integer(load_default=DEFAULT_PAGE, validate=validate.Range(min=1, max=MAX_PAGE))
     cursor = text(2000, metadata={"description": "`next_cursor` of the page before."})
+    offset = fields.Integer(
+        load_default=0, validate=validate.Range(min=0, max=MAX_COUNT),
+        metadata={"description": "How many rows are passed over: for a place in a long list. A cursor never skips."},
+    )  # fmt: skip
     fields_ = text(2000, data_key="fields", metadata={"description": _FIELDS})
     format = fields.String(load_default="json", validate=validate.OneOf(("json", "csv")))
 

@@ -1,4 +1,4 @@
-"""Many sessions in one request: delete, restore, and change tags. Each session has its own outcome in the reply.
+"""Many sessions in one request: delete, restore, change tags and notes. Each session has its own outcome in the reply.
 
 One session that is gone or busy does not stop the others; ``success`` says whether all were done.
 Not here: one session (sessions).
@@ -43,6 +43,18 @@ class TagsBody(api_schemas.Strict):
     reason = api_schemas.text(1000)
 
 
+class NotesBody(api_schemas.Strict):
+    """Notes for many sessions."""
+
+    ids = _Ids
+    notes = fields.String(required=True, validate=validate.Length(max=100_000))
+    how = fields.String(
+        load_default="append", validate=validate.OneOf(("append", "replace")),
+        metadata={"description": "`append` puts the text behind what is there, on a line of its own."},
+    )  # fmt: skip
+    reason = api_schemas.text(1000)
+
+
 class BulkReply(api_schemas.Open):
     """The outcome for each session."""
 
@@ -83,6 +95,21 @@ def change_tags(call: Call) -> Reply:
     return _each(call, edit)
 
 
+def change_notes(call: Call) -> Reply:
+    """Put a text behind the notes of sessions, or in their place."""
+    text, replace = call.body["notes"], call.body["how"] == "replace"
+
+    def change(record: dict[str, Any]) -> None:
+        record["notes"] = text if replace or not record["notes"] else f"{record['notes'].rstrip()}\n{text}"
+
+    def edit(session_id: str) -> dict[str, Any]:
+        session = call.context.exact(session_id)
+        record = History(call.context.store).edit(session.session_id, change, reason=call.body.get("reason", ""))
+        return {"session_id": session.session_id, "rev": record.rev, "notes": record.notes}
+
+    return _each(call, edit)
+
+
 def _each(call: Call, act: Callable[[str], dict[str, Any]]) -> Reply:
     done: list[dict[str, Any]] = []
     failed: list[dict[str, Any]] = []
@@ -104,5 +131,9 @@ def operations() -> list[Operation]:
         Operation(
             "POST", "/api/sessions/tags", change_tags, "Change tags of many sessions",
             **{**common, "body": TagsBody()},
+        ),
+        Operation(
+            "POST", "/api/sessions/notes", change_notes, "Change notes of many sessions",
+            **{**common, "body": NotesBody()},
         ),
     ]  # fmt: skip

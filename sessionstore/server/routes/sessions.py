@@ -49,11 +49,12 @@ def list_sessions(call: Call) -> Reply:
     # All files are compared with their rows once a second at most (50 ms at 10,000 sessions), those shown every time;
     # where the engine has pages, all of them in the background.
     verify = time.monotonic() - call.context.verified_at > _VERIFY_EVERY_S
-    found, cursor = page(store, where, sort, query.get("cursor"), query["limit"], verify)
+    place = query.get("cursor"), query["limit"]
+    found, cursor = page(store, where, sort, *place, verify, query["offset"])
     if verify:
         call.context.verified_at = time.monotonic()
     elif any(_changed(call.context, row) for row in found.rows):
-        found, cursor = page(store, where, sort, query.get("cursor"), query["limit"], True)
+        found, cursor = page(store, where, sort, *place, True, query["offset"])
     if found.compared_at is not None:
         call.context.comparing.wanted()
     shown = pick([row_as_dict(store, row) for row in found.rows], split_names(query.get("fields_")), _ROW_FIELDS)

@@ -1,6 +1,7 @@
 /* What a row of the list shows: status in word, shape and colour; how far; why it ended early. */
 import { el } from './dom.js';
 import { count, instant, live, metres, seconds } from './format.js';
+import { METRIC, metricCell, metricKey } from './metrics.js';
 import { address } from './router.js';
 
 /* The names are those of `sessionstore list --columns`: [label, the field that sorts, width, how a row shows it, class]. */
@@ -28,7 +29,7 @@ export const NAMES = Object.keys(KNOWN).map((name) => [name, KNOWN[name][0]]);
 export const DEFAULT = ['status', 'session', 'created', 'run', 'phase', 'drones', 'windows', 'distance', 'points'];
 const PLACE = 'columns';
 
-/** Return the columns of a list of names; a name that is not known is `metadata.KEY`, or left out. */
+/** Return the columns of a list of names; a name that is not known is `metadata.KEY`, `metrics.PATH`, or left out. */
 export function columnsOf(names) {
   return [...new Set(names)].map(column).filter(Boolean);
 }
@@ -38,6 +39,8 @@ function column(name) {
     const [label, field, width, show, kind] = KNOWN[name];
     return { name, label, field, width, show, kind };
   }
+  const metric = name.match(METRIC)?.[1];
+  if (metric) return { name, metric, label: metric, field: null, width: 'minmax(96px, 1fr)', kind: 'number', show: (row) => metricCell(row, metric) };
   if (!/^metadata\../.test(name)) return null;
   const path = steps(name.slice(9));
   return { name, label: path.join('.'), field: name, width: 'minmax(110px, 1fr)', kind: 'text', show: (row) => value(path.reduce((found, key) => found?.[key], row.metadata)) };
@@ -89,7 +92,7 @@ export function status(row) {
 
 /** Everything that a drawn row depends on. */
 export function rowKey(row) {
-  return `${row.session_id}:${row.rev}:${row.status}:${row.duration_sim_s}:${row.points}:${row.problem || ''}`;
+  return `${row.session_id}:${row.rev}:${row.status}:${row.duration_sim_s}:${row.points}:${row.problem || ''}:${metricKey(row)}`;
 }
 
 export function cells(row, columns) {
@@ -99,9 +102,14 @@ export function cells(row, columns) {
 function named(row) {
   return [
     el('a', { href: address(['session', row.session_id]), title: row.session_id, tabindex: -1 }, row.session_name || row.session_id),
-    row.session_name && row.session_name !== row.session_id ? el('span.quiet.small.id', {}, row.session_id) : null,
+    row.session_name && row.session_name !== row.session_id ? cut(row.session_id) : null,
     (row.tags || []).slice(0, 3).map((tag) => el('span.tag', {}, tag)),
   ];
+}
+
+/** An id that is cut in the middle where it does not fit: copies differ at their ends. */
+function cut(id) {
+  return el('span.quiet.small.id', { title: id }, el('span.cut', {}, id.slice(0, -6)), el('span', {}, id.slice(-6)));
 }
 
 const when = (at) => (at ? el('time', { datetime: at, title: `${at} (UTC)` }, instant(at)) : '–');

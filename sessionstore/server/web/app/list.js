@@ -7,8 +7,12 @@ import { keys } from './keys.js';
 import { failed, notice } from './notices.js';
 import { address, go, keep, query } from './router.js';
 import { chosen, columnsOf, DEFAULT, NAMES, namesOf, remember } from './columns.js';
+import { BY, Groups } from './groups.js';
+import { noteMany, tagMany } from './many.js';
+import { fetchMetrics, pathsOf } from './metrics.js';
 import { Rows } from './rows.js';
 import { Search } from './search.js';
+import { chooseView } from './views.js';
 
 /** Of a large store: when the files that no row shows were last compared with the list. */
 function compared(at) {
@@ -27,8 +31,15 @@ class SessionList extends HTMLElement {
     this.choose = el('button.columns', { type: 'button', title: 'Choose the columns', on: { click: () => this.chooseColumns() } }, 'Columns');
     this.grid = el('div.grid', { role: 'grid', tabindex: 0, 'aria-label': 'Sessions', 'aria-multiselectable': 'true' });
     this.note = el('div.note', { hidden: true });
-    fill(this, el('h1.away', {}, 'Sessions'), el('div.bar-top', {}, this.search.node, this.counts, this.choose), this.actions, this.note, this.grid);
-    this.rows = new Rows(this.grid, this.columns, { onOpen: (row) => go(address(['session', row.session_id])), onSelect: () => this.select(), onState: (error) => this.state(error) });
+    this.by = query().group || '';
+    this.group = el('input.group', { type: 'search', list: 'group-fields', 'aria-label': 'Group by', placeholder: 'Group by …', value: this.by, autocomplete: 'off', spellcheck: 'false', title: 'Group by a field: status, day, tags, metadata.KEY (g)' });
+    this.fields = el('datalist', { id: 'group-fields' }, BY.map(([name, about]) => el('option', { value: name }, about)));
+    this.group.addEventListener('change', () => this.groupBy(this.group.value.trim()));
+    this.views = el('button', { type: 'button', title: 'Saved views (v)', on: { click: chooseView } }, query().view ? `View: ${query().view}` : 'Views');
+    this.table = el('div.grid-groups', { tabindex: 0, role: 'region', 'aria-label': 'Groups', hidden: true });
+    this.groups = new Groups(this.table);
+    fill(this, el('h1.away', {}, 'Sessions'), el('div.bar-top', {}, this.search.node, this.counts), el('div.bar-second', {}, this.actions, el('div.row.tools', {}, this.group, this.fields, this.views, this.choose)), this.note, this.table, this.grid);
+    this.rows = new Rows(this.grid, this.columns, { onOpen: (row) => go(address(['session', row.session_id])), onSelect: () => this.select(), onState: (error) => this.state(error), onShown: calm(80, (rows) => this.measure(rows)) });
     this.head();
     this.keys();
     takesFiles(this, () => { this.read(true); this.count(); });
@@ -46,8 +57,8 @@ class SessionList extends HTMLElement {
 
   keys() {
     keys([
-      ['j ArrowDown', 'next session', () => this.rows.move(1)],
-      ['k ArrowUp', 'session before', () => this.rows.move(-1)],
+      ['j ArrowDown', 'next session', () => this.moveBy(1)],
+      ['k ArrowUp', 'session before', () => this.moveBy(-1)],
       ['PageDown', 'a page on', () => this.rows.move(20)],
       ['PageUp', 'a page back', () => this.rows.move(-20)],
       ['Home', 'first', () => this.rows.move(-1e9)],
@@ -58,6 +69,11 @@ class SessionList extends HTMLElement {
       ['a', 'select all that match', () => this.all()],
       ['c', 'compare the selected', () => this.compare()],
       ['#', 'delete the selected', () => this.remove()],
+      ['t', 'tags of the selected', () => this.tag()],
+      ['n', 'notes of the selected', () => this.notes()],
+      ['e', 'export the selected', () => this.export()],
+      ['g', 'group by a field', () => { this.group.focus(); this.group.select(); }],
+      ['v', 'saved views', chooseView],
       ['Escape', 'clear the selection', () => this.rows.clear()],
       ['/', 'search', () => this.search.focus()],
     ]);
@@ -68,8 +84,33 @@ class SessionList extends HTMLElement {
     this.read();
   }
 
+  moveBy(steps) {
+    if (this.by) this.groups.move(steps);
+    else this.rows.move(steps);
+  }
+
+  /** Show the list in groups; without a field, the sessions. */
+  groupBy(field) {
+    this.by = field;
+    keep({ group: field || null });
+    this.read();
+  }
+
+  /** Fetch the metrics that the columns show, for the rows on the screen. */
+  async measure(rows) {
+    const paths = this.columns.map((each) => each.metric).filter(Boolean);
+    try { if (await fetchMetrics(rows, paths)) this.rows.draw(); } catch (error) { failed('Metrics not read', error); }
+  }
+
   async read(keepPlace = false) {
+    this.table.hidden = !this.by;
     try {
+      if (this.by) {
+        const found = await this.groups.ask(this.by, this.search.where(), this.columns);
+        if (found) this.grouped(found);
+        this.search.fine();
+        return;
+      }
       await this.rows.ask({ where: this.search.where(), sort: this.sort }, keepPlace);
       this.search.fine();
     } catch (error) {
@@ -78,6 +119,12 @@ class SessionList extends HTMLElement {
   }
 
   state(error) {
+    if (error && this.by) {
+      this.grid.hidden = true;
+      this.note.hidden = false;
+      fill(this.note, trouble(error, () => this.read()));
+      return;
+    }
     if (error?.kind?.includes('query') && this.search.where()) {
       this.search.mistake(error.message);
       return;
@@ -88,6 +135,16 @@ class SessionList extends HTMLElement {
     else if (!this.rows.total) fill(this.note, this.search.where() ? nothingFits(() => this.search.clear()) : empty());
     const { total } = this.rows;
     fill(this.matching, this.search.where() ? `${count(total)} ${total === 1 ? 'session matches' : 'sessions match'}` : `${count(total)} ${total === 1 ? 'session' : 'sessions'}`, compared(this.rows.compared));
+    this.select();
+    this.dataset.ready = 'true';
+  }
+
+  grouped({ total, groups }) {
+    this.grid.hidden = true;
+    this.note.hidden = groups.length > 0;
+    this.table.hidden = !groups.length;
+    if (!groups.length) fill(this.note, this.search.where() ? nothingFits(() => this.search.clear()) : empty());
+    fill(this.matching, `${count(groups.length)} ${groups.length === 1 ? 'group' : 'groups'} of ${count(total)} ${total === 1 ? 'session' : 'sessions'} by ${this.by} `, el('button.plain.small', { type: 'button', on: { click: () => { this.group.value = ''; this.groupBy(''); } } }, 'Show the sessions'));
     this.select();
     this.dataset.ready = 'true';
   }
@@ -107,7 +164,7 @@ class SessionList extends HTMLElement {
 
   news(news) {
     if (news.problem) { this.state(new Error(news.problem.detail)); return; }
-    if (this.rows.question && this.rows.take(news)) this.again();
+    if (this.by || (this.rows.question && this.rows.take(news))) this.again();
     this.recount();
   }
 
@@ -121,6 +178,7 @@ class SessionList extends HTMLElement {
     const label = ({ kind, field, label: text }) => {
       const down = this.sort === `-${field}`;
       const sorted = down || this.sort === field;
+      if (!field) return el(`div.${kind}`, { role: 'columnheader', title: `Metric ${text}` }, text.split('.').at(-1));
       const button = el('button.plain', { type: 'button', on: { click: () => this.order(field) } }, text, sorted ? (down ? ' ↓' : ' ↑') : '');
       return el(`div.${kind}`, { role: 'columnheader', 'aria-sort': sorted ? (down ? 'descending' : 'ascending') : 'none' }, button);
     };
@@ -143,14 +201,18 @@ class SessionList extends HTMLElement {
     const now = this.columns.map((each) => each.name);
     const boxes = NAMES.map(([name, label]) => el('label.row', {}, el('input', { type: 'checkbox', value: name, checked: now.includes(name) }), label));
     const more = el('input', { type: 'text', id: 'more-columns', placeholder: 'site, weather.wind, "a.b"', value: now.filter((each) => each.startsWith('metadata.')).map((each) => each.slice(9)).join(', '), spellcheck: 'false' });
-    const form = el('form', { method: 'dialog' }, el('h2', {}, 'Columns'), el('div.choices', {}, boxes), el('p', {}, el('label', { for: 'more-columns' }, 'Keys of metadata, apart by commas'), more),
+    const metrics = el('input', { type: 'text', id: 'metric-columns', placeholder: 'totals.distance_m', list: 'metric-paths', value: now.filter((each) => each.startsWith('metrics.')).map((each) => each.slice(8)).join(', '), spellcheck: 'false', autocomplete: 'off' });
+    const paths = el('datalist', { id: 'metric-paths' });
+    const [row] = [...this.rows.chosen, this.rows.current?.session_id].filter(Boolean);
+    if (row) json(one(row)).then((found) => fill(paths, pathsOf(found.performance_metrics).slice(0, 200).map((each) => el('option', { value: each }))), () => {});
+    const form = el('form', { method: 'dialog' }, el('h2', {}, 'Columns'), el('div.choices', {}, boxes), el('p', {}, el('label', { for: 'more-columns' }, 'Keys of metadata, apart by commas'), more), el('p', {}, el('label', { for: 'metric-columns' }, 'Metrics, apart by commas'), metrics, paths), 
       el('div.row', {}, el('button.main', { type: 'submit' }, 'Show'), el('button', { type: 'button', on: { click: () => done(DEFAULT) } }, 'Default'), el('button', { type: 'button', on: { click: () => dialog.close() } }, 'Cancel')));
     const dialog = el('dialog.edit', { 'aria-label': 'Columns' }, form);
     const done = (names) => { this.show(names); dialog.close(); };
     form.addEventListener('submit', (event) => {
       event.preventDefault();
       const ticked = boxes.map((each) => each.firstChild).filter((each) => each.checked).map((each) => each.value);
-      const wanted = [...ticked, ...namesOf(more.value).map((key) => `metadata.${key}`)];
+      const wanted = [...ticked, ...namesOf(more.value).map((key) => `metadata.${key}`), ...namesOf(metrics.value).map((key) => `metrics.${key}`)];
       done([...now.filter((each) => wanted.includes(each)), ...wanted.filter((each) => !now.includes(each))]);
     });
     dialog.addEventListener('close', () => dialog.remove());
@@ -165,6 +227,7 @@ class SessionList extends HTMLElement {
     keep({ columns: kept.join() === DEFAULT.join() ? null : kept.join(',') });
     this.rows.show(this.columns);
     this.head();
+    if (this.by) this.read();
   }
 
   select() {
@@ -178,7 +241,8 @@ class SessionList extends HTMLElement {
       el('strong', {}, `${count(chosen.length)} selected`), el('span.quiet', {}, `of ${count(this.rows.total)}`),
       button('Compare', () => this.compare(), { disabled: chosen.length < 2 || chosen.length > 6, title: 'Two to six (c)' }),
       button('Export', () => this.export()),
-      button('Tag', () => this.tag(), { title: 'Add or remove tags' }),
+      button('Tag', () => this.tag(), { title: 'Add or remove tags (t)' }),
+      button('Note', () => this.notes(), { title: 'Add to the notes (n)' }),
       button('Delete', () => this.remove(), { class: 'danger', title: 'Into the trash (#)' }),
       button('Clear', () => this.rows.clear(), { class: 'plain' }),
     );
@@ -197,27 +261,9 @@ class SessionList extends HTMLElement {
     }
   }
 
-  /** Add and remove tags of all selected sessions in one request: `+new -old`. */
-  tag() {
-    const input = el('input', { type: 'text', id: 'tags-change', placeholder: '+good -draft', required: true });
-    const form = el('form', { method: 'dialog' }, el('h2', {}, `Tags of ${count(this.rows.chosen.size)} sessions`), el('p', {}, el('label', { for: 'tags-change' }, 'Tags to add, and with a minus to remove, apart by blanks'), input),
-      el('div.row', {}, el('button.main', { type: 'submit' }, 'Change'), el('button', { type: 'button', on: { click: () => dialog.close() } }, 'Cancel')));
-    const dialog = el('dialog.edit', { 'aria-label': 'Tags' }, form);
-    form.addEventListener('submit', async (event) => {
-      event.preventDefault();
-      const words = input.value.split(/[\s,]+/).filter(Boolean);
-      const body = { ids: [...this.rows.chosen], add: words.filter((each) => !each.startsWith('-')).map((each) => each.replace(/^\+/, '')), remove: words.filter((each) => each.startsWith('-')).map((each) => each.slice(1)) };
-      dialog.close();
-      try {
-        const { done, failed: not } = await json('/api/sessions/tags', { method: 'POST', body });
-        notice(not.length ? `${count(done.length)} changed, ${count(not.length)} not: ${not[0].problem.detail}` : `${count(done.length)} changed`, { error: not.length > 0 });
-      } catch (error) { failed('Tags not changed', error); }
-      this.read(true);
-    });
-    dialog.addEventListener('close', () => dialog.remove());
-    document.body.append(dialog);
-    dialog.showModal();
-  }
+  tag() { if (this.rows.chosen.size) tagMany([...this.rows.chosen], () => this.read(true)); }
+
+  notes() { if (this.rows.chosen.size) noteMany([...this.rows.chosen], () => this.read(true)); }
 
   async remove() {
     const ids = [...this.rows.chosen];

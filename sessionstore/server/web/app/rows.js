@@ -1,28 +1,31 @@
-/* The rows of the list: thousands of sessions in a window of some thirty elements, fetched page by page.
+/* The rows of the list: hundreds of thousands of sessions in a window of some thirty elements, fetched page by page.
 
-   Pages come by cursor, one behind the other, so that nothing is skipped or shown twice. What changes meanwhile is told
-   by events: known rows change in place, new ones make the list read its first pages again without moving the view. */
+   A page is fetched by its place, so that any place of a long list is one request away; what one scrolls past quickly is
+   not asked for. What changes meanwhile is told by events: known rows change in place, new ones make the list read the
+   pages on the screen again without moving the view. */
 import { json } from './api.js';
 import { el, fill } from './dom.js';
 import { cells, layOut, rowKey } from './columns.js';
 
 const ROW = 32;
 const FIRST = 60;
-const MORE = 500;
+const PAGE = 200; // rows of a page
+const SETTLED_MS = 60; // how long the view rests before a page is asked for
 const SPARE = 8;
 const kept = { chosen: [] }; // the selection survives a visit to another place of the page
 
 export class Rows {
-  constructor(grid, columns, { onOpen, onSelect, onState }) {
+  constructor(grid, columns, { onOpen, onSelect, onState, onShown }) {
     this.grid = grid;
     this.columns = columns;
     layOut(grid, columns);
-    this.act = { onOpen, onSelect, onState };
+    this.act = { onOpen, onSelect, onState, onShown };
     this.spacer = el('div.spacer', { role: 'presentation' });
     this.header = el('div.head', { role: 'row', 'aria-rowindex': 1 });
     this.holder = el('div.holder', { role: 'rowgroup' }, this.spacer);
     fill(grid, el('div', { role: 'rowgroup' }, this.header), this.holder);
-    this.rows = [];
+    this.rows = []; // by place; a place that was not fetched yet is empty
+    this.pages = new Set(); // those that were fetched, or are on their way
     this.total = 0;
     this.at = 0;
     this.chosen = new Set(kept.chosen);
@@ -37,14 +40,15 @@ export class Rows {
   async ask(question, keepPlace = false) {
     const turn = ++this.turn;
     this.question = question;
-    const wanted = keepPlace ? Math.min(1000, Math.max(FIRST, this.rows.length)) : FIRST;
-    const page = await json('/api/sessions', { query: { ...question, limit: wanted } });
+    const first = keepPlace ? Math.floor(this.grid.scrollTop / ROW / PAGE) : 0;
+    const begin = first * PAGE;
+    const page = await json('/api/sessions', { query: { ...question, limit: keepPlace ? 2 * PAGE : FIRST, offset: begin || '' } });
     if (turn !== this.turn) return;
-    this.rows = page.sessions;
+    this.rows = [];
+    page.sessions.forEach((row, at) => { this.rows[begin + at] = row; });
     this.total = page.total;
     this.compared = page.compared_at;
-    this.cursor = page.next_cursor;
-    this.loading = null;
+    this.pages = new Set(keepPlace ? [first, first + 1] : []);
     if (!keepPlace) { this.at = 0; this.grid.scrollTop = 0; }
     this.at = Math.min(this.at, Math.max(0, this.total - 1));
     this.forget();
@@ -65,40 +69,53 @@ export class Rows {
     this.shown.clear();
   }
 
-  async more() {
-    if (this.loading || !this.cursor) return;
-    const turn = this.turn;
-    this.loading = json('/api/sessions', { query: { ...this.question, limit: MORE, cursor: this.cursor } });
+  /** Fetch the pages on the screen that are not here yet, once the view rests. */
+  more() {
+    clearTimeout(this.resting);
+    this.resting = setTimeout(() => {
+      const [first, last] = this.span();
+      for (let page = Math.floor(first / PAGE); page * PAGE < last; page += 1) if (!this.pages.has(page)) this.fetch(page);
+    }, SETTLED_MS);
+  }
+
+  async fetch(page) {
+    const { turn } = this;
+    this.pages.add(page);
     try {
-      const page = await this.loading;
+      const found = await json('/api/sessions', { query: { ...this.question, limit: PAGE, offset: page * PAGE || '' } });
       if (turn !== this.turn) return;
-      this.rows.push(...page.sessions);
-      this.cursor = page.next_cursor;
-      this.total = page.total;
-      this.loading = null;
+      found.sessions.forEach((row, at) => { this.rows[page * PAGE + at] = row; });
+      this.total = found.total;
       this.draw();
     } catch (error) {
-      this.loading = null;
+      this.pages.delete(page);
       if (turn === this.turn) this.act.onState(error);
     }
   }
 
-  draw() {
+  /** The places on the screen, with some to spare. */
+  span() {
     const top = this.grid.scrollTop;
-    const first = Math.max(0, Math.floor(top / ROW) - SPARE);
-    const last = Math.min(this.total, Math.ceil((top + this.grid.clientHeight) / ROW) + SPARE);
+    return [Math.max(0, Math.floor(top / ROW) - SPARE), Math.min(this.total, Math.ceil((top + this.grid.clientHeight) / ROW) + SPARE)];
+  }
+
+  draw() {
+    const [first, last] = this.span();
     this.spacer.style.height = `${this.total * ROW}px`;
     this.grid.setAttribute('aria-rowcount', this.total + 1);
     const used = new Set();
+    let missing = false;
     for (let index = first; index < last; index += 1) {
       const row = this.rows[index];
+      missing ||= !row;
       const key = row ? `${index}:${rowKey(row)}:${this.chosen.has(row.session_id)}` : `${index}:wait`;
       used.add(key);
       if (!this.shown.has(key)) this.shown.set(key, this.holder.appendChild(this.make(row, index)));
     }
     for (const [key, node] of this.shown) if (!used.has(key)) { node.remove(); this.shown.delete(key); }
     this.mark();
-    if (last > this.rows.length) this.more();
+    if (missing) this.more();
+    this.act.onShown?.(this.rows.slice(first, last).filter(Boolean));
   }
 
   make(row, index) {
@@ -150,11 +167,15 @@ export class Rows {
     this.act.onSelect();
   }
 
-  /** Select all rows from the last one that was ticked to this one. */
-  range(index) {
+  /** Select all rows from the last one that was ticked to this one, those that were not fetched too. */
+  async range(index) {
     const from = Math.min(this.anchor ?? index, index);
     const to = Math.max(this.anchor ?? index, index);
-    for (const row of this.rows.slice(from, to + 1)) this.chosen.add(row.session_id);
+    for (let at = from; at <= to; at += 1000) {
+      const rows = Array.from({ length: Math.min(1000, to + 1 - at) }, (_, i) => this.rows[at + i]);
+      const found = rows.every(Boolean) ? rows : (await json('/api/sessions', { query: { ...this.question, fields: 'session_id', limit: rows.length, offset: at || '' } })).sessions;
+      for (const row of found) this.chosen.add(row.session_id);
+    }
     this.draw();
     this.act.onSelect();
   }
@@ -180,7 +201,8 @@ export class Rows {
   /** Take in what the server says has changed; true when the list must be read again. */
   take(news) {
     if (news.reset) return true;
-    const known = new Map(this.rows.map((row, index) => [row.session_id, index]));
+    const known = new Map();
+    this.rows.forEach((row, index) => known.set(row.session_id, index)); // empty places are passed over
     let again = news.removed.some((id) => known.has(id)) || (news.total !== undefined && this.question.where && news.changed.length > 0);
     for (const row of news.changed) {
       const index = known.get(row.session_id);

@@ -1,0 +1,105 @@
+"""The list in groups, and values that a row does not hold: metrics of the sessions on the screen.
+
+Not here: grouping (store.grouping), the list itself (sessions), changes of many sessions (bulk).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from marshmallow import fields, validate
+
+from sessionstore.errors import SessionStoreError
+from sessionstore.server.http.operations import Call, Operation, split_names
+from sessionstore.server.http.problems import problem_of
+from sessionstore.server.http.reply import Reply, content_etag, encode, json_reply
+from sessionstore.server.routes import api_schemas
+from sessionstore.store.grouping import DEFAULT_FIGURES, check_groups, grouped
+
+TAG = "sessions"
+_MOST_SESSIONS, _MOST_NAMES = 200, 30
+
+
+class GroupsQuery(api_schemas.Strict):
+    """Of a list in groups."""
+
+    by = api_schemas.text(300, required=True, metadata={"description": "A field, `metadata.site`, `tags` or `day`."})
+    of = api_schemas.text(2000, metadata={"description": "Numbers, comma-separated: `points,metadata.wind_ms`."})
+    where = api_schemas.text(4096, metadata={"description": "A filter: only these sessions."})
+
+
+class GroupsReply(api_schemas.Open):
+    """The groups, the largest first."""
+
+    by = fields.String(required=True)
+    total = fields.Integer(required=True, metadata={"description": "How many sessions the filter matches."})
+    groups = fields.List(fields.Dict(), required=True)
+
+
+class ValuesBody(api_schemas.Strict):
+    """Which values of which sessions."""
+
+    ids = fields.List(api_schemas.text(300), required=True, validate=validate.Length(min=1, max=_MOST_SESSIONS))
+    metrics = fields.List(
+        api_schemas.text(300), required=True, validate=validate.Length(min=1, max=_MOST_NAMES),
+        metadata={"description": "Such as `drones.d1.distance_m`; a name alone is found in `last` and `totals` too."},
+    )  # fmt: skip
+
+
+class ValuesReply(api_schemas.Open):
+    """The values by session and path; a path that a session does not have is left out."""
+
+    values = fields.Dict(required=True)
+    problems = fields.Dict(required=True, metadata={"description": "Why a session could not be read, by its id."})
+
+
+def list_groups(call: Call) -> Reply:
+    """Return the sessions in groups, with figures of each."""
+    query = call.query
+    rows = call.context.store.find(query.get("where"), verify=False)
+    groups = grouped(rows, query["by"], split_names(query.get("of")) or DEFAULT_FIGURES)
+    check_groups(groups)
+    body = encode({"by": query["by"], "total": len(rows), "groups": [group.to_dict() for group in groups]})
+    return Reply(body, etag=content_etag(body))
+
+
+def values_of_sessions(call: Call) -> Reply:
+    """Return metrics of some sessions, for the rows that a list shows."""
+    values: dict[str, Any] = {}
+    problems: dict[str, Any] = {}
+    for session_id in dict.fromkeys(call.body["ids"]):
+        try:
+            metrics = call.context.exact(session_id).record.performance_metrics
+        except SessionStoreError as error:
+            problems[session_id] = problem_of(error, call.context.hidden).to_dict()
+            continue
+        found = {name: _metric(metrics, name.split(".")) for name in call.body["metrics"]}
+        values[session_id] = {name: value for name, value in found.items() if value is not None}
+    return json_reply({"values": values, "problems": problems})
+
+
+def _metric(metrics: Any, path: list[str]) -> Any:
+    """Return a metric by its path; a bare name is looked for among the last values and the totals too."""
+    places = ([], ["last"], ["totals"])
+    return next((found for place in places if (found := _under(metrics, [*place, *path])) is not None), None)
+
+
+def _under(value: Any, keys: list[str]) -> Any:
+    """Return the value under keys; None where there is none."""
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
+def operations() -> list[Operation]:
+    """Return the routes of this module."""
+    return [
+        Operation(
+            "GET", "/api/sessions/groups", list_groups, "List sessions in groups", TAG, query=GroupsQuery(),
+            reply=GroupsReply(), problems=(400,),
+        ),
+        Operation(
+            "POST", "/api/sessions/values", values_of_sessions, "Get metrics of some sessions", TAG, body=ValuesBody(),
+            body_optional=False, reply=ValuesReply(), problems=(400,),
+        ),
+    ]  # fmt: skip

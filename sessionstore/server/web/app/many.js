@@ -1,0 +1,42 @@
+/* Tags and notes of many chosen sessions, each in one request; what failed is said. */
+import { json } from './api.js';
+import { el } from './dom.js';
+import { count } from './format.js';
+import { failed, notice } from './notices.js';
+
+function ask(title, fields, act) {
+  const form = el('form', { method: 'dialog' }, el('h2', {}, title), fields, el('div.row', {}, el('button.main', { type: 'submit' }, 'Change'), el('button', { type: 'button', on: { click: () => dialog.close() } }, 'Cancel')));
+  const dialog = el('dialog.edit', { 'aria-label': title.split(' ')[0] }, form);
+  form.addEventListener('submit', (event) => { event.preventDefault(); dialog.close(); act(); });
+  dialog.addEventListener('close', () => dialog.remove());
+  document.body.append(dialog);
+  dialog.showModal();
+}
+
+async function change(path, body, what, done) {
+  try {
+    const { done: changed, failed: not } = await json(path, { method: 'POST', body });
+    notice(not.length ? `${count(changed.length)} changed, ${count(not.length)} not: ${not[0].problem.detail}` : `${count(changed.length)} changed`, { error: not.length > 0 });
+  } catch (error) { failed(`${what} not changed`, error); }
+  done();
+}
+
+const of = (ids) => `of ${count(ids.length)} ${ids.length === 1 ? 'session' : 'sessions'}`;
+
+/** Add and remove tags: `+new -old`. */
+export function tagMany(ids, done) {
+  const input = el('input', { type: 'text', id: 'tags-change', placeholder: '+good -draft', required: true });
+  ask(`Tags ${of(ids)}`, el('p', {}, el('label', { for: 'tags-change' }, 'Tags to add, and with a minus to remove, apart by blanks'), input), () => {
+    const words = input.value.split(/[\s,]+/).filter(Boolean);
+    const add = words.filter((each) => !each.startsWith('-')).map((each) => each.replace(/^\+/, ''));
+    change('/api/sessions/tags', { ids, add, remove: words.filter((each) => each.startsWith('-')).map((each) => each.slice(1)) }, 'Tags', done);
+  });
+}
+
+/** Put a text behind the notes of each, or in their place. */
+export function noteMany(ids, done) {
+  const text = el('textarea', { id: 'notes-change', rows: 5, required: true });
+  const replace = el('input', { type: 'checkbox' });
+  const fields = [el('p', {}, el('label', { for: 'notes-change' }, 'Text, put behind the notes that are there'), text), el('p', {}, el('label.row', {}, replace, 'Replace the notes that are there'))];
+  ask(`Notes ${of(ids)}`, fields, () => change('/api/sessions/notes', { ids, notes: text.value, how: replace.checked ? 'replace' : 'append' }, 'Notes', done));
+}
