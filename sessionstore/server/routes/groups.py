@@ -80,7 +80,7 @@ def values_of_sessions(call: Call) -> Reply:
 
 def _metric(metrics: Any, path: list[str]) -> Any:
     """Return a metric by its path; a bare name is looked for among the last values and the totals too."""
-    places = ([], ["last"], ["totals"])
+    places: tuple[list[str], ...] = ([], ["last"], ["totals"])
     return next((found for place in places if (found := _under(metrics, [*place, *path])) is not None), None)
 
 
