@@ -8,8 +8,10 @@ Not here: what the tables hold (analysis.sources, streams and tables), which ses
 from __future__ import annotations
 
 import json
+import math
 import re
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,6 +24,7 @@ from sessionstore.analysis import narrowing
 from sessionstore.analysis.sources import make_view, sources_of
 from sessionstore.analysis.streams import LeftOut
 from sessionstore.analysis.tables import DOCUMENT_TABLES, document_table, sessions_table
+from sessionstore.analysis.verified_chunks import OutOfTime, deadline_s
 from sessionstore.errors import InvalidQuery
 from sessionstore.session import stream_names
 from sessionstore.store import SessionStore
@@ -40,6 +43,12 @@ class Answer:
     left_out: LeftOut
     sessions_read: dict[str, int] = field(default_factory=dict)
 
+    def first(self, max_rows: int, timeout_s: float | None = None) -> tuple[pa.Table, bool]:
+        """Return the first rows, and whether there are more. Raises: as :meth:`table`."""
+        with failures(), _time_limit(self.engine, timeout_s):
+            found: pa.Table = self.relation.limit(max_rows + 1).to_arrow_table()
+        return found.slice(0, max_rows), found.num_rows > max_rows
+
     def table(self, timeout_s: float | None = None, max_rows: int | None = None) -> pa.Table:
         """Return the rows. Raises: InvalidQuery: it fails, takes longer, needs more memory or has more rows."""
         with failures(), _time_limit(self.engine, timeout_s):
@@ -50,15 +59,20 @@ class Answer:
         return found
 
 
-def ask(store: SessionStore, sql: str, memory_mb: int = MEMORY_MB) -> Answer:
-    """Return the answer to one SELECT. Raises: InvalidQuery: it is not one, or names what is not there."""
+def ask(store: SessionStore, sql: str, memory_mb: int = MEMORY_MB, timeout_s: float | None = None) -> Answer:
+    """Return the answer to one SELECT.
+
+    Args:
+        timeout_s: for reading what it needs, in seconds; :meth:`Answer.table` and ``first`` have their own.
+
+    Raises: InvalidQuery: it is not one, names what is not there, or takes longer.
+    """
     engine = duckdb.connect(
         ":memory:", config={"python_enable_replacements": "false", "memory_limit": f"{memory_mb}MB"}
     )
-    with failures():
-        tree = _parsed(engine, sql)
-        answer = Answer(None, engine, LeftOut())
-        _make_tables(store, tree, answer)
+    answer = Answer(None, engine, LeftOut())
+    with failures(), _reading_limit(timeout_s):
+        _make_tables(store, _parsed(engine, sql), answer)
         for setting in ("temp_directory = ''", "TimeZone = 'UTC'", "enable_external_access = false"):
             _fetched(engine, f"SET {setting}")
         _fetched(engine, "SET lock_configuration = true")
@@ -154,6 +168,17 @@ def failures() -> Iterator[None]:
         yield
     except duckdb.Error as error:
         raise InvalidQuery(str(error).strip().partition("\n\nLINE")[0]) from error
+
+
+@contextmanager
+def _reading_limit(timeout_s: float | None) -> Iterator[None]:
+    token = deadline_s.set(math.inf if timeout_s is None else time.monotonic() + timeout_s)
+    try:
+        yield
+    except OutOfTime as error:
+        raise InvalidQuery(f"the query took longer than {timeout_s:g} s") from error
+    finally:
+        deadline_s.reset(token)
 
 
 @contextmanager

@@ -8,13 +8,16 @@ Not here: the form of a line (session.stream_line), columns of a whole stream (a
 from __future__ import annotations
 
 import io
+import math
 import re
 import sys
+import time
 import zlib
 from array import array
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -43,6 +46,8 @@ from sessionstore.session.stream_reader import order_of_source
 from sessionstore.session.stream_tail import tail_of
 
 CHUNK_BYTES = 8 << 20
+#: When a reading has to be done (time.monotonic()); set by who has to answer by then.
+deadline_s: ContextVar[float] = ContextVar("deadline_s", default=math.inf)
 _BLOCK_BYTES = 2 << 20  # what one thread of Arrow parses
 _SHORT = 400  # a line of no more bytes is nested less than a record may be
 _LEVELS = json_text.MAX_DEPTH + 1
@@ -61,6 +66,10 @@ class Rules:
     def with_those_of(self, again: ReadAgain) -> Rules:
         """Return these rules and those that a reading found to be needed."""
         return Rules(self.text | again.rules.text, self.numbers_repeat or again.rules.numbers_repeat)
+
+
+class OutOfTime(Exception):
+    """The deadline has passed; what was read is not all."""
 
 
 class ReadAgain(Exception):
@@ -141,7 +150,7 @@ def chunks(path: Path, tally: Tally, rules: Rules, chunk_bytes: int = CHUNK_BYTE
     """Yield the verified records of a stream; ``tally`` takes what is left out.
 
     Raises:
-        ReadAgain: what was yielded is not to be used.
+        ReadAgain: what was yielded is not to be used. OutOfTime: see :data:`deadline_s`.
         FileNotFoundError, UnsafeFile, StoreUnusable.
     """
     counts = tally.counts
@@ -151,6 +160,8 @@ def chunks(path: Path, tally: Tally, rules: Rules, chunk_bytes: int = CHUNK_BYTE
         tail = tail_of(source)
         gate = _Gate(order_of_source(source, tail), rules, counts)
         for block, parsed in _parsed_ahead(_blocks(source, chunk_bytes, tally), rules):
+            if time.monotonic() > deadline_s.get():
+                raise OutOfTime
             chunk = gate.chunk(parsed) if parsed is not None else _chunk_of(gate.lines(_trusted(block, counts)), rules)
             if len(chunk.n):
                 yield chunk

@@ -57,7 +57,7 @@ def _answered(store: SessionStore, query: str, timeout_s: float | None, memory_m
         from sessionstore.analysis.query import ask
     except ModuleNotFoundError as error:
         raise click.ClickException(f"{error.name} is missing: pip install 'sessionstore[analysis]'") from error
-    answer = ask(store, query, memory_mb)
+    answer = ask(store, query, memory_mb, timeout_s)
     table = answer.table(timeout_s)
     for sentence in answer.left_out.sentences():
         click.echo(sentence, err=True)
@@ -65,35 +65,9 @@ def _answered(store: SessionStore, query: str, timeout_s: float | None, memory_m
 
 
 def _encoded(table: Any, form: str) -> bytes:
-    if form == "parquet":
-        from pyarrow import parquet
+    from sessionstore.analysis.answer_formats import encoded
 
-        sink = io.BytesIO()
-        parquet.write_table(table, sink, compression="zstd")
-        return sink.getvalue()
-    if form == "json":
-        import msgspec
-
-        return b"\n".join([*map(msgspec.json.encode, table.to_pylist()), b""])
-    return (_csv(table) if form == "csv" else _drawn(table)).encode()
-
-
-def _cell(value: Any) -> str:
-    import msgspec
-
-    if value is None:
-        return ""
-    return value if isinstance(value, str) else str(msgspec.json.encode(value).decode()).strip('"')
-
-
-def _csv(table: Any) -> str:
-    import csv
-
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(table.column_names)
-    writer.writerows([_cell(value) for value in row.values()] for row in table.to_pylist())
-    return text.getvalue()
+    return _drawn(table).encode() if form == "table" else encoded(table, form)
 
 
 def _drawn(table: Any) -> str:
@@ -102,12 +76,13 @@ def _drawn(table: Any) -> str:
     from rich.markup import escape
     from rich.table import Table
 
+    from sessionstore.analysis.answer_formats import cell
     from sessionstore.cli.output import terminal_width
     from sessionstore.cli.text import shown
 
     drawn = Table(*map(escape, table.column_names), box=box.SIMPLE_HEAD)
     for row in table.to_pylist():
-        drawn.add_row(*(escape(shown(_cell(value))) for value in row.values()))
+        drawn.add_row(*(escape(shown(cell(value))) for value in row.values()))
     text = io.StringIO()
     Console(file=text, width=terminal_width() or 200).print(drawn)
     return text.getvalue() + f"{table.num_rows} rows\n"

@@ -15,7 +15,7 @@ from sessionstore.server.http.reply import Reply, content_etag
 
 WEB_FOLDER = Path(__file__).parents[1] / "web"
 #: The first part of the addresses that the page handles by itself.
-PAGES = ("", "sessions", "session", "compare", "sweeps", "control", "trash")
+PAGES = ("", "sessions", "session", "compare", "sweeps", "control", "query", "trash")
 _TYPES = {
     ".html": "text/html; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",

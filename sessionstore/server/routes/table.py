@@ -24,6 +24,7 @@ from sessionstore.server.routes import (
     pages,
     replays,
     sessions,
+    sql_queries,
     sweeps,
     tracks,
 )
@@ -50,6 +51,7 @@ def all_operations() -> list[Operation]:
         *artifacts.operations(),
         *control.operations(),
         *known_addresses.operations(),
+        *sql_queries.operations(),
         *health.operations(),
     ]
     ordered = _ordered(found)

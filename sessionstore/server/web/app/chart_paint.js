@@ -63,13 +63,14 @@ function axes(pen, frame) {
     }
   });
   pen.textAlign = 'center';
-  for (const value of timeTicks(...frame.range, Math.max(2, Math.floor(frame.width / 90)))) {
+  const most = Math.max(2, Math.floor(frame.width / 90));
+  for (const value of frame.labels || (frame.plain ? ticks : timeTicks)(...frame.range, most)) {
     const x = frame.x(value);
     if (x > frame.right - 14) continue;
     pen.fillStyle = css('line-strong');
     pen.fillRect(Math.round(x), frame.bottom, 1, 3);
     pen.fillStyle = css('ink-2');
-    pen.fillText(moment(value).replace(/\.0$/, ''), x, frame.height - 7);
+    pen.fillText(frame.plain ? short(value) : moment(value).replace(/\.0$/, ''), x, frame.height - 7);
   }
   pen.fillStyle = css('line-strong');
   pen.fillRect(LEFT, frame.bottom, frame.right - LEFT, 1);

@@ -9,9 +9,10 @@ const PLACES = {
   compare: ['Compare', () => import('./compare.js'), 'session-compare'],
   sweeps: ['Sweeps', () => import('./sweeps.js'), 'sweep-place'],
   control: ['Control', () => import('./control.js'), 'simulation-control'],
+  query: ['Query', () => import('./query.js'), 'sql-query'],
   trash: ['Trash', () => import('./trash.js'), 'trash-list'],
 };
-const NAVIGATION = [['sessions', 'Sessions'], ['compare', 'Compare'], ['sweeps', 'Sweeps'], ['control', 'Control'], ['trash', 'Trash']];
+const NAVIGATION = [['sessions', 'Sessions'], ['compare', 'Compare'], ['sweeps', 'Sweeps'], ['control', 'Control'], ['query', 'Query'], ['trash', 'Trash']];
 const THEMES = ['auto', 'light', 'dark'];
 
 function stored(name) {
