@@ -81,3 +81,32 @@ def test_the_export_menu_offers_what_is_installed_and_names_the_extra_of_the_oth
         menu.get_by_role("button", name="Tracks as KML 2.2").click()
     assert download.value.suggested_filename == f"{session.session_id}.kml"
     assert "<gx:Track>" in Path(download.value.path()).read_text()
+
+
+def test_an_imported_flight_shows_its_attitude_and_is_set_beside_its_model_by_take_off(
+    site: Running, open_page: Callable[..., Any], tmp_path: Path
+) -> None:
+    pytest.importorskip("pymavlink")
+    from tests.formats.autopilot_logs import write_bin
+    from tests.playback.test_alignment import simulated
+
+    write_bin(tmp_path / "real.bin")
+    real = site.store.import_file(tmp_path / "real.bin").session_id
+    model = simulated(site.store, 7.0).session_id
+    page = open_page(f"{site.url}/session/{real}?t=6")
+    page.wait_for_selector("session-view[data-ready=true]")
+    page.wait_for_function("document.querySelector('session-view').player.tape.at('ardupilot-1', 6)?.roll > 0.1")
+    at = page.evaluate("document.querySelector('session-view').player.tape.at('ardupilot-1', 6)")
+    assert (at["roll"], at["pitch"]) == pytest.approx((0.1745, 0.0873), abs=1e-3)
+    assert (at["mode"], at["battery"]) == ("auto", 0.86)
+    picture(page, "attitude")
+    page.goto(f"{site.url}/compare?ids={real},{model}&align=takeoff&t=6")
+    page.wait_for_selector("session-compare[data-ready=true]")
+    page.get_by_text("B at 7.30 s is A at 1.00 s: ardupilot-1 and model-1 are").wait_for()
+    moments = page.evaluate("document.querySelector('session-compare').players.map((each) => each.t)")
+    assert moments == pytest.approx([6.0, 12.3])
+    page.locator(".charts").get_by_text("B model-1").first.wait_for()  # charts of both, on the time of the first
+    page.get_by_label("Aligned").select_option("start")
+    page.wait_for_function("!location.search.includes('align')")
+    page.wait_for_selector("session-compare[data-ready=true]")
+    assert page.evaluate("document.querySelector('session-compare').shifts") == [0, 0]

@@ -43,7 +43,10 @@ class TrackQuery(api_schemas.Strict):
 
 
 class TrackReply(Schema):
-    """Columns for each drone: t, p (x, y, z one behind the other), yaw, battery, mode as [index, mode] changes."""
+    """Columns for each drone: t, p (x, y, z one behind the other), yaw, battery, mode as [index, mode] changes.
+
+    ``tilt`` has roll and pitch one behind the other, where any of them is not 0 (all angles are radians).
+    """
 
     start = fields.Float(required=True)
     end = fields.Float(required=True)
@@ -117,10 +120,13 @@ def columns_of(points: list[Point]) -> dict[str, Any]:
         mode = str(point.get("mode", ""))
         if not modes or modes[-1][1] != mode:
             modes.append([index, mode])
+    turned = [point.get("orientation") or (0.0, 0.0, 0.0) for point in points]
+    tilt = [_rounded(angle) for angles in turned for angle in angles[:2]]
     return {
         "t": [round(point["sim_time"], 3) for point in points],
         "p": [round(value, 3) for point in points for value in point["position"]],
-        "yaw": [_rounded((point.get("orientation") or (0, 0, 0))[-1]) for point in points],
+        "yaw": [_rounded(angles[-1]) for angles in turned],
+        **({"tilt": tilt} if any(tilt) else {}),
         "battery": [_rounded(point.get("battery")) for point in points],
         "mode": modes,
     }

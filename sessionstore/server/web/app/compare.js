@@ -152,7 +152,7 @@ class SessionCompare extends HTMLElement {
     this.busy = false;
   }
 
-  ownRange(range, by) { return range && by ? range.map((each) => Math.max(0, each + by)) : range; }
+  ownRange({ start, end, ...more }, by) { return start === undefined ? more : { ...more, start: Math.max(0, start + by), end: Math.max(0, end + by) }; }
 
   /** Figures with their times as those of the first session. */
   shifted(figures, by) {

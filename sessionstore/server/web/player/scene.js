@@ -9,13 +9,17 @@ import { outline, radius, raise } from './shapes.js';
 import { Town, townLines } from './town.js';
 
 const SOLID = [
-  `in vec3 place; in vec3 normal; in vec4 spot; in vec4 look; uniform mat4 view; uniform float fixedSize; uniform float metresPerPixel; uniform float least; uniform vec3 eye; out vec3 shade;
+  `in vec3 place; in vec3 normal; in vec4 spot; in vec2 tilt; in vec4 look; uniform mat4 view; uniform float fixedSize; uniform float metresPerPixel; uniform float least; uniform vec3 eye; out vec3 shade;
+   vec3 turned(vec3 p) { /* roll about x, pitch about y, yaw about z: nose towards +x, left +y, up +z */
+     float a = cos(tilt.x), b = sin(tilt.x), c = cos(tilt.y), d = sin(tilt.y), e = cos(spot.w), f = sin(spot.w);
+     p = vec3(p.x, a * p.y - b * p.z, b * p.y + a * p.z);
+     p = vec3(c * p.x + d * p.z, p.y, c * p.z - d * p.x);
+     return vec3(e * p.x - f * p.y, f * p.x + e * p.y, p.z);
+   }
    void main() {
      float far = fixedSize > 0.0 ? distance(eye, spot.xyz) * fixedSize : metresPerPixel;
      float size = max(look.w, least * far);
-     float c = cos(spot.w), s = sin(spot.w);
-     vec3 p = place * size; vec3 q = vec3(c * p.x - s * p.y, s * p.x + c * p.y, p.z);
-     vec3 n = vec3(c * normal.x - s * normal.y, s * normal.x + c * normal.y, normal.z);
+     vec3 q = turned(place * size); vec3 n = turned(normal);
      float light = 0.62 + 0.38 * max(0.0, dot(n, normalize(vec3(0.35, -0.5, 0.8))));
      shade = look.rgb * light; gl_Position = view * vec4(spot.xyz + q, 1.0);
    }`,
@@ -86,6 +90,7 @@ export class Scene {
     for (const [kind, members] of kinds) {
       const body = this.body(kind);
       const spots = new Float32Array(members.flatMap((each) => [each.x, each.y, each.z, each.yaw]));
+      refill(gl, body.buffers.tilt, new Float32Array(members.flatMap((each) => [each.roll || 0, each.pitch || 0])));
       const looks = new Float32Array(members.flatMap((each) => [...each.tint, radius(kind)]));
       refill(gl, body.buffers.spot, spots);
       refill(gl, body.buffers.look, looks);
@@ -97,7 +102,7 @@ export class Scene {
   body(kind) {
     if (!this.bodies.has(kind)) {
       const mesh = raise(outline(kind), -0.14, 0.22);
-      const made = arrays(this.gl, this.solid, [['place', 3, mesh.positions], ['normal', 3, mesh.normals], ['spot', 4, [], 1], ['look', 4, [], 1]]);
+      const made = arrays(this.gl, this.solid, [['place', 3, mesh.positions], ['normal', 3, mesh.normals], ['spot', 4, [], 1], ['tilt', 2, [], 1], ['look', 4, [], 1]]);
       this.bodies.set(kind, { ...made, count: mesh.positions.length / 3 });
     }
     return this.bodies.get(kind);

@@ -13,6 +13,21 @@ function ring(count, radius, turn = 0, other = null) {
   return points;
 }
 
+/** Four arms with a rotor each, in an X, and a nose. */
+function multirotor() {
+  const points = [];
+  for (let arm = 0; arm < 4; arm += 1) {
+    const angle = (0.25 + arm / 2) * Math.PI;
+    for (let step = -4; step <= 4; step += 1) {
+      const turn = angle + (step / 4) * 0.8 * Math.PI;
+      points.push([0.7 * Math.cos(angle) + 0.3 * Math.cos(turn), 0.7 * Math.sin(angle) + 0.3 * Math.sin(turn)]);
+    }
+    const between = angle + Math.PI / 4;
+    points.push([(arm === 3 ? 0.55 : 0.16) * Math.cos(between), (arm === 3 ? 0.55 : 0.16) * Math.sin(between)]);
+  }
+  return points;
+}
+
 /* Seen from above, nose towards +x, within a circle of radius 1. */
 const OUTLINES = {
   arrow: [[1, 0], [-0.8, 0.75], [-0.35, 0], [-0.8, -0.75]],
@@ -24,11 +39,16 @@ const OUTLINES = {
   'star-of-six': ring(6, 1, 0, 0.5),
   wings: [[0.7, 0], [0.15, 0.25], [-0.1, 1], [-0.5, 0.9], [-0.25, 0.15], [-0.9, 0], [-0.25, -0.15], [-0.5, -0.9], [-0.1, -1], [0.15, -0.25]],
   round: ring(12, 0.8),
+  multirotor: multirotor(),
 };
+const AUTOPILOTS = ['px4', 'ardupilot', 'mav'];  // the kinds of imported flights
+const FLOWN = { shape: 'multirotor', radius: 0.5 };
 const OTHER = { shape: 'round', radius: 0.6 }; // a kind of a program that this one does not know
 
-export const outline = (kind) => OUTLINES[(SHAPES[kind] || OTHER).shape];
-export const radius = (kind) => (SHAPES[kind] || OTHER).radius;
+const look = (kind) => SHAPES[kind] || (AUTOPILOTS.includes(kind) ? FLOWN : OTHER);
+
+export const outline = (kind) => OUTLINES[look(kind).shape];
+export const radius = (kind) => look(kind).radius;
 
 /** The sign of a kind, for tables and legends. */
 export function sign(kind, fill = 'currentColor', size = 14) {

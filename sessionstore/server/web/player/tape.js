@@ -76,12 +76,13 @@ export class Tape {
   push(records) {
     for (const record of records) {
       let track = this.tail.get(record.drone);
-      if (!track) { track = { t: [], p: [], yaw: [], battery: [], mode: [] }; this.tail.set(record.drone, track); }
+      if (!track) { track = { t: [], p: [], yaw: [], tilt: [], battery: [], mode: [] }; this.tail.set(record.drone, track); }
       if (track.t.length && record.t <= track.t.at(-1)) continue;
       if (track.mode.at(-1)?.[1] !== (record.mode || '')) track.mode.push([track.t.length, record.mode || '']);
       track.t.push(record.t);
       track.p.push(...record.position);
       track.yaw.push(record.orientation?.at(-1) ?? 0);
+      track.tilt.push(record.orientation?.[0] ?? 0, record.orientation?.[1] ?? 0);
       track.battery.push(record.battery ?? null);
       this.end = Math.max(this.end, record.t);
     }
@@ -111,7 +112,7 @@ export class Tape {
     return new Set([...Object.keys(this.overview?.drones || {}), ...this.tail.keys(), ...[...this.windows.values()].flatMap((each) => Object.keys(each.drones))]);
   }
 
-  /** Return where a drone is at a moment: x, y, z, yaw, battery, mode, rssi; null before its first point. */
+  /** Return where a drone is at a moment: x, y, z, roll, pitch, yaw, battery, mode, rssi; null before its first point. */
   at(name, t) {
     const track = this.best(name, t);
     if (!track || !track.t.length || t < track.t[0] - 1.1) return null;
@@ -121,7 +122,8 @@ export class Tape {
     const span = track.t[b] - track.t[a];
     const share = span > 0 ? Math.min(1, Math.max(0, (t - track.t[a]) / span)) : 0;
     const place = (axis) => mix(track.p[a * 3 + axis], track.p[b * 3 + axis], share);
-    return { x: place(0), y: place(1), z: place(2), yaw: mixAngle(track.yaw[a] || 0, track.yaw[b] || 0, share), battery: track.battery[a], mode: modeAt(track.mode, a), rssi: this.signal(name, t) };
+    const tilt = (axis) => (track.tilt?.length ? mixAngle(track.tilt[a * 2 + axis] || 0, track.tilt[b * 2 + axis] || 0, share) : 0);
+    return { x: place(0), y: place(1), z: place(2), roll: tilt(0), pitch: tilt(1), yaw: mixAngle(track.yaw[a] || 0, track.yaw[b] || 0, share), battery: track.battery[a], mode: modeAt(track.mode, a), rssi: this.signal(name, t) };
   }
 
   /** All levels of a drone's link that are loaded: [moment, dBm, arrived]. */
@@ -172,6 +174,7 @@ function trim(track, before) {
   track.t.splice(0, cut);
   track.p.splice(0, cut * 3);
   track.yaw.splice(0, cut);
+  track.tilt.splice(0, cut * 2);
   track.battery.splice(0, cut);
   track.mode = track.mode.map(([index, mode], i) => [index - cut, mode, i]).filter((each, i, all) => each[0] >= 0 || (all[i + 1]?.[0] ?? 1) > 0).map(([index, mode]) => [Math.max(0, index), mode]);
 }
