@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 import random
 
-from sessionstore.playback.alerts import Record, lost_links, low_batteries, near_misses
+from sessionstore.playback.alerts import LowBatteries, Record, lost_links, near_misses
 
 
 def test_a_low_battery_is_one_stretch_though_its_value_is_noisy() -> None:
     charges = [0.3, 0.249, 0.251, 0.24, 0.255, 0.2, 0.4, 0.1]
     records: list[Record] = [(float(i), {"drone": "a", "battery": each}) for i, each in enumerate(charges)]
-    first, second = low_batteries([*records, (9.0, {"drone": "b"}), (9.0, {"battery": True, "drone": "b"})], 0.25)
+    records += [(9.0, {"drone": "b"}), (9.0, {"battery": True, "drone": "b"})]
+    watched = LowBatteries(0.25)
+    assert list(watched.watch(records)) == records
+    first, second = watched.found
     assert (first.t, first.end, first.value, first.value_t) == (1.0, 5.0, 0.2, 5.0)
     assert (second.t, second.value) == (7.0, 0.1)
 

@@ -42,23 +42,31 @@ class Alert:
             self.value, self.value_t = value, t_s
 
 
-def low_batteries(records: Iterable[Record], below: float) -> list[Alert]:
-    """Return the stretches in which a drone's battery (a share of full) was below a threshold."""
-    open_: dict[str, Alert] = {}
-    found: list[Alert] = []
-    for t_s, record in records:
-        name, charge = record.get("drone"), record.get("battery")
-        if not isinstance(name, str) or isinstance(charge, bool) or not isinstance(charge, int | float):
-            continue
-        alert = open_.get(name)
-        if alert is not None and charge >= below + BATTERY_ABOVE:
-            del open_[name]
+@dataclass(slots=True)
+class LowBatteries:
+    """Finds the stretches in which a drone's battery (a share of full) was below a threshold, in records that pass."""
+
+    below: float
+    found: list[Alert] = field(default_factory=list)
+    _open: dict[str, Alert] = field(default_factory=dict)
+
+    def watch(self, records: Iterable[Record]) -> Iterator[Record]:
+        """Yield the records as they are; one reading of a stream serves several searches."""
+        for t_s, record in records:
+            name, charge = record.get("drone"), record.get("battery")
+            if isinstance(name, str) and isinstance(charge, int | float) and not isinstance(charge, bool):
+                self._take(name, t_s, charge)
+            yield t_s, record
+
+    def _take(self, name: str, t_s: float, charge: float) -> None:
+        alert = self._open.get(name)
+        if alert is not None and charge >= self.below + BATTERY_ABOVE:
+            del self._open[name]
         elif alert is not None:
             alert.worse(t_s, charge)
-        elif charge < below:
-            open_[name] = Alert("battery", t_s, t_s, [name], charge, t_s)
-            found.append(open_[name])
-    return found
+        elif charge < self.below:
+            self._open[name] = Alert("battery", t_s, t_s, [name], charge, t_s)
+            self.found.append(self._open[name])
 
 
 def lost_links(records: Iterable[Record], messages: int = LOST_MESSAGES) -> list[Alert]:

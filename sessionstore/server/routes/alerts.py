@@ -12,14 +12,14 @@ from typing import Any
 
 from marshmallow import Schema, fields, validate
 
-from sessionstore.playback.alerts import Alert, Record, lost_links, low_batteries, near_misses
+from sessionstore.playback.alerts import LowBatteries, Record, lost_links, near_misses
 from sessionstore.server.http.operations import Call, Operation
 from sessionstore.server.http.reply import Reply, content_etag, encode
 from sessionstore.server.routes import api_schemas
 from sessionstore.session import Session, stream_names
 from sessionstore.session.stream_reader import Tape
 
-MOST_BYTES = 32 << 20
+MOST_BYTES = 16 << 20
 _MOST_ALERTS = 2000
 
 
@@ -52,11 +52,9 @@ def alerts_of(session: Session, battery: float = 0.25, separation_m: float = 1.0
     """Return the alerts of a session, and to where a very long one was searched."""
     motion, messages = session.tape(stream_names.MOTION), session.tape(stream_names.COMMUNICATION)
     searched: list[float] = []
-    found: list[Alert] = [
-        *low_batteries(_records(motion, searched), battery),
-        *near_misses(_records(motion, searched), separation_m),
-        *lost_links(_records(messages, searched)),
-    ]
+    batteries = LowBatteries(battery)
+    near = near_misses(batteries.watch(_records(motion, searched)), separation_m)
+    found = [*batteries.found, *near, *lost_links(_records(messages, searched))]
     found.sort(key=lambda each: (each.t, each.kind, each.drones))
     return {
         "alerts": [asdict(each) for each in found[:_MOST_ALERTS]],

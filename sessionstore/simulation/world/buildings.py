@@ -11,6 +11,7 @@ from math import hypot
 
 from sessionstore.simulation.world.geometry import (
     Ring,
+    Vec3,
     edge_to_edge_m,
     inside,
     merge_collinear,
@@ -29,6 +30,7 @@ class Footprint:
     roof_m: float
     hidden: bool = False
     bottom_m: float | None = None  # where its walls begin, for a part that does not reach the ground
+    faces: tuple[tuple[Vec3, ...], ...] = ()  # walls and roofs of the file, to be drawn; flights keep to the prism
 
     @property
     def floor_m(self) -> float:
@@ -44,7 +46,7 @@ class Building:
         self.rings = tuple(merge_collinear(ring) for ring in footprint.rings)
         self.edges = ring_edges(self.rings)
         self.ground_m, self.floor_m, self.roof_m = footprint.ground_m, footprint.floor_m, footprint.roof_m
-        self.hidden = footprint.hidden
+        self.hidden, self.faces = footprint.hidden, footprint.faces
         self.known = not footprint.hidden
         xs = [p[0] for ring in self.rings for p in ring]
         ys = [p[1] for ring in self.rings for p in ring]
@@ -89,7 +91,7 @@ class Building:
     def as_record(self) -> dict[str, object]:
         """The scene row: what a replay needs to draw it."""
         x0, y0, x1, y1 = self.box
-        return {
+        row: dict[str, object] = {
             "kind": "building",
             "name": self.name,
             "position": [round(self.center[0], 3), round(self.center[1], 3), round(self.floor_m, 3)],
@@ -99,6 +101,9 @@ class Building:
             "roof_m": round(self.roof_m, 3),
             "visible": not self.hidden,
         }
+        if self.faces:
+            row["faces"] = [[round(each, 2) for corner in face for each in corner] for face in self.faces]
+        return row
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ from sessionstore.simulation.world.world import FAR_BELOW_M, World
 MAX_FILE_BYTES = 1 << 29
 MAX_WINDOWS = 30_000  # of one building; the tallest has 24,000
 RING_STEP_M = 4.0
+MAX_FACE_CORNERS = 4_000  # chosen: 100 kB of each session.json
 FINE_RINGS = 60  # further out a coarser search will do
 NEAR_M = 160.0  # chosen: most bases stand within; the whole town is looked at only where none does
 FARTHEST_BASE_M = 1600.0
@@ -98,7 +99,7 @@ def localise(raw: RawCity, gps: Gps | None = None) -> City:
     east, north = _free_place(raw.footprints, middle)
     nearest = min(raw.footprints, key=lambda f: _distance(f, east, north))
     up = nearest.ground_m
-    moved = [_shift(f, east, north, up) for f in raw.footprints]
+    moved = _with_near_faces([_shift(f, east, north, up) for f in raw.footprints])
     where = _gps(raw, east, north, up, gps)
     return City(moved, Origin(east, north, up, raw.crs, where), dict(raw.ignored), dict(raw.replaced))
 
@@ -140,9 +141,23 @@ def _distance(footprint: Footprint, x: float, y: float) -> float:
 def _shift(footprint: Footprint, east: float, north: float, up: float) -> Footprint:
     rings = tuple(tuple((x - east, y - north) for x, y in ring) for ring in footprint.rings)
     bottom = None if footprint.bottom_m is None else footprint.bottom_m - up
+    faces = tuple(tuple((x - east, y - north, z - up) for x, y, z in face) for face in footprint.faces)
     return replace(
-        footprint, rings=rings, ground_m=footprint.ground_m - up, roof_m=footprint.roof_m - up, bottom_m=bottom
-    )
+        footprint, rings=rings, ground_m=footprint.ground_m - up, roof_m=footprint.roof_m - up, bottom_m=bottom,
+        faces=faces,
+    )  # fmt: skip
+
+
+def _with_near_faces(footprints: list[Footprint]) -> list[Footprint]:
+    """The buildings, those nearest to the base with their faces: every record of a session carries them."""
+    left = MAX_FACE_CORNERS
+    kept: set[str] = set()
+    for footprint in sorted(footprints, key=lambda f: _distance(f, 0.0, 0.0)):
+        left -= sum(map(len, footprint.faces))
+        if left < 0:
+            break
+        kept.add(footprint.name)
+    return [f if not f.faces or f.name in kept else replace(f, faces=()) for f in footprints]
 
 
 def _gps(raw: RawCity, east: float, north: float, up: float, gps: Gps | None) -> Gps | None:

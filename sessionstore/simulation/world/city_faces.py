@@ -67,6 +67,19 @@ def footprint_of(faces: Sequence[Face]) -> tuple[tuple[Ring, ...], float, float]
     return (hull,), ground, roof
 
 
+def drawn_faces(faces: Sequence[Face]) -> tuple[tuple[Vec3, ...], ...]:
+    """The outer rings of walls and roofs, for drawing; none where the prism of the footprint looks the same.
+
+    A body of two heights with level roofs is a prism. What lies on the ground is not drawn, and holes are closed.
+    """
+    rings = [face.rings[0] for face in faces if face.rings]
+    heights = {round(corner[2], 1) for ring in rings for corner in ring}
+    if len(heights) < 3:
+        return ()
+    lowest = min(heights)
+    return tuple(ring for ring in rings if max(corner[2] for corner in ring) > lowest + FLAT_M)
+
+
 def is_flat(faces: Sequence[Face]) -> bool:
     """Whether faces are an outline only: level, and without any wall."""
     heights = [p[2] for face in faces for ring in face.rings for p in ring]

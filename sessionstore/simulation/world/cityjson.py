@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 from sessionstore.simulation.errors import CityFileError
 from sessionstore.simulation.world.buildings import Footprint
-from sessionstore.simulation.world.city_faces import Face, footprint_of, is_flat
+from sessionstore.simulation.world.city_faces import Face, drawn_faces, footprint_of, is_flat
 from sessionstore.simulation.world.cityjson_text import Repeated, documents_of
 from sessionstore.simulation.world.geometry import Vec3
 from sessionstore.simulation.world.heights import (
@@ -211,6 +211,9 @@ class _Reader:
             roof = ground + self._height_m(attributes, ground, "implausible height")
         elif not known or is_flat(known):
             ground, roof = ground, ground + self._height_m(attributes, ground, "no height")
+        else:
+            self.raw.footprints.append(Footprint(name, rings, ground, roof, faces=drawn_faces(known)))
+            return
         self.raw.footprints.append(Footprint(name, rings, ground, roof))
 
     def _height_m(self, attributes: Sequence[Mapping[str, Any]], ground: float, what: str) -> float:

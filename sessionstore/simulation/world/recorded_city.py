@@ -8,7 +8,7 @@ Not here: writing the scene (boxes.session_buildings_box), city files (city).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from sessionstore.model import json_text
 from sessionstore.session import Session
 from sessionstore.simulation.errors import CityFileError
 from sessionstore.simulation.world.buildings import City, Footprint, Gps, Origin
+from sessionstore.simulation.world.geometry import Vec3
 
 
 def is_session(path: str | Path) -> bool:
@@ -52,7 +53,13 @@ def _footprint(row: Mapping[str, Any]) -> Footprint:
         (x, y, low), (width, depth, height) = row["position"], row.get("size") or row["dimensions"]
         x0, x1, y0, y1 = x - width / 2, x + width / 2, y - depth / 2, y + depth / 2
         rings, high = (((x0, y0), (x1, y0), (x1, y1), (x0, y1)),), low + height
-    return Footprint(str(row["name"]), rings, low, high, hidden=row.get("visible") is False)
+    faces = tuple(_corners(face) for face in row.get("faces") or ())
+    return Footprint(str(row["name"]), rings, low, high, hidden=row.get("visible") is False, faces=faces)
+
+
+def _corners(face: Sequence[float]) -> tuple[Vec3, ...]:
+    numbers = [float(each) for each in face]
+    return tuple(zip(numbers[::3], numbers[1::3], numbers[2::3], strict=True))
 
 
 def _origin(row: Mapping[str, Any]) -> Origin:

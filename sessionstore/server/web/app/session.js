@@ -20,6 +20,8 @@ import { Layout } from '../panels/layout.js';
 import { panelMenu } from '../panels/menu.js';
 import { Values } from './values.js';
 
+const FEW_POINTS = 50000;
+
 class SessionView extends HTMLElement {
   async connectedCallback() {
     this.source = new ApiSource(path()[1] || 'latest');
@@ -116,7 +118,7 @@ class SessionView extends HTMLElement {
       const events = await this.source.all(STREAM.EVENTS, 20000, (records) => this.player.addEvents(records));
       this.take(STREAM.EVENTS, events.records);
       this.tabs.findStreams();
-      this.marks.load();
+      if (this.points() <= FEW_POINTS) this.marks.load(); // of a large flight when Marks is opened: a search costs the server seconds
       this.marks.goWanted();
     } catch (error) { failed('The flight could not be loaded', error); }
     if (this.gone) return;
@@ -125,6 +127,7 @@ class SessionView extends HTMLElement {
     this.dataset.ready = 'true';
   }
 
+  points() { return this.record.performance_metrics?.totals?.points ?? this.record.progress?.points ?? this.record.observed?.points ?? 0; }
   take(name, records) { this.tabs.take(name, records); this.layout.all('take', name, records); }
 
   /** Follow the session: each stream from where it was read to. */

@@ -3,7 +3,7 @@
    Every window has its own corners instead of being an instance of one: a software renderer draws instances one by one,
    which cost ten of its twenty milliseconds. Faces turned away from the viewer are culled. */
 import { arrays, program, refill } from './gl.js';
-import { raise } from './shapes.js';
+import { raise, triangles } from './shapes.js';
 
 const FACE = [
   `in vec3 place; in float tone; in float kind; uniform mat4 view; uniform vec3 wall; uniform vec3 unseen; uniform vec3 clean; uniform vec3 dirty; out vec3 shade;
@@ -17,6 +17,7 @@ const LIGHT = [0.35, -0.5, 0.8].map((each) => each / Math.hypot(0.35, 0.5, 0.8))
 const OUT_M = 0.12; // a pane lies before its wall, or both would flicker
 const PANE = 2;
 const GRID_LINES = 60;
+const FLAT = 0.995; // of the normals of two faces that look like one
 
 export class Town {
   constructor(gl) {
@@ -27,7 +28,7 @@ export class Town {
 
   build({ buildings, windows }) {
     const data = { places: [], tones: [], kinds: [], order: [] };
-    for (const each of buildings) walls(data, each);
+    for (const each of buildings) { if (each.faces?.length) surfaces(data, each); else walls(data, each); }
     this.firstPane = data.kinds.length;
     panes(data, windows);
     this.kinds = new Float32Array(data.kinds);
@@ -63,6 +64,56 @@ export class Town {
 
 const tone = (normal) => 0.66 + 0.34 * Math.max(0, normal[0] * LIGHT[0] + normal[1] * LIGHT[1] + normal[2] * LIGHT[2]);
 
+/** Faces in space, cut into triangles in their own plane; both sides are drawn, since files turn them either way. */
+function surfaces(data, { faces, visible }) {
+  for (const face of faces) {
+    const normal = newell(face);
+    if (!normal) continue;
+    const east = Math.abs(normal[2]) > 0.9 ? cross([0, 1, 0], normal) : cross([0, 0, 1], normal);
+    const length = Math.hypot(...east);
+    const u = east.map((each) => each / length);
+    const v = cross(normal, u);
+    const flat = triangles(face.map((corner) => [u, v].map((axis) => corner[0] * axis[0] + corner[1] * axis[1] + corner[2] * axis[2])));
+    for (const side of [1, -1]) {
+      const first = data.kinds.length;
+      for (const corner of face) { data.places.push(...corner); data.tones.push(tone(normal.map((each) => each * side))); data.kinds.push(visible ? 0 : 1); }
+      for (let i = 0; i < flat.length; i += 3) data.order.push(first + flat[i], first + flat[i + (side > 0 ? 1 : 2)], first + flat[i + (side > 0 ? 2 : 1)]);
+    }
+  }
+}
+
+const cross = (a, b) => [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]];
+
+/** The edges of a body without those between faces of one plane, as files that are cut into triangles have. */
+function creases(faces) {
+  const found = new Map();
+  for (const face of faces) {
+    const normal = newell(face);
+    face.forEach((corner, i) => {
+      const next = face[(i + 1) % face.length];
+      const [a, b] = [corner, next].map((place) => place.map((each) => each.toFixed(2)).join());
+      const key = a < b ? `${a} ${b}` : `${b} ${a}`;
+      const held = found.get(key);
+      if (!held) found.set(key, { line: [...corner, ...next], normal });
+      else if (held.normal && normal && Math.abs(held.normal[0] * normal[0] + held.normal[1] * normal[1] + held.normal[2] * normal[2]) > FLAT) held.line = [];
+    });
+  }
+  return [...found.values()].flatMap(({ line }) => line);
+}
+
+/** The normal of a polygon in space (Newell's method); null for one without area. */
+function newell(face) {
+  const sum = [0, 0, 0];
+  face.forEach(([x, y, z], i) => {
+    const [u, v, w] = face[(i + 1) % face.length];
+    sum[0] += (y - v) * (z + w);
+    sum[1] += (z - w) * (x + u);
+    sum[2] += (x - u) * (y + v);
+  });
+  const length = Math.hypot(...sum);
+  return length > 1e-9 ? sum.map((each) => each / length) : null;
+}
+
 function walls(data, { outline, ground, roof, visible }) {
   const body = raise(outline, ground, roof);
   const first = data.kinds.length;
@@ -92,7 +143,11 @@ function panes(data, { places, normals, sizes, dirt }) {
 /** The lines of a scene: [[x, y, z, u, v, w ...] and the name of their colour]. */
 export function townLines({ buildings, base }, { size, reach }) {
   const edges = [];
-  for (const { outline, ground, roof } of buildings) {
+  for (const { outline, ground, roof, faces } of buildings) {
+    if (faces?.length) {
+      edges.push(...creases(faces));
+      continue;
+    }
     outline.forEach(([x, y], i) => {
       const [u, v] = outline[(i + 1) % outline.length];
       edges.push(x, y, roof, u, v, roof, x, y, ground, x, y, roof);

@@ -17,7 +17,13 @@ function building(data) {
     outline = [[x - size[0] / 2, y - size[1] / 2], [x + size[0] / 2, y - size[1] / 2], [x + size[0] / 2, y + size[1] / 2], [x - size[0] / 2, y + size[1] / 2]];
   }
   if (!Array.isArray(outline) || outline.length < 3) return null;
-  return { name: data.name, outline, ground, roof, visible: data.visible !== false };
+  return { name: data.name, outline, ground, roof, visible: data.visible !== false, faces: faces(data.faces) };
+}
+
+/** Walls and roofs as the city file has them: [[[x, y, z], ...], ...]; none: the building is drawn as a prism. */
+function faces(rows) {
+  const whole = (row) => Array.isArray(row) && row.length >= 9 && row.length % 3 === 0 && row.every(Number.isFinite);
+  return (Array.isArray(rows) ? rows : []).filter(whole).map((row) => Array.from({ length: row.length / 3 }, (_, i) => row.slice(i * 3, i * 3 + 3)));
 }
 
 function columns(rows) {
