@@ -30,7 +30,7 @@ function theme(value) {
 function bar() {
   let now = THEMES.includes(stored('theme')) ? stored('theme') : 'auto';
   const button = el('button.plain', { type: 'button', title: 'Light, dark, or as the system' });
-  const show = () => { fill(button, 'Theme: ', now); };
+  const show = () => { fill(button, el('span.wide', {}, 'Theme: '), now); button.setAttribute('aria-label', `Theme: ${now}`); };
   button.addEventListener('click', () => { now = THEMES[(THEMES.indexOf(now) + 1) % 3]; theme(now); show(); });
   show();
   theme(now);
