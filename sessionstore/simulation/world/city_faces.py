@@ -70,7 +70,7 @@ def footprint_of(faces: Sequence[Face]) -> tuple[tuple[Ring, ...], float, float]
 def drawn_faces(faces: Sequence[Face]) -> tuple[tuple[Vec3, ...], ...]:
     """The outer rings of walls and roofs, for drawing; none where the prism of the footprint looks the same.
 
-    A body of two heights with level roofs is a prism. What lies on the ground is not drawn, and holes are closed.
+    A body of two heights with level roofs is a prism. What is on the ground is not drawn, and holes are closed.
     """
     rings = [face.rings[0] for face in faces if face.rings]
     heights = {round(corner[2], 1) for ring in rings for corner in ring}
