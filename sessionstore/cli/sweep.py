@@ -50,6 +50,7 @@ def sweep() -> None:
 @sweep.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False))
 @click.option("-j", "--jobs", type=click.IntRange(1, 1024), metavar="N", help="Processes (default: all cores).")
+@click.option("--dask", "address", metavar="ADDRESS", help="Run on the workers of this Dask scheduler.")
 @click.option("--dry-run", is_flag=True, help="Show the points and what has changed, and run nothing.")
 @click.option("-q", "--quiet", is_flag=True, help="Print neither progress nor summary.")
 @json_option
@@ -57,6 +58,7 @@ def sweep() -> None:
 def run(
     file: str,
     jobs: int | None,
+    address: str | None,
     dry_run: bool,
     quiet: bool,
     as_json: bool,
@@ -64,18 +66,20 @@ def run(
     index: str | None,
 ) -> None:
     """Run what is missing of a sweep. Exit code 13: points failed; 130: it was stopped."""
-    _start(file, jobs, dry_run, quiet, as_json, folder, index, retry=False)
+    _start(file, jobs, address, dry_run, quiet, as_json, folder, index, retry=False)
 
 
 @sweep.command()
 @click.argument("sweep_id", metavar="ID|FILE")
 @click.option("-j", "--jobs", type=click.IntRange(1, 1024), metavar="N", help="Processes (default: all cores).")
+@click.option("--dask", "address", metavar="ADDRESS", help="Run on the workers of this Dask scheduler.")
 @click.option("-q", "--quiet", is_flag=True, help="Print neither progress nor summary.")
 @json_option
 @store_options
 def retry(
     sweep_id: str,
     jobs: int | None,
+    address: str | None,
     quiet: bool,
     as_json: bool,
     folder: str | None,
@@ -88,12 +92,13 @@ def retry(
             if found.definition.source is None:
                 raise click.ClickException(f"{sweep_id} was started from Python: run it there again")
             file = found.definition.source
-    _start(file, jobs, False, quiet, as_json, folder, index, retry=True)
+    _start(file, jobs, address, False, quiet, as_json, folder, index, retry=True)
 
 
 def _start(
     file: str,
     jobs: int | None,
+    address: str | None,
     dry_run: bool,
     quiet: bool,
     as_json: bool,
@@ -114,7 +119,7 @@ def _start(
         if change is not None and (change.new or change.gone):
             click.echo(f"note: {change}", err=True)
         with _progress(found.sweep_id, quiet or as_json) as report:
-            ended = found.run(loaded.program, jobs, report, retry)
+            ended = found.run(loaded.program, address or jobs, report, retry)
         if as_json:
             output.print_json(_run_facts(found.sweep_id, ended))
         elif not quiet:

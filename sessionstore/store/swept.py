@@ -47,7 +47,7 @@ class Swept:
             minimise, maximise: an expression over figures: ``"energy_wh / windows"``.
             time_limit_s, memory_limit_mb: of one point; above, it fails and the sweep goes on.
             attempts: how often a point is run whose process dies (default 3).
-            executor: a number of processes (default: all cores).
+            executor: a number of processes (default: all cores), or a Dask client or its address.
             report: called with the progress whenever a point ends.
 
         Raises:

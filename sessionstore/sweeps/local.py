@@ -1,13 +1,13 @@
 """Points on this machine: joblib's loky keeps warm processes, and each point runs in a fork of one (isolated).
 
-Not here: which points and how often (running).
+Not here: several machines (cluster), which points and how often (running).
 """
 
 from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
@@ -31,8 +31,11 @@ class LocalExecutor:
         self.jobs = jobs or usable_cores()
         self.label = f"{self.jobs} processes" if self.jobs > 1 else "1 process"
 
-    def outcomes(self, tasks: Iterator[Task]) -> Iterator[Outcome]:
+    def outcomes(self, tasks: Iterator[Task], stopped: Callable[[], str | None]) -> Iterator[Outcome]:
         """Run tasks, and yield how each ended as it ends; the next task is asked for when a process is free.
+
+        Args:
+            stopped: not needed here: each worker looks for the wish to stop by itself.
 
         Raises: WorkersLost: a worker was killed; tasks without an outcome are to be run again.
         """

@@ -2,7 +2,7 @@
 
 A point whose process dies is run again, three times in all; one that raises is a failed session, and the others go on.
 A full disk stops the sweep: the points that are left are missing, and are run by the next start.
-Not here: where points run (local), what a sweep is (definition), reading it (sweep, results).
+Not here: where points run (local, cluster), what a sweep is (definition), reading it (sweep, results).
 """
 
 from __future__ import annotations
@@ -10,10 +10,12 @@ from __future__ import annotations
 import contextlib
 import secrets
 import signal
+import tempfile
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Protocol
 
 import msgspec
@@ -31,6 +33,7 @@ from sessionstore.sweeps.worker import MARK, Outcome, Task, mark_of
 
 #: A round in which every worker is lost is repeated at most this often in a row.
 _LOST_ROUNDS = 5
+_MERGED_AT_ONCE = 20
 
 
 class Executor(Protocol):
@@ -38,7 +41,7 @@ class Executor(Protocol):
 
     label: str
 
-    def outcomes(self, tasks: Iterator[Task]) -> Iterator[Outcome]:
+    def outcomes(self, tasks: Iterator[Task], stopped: Callable[[], str | None]) -> Iterator[Outcome]:
         """Run tasks, and yield how each ended. Raises: WorkersLost."""
 
 
@@ -111,6 +114,7 @@ class _Runner:
         self._waiting: deque[tuple[Point, int]] = deque()
         self._in_hand: dict[str, tuple[Point, int]] = {}
         self._halted: str | None = None
+        self._returned = Returned(store)
 
     def stopped_by(self) -> str | None:
         """Return why no further point is begun, None while all is well."""
@@ -127,9 +131,11 @@ class _Runner:
         while self._waiting and self.stopped_by() is None:
             before = self._progress.done
             try:
-                for outcome in self._executor.outcomes(self._tasks()):
+                for outcome in self._executor.outcomes(self._tasks(), self.stopped_by):
                     self._take(outcome)
+                self._returned.merge()
             except WorkersLost as error:
+                self._returned.merge()
                 if self.stopped_by() is None:
                     lost = 0 if self._progress.done > before else lost + 1
                     self._run_again(str(error))
@@ -155,7 +161,7 @@ class _Runner:
         if point is None:
             return  # a second outcome of a point that was given out twice
         if outcome.bundle is not None:
-            bring_back(self._store, outcome)
+            self._returned.add(outcome)
         if outcome.status == "died":
             self._died(point, attempt, outcome)
         elif outcome.status == "full":
@@ -164,6 +170,8 @@ class _Runner:
             self._progress.completed += 1
         elif outcome.status == "failed":
             self._progress.failed += 1
+            if outcome.session_id is None:
+                self._failed_without_session(point, attempt, outcome.reason)
         else:
             self._progress.stopped += 1
         self._progress.last = outcome
@@ -190,17 +198,33 @@ class _Runner:
             run.finish("failed", reason)
 
 
-def bring_back(store: SessionStore, outcome: Outcome) -> None:
-    """Take the session that a worker without a shared disk sends: whole or not at all. Raises: as ``store.merge``."""
-    import tempfile
-    from pathlib import Path
+class Returned:
+    """Sessions that workers without a shared disk send; they are merged some at a time, each whole or not at all."""
 
-    assert outcome.bundle is not None
-    with tempfile.TemporaryDirectory(prefix="sessionstore-sweep-") as place:
-        bundle = Path(place) / "session.zip"
-        bundle.write_bytes(outcome.bundle)
-        store.merge(bundle)
-    outcome.bundle = None
+    def __init__(self, store: SessionStore) -> None:
+        self._store = store
+        self._bundles: list[bytes] = []
+
+    def add(self, outcome: Outcome) -> None:
+        """Take the session of an outcome. Raises: as :meth:`merge`."""
+        assert outcome.bundle is not None
+        self._bundles.append(outcome.bundle)
+        outcome.bundle = None
+        if len(self._bundles) >= _MERGED_AT_ONCE:
+            self.merge()
+
+    def merge(self) -> None:
+        """Take what has come into the store. Raises: as ``store.merge``; what is not in it is run again."""
+        if not self._bundles:
+            return
+        with tempfile.TemporaryDirectory(prefix="sessionstore-sweep-") as place:
+            paths = []
+            for number, data in enumerate(self._bundles):
+                path = Path(place) / f"{number}.zip"
+                path.write_bytes(data)
+                paths.append(path)
+            self._store.merge(paths)
+        self._bundles.clear()
 
 
 def settle(store: SessionStore, sweep_id: str) -> int:

@@ -123,7 +123,7 @@ class Sweep:
         """Run what is missing, and with ``retry`` also what has failed.
 
         Args:
-            executor: a number of processes (default: all cores), or an executor.
+            executor: a number of processes (default: all cores), or a Dask client or its address.
 
         Raises: Conflict: another process runs it; InvalidRecord: the program is not the one of this sweep.
         """
@@ -152,13 +152,17 @@ class Sweep:
 
 
 def executor_of(given: Any) -> Executor:
-    """Return where points run: a number of processes, or an executor."""
+    """Return where points run: a number of processes, the address or client of a Dask cluster, or an executor."""
     if given is None or (isinstance(given, int) and not isinstance(given, bool)):
         return LocalExecutor(given)
     if hasattr(given, "outcomes"):
         executor: Executor = given
         return executor
-    raise InvalidRecord(f"a number of processes is expected, not {type(given).__name__}")
+    if isinstance(given, str) or hasattr(given, "scheduler"):
+        from sessionstore.sweeps.cluster import ClusterExecutor
+
+        return ClusterExecutor(given)
+    raise InvalidRecord(f"a number of processes or a Dask cluster is expected, not {type(given).__name__}")
 
 
 def prepare(store: SessionStore, wanted: Definition, program: Program) -> tuple[Sweep, Change | None]:

@@ -1,7 +1,7 @@
 """One point on a worker: recorded in the store, or, without a shared disk, in a store of its own and brought back.
 
 A point always leaves a session: a failure has its traceback, a limit and a killed process their reason.
-Not here: the process with its limits (isolated), who hands out points (local).
+Not here: the process with its limits (isolated), who hands out points (local, cluster).
 """
 
 from __future__ import annotations

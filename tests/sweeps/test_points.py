@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import subprocess
 import types
 from collections.abc import Callable
 from typing import Any
@@ -15,6 +16,7 @@ from sessionstore.sweeps.definition import Definition, numbered
 from sessionstore.sweeps.expressions import Expression
 from sessionstore.sweeps.fingerprint import of_function
 from sessionstore.sweeps.statistics import summary, t_975
+from tests.pages import DOCS, blocks
 
 
 def made(**given: Any) -> Definition:
@@ -154,3 +156,20 @@ def test_the_interval_is_that_of_student_s_t() -> None:
     assert found.half_width is not None
     assert (found.mean - found.half_width, found.mean + found.half_width) == pytest.approx((low, high), abs=1e-4)
     assert summary([4.0]).half_width is None
+
+
+def test_the_files_for_clusters_are_whole() -> None:
+    yaml = pytest.importorskip("yaml", reason="PyYAML is not installed")
+    page = DOCS / "clusters.md"
+    values, job = (yaml.safe_load(block.text) for block in blocks(page, "yaml"))
+    assert values["worker"]["replicas"] == 20 and values["worker"]["threads_per_worker"] == 1
+    (container,) = job["spec"]["template"]["spec"]["containers"]
+    assert (job["kind"], container["command"][:2]) == ("Job", ["sessionstore", "sweep"])
+    volumes = {volume["name"] for volume in job["spec"]["template"]["spec"]["volumes"]}
+    assert {mount["name"] for mount in container["volumeMounts"]} == volumes
+    texts = [block.text for block in blocks(page, "text")]
+    (program,) = [text for text in texts if "SLURMCluster" in text]
+    compile(program, "sweep_on_slurm.py", "exec")
+    (script,) = [text for text in texts if text.startswith("#!/bin/bash")]
+    done = subprocess.run(["bash", "-n"], input=script, text=True, capture_output=True)
+    assert done.returncode == 0, done.stderr
