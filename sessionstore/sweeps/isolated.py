@@ -146,45 +146,62 @@ def _limit_memory(limit: int | None) -> None:
         resource.setrlimit(kind, (limit, hard))
 
 
+class _Watch:
+    """What a child has said, and whether it is to be ended."""
+
+    def __init__(self, pid: int, limits: Limits, stopped: Callable[[], str | None], began: float) -> None:
+        self._pid, self._limits, self._stopped = pid, limits, stopped
+        self._due = math.inf if limits.time_s is None else began + limits.time_s + BEGIN_S
+        self._kill_at: float | None = None
+        self._rest = b""
+        self.said: dict[str, Any] = {}
+        self.how: End = "done"
+
+    def hear(self, data: bytes) -> None:
+        """Take what the child says; the time limit counts from the begin of its session."""
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            self.said.update(msgspec.json.decode(line))
+            if self._limits.time_s is not None and BEGUN in self.said:
+                self._due = min(self._due, time.monotonic() + self._limits.time_s)
+
+    def look(self) -> None:
+        """End the child when a limit is passed or it shall stop; kill it when it does not end."""
+        now = time.monotonic()
+        if self._kill_at is not None:
+            if now > self._kill_at:
+                _kill(self._pid, signal.SIGKILL)
+            return
+        most = self._limits.memory_bytes
+        if now > self._due:
+            self.how, self._kill_at = "time limit", now + GRACE_S
+        elif most is not None and _resident(self._pid) > most:
+            self.how, self._kill_at = "memory limit", now
+        elif reason := self._stopped():
+            self.said["why"] = reason
+            self.how, self._kill_at = "stopped", now + GRACE_S
+        if self._kill_at is not None:
+            _kill(self._pid, _SIGNALS[self.how])
+
+
 def _watched(pid: int, read: int, limits: Limits, stopped: Callable[[], str | None], began: float) -> Ended:
-    """Read what the child says until it has ended, and end it when a limit is passed."""
-    said: dict[str, Any] = {}
-    rest = b""
-    how: End = "done"
-    kill_at: float | None = None
-    due = math.inf if limits.time_s is None else began + limits.time_s + BEGIN_S
+    """Follow a child until it has ended, and return how."""
+    watch = _Watch(pid, limits, stopped, began)
     while True:
-        ready, _, _ = select.select([read], [], [], LOOK_EVERY_S)
-        if ready:
+        if select.select([read], [], [], LOOK_EVERY_S)[0]:
             part = os.read(read, 1 << 16)
-            *lines, rest = (rest + part).split(b"\n")
-            for line in lines:
-                said.update(msgspec.json.decode(line))
-                if limits.time_s is not None and BEGUN in said:
-                    due = min(due, time.monotonic() + limits.time_s)
             if not part:
                 break
-        now = time.monotonic()
-        if kill_at is not None:
-            if now > kill_at:
-                _kill(pid, signal.SIGKILL)
-            continue
-        if now > due:
-            how, kill_at = "time limit", now + GRACE_S
-        elif limits.memory_bytes is not None and _resident(pid) > limits.memory_bytes:
-            how, kill_at = "memory limit", now
-        elif reason := stopped():
-            said["why"] = reason
-            how, kill_at = "stopped", now + GRACE_S
-        if kill_at is not None:
-            _kill(pid, _SIGNALS[how])
+            watch.hear(part)
+        watch.look()
     _, status = os.waitpid(pid, 0)
     _kill(pid, signal.SIGKILL)  # what the point started and left behind, in its process group
     code = os.waitstatus_to_exitcode(status)
     wall_s = time.monotonic() - began
-    if how == "done" and code != 0:
-        return Ended("died", said, signal.Signals(-code).name if code < 0 else f"exit code {code}", wall_s)
-    return Ended(how, said, None, wall_s)
+    if watch.how == "done" and code != 0:
+        name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        return Ended("died", watch.said, name, wall_s)
+    return Ended(watch.how, watch.said, None, wall_s)
 
 
 def _kill(pid: int, number: int) -> None:
