@@ -72,13 +72,39 @@ def _start_of(topics: dict[tuple[str, int], dict[str, list[Any]]]) -> int:
 
 
 def _parsed(path: Path) -> Any:
-    import pyulog
-
     try:
-        with contextlib.redirect_stdout(io.StringIO()), path.open("rb") as file:  # it prints what it finds wrong
-            return pyulog.ULog(file)
+        with contextlib.redirect_stdout(io.StringIO()), _Definitions(io.FileIO(path)) as file:
+            return _read(file)  # it prints what it finds wrong
     except Exception as error:  # damaged bytes lead it to exceptions of any class
         raise Corrupt(f"not a readable ULog ({type(error).__name__}: {error})"[:300], path) from error
+
+
+class _Definitions(io.BufferedReader):
+    """A file that ends the reading of definitions which goes back: pyulog would read the same bytes without end."""
+
+    forward_only = False
+    _before = _again = 0
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """Move to a position. Raises: EOFError: backwards while the definitions are read."""
+        position = super().seek(offset, whence)
+        self._again = self._again + 1 if position == self._before else 0  # once at the end of the definitions
+        if self.forward_only and (position < self._before or self._again > 1):
+            raise EOFError("the definitions end within a message")
+        self._before = position
+        return position
+
+
+def _read(file: _Definitions) -> Any:
+    import pyulog
+
+    class Log(pyulog.ULog):  # type: ignore[misc]  # it has no types
+        def _read_file_definitions(self) -> None:
+            file.forward_only = True
+            super()._read_file_definitions()
+            file.forward_only = False
+
+    return Log(file)
 
 
 def _end_of(path: Path) -> str | None:

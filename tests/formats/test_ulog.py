@@ -103,3 +103,15 @@ def test_an_imported_flight_has_the_end_and_the_duration_of_its_data(store: Sess
     assert record.started_at == record.created_at == "2021-04-21T06:30:58.450524Z"
     assert record.ended_at == "2021-04-21T06:31:04.946676Z"
     assert record.duration_wall_s == record.duration_sim_s == 6.496152
+
+
+def test_definitions_that_end_within_a_message_are_refused_and_not_read_for_ever(
+    store: SessionStore, tmp_path: Path
+) -> None:
+    """The library goes back by the length that the last header names, and never arrives at the end: here to the first message."""
+    whole, end = LOG.read_bytes(), 16
+    while end < 20_000:
+        end += 3 + int.from_bytes(whole[end : end + 2], "little")
+    (tmp_path / "log.ulg").write_bytes(whole[:end] + (end + 5).to_bytes(2, "little") + b"\x01" + bytes(20))
+    report = store.import_file(tmp_path / "log.ulg")
+    assert report.state == "failed" and "the definitions end within a message" in str(report.reason)
