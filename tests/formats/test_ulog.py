@@ -108,7 +108,7 @@ def test_an_imported_flight_has_the_end_and_the_duration_of_its_data(store: Sess
 def test_definitions_that_end_within_a_message_are_refused_and_not_read_for_ever(
     store: SessionStore, tmp_path: Path
 ) -> None:
-    """The library goes back by the length that the last header names, and never arrives at the end: here to the first message."""
+    """The library goes back by the length that the last header names: here to the first message, without end."""
     whole, end = LOG.read_bytes(), 16
     while end < 20_000:
         end += 3 + int.from_bytes(whole[end : end + 2], "little")
