@@ -14,6 +14,8 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
 Operation = Callable[[], Any]
+#: How far a limit may move between the rounds of a case while a ratio to it is shown and judged.
+STEADY = 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,17 +73,30 @@ class Figures:
     def __iter__(self) -> Iterator[Figure]:
         return iter(self.all)
 
+    def _limit_of(self, figure: Figure) -> Figure | None:
+        other = next((each for each in self.all if each.key == figure.key and each.system == figure.against), None)
+        return None if other is figure else other
+
+    def moved(self, figure: Figure) -> float:
+        """Return the largest value of its limit over the smallest of all rounds; 1 without a limit.
+
+        The limit runs in every round, the first and the last included: where it moved by more than :data:`STEADY`, the
+        machine did, and a ratio to it says little.
+        """
+        other = self._limit_of(figure)
+        return 1.0 if other is None or min(other.values) <= 0 else max(other.values) / min(other.values)
+
     def ratio(self, figure: Figure) -> float | None:
         """Return the figure over its limit, as the median of the rounds; None without a limit."""
-        other = next((each for each in self.all if each.key == figure.key and each.system == figure.against), None)
-        if other is None or other is figure:
+        other = self._limit_of(figure)
+        if other is None:
             return None
         pairs = zip(figure.values, other.values, strict=False)
         return statistics.median(mine / limit for mine, limit in pairs if limit)
 
     def met(self, figure: Figure) -> bool | None:
-        """Whether the target is met and nothing was lost; None without a target."""
-        if figure.target is None:
+        """Whether the target is met and nothing was lost; None without a target, or where the limit moved too far."""
+        if figure.target is None or (figure.target.what == "ratio" and self.moved(figure) > STEADY):
             return None
         value = figure.median if figure.target.what == "median" else self.ratio(figure)
         return value is not None and figure.target.met(value) and not figure.lost and not figure.errors

@@ -37,6 +37,16 @@ class Ours(System):
         session = self.store.create(f"Flight {number}", metadata=metadata_of(number), num_buildings=number % 5)
         self.keys.append(session.session_id)
 
+    def create_many(self) -> int:
+        """Make a thousand sessions in one batch; return their number."""
+        numbers = range(len(self.keys), len(self.keys) + 1000)
+        made = self.store.create_many(
+            {"name": f"Flight {number}", "metadata": metadata_of(number), "num_buildings": number % 5}
+            for number in numbers
+        )
+        self.keys += [session.session_id for session in made]
+        return len(made)
+
     def change(self, number: int, **changes: Any) -> None:
         self.store.get(self.keys[number % len(self.keys)]).update(**changes)
 

@@ -20,7 +20,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from sessionstore.bench.figures import Figure, Figures, Target
+from sessionstore.bench.figures import STEADY, Figure, Figures, Target
 from sessionstore.disk import files
 
 _ABOUT = {
@@ -35,6 +35,7 @@ _ABOUT = {
     "W9": "rebuild the index",
     "W10": "memory",
     "W11": "start",
+    "W13": "pages of many sessions",
     "E1": "put a row into an index, durably",
     "E2": "find rows in an index",
     "E3": "many processes put rows into PostgreSQL",
@@ -95,17 +96,25 @@ def _row(figures: Figures, figure: Figure) -> list[str]:
         f"{amount(min(figure.values), figure.unit)} to {amount(max(figure.values), figure.unit)}"
         if len(figure.values) > 1
         else "",
-        "" if ratio is None else f"{ratio:.2f} of {figure.against}",
+        _shown_ratio(figures, figure, ratio),
         _verdict(figure.target, figures.met(figure)),
         lost,
     ]
+
+
+def _shown_ratio(figures: Figures, figure: Figure, ratio: float | None) -> str:
+    if ratio is None:
+        return ""
+    if (moved := figures.moved(figure)) > STEADY:
+        return f"{figure.against} moved {moved:.1f} times"
+    return f"{ratio:.2f} of {figure.against}"
 
 
 def _verdict(target: Target | None, met: bool | None) -> str:
     if target is None:
         return ""
     bound = f"{target.sign} {target.bound:g}" + (" of it" if target.what == "ratio" else "")
-    return f"{bound}: {'met' if met else 'MISSED'}"
+    return f"{bound}: {'not judged' if met is None else 'met' if met else 'MISSED'}"
 
 
 def amount(value: float, unit: str) -> str:

@@ -41,6 +41,7 @@ def sizes(bench: Bench) -> None:
             limit = Limit(folder / "limit")
             limit.fill(size)
             _looks(bench, folder / "store", limit, ids, size)
+            _pages(bench, folder / "store", size)
             _memory(bench, folder / "store", size)
             _rebuild(bench, folder / "store", size)
             _command(bench, folder / "store", size)
@@ -72,6 +73,43 @@ def _looks(bench: Bench, folder: Path, limit: Limit, ids: list[str], size: int) 
     bench.add(found, {OURS: Target("median", "<=", 0.001)})
     name = f"Flight {size // 2}"
     bench.add(bench.durations("W6", "get one by name, new handle", size, {OURS: lambda: _get(folder, name)}))
+
+
+#: A page of 50 in a new handle: case, filter, order, and the seconds that it may take at any size.
+_PAGES = (
+    ("newest", "", "-created_at", 0.005),
+    ("filter on a field", "status=failed", "-created_at", 0.05),
+    ("sorted by a field", "", "-distance_m", 0.05),
+    ("filter on metadata", "metadata.num_drones=5", "-created_at", 0.3),
+)
+
+
+def _pages(bench: Bench, folder: Path, size: int) -> None:
+    """Pages and heads from columns; the first question makes them, and is shown by itself."""
+    for case, where, sort, bound in _PAGES:
+        page = _pager(folder, where, sort)
+        first = Figure("W13", f"page, {case}: the first time", OURS, "s", [duration(page)], size)
+        bench.add({OURS: first})
+        bench.add(bench.durations("W13", f"page, {case}", size, {OURS: page}), {OURS: Target("median", "<=", bound)})
+    found = bench.durations("W13", "all ids (len)", size, {OURS: lambda: _count(folder)})
+    bench.add(found, {OURS: Target("median", "<=", max(0.005, size * 0.5e-6))})
+    found = bench.durations(
+        "W13", "whole command: list -n 50", size, {OURS: _run("list", "-n", "50", "--dir", str(folder))}
+    )
+    bench.add(found, {OURS: Target("median", "<=", 0.2)})
+
+
+def _pager(folder: Path, where: str, sort: str) -> Callable[[], int]:
+    def once() -> int:
+        with sessionstore.open(folder) as store:
+            return store.page(where, sort).total
+
+    return once
+
+
+def _count(folder: Path) -> int:
+    with sessionstore.open(folder) as store:
+        return len(store)
 
 
 def _lister(folder: Path, where: str | None, verify: bool) -> Callable[[], list[SessionRow]]:

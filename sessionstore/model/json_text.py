@@ -238,6 +238,10 @@ class Layouts:
         return fixed
 
 
+#: From this many containers on they are written together, with this mark before each.
+_MANY = 4
+_BETWEEN = "\0next\0"
+_WRITTEN_BETWEEN = '"\\u0000next\\u0000", '
 _CONTAINERS = frozenset((dict, list, Fixed))
 
 
@@ -259,20 +263,45 @@ def _layout(value: Any, newline: str) -> str:
     room = _WIDTH - len(newline) + 1
     if _room_left(value, room) >= 0 and len(text := _flat(value)) <= room:  # C writes a line ten times as fast
         return text
-    if _CONTAINERS.isdisjoint(map(type, value if type(value) is list else value.values())):
+    return _spread(value, newline)
+
+
+def _spread(value: dict[str, Any] | list[Any], newline: str) -> str:
+    """Return the text of what does not fit a line: an item a line."""
+    if _CONTAINERS.isdisjoint(map(type, value if isinstance(value, list) else value.values())):
         return _format(_encode(value), indent=2).decode().replace("\n", newline)  # a text in it holds no line's end
     inner = newline + "  "
     separator = "," + inner
-    places = range(len(value)) if type(value) is list else list(value)
-    branches = [number for number, place in enumerate(places) if value[place] and type(value[place]) in _CONTAINERS]
-    leaves = value.copy()  # all but the branches is written at once, with a null in the place of each
+    places: Any = range(len(value)) if isinstance(value, list) else list(value)
+    items: list[Any] = value if isinstance(value, list) else list(value.values())
+    branches = [number for number, item in enumerate(items) if item and type(item) in _CONTAINERS]
+    leaves: Any = value.copy()  # all but the branches is written at once, with a null in the place of each
     for number in branches:
         leaves[places[number]] = None
     text = _format(_encode(leaves), indent=2).decode()
     lines = text[4:-2].split(",\n  ")
-    for number in branches:
-        lines[number] = lines[number][:-4] + _layout(value[places[number]], inner)
+    for number, laid_out in zip(branches, _each([items[number] for number in branches], inner), strict=True):
+        lines[number] = lines[number][:-4] + laid_out
     return f"{text[0]}{inner}{separator.join(lines)}{newline}{text[-1]}"
+
+
+def _each(values: list[Any], newline: str) -> list[str]:
+    """Return the texts of containers; many are written in one line each by one call, and split."""
+    if len(values) < _MANY:
+        return [_layout(value, newline) for value in values]
+    room = _WIDTH - len(newline) + 1
+    marked = [part for value in values for part in (_BETWEEN, None if type(value) is Fixed else value)]
+    flat = _flat(marked)[1:-1].split(_WRITTEN_BETWEEN)[1:]
+    if len(flat) != len(values):  # a value holds the mark
+        return [_layout(value, newline) for value in values]
+    return [
+        value.laid_out(newline)
+        if type(value) is Fixed
+        else text
+        if len(text := line.removesuffix(", ")) <= room
+        else _spread(value, newline)
+        for value, line in zip(values, flat, strict=True)
+    ]
 
 
 def _room_left(value: dict[str, Any] | list[Any], room: int) -> int:

@@ -179,3 +179,12 @@ def test_moving_is_measured_beside_the_tools_that_are_installed(
     ours = [each for each in figures if each.system == OURS]
     assert all(figures.met(each) is not None and each.median > 0 for each in ours)
     assert not (tmp_path / "moving").exists()
+
+
+def test_no_ratio_is_shown_or_judged_where_the_limit_itself_moved() -> None:
+    figures, figure = two([90.0, 60.0], [100.0, 60.0], Target("ratio", ">=", 0.8))
+    assert figures.moved(figure) == pytest.approx(1.67, abs=0.01) and figures.met(figure) is None
+    cells = report.rows(figures, figure.workload)[-1]
+    assert "limit moved 1.7 times" in cells and ">= 0.8 of it: not judged" in cells
+    steady, other = two([90.0, 80.0], [100.0, 90.0], Target("ratio", ">=", 0.8))
+    assert steady.met(other) is True and any("of limit" in cell for cell in report.rows(steady, other.workload)[-1])
