@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from sessionstore.bench.figures import Figure, Figures
     from sessionstore.session.recorder import Recorder
 
-_PARTS = ("create", "update", "append", "look", "storm", "seek", "sizes", "imports", "engines", "moving")
+_PARTS = ("create", "update", "append", "look", "storm", "seek", "sizes", "imports", "engines", "moving", "analysis")
 
 
 @click.command()
@@ -56,7 +56,7 @@ def bench(
     folder: str | None,
     index: str | None,
 ) -> None:
-    """Measure the workloads W1 to W11, the index engines (E1 to E4), moving (M1 to M6): ours, the limit, peers.
+    """Measure the workloads W1 to W11, the index engines (E1 to E4), moving (M1 to M6), questions (A1 to A6).
 
     Systems run in turn, several rounds each; a ratio to the limit that ran beside is worth more than any rate.
     The run is stored as a session, with its report in artifacts/.

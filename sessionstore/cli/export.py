@@ -82,14 +82,18 @@ def export(
 def _export_to(to: str, out: Path, folder: str | None, index: str | None, keys: tuple[str, ...]) -> None:
     """Write sessions in a format of other programs, one file each."""
     from sessionstore.disk import files
-    from sessionstore.formats.exporting import export_session, extension_of
+    from sessionstore.formats.exporting import export_partitions, export_session, extension_of
 
     extension = extension_of(to)
     with open_store(folder, index) as store:
         for key in keys_of(keys):
             session = find_session(store, key, elsewhere=True)
             files.make_dirs(out)
-            click.echo(str(export_session(session, out / f"{session.session_id}{extension}", to)))
+            parts = export_partitions(session, out, to)
+            for path in parts if parts is not None else ():
+                click.echo(str(path))
+            if parts is None:
+                click.echo(str(export_session(session, out / f"{session.session_id}{extension}", to)))
 
 
 def _export_together(path: Path, to: str | None, folder: str | None, index: str | None, keys: tuple[str, ...]) -> None:

@@ -7,13 +7,13 @@ Not here: what a format writes (the formats), pages and zips (cli.export).
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sessionstore.errors import Conflict, InvalidQuery
 from sessionstore.formats import registry
-from sessionstore.formats.protocol import Options, Together, Writable
+from sessionstore.formats.protocol import Options, Partitioned, Together, Writable
 
 if TYPE_CHECKING:
     from sessionstore.session import Session
@@ -56,6 +56,15 @@ def _writable(path: Path, to: str | None) -> Writable:
     if os.path.lexists(path) and found.extensions:
         raise Conflict(f"{path} exists already and was not changed")
     return found
+
+
+def export_partitions(session: Session, folder: Path, to: str) -> Iterator[Path] | None:
+    """Write a session as files below a folder, and yield them; None: a file of the format holds the session.
+
+    Raises: as :func:`export_session`.
+    """
+    found = registry.find(to)
+    return found.write_partitions(session, folder) if isinstance(found, Partitioned) else None
 
 
 def extension_of(name: str) -> str:

@@ -169,6 +169,15 @@ class Writable(Format, Protocol):
 
 
 @runtime_checkable
+class Partitioned(Writable, Protocol):
+    """A format that writes a session as several files below a folder, beside those of other sessions."""
+
+    def write_partitions(self, session: Session, folder: Path) -> Iterator[Path]:
+        """Write a session below a folder, and yield the files. Raises: as :meth:`Writable.write`."""
+        ...
+
+
+@runtime_checkable
 class Together(Writable, Protocol):
     """A format that holds several sessions in one file."""
 

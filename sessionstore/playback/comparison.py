@@ -7,6 +7,7 @@ Not here: charts (playback.charts), showing it (server.web).
 
 from __future__ import annotations
 
+import html
 import os
 from collections.abc import Mapping, Sequence
 from itertools import zip_longest
@@ -33,7 +34,22 @@ _PARAMETERS = (
 _ORIGIN = ("seed", "scenario_hash", "git_commit", "python")
 
 
-def compare(sessions: Sequence[Session], align: str = alignment.START) -> dict[str, Any]:
+class Comparison(dict[str, Any]):
+    """What differs between sessions, as plain data; in a notebook a table."""
+
+    def _repr_html_(self) -> str:
+        """Return parameters, metrics and the first difference for notebooks."""
+        ids = [each["session_id"] for each in self["sessions"]]
+        rows = [("", *ids)]
+        rows += [(row["name"], *row["values"]) for row in (*self["parameters"], *self["metrics"])]
+        for other, each in zip(ids[1:], self["first_differences"], strict=True):
+            what = "never" if each is None else f"{each['field']} of {each['drone']} at {each['sim_time']:g} s"
+            rows.append((f"first difference to {other}", what))
+        cells = ("".join(f"<td>{html.escape(str(cell))}</td>" for cell in row) for row in rows)
+        return f"<table>{''.join(f'<tr>{row}</tr>' for row in cells)}</table>"
+
+
+def compare(sessions: Sequence[Session], align: str = alignment.START) -> Comparison:
     """Return what differs: ``parameters`` and ``metrics`` with one value for each session, and ``first_differences``.
 
     The last are those of the first session to each of the others; ``first_difference`` is the one to the second.
@@ -50,14 +66,16 @@ def compare(sessions: Sequence[Session], align: str = alignment.START) -> dict[s
     )
     metrics = _table([_metrics(record) for record in found])
     differences = [first_difference(sessions[0], other) for other in sessions[1:]]
-    return {
-        "sessions": [_head(session, record) for session, record in zip(sessions, found, strict=True)],
-        "parameters": [row for row in parameters if any(value != row["values"][0] for value in row["values"])],
-        "metrics": metrics,
-        "first_difference": differences[0],
-        "first_differences": differences,
-        "alignment": alignment.aligned(sessions, align),
-    }
+    return Comparison(
+        {
+            "sessions": [_head(session, record) for session, record in zip(sessions, found, strict=True)],
+            "parameters": [row for row in parameters if any(value != row["values"][0] for value in row["values"])],
+            "metrics": metrics,
+            "first_difference": differences[0],
+            "first_differences": differences,
+            "alignment": alignment.aligned(sessions, align),
+        }
+    )
 
 
 def first_difference(one: Session, other: Session) -> dict[str, Any] | None:

@@ -32,6 +32,7 @@ POLL_S = 0.02
 #: A stretch of no more bytes is sorted in memory, so that lines moved by hand stand in order too.
 _SORTED_BYTES = 4 << 20
 _SMALL_BYTES = 1 << 16
+_SHOWN = 10  # records of a stream in a notebook
 
 
 class Tape:
@@ -45,6 +46,20 @@ class Tape:
 
     def __repr__(self) -> str:
         return f"Tape({self.path.name!r}, {self.size():,} bytes)"
+
+    def _repr_html_(self) -> str:
+        """Return the first records as a table for notebooks."""
+        import html
+        import itertools
+
+        first = [line.to_json() for line in itertools.islice(self.read(damaged="skip"), _SHOWN)]
+        names = list(dict.fromkeys(name for record in first for name in record))
+        titles = {"n": "n", "t": "sim_time"}
+        head = "".join(f"<th>{html.escape(titles.get(name, name))}</th>" for name in names)
+        cells = ("".join(f"<td>{html.escape(str(record.get(name, '')))}</td>" for name in names) for record in first)
+        body = "".join(f"<tr>{row}</tr>" for row in cells)
+        about = f"{html.escape(self.path.stem)}: {self.count():,} records, {self.size():,} bytes"
+        return f"<table><caption>{about}</caption><tr>{head}</tr>{body}</table>"
 
     def exists(self) -> bool:
         """Whether the stream has been begun."""
