@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import sessionstore
 from sessionstore.bench import OURS
 from sessionstore.bench.figures import Figure, Target, duration, in_turn
+from sessionstore.session.stream_names import MOTION
 from sessionstore.store import SessionStore
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 DRONES = 100
 _BY_HAND, _PYARROW = "DuckDB read_json", "DuckDB read_parquet"
 _QUESTION = "select count(*), round(avg(battery), 6), max({z}) from {source}"
-_BY_DRONE = "select drone, count(*), round(avg(battery), 6), max(z) from motion_history group by 1 order by 1"
+_BY_DRONE = f"select drone, count(*), round(avg(battery), 6), max(z) from {MOTION} group by 1 order by 1"
 
 
 def analysis(bench: Bench) -> None:
@@ -84,7 +85,7 @@ def _questions(bench: Bench, store: SessionStore, points: int) -> None:
     from sessionstore.store import column_files
 
     session = store["latest"]
-    lines, sql = session.stream_path("motion_history"), _QUESTION.format(source="motion_history", z="z")
+    lines, sql = session.stream_path(MOTION), _QUESTION.format(source=MOTION, z="z")
 
     def ours() -> Any:
         return store.sql(sql).fetchall()
@@ -98,9 +99,9 @@ def _questions(bench: Bench, store: SessionStore, points: int) -> None:
         assert ours() == by_hand()
         values = in_turn({_BY_HAND: by_hand, OURS: ours}, bench.plan.rounds, duration)
     _add(bench, "A1", "question over lines", values, points, _BY_HAND, Target("ratio", "<=", 1 / 0.8))
-    made = duration(lambda: columns.make(session, "motion_history"))
+    made = duration(lambda: columns.make(session, MOTION))
     bench.figures.add(Figure("A2", "making columns", OURS, "s", [made], points))
-    found = column_files.find(store.root, session.session_id, "motion_history")
+    found = column_files.find(store.root, session.session_id, MOTION)
     assert found is not None
     bytes_each = found.key.parquet.size / found.key.rows
     bench.figures.add(
