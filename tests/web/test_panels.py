@@ -10,6 +10,7 @@ import pytest
 
 from tests.server.conftest import Running
 from tests.web.conftest import PLAYER, session_page, until
+from tests.web.test_pages import AXE
 
 pytestmark = pytest.mark.web
 Opener = Callable[..., Any]
@@ -123,3 +124,18 @@ def test_panels_stay_inside_the_window(site: Running, open_page: Opener, width: 
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     tops = [box["top"] for box in boxes]
     assert (sorted(tops) == tops and len(set(tops)) == 4) if width == 390 else len(set(tops)) == 2
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_in_panels_and_their_menus(site: Running, open_page: Opener, scheme: str) -> None:
+    if not AXE.exists():
+        pytest.skip("axe-core is not installed (npm install --no-save --prefix .axe axe-core)")
+    layout = "scene~5x8;map~3x8;values|notes~4x8;chart(motion_history.battery)~6x5;log|events~3x5;marks~12x3;strip~6x4"
+    page = session_page(site, open_page, query=f"?t=20&trail=speed&layout={layout}", color_scheme=scheme)
+    until(page, "() => document.querySelector('.of-chart .chart.own .value').textContent.length > 0")
+    page.evaluate(f"{AXE.read_text('utf-8')};0")
+    for name in ("Panels", "Scene"):
+        page.get_by_role("button", name=name).click()
+        found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
+        assert not found, [(each["id"], [node["target"] for node in each["nodes"]]) for each in found]
+        page.keyboard.press("Escape")

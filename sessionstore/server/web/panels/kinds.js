@@ -59,6 +59,7 @@ function chart(view, argument) {
   const begin = (lines) => {
     made = view.charts.add(lines, true, node, () => { made = null; choose(); });
     made.inPanel = true;
+    made.heading.setAttribute('role', 'presentation'); // the panel's head names it
     view.layout?.onChange();
   };
   const choose = () => {
