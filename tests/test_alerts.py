@@ -35,8 +35,11 @@ def test_near_misses_are_those_that_comparing_all_pairs_finds() -> None:
             for axis in range(3):
                 place[axis] += random.uniform(-0.8, 0.8)
             records.append((step / 10, {"drone": name, "position": list(place)}))
-    found = {tuple(each.drones) for each in near_misses(records, 1.5)}
-    expected: set[tuple[str, ...]] = set()
+    found: dict[tuple[str, ...], tuple[float, float]] = {}
+    for each in near_misses(records, 1.5):
+        first_s, least_m = found.get(tuple(each.drones), (each.t, each.value))
+        found[tuple(each.drones)] = min(first_s, each.t), min(least_m, each.value)
+    expected: dict[tuple[str, ...], tuple[float, float]] = {}
     last: dict[str, tuple[float, list[float], list[float], bool]] = {}
     for t_s, record in records:
         name, place = record["drone"], record["position"]
@@ -45,7 +48,9 @@ def test_near_misses_are_those_that_comparing_all_pairs_finds() -> None:
         last[name] = (t_s, place, first, moved)
         for other, (other_t, other_place, _, other_moved) in last.items():
             if other != name and moved and other_moved and t_s - other_t <= 1 and math.dist(place, other_place) < 1.5:
-                expected.add(tuple(sorted((name, other))))
+                pair, far = tuple(sorted((name, other))), math.dist(place, other_place)
+                first_s, least_m = expected.get(pair, (t_s, far))
+                expected[pair] = first_s, min(least_m, far)
     assert found == expected and expected
 
 
