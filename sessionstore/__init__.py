@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from sessionstore.session.recorder import Recorder
     from sessionstore.store import SessionStore
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 from sessionstore import errors as _errors  # light: it imports nothing
 
 _ERRORS = [name for name, value in vars(_errors).items() if isinstance(value, type) and issubclass(value, Exception)]

@@ -38,7 +38,7 @@ COMMANDS = {
     "delete": ("trash:delete", "Move sessions to the trash."),
     "restore": ("trash:restore", "Bring a session back from the trash."),
     "trash": ("trash:trash", "List or empty the trash."),
-    "quarantine": ("quarantine:quarantine", "List and restore the bytes that repairs took away."),
+    "quarantine": ("quarantine:quarantine", "List, restore and remove the bytes that repairs took away."),
     "rebuild": ("trash:rebuild", "Rebuild the index from the folders."),
     "doctor": ("maintenance:doctor", "Check the store: what is wrong, why it matters, what repairs it."),
     "verify": ("maintenance:verify", "Read sessions or a bundle whole; --as-if-moved: also as on another machine."),

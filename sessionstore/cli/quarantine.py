@@ -1,6 +1,7 @@
-"""``quarantine``: the bytes that repairs took away, listed and restored.
+"""``quarantine``: the bytes that repairs took away, listed, restored and removed.
 
-Not here: emptying it (trash), what put the bytes there (maintenance.repairs).
+``trash quarantine`` is its older name, kept for scripts.
+Not here: what put the bytes there (maintenance.repairs).
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ import click
 
 from sessionstore.cli import text
 from sessionstore.cli.options import json_option, open_store, require_store, store_options
+from sessionstore.model.wording import counted
 
 
 @click.group()
 def quarantine() -> None:
-    """List and restore the bytes that repairs took away."""
+    """List, restore and remove the bytes that repairs took away."""
 
 
 @quarantine.command("list")
@@ -46,7 +48,7 @@ def list_pieces(as_json: bool, folder: str | None, index: str | None) -> None:
     ]
     if rows:
         click.echo(text.table(("from", "at byte", "taken", "size", "piece"), rows))
-    click.echo(f"{len(found)} pieces", err=True)
+    click.echo(counted(len(found), "piece"), err=True)
 
 
 @quarantine.command("restore")
@@ -64,3 +66,17 @@ def restore(piece: str, target: Path | None, folder: str | None, index: str | No
     with open_store(folder, index) as store:
         written = kept.restore(store.root, piece, target)
     click.echo(f"wrote {text.shown(str(written))}", err=True)
+
+
+@quarantine.command("empty")
+@click.option("--older-than", default="0s", show_default=True, metavar="AGE", help="Only pieces older than this.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@json_option
+@store_options
+@click.pass_context
+def empty(ctx: click.Context, older_than: str, yes: bool, as_json: bool, folder: str | None, index: str | None) -> None:
+    """Remove the pieces permanently."""
+    from sessionstore.cli.trash import quarantine as remove
+
+    require_store(folder)
+    ctx.invoke(remove, remove=True, older_than=older_than, yes=yes, as_json=as_json, folder=folder, index=index)

@@ -17,6 +17,7 @@ from sessionstore.cli.lookup import find_session, keys_of
 from sessionstore.cli.options import json_option, open_store, require_store, store_options
 from sessionstore.cli.output import print_json
 from sessionstore.errors import SessionNotFound
+from sessionstore.model.wording import counted
 
 if TYPE_CHECKING:
     from sessionstore.session import Session
@@ -93,7 +94,7 @@ def restore(sessions: tuple[str, ...], where: str | None, folder: str | None, in
 @store_options
 @click.pass_context
 def trash(ctx: click.Context, as_json: bool, folder: str | None, index: str | None) -> None:
-    """List the trash; `trash empty` removes it permanently, `trash quarantine` shows the bytes that repairs kept."""
+    """List the trash; `trash empty` removes it permanently, `quarantine` holds the bytes that repairs took away."""
     if ctx.invoked_subcommand is not None:
         ctx.obj = (folder, index)
         return
@@ -149,9 +150,9 @@ def empty(ctx: click.Context, older_than: str, yes: bool, folder: str | None, in
             return
         total = text.size(sum(entry.size() for entry in chosen))
         if not yes:
-            click.confirm(f"Remove {len(chosen)} sessions ({total}) permanently?", abort=True, err=True)
+            click.confirm(f"Remove {counted(len(chosen), 'session')} ({total}) permanently?", abort=True, err=True)
         removed = store.empty_trash(seconds)
-        click.echo(f"removed {len(removed)} sessions ({total})", err=True)
+        click.echo(f"removed {counted(len(removed), 'session')} ({total})", err=True)
 
 
 @trash.command("quarantine")
@@ -170,7 +171,7 @@ def quarantine(
     folder: str | None,
     index: str | None,
 ) -> None:
-    """List the bytes that repairs cut out: source file, offset, time, size."""
+    """List or remove the bytes that repairs cut out: the older name of `quarantine list` and `quarantine empty`."""
     from sessionstore.maintenance.repairs import quarantine as kept
 
     given_folder, given_index = ctx.obj or (None, None)
@@ -187,14 +188,16 @@ def quarantine(
         if not remove:
             rows = [_piece_row(piece, now) for piece in found]
             click.echo(text.table(("from", "at byte", "cut", "size", "file"), rows))
-            click.echo(f"{len(found)} pieces, {total}, in {text.shown(str(store.root.quarantine_folder))}", err=True)
+            click.echo(
+                f"{counted(len(found), 'piece')}, {total}, in {text.shown(str(store.root.quarantine_folder))}", err=True
+            )
             return
         if not yes:
-            click.confirm(f"Remove {len(found)} pieces ({total}) permanently?", abort=True, err=True)
+            click.confirm(f"Remove {counted(len(found), 'piece')} ({total}) permanently?", abort=True, err=True)
         removed = kept.empty(store.root, seconds, now)
         if as_json:
             print_json([piece.to_dict() for piece in removed])
-        click.echo(f"removed {len(removed)} pieces ({total})", err=True)
+        click.echo(f"removed {counted(len(removed), 'piece')} ({total})", err=True)
 
 
 def _piece_row(piece: Any, now: datetime) -> tuple[str, ...]:

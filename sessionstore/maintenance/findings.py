@@ -208,7 +208,7 @@ CATALOGUE: dict[str, Kind] = {
     "quarantine-size": Kind(
         "info",
         "bytes that repairs removed are kept until they are deleted",
-        "sessionstore trash quarantine --empty --older-than 30d{dir}",
+        "sessionstore quarantine empty --older-than 30d{dir}",
     ),
 }
 

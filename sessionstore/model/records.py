@@ -158,12 +158,22 @@ def read_record(tables: Mapping[str, Any], data: bytes, path: str, session_id: s
     if not document.keys() <= RULES.keys():
         known = {key: value for key, value in document.items() if key in RULES}
         extra = {key: value for key, value in document.items() if key not in RULES}
-    for keys, reason in _check(known):
+    if problems := _check(known):
+        raise _corrupt(problems, data, path, doc_id)
+    return SessionRecord(**{**known, "session_id": session_id}, extra=extra)
+
+
+def _corrupt(problems: list[tuple[tuple[str | int, ...], str]], data: bytes, path: str, doc_id: str) -> Corrupt:
+    """Return the error that names all that is wrong with a record, each with its place, in the order of the file."""
+    found = []
+    for keys, reason in problems:
         place = json_text.locate(data, ["session", doc_id, *keys])
         if place == (None, None):
             place = json_text.locate(data, ["session", doc_id])
-        raise Corrupt(f"{'.'.join(map(str, keys))}: {reason}", path, None, *place)
-    return SessionRecord(**{**known, "session_id": session_id}, extra=extra)
+        found.append((place[0] or 0, place[1] or 0, f"{'.'.join(map(str, keys))}: {reason}"))
+    (line, column, first), *others = sorted(found)
+    more = "".join(f"; line {line}, column {column}: {reason}" for line, column, reason in others)
+    return Corrupt(f"{first}{more}", path, None, line or None, column or None)
 
 
 def _flat(problems: Any, path: tuple[str | int, ...] = ()) -> list[tuple[tuple[str | int, ...], str]]:

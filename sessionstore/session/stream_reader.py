@@ -10,6 +10,7 @@ Not here: appending (stream_writer), repairs (maintenance), interpolation betwee
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import time
@@ -245,6 +246,14 @@ class Tape:
                 return tail_of(source)
         except FileNotFoundError:
             return Tail()
+
+    def line_at(self, offset: int) -> int:
+        """Return the number of the line of the file that holds a byte, counted from 1 as editors do."""
+        number = 1
+        with contextlib.suppress(FileNotFoundError), stream_source.opened(self.path) as source:
+            for begin in range(0, offset, CHUNK_BYTES):
+                number += source.read_at(min(CHUNK_BYTES, offset - begin), begin).count(b"\n")
+        return number
 
     def last_lines(self, count: int) -> int:
         """Return the offset where the last ``count`` lines begin."""

@@ -121,15 +121,31 @@ def test_a_newer_document_and_a_newer_store_are_left_alone(store: SessionStore) 
     assert "format-unreadable" in found(store)
 
 
+def test_all_that_is_wrong_with_a_record_is_said_at_once_each_with_its_place(store: SessionStore) -> None:
+    path = store.root.folder(recorded(store)) / "session.json"
+    lines = path.read_text().splitlines(keepends=True)
+    wrong, places = {"status": '"landed"', "rev": '"two"', "duration_sim_s": "[1]"}, {}
+    for at, line in enumerate(lines):
+        key, _, _ = line.partition(":")
+        if (name := key.strip().strip('"')) in wrong and name not in places:
+            lines[at] = f"{key}: {wrong[name]},\n"
+            places[name] = at + 1
+    path.write_text("".join(lines))
+    what = found(store)["document-unreadable"].what
+    assert len(places) == 3 and what.startswith("line ")
+    for name, line in places.items():
+        assert f"line {line}, column " in what and f"{name}: " in what, what
+
+
 def test_damage_inside_a_stream_is_told_with_its_byte(store: SessionStore) -> None:
     path = store.root.folder(recorded(store)) / "motion_history.jsonl"
     lines = path.read_bytes().splitlines(keepends=True)
     at = sum(map(len, lines[:7]))
     path.write_bytes(b"".join(lines[:7]) + lines[7].replace(b"scout-1", b"scout-9") + b"".join(lines[8:]))
-    assert f"byte {at}" in found(store)["stream-edited"].what
+    assert f"at line 8, byte {at})" in found(store)["stream-edited"].what
     path.write_bytes(b"".join(lines[:7]) + lines[7].replace(b'scout-1"', b"scout-1 ") + b"".join(lines[8:]))
     finding = found(store)["stream-damaged"]
-    assert f"byte {at}" in finding.what and "does not parse" in finding.what
+    assert f"1 damaged line, at line 8, byte {at}: does not parse" in finding.what
     assert finding.data["ranges"] == [[at, at + len(lines[7])]]
     assert "stream-damaged" not in found(store, deep=False)  # the quick check trusts sessions that have ended
 
@@ -243,8 +259,8 @@ def test_trash_and_quarantine_are_told_with_their_size(store: SessionStore) -> N
     store.delete(recorded(store))
     store.root.quarantine(store.root.path / "x" / "log.jsonl", 5, b"bytes")
     seen = found(store)
-    assert seen["trash-size"].what.startswith("1 deleted sessions")
-    assert seen["quarantine-size"].what.startswith("1 pieces")
+    assert seen["trash-size"].what.startswith("1 deleted session,")
+    assert seen["quarantine-size"].what.startswith("1 piece,")
 
 
 def test_artifacts_are_compared_with_the_record(store: SessionStore) -> None:

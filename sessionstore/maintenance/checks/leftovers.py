@@ -14,6 +14,7 @@ from pathlib import Path
 
 from sessionstore.maintenance.examination import Examination
 from sessionstore.maintenance.findings import Finding
+from sessionstore.model.wording import counted
 from sessionstore.store import trash
 
 #: A write takes milliseconds, a creation too: what is this old belongs to a process that died.
@@ -48,7 +49,7 @@ def _trash(examination: Examination) -> Iterator[Finding]:
     if kept:
         total = sum(entry.size() for entry in kept) / 1e6
         oldest = min(entry.deleted_at for entry in kept)
-        what = f"{len(kept)} deleted sessions, {total:,.1f} MB, the oldest of {oldest:%Y-%m-%d}"
+        what = f"{counted(len(kept), 'deleted session')}, {total:,.1f} MB, the oldest of {oldest:%Y-%m-%d}"
         yield Finding("trash-size", examination.place(examination.root.trash), what)
     for entry in _entries(examination.root.trash):
         hollow = entry.is_dir(follow_symlinks=False) and not _entries(Path(entry.path))
@@ -61,7 +62,7 @@ def _quarantine(examination: Examination) -> Iterator[Finding]:
     if kept:
         total = sum(entry.stat(follow_symlinks=False).st_size for entry in kept) / 1e6
         where = examination.place(examination.root.quarantine_folder)
-        yield Finding("quarantine-size", where, f"{len(kept)} pieces, {total:,.1f} MB")
+        yield Finding("quarantine-size", where, f"{counted(len(kept), 'piece')}, {total:,.1f} MB")
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:

@@ -16,6 +16,7 @@ from sessionstore.maintenance.checks import accepted
 from sessionstore.maintenance.examination import Examination
 from sessionstore.maintenance.findings import Finding
 from sessionstore.model.record import SessionRecord
+from sessionstore.model.wording import counted
 from sessionstore.session import Session, stream_identity
 from sessionstore.session.stream_reader import Damage, StreamCheck, Tape
 
@@ -66,10 +67,16 @@ def _damage(session: Session, where: str, stream: str, result: StreamCheck, live
         what = f"{torn} bytes after the last whole record"
         yield Finding("stream-torn", where, what, session.session_id, {"offset": result.good_end, "bytes": torn})
     if inner:
-        what = f"{len(inner)} damaged lines, the first at byte {inner[0].offset}: {inner[0].reason}"
+        first = f"{'the first ' if len(inner) > 1 else ''}at {_place(session, stream, inner[0].offset)}"
+        what = f"{counted(len(inner), 'damaged line')}, {first}: {inner[0].reason}"
         data = {"ranges": [[each.offset, each.end] for each in inner]}
         yield Finding("stream-damaged", where, what, session.session_id, data)
     yield from _gaps(session, where, stream, [each for each in result.damaged if each.whole])
+
+
+def _place(session: Session, stream: str, offset: int) -> str:
+    """Return a place in a stream as editors and as programs name it."""
+    return f"line {session.tape(stream).line_at(offset):,}, byte {offset}"
 
 
 def _gaps(session: Session, where: str, stream: str, places: list[Damage]) -> Iterator[Finding]:
@@ -79,13 +86,14 @@ def _gaps(session: Session, where: str, stream: str, places: list[Damage]) -> It
         if found:
             number = f"in {len(found)} places, first at " if len(found) > 1 else ""
             facts = {"offset": found[0].offset, "places": [[each.offset, each.expected] for each in found]}
-            what = f"{number}byte {found[0].offset}: {found[0].reason}"
+            what = f"{number}{_place(session, stream, found[0].offset)}: {found[0].reason}"
             yield Finding(code, where, what, session.session_id, facts)
 
 
 def _remarks(session: Session, where: str, stream: str, result: StreamCheck) -> Iterator[Finding]:
     if result.unverified:
-        what = f"{result.unverified} of {result.lines} lines have no checksum"
+        verb = "has" if result.unverified == 1 else "have"
+        what = f"{result.unverified} of {counted(result.lines, 'line')} {verb} no checksum"
         yield Finding("stream-unverified", where, what, session.session_id)
     for remark in result.remarks:
         if remark.kind not in _REMARKS:
@@ -94,7 +102,8 @@ def _remarks(session: Session, where: str, stream: str, result: StreamCheck) -> 
         if code == "stream-changed" and accepted.count(session, stream, remark.kind) == remark.count:
             code = "stream-accepted"
         facts = {"kind": remark.kind, "count": remark.count, "offset": remark.offset}
-        yield Finding(code, where, str(remark), session.session_id, facts)
+        what = remark.told(f"at {_place(session, stream, remark.offset)}")
+        yield Finding(code, where, what, session.session_id, facts)
 
 
 def foreign_streams(session: Session, record: SessionRecord) -> Iterator[Finding]:

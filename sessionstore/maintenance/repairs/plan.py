@@ -22,6 +22,7 @@ from sessionstore.maintenance.findings import Finding
 from sessionstore.maintenance.repairs import record_repair, recount, stream_lines, stream_repair
 from sessionstore.model import json_text, records
 from sessionstore.model.instants import new_uuid, now_text
+from sessionstore.model.wording import counted
 from sessionstore.session.documents import DocumentStorage, Tables
 from sessionstore.store import SessionStore, column_files, trash
 
@@ -228,13 +229,15 @@ def _torn(store: SessionStore, finding: Finding) -> str:
 def _damaged(store: SessionStore, finding: Finding) -> str:
     session = store.catalog.session(_session_id(finding))
     cut = stream_repair.cut_damaged_lines(store.root, session, store.root.path / finding.where)
-    return f"{cut} damaged lines moved to quarantine" if cut else "it is whole by now"
+    return f"{counted(cut, 'damaged line')} moved to quarantine" if cut else "it is whole by now"
 
 
 def _line_ends(store: SessionStore, finding: Finding) -> str:
     changed = stream_lines.restore_line_ends(store.root, store.root.path / finding.where)
     return (
-        f"foreign bytes of {changed} lines undone; the old file is in quarantine" if changed else "it is whole by now"
+        f"foreign bytes of {counted(changed, 'line')} undone; the old file is in quarantine"
+        if changed
+        else "it is whole by now"
     )
 
 

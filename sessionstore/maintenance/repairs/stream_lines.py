@@ -22,6 +22,7 @@ from sessionstore.maintenance.checks import accepted
 from sessionstore.maintenance.repairs import notes, old_lines
 from sessionstore.maintenance.repairs.old_lines import Restored, StreamCopy
 from sessionstore.maintenance.repairs.proven_lines import checked, proven, text_of
+from sessionstore.model.wording import counted
 from sessionstore.session import Session
 from sessionstore.session.stream_line import BYTE_ORDER_MARK, CHECKSUM, Line, Mark, parse_line
 
@@ -51,8 +52,11 @@ def accept_edits(root: StoreRoot, session: Session, path: Path) -> str | None:
         rows.append({"stream": path.stem, "kind": accepted.LAST, "last": lines[-1][-10:-2].decode()})
     notes.note(session, rows, "changed by hand, and accepted")  # first: what is not explained is a fault for ever
     changed = _rewrite(root, path, lambda lines: [_with_checksum(raw) for raw in lines])
-    parts = [f"{changed} edited lines have a new checksum; the old file is in quarantine"] if changed else []
-    parts += [f"{len(rows)} changes are noted in session.json"] if rows else []
+    have, are = "has" if changed == 1 else "have", "is" if len(rows) == 1 else "are"
+    parts = (
+        [f"{counted(changed, 'edited line')} {have} a new checksum; the old file is in quarantine"] if changed else []
+    )
+    parts += [f"{counted(len(rows), 'change')} {are} noted in session.json"] if rows else []
     return "; ".join(parts) or None
 
 
