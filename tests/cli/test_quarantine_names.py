@@ -20,7 +20,7 @@ def test_the_quarantine_is_listed_and_emptied_by_both_names_with_right_plurals(
     assert run("quarantine", "list").err == "2 pieces\n"
     assert run("quarantine", "empty", "--older-than", "1d", "--yes").err == "nothing to remove\n"
     done = run("quarantine", "empty", "--yes")
-    assert done.code == 0 and done.err.startswith("removed 2 pieces (") and not store.root.quarantined()
+    assert done.code == 0 and done.err.startswith("removed 2 pieces (") and not list(store.root.quarantined())
     store.root.quarantine(store.root.path / "x" / "log.jsonl", 5, b"bytes")
     assert run("quarantine", "list").err == "1 piece\n"
     assert run("trash", "quarantine", "--empty", "--yes").err.startswith("removed 1 piece (")
