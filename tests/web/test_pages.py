@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,32 @@ PLAYERS = "document.querySelector('session-compare').players"
 def compare_page(site: Running, open_page: Opener, *names: str, query: str = "") -> Any:
     ids = ",".join(site.store.get(name).session_id for name in names)
     return ready(open_page(f"{site.url}/compare?ids={ids}{query}", viewport={"width": 1280, "height": 1400}))
+
+
+def test_six_sessions_are_compared_with_all_pictures_and_all_columns_in_sight(site: Running, open_page: Opener) -> None:
+    ids = [site.store.get(name).session_id for name in ("Butterfly", "Storm")]
+    for number in range(4):
+        source = site.store.root.folder(ids[number % 2])
+        shutil.copytree(source, source.with_name(f"20200101000{number}-copy"))
+        ids.append(f"20200101000{number}-copy")
+    page = open_page(f"{site.url}/compare?ids={','.join(ids)}")
+    page.wait_for_selector("session-compare[data-ready=true]")
+    timelines = page.locator(".together").bounding_box()
+    pictures = [each.bounding_box() for each in page.locator(".grid-of .player").all()]
+    assert len(pictures) == 6 and timelines["y"] + timelines["height"] <= 800
+    assert all(box["y"] + box["height"] <= timelines["y"] and box["height"] >= 180 for box in pictures)
+    assert page.locator(".together .timeline").count() == 6 and timelines["height"] < 130
+    for name in ("What differs", "Metrics"):
+        section = page.get_by_role("region", name=name).or_(page.locator(f"section[aria-label='{name}']")).first
+        assert section.locator("thead th").count() == 7
+        assert section.evaluate(
+            "node => node.scrollWidth <= node.clientWidth && node.scrollHeight <= node.clientHeight"
+        )
+    rows = page.locator("section[aria-label=Metrics] tbody tr").all_inner_texts()
+    same = [len({cell.split(" ")[0] for cell in row.split("\t")[1:]}) == 1 for row in rows]
+    assert not same[0] and same[-1] and same == sorted(same), "what differs stands above what is the same"
+    for each in ids[2:]:
+        site.store.delete(each)
 
 
 def test_compare_shows_what_differs_and_two_players_in_step(site: Running, open_page: Opener) -> None:

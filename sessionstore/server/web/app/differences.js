@@ -17,14 +17,21 @@ export function differences({ sessions, first_differences: found }, seek) {
   return el('ul.first', {}, told);
 }
 
-/** Parameters that differ, and all metrics: the ones that differ on top, with deltas to A. */
+/** Parameters that differ, and all metrics: what differs most on top, with deltas to A. */
 export function tables({ sessions, parameters, metrics }) {
   const heads = () => el('thead', {}, el('tr', {}, el('th', { scope: 'col' }, 'value'), sessions.map((each, i) => el('th', { scope: 'col' }, el('span', { title: each.session_id }, `${letter(i)} · ${each.session_id.replace(/^\d{12}-/, '')} `), status(each)))));
-  const differ = parameters.map((each) => el('tr', {}, el('th', { scope: 'row' }, each.name), each.values.map((value) => el('td', {}, each.values.reduce((text, other) => (text === null ? apart(value, other) : longer(text, apart(value, other))), null)))));
-  const differs = (each) => each.values.some((value) => JSON.stringify(value) !== JSON.stringify(each.values[0]));
-  const figures = [...metrics.filter(differs), ...metrics.filter((each) => !differs(each))].map((each) => el('tr', {}, el('th', { scope: 'row' }, each.name), each.values.map((value, i) => el('td', {}, apart(value, i ? each.values[0] : each.values.find((other) => other !== value)), i ? delta(value, each.values[0]) : null))));
-  return el('div.two-tables', {}, el('section', { tabindex: 0, 'aria-label': 'What differs' }, el('h2', {}, 'What differs'), differ.length ? el('table.plain', {}, heads(), el('tbody', {}, differ)) : el('p.quiet', {}, 'Parameters and metadata are the same.')),
+  const kinds = (each) => new Set(each.values.map((value) => JSON.stringify(value))).size;
+  const differ = [...parameters].sort((a, b) => kinds(b) - kinds(a)).map((each) => el('tr', {}, el('th', { scope: 'row' }, each.name), each.values.map((value) => el('td', {}, each.values.reduce((text, other) => (text === null ? apart(value, other) : longer(text, apart(value, other))), null)))));
+  const figures = [...metrics].sort((a, b) => spread(b.values) - spread(a.values)).map((each) => el('tr', {}, el('th', { scope: 'row' }, each.name), each.values.map((value, i) => el('td', {}, apart(value, i ? each.values[0] : each.values.find((other) => other !== value)), i ? delta(value, each.values[0]) : null))));
+  return el('div.two-tables', { class: sessions.length > 2 ? 'wide' : '' }, el('section', { tabindex: 0, 'aria-label': 'What differs' }, el('h2', {}, 'What differs'), differ.length ? el('table.plain', {}, heads(), el('tbody', {}, differ)) : el('p.quiet', {}, 'Parameters and metadata are the same.')),
     el('section', { tabindex: 0, 'aria-label': 'Metrics' }, el('h2', {}, 'Metrics'), el('table.plain', {}, heads(), el('tbody', {}, figures))));
+}
+
+/** How much values differ: numbers by their range as a share of the largest, others 1; 0 when they are all the same. */
+function spread(values) {
+  if (values.every((value) => JSON.stringify(value) === JSON.stringify(values[0]))) return 0;
+  if (!values.every((value) => typeof value === 'number')) return 1;
+  return (Math.max(...values) - Math.min(...values)) / Math.max(...values.map(Math.abs));
 }
 
 const longer = (a, b) => (b.length > a.length ? b : a);

@@ -109,15 +109,18 @@ export class Timeline {
     const pen = this.canvas.getContext('2d');
     pen.setTransform(ratio, 0, 0, ratio, 0, 0);
     pen.clearRect(0, 0, width, height);
+    this.bar = height < 20 ? height - 2 : 16; // a thin line of one session among many: ticks and head stand on the bar
+    const thin = this.bar < 16;
     pen.fillStyle = css('line');
-    pen.fillRect(0, 2, width, 16);
+    pen.fillRect(0, thin ? 1 : 2, width, this.bar);
     pen.font = '10px system-ui, sans-serif';
     for (const span of this.spans) this.drawSpan(pen, span);
-    this.drawTicks(pen);
+    this.drawTicks(pen, thin);
     this.drawMarks(pen, height);
     const x = Math.round(this.x(this.t));
     pen.fillStyle = css('ink');
     pen.fillRect(x - 1, 0, 1.5, height);
+    if (thin) return;
     pen.beginPath();
     pen.arc(Math.max(5, Math.min(width - 5, x)), 23, 4, 0, 7); // below the bar: the names of the phases stay readable
     pen.fill();
@@ -127,11 +130,11 @@ export class Timeline {
     const from = this.x(span.from);
     const to = this.x(Math.min(span.to, this.end));
     pen.fillStyle = css(PHASES[span.name] || 'phase-other');
-    pen.fillRect(from, 2, Math.max(0.5, to - from - 0.5), 16);
+    pen.fillRect(from, this.bar < 16 ? 1 : 2, Math.max(0.5, to - from - 0.5), this.bar);
     const room = to - from - 8;
     if (room > pen.measureText(span.name).width) {
       pen.fillStyle = css('surface');
-      pen.fillText(span.name, from + 4, 13.5);
+      pen.fillText(span.name, from + 4, this.bar < 16 ? this.bar - 2.5 : 13.5);
     }
   }
 
@@ -152,7 +155,7 @@ export class Timeline {
     }
   }
 
-  drawTicks(pen) {
+  drawTicks(pen, thin) {
     const taken = new Map();
     for (const each of this.events) {
       const x = Math.round(this.x(each.t));
@@ -161,7 +164,8 @@ export class Timeline {
     }
     for (const [x, weight] of taken) {
       pen.fillStyle = css(['', 'ink-2', 'warn', 'bad'][weight]);
-      pen.fillRect(x, 20, 1.5, weight === 1 ? 5 : 8);
+      if (thin) pen.fillRect(x, this.bar - (weight === 1 ? 3 : 7), 1.5, weight === 1 ? 4 : 8);
+      else pen.fillRect(x, 20, 1.5, weight === 1 ? 5 : 8);
     }
   }
 }
