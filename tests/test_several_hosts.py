@@ -5,12 +5,9 @@ The same on one host with several stores, where nothing but the name of the host
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shutil
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -24,52 +21,19 @@ import sessionstore
 from sessionstore.cli.list import list_command
 from sessionstore.errors import SessionNotFound
 from sessionstore.store import SessionStore
+from tests.hosts import Host, Network, connected
 from tests.outage import eventually
 from tests.postgres_server import PostgresServer, new_schema, running_server, with_settings
 
-SERVER = "10.213.7.1"
-BRIDGE = "sst-br"
+NETWORK = Network("sst", "10.213.7")
 
 
-class Host:
-    """A network namespace with a host name and a cable to the bridge, and a Python in it."""
+class IndexHost(Host):
+    """A host whose store keeps its index on the server."""
 
     def __init__(self, name: str, number: int, folder: Path, url: str) -> None:
-        self.name, self.folder = name, folder
-        self._namespace, self._cable = f"sst-{name}", f"sst-{name}"
-        for command in (
-            f"ip netns add {self._namespace}",
-            f"ip link add {self._cable} type veth peer name eth0 netns {self._namespace}",
-            f"ip link set {self._cable} master {BRIDGE} up",
-            f"ip -n {self._namespace} addr add 10.213.7.{number + 10}/24 dev eth0",
-            f"ip -n {self._namespace} link set eth0 up",
-            f"ip -n {self._namespace} link set lo up",
-        ):
-            subprocess.run(command.split(), check=True)
-        inside = ["sh", "-c", 'hostname "$0" && exec "$@"', name, sys.executable, "-m", "tests.host_agent"]
-        self._process = subprocess.Popen(
-            ["ip", "netns", "exec", self._namespace, "unshare", "--uts", *inside],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[1],
-        )  # fmt: skip
+        super().__init__(NETWORK, name, number, folder)
         self.run(f"store = sessionstore.open({str(folder)!r}, {url!r})")
-
-    def run(self, code: str) -> None:
-        self._send({"run": code})
-
-    def tell(self, expression: str) -> Any:
-        return self._send({"tell": expression})
-
-    def _send(self, order: dict[str, str]) -> Any:
-        assert self._process.stdin is not None and self._process.stdout is not None
-        self._process.stdin.write(json.dumps(order) + "\n")
-        self._process.stdin.flush()
-        answer = json.loads(self._process.stdout.readline())
-        assert "error" not in answer, answer["error"]
-        return answer["value"]
-
-    def cable(self, state: str) -> None:
-        """Cut the cable (down) or mend it (up)."""
-        subprocess.run(["ip", "link", "set", self._cable, state], check=True)
 
     def listed(self) -> list[list[Any]]:
         """Return name, host, whether it can be opened, and copies of each session, as a listing here shows them."""
@@ -78,43 +42,23 @@ class Host:
         )
         return found
 
-    def close(self) -> None:
-        self._process.communicate(timeout=20)
-        subprocess.run(["ip", "netns", "del", self._namespace], check=False)
-        subprocess.run(["ip", "link", "del", self._cable], check=False, capture_output=True)
-
-
-@contextlib.contextmanager
-def network() -> Iterator[None]:
-    if os.geteuid() != 0 or shutil.which("ip") is None or shutil.which("unshare") is None:
-        pytest.skip("network namespaces need root, and the commands ip (iproute2) and unshare (util-linux)")
-    made = subprocess.run(["ip", "link", "add", BRIDGE, "type", "bridge"], capture_output=True, text=True)
-    if made.returncode:
-        pytest.skip(f"no bridge can be made here: {made.stderr.strip()}")
-    try:
-        subprocess.run(["ip", "addr", "add", f"{SERVER}/24", "dev", BRIDGE], check=True)
-        subprocess.run(["ip", "link", "set", BRIDGE, "up"], check=True)
-        yield
-    finally:
-        subprocess.run(["ip", "link", "del", BRIDGE], check=True)
-
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[PostgresServer]:
     if os.environ.get("SESSIONSTORE_TEST_PG_DSN"):
         pytest.skip("the hosts of this test reach a server of its own only")
-    with network(), running_server(SERVER) as running:
+    with connected(NETWORK), running_server(NETWORK.server) as running:
         yield running
 
 
 @pytest.fixture
-def hosts(server: PostgresServer, tmp_path: Path) -> Iterator[list[Host]]:
+def hosts(server: PostgresServer, tmp_path: Path) -> Iterator[list[IndexHost]]:
     schema = new_schema()
     url = with_settings(server.url, schema=schema, timeout_s=1, retry_s=0.5)
-    made: list[Host] = []
+    made: list[IndexHost] = []
     try:
         for number, name in enumerate(("alpha", "beta", "gamma")):
-            made.append(Host(name, number, tmp_path / name, url))
+            made.append(IndexHost(name, number, tmp_path / name, url))
         yield made
     finally:
         for host in made:
@@ -122,7 +66,7 @@ def hosts(server: PostgresServer, tmp_path: Path) -> Iterator[list[Host]]:
 
 
 @pytest.mark.slow
-def test_every_host_lists_what_all_have_and_where_it_lies(hosts: list[Host]) -> None:
+def test_every_host_lists_what_all_have_and_where_it_lies(hosts: list[IndexHost]) -> None:
     alpha, beta, gamma = hosts
     alpha.run("made = store.create('shared', metadata={'from': 'alpha'}).session_id; store.create('alone')")
     beta.run("store.create('other')")
@@ -158,7 +102,7 @@ def test_every_host_lists_what_all_have_and_where_it_lies(hosts: list[Host]) -> 
 
 
 @pytest.mark.slow
-def test_a_cut_cable_costs_no_session_and_the_rows_arrive_when_it_is_mended(hosts: list[Host]) -> None:
+def test_a_cut_cable_costs_no_session_and_the_rows_arrive_when_it_is_mended(hosts: list[IndexHost]) -> None:
     alpha, beta, _ = hosts
     alpha.run("from sessionstore.boxes.session_creator_box import SessionCreatorBox as C")
     alpha.run("from sessionstore.boxes.session_db_box import SessionDBBox as D; box = C(D(store=store))")
@@ -181,7 +125,7 @@ def test_a_cut_cable_costs_no_session_and_the_rows_arrive_when_it_is_mended(host
 
 @pytest.mark.slow
 @pytest.mark.parametrize("push", [True, False])
-def test_a_live_view_hears_of_another_host_s_sessions(hosts: list[Host], push: bool) -> None:
+def test_a_live_view_hears_of_another_host_s_sessions(hosts: list[IndexHost], push: bool) -> None:
     alpha, beta, _ = hosts
     alpha.run("store.create('first')")
     beta.run("from sessionstore.index.changes import Watch; import time")
@@ -201,7 +145,7 @@ def test_a_live_view_hears_of_another_host_s_sessions(hosts: list[Host], push: b
 
 
 @pytest.mark.slow
-def test_a_live_view_outlives_the_server(hosts: list[Host], server: PostgresServer) -> None:
+def test_a_live_view_outlives_the_server(hosts: list[IndexHost], server: PostgresServer) -> None:
     alpha, beta, _ = hosts
     alpha.run("store.create('first')")
     beta.run("watch = store.watch(poll_s=0.1)")

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 
 from sessionstore.errors import Conflict, LockTimeout, RemoteUnavailable
+from sessionstore.exchange.remote.faults import TRIES
 from sessionstore.exchange.remote.places import FsspecPlace
 from sessionstore.layout import PRIVATE
 from sessionstore.model.instants import new_uuid
@@ -48,23 +49,6 @@ class Claim:
             return True
         return False
 
-    def take(self) -> None:
-        """Wait until the claim is held. Raises: LockTimeout: another push holds it."""
-        began = since = time.monotonic()
-        seen = b""
-        while not self.try_take():
-            try:
-                now = self._place.read(self.name)
-            except FileNotFoundError:
-                continue  # it was given back at this moment
-            if now != seen:
-                seen, since = now, time.monotonic()
-            elif time.monotonic() - since > STALE_S:
-                self._place.remove(self.name)
-            if time.monotonic() - began > WAIT_S:
-                raise LockTimeout(f"another push sends {self.session_id} to {self._place.label}")
-            time.sleep(_POLL_S)
-
     def check(self) -> None:
         """Make sure that it is held still. Raises: Conflict: it was not renewed in time, another push may hold it."""
         age_s = time.monotonic() - self._renewed_s
@@ -93,23 +77,49 @@ class Claim:
         return time.monotonic() - self._renewed_s < STALE_S / 2 or self._is_mine()
 
 
-@contextlib.contextmanager
-def claimed(place: FsspecPlace, session_ids: Sequence[str], pool: Executor, wait: bool) -> Iterator[dict[str, Claim]]:
-    """Hold the claims of sessions.
+class Watch:
+    """Watches claims that other pushes hold, until they are given back or turn out to be of a push that died.
 
-    Args:
-        wait: for the claims that other pushes hold; else what is given lacks them. A push that waits holds no others,
-            so that two pushes never wait for each other.
-
-    Raises: LockTimeout: another push holds it; RemoteUnavailable.
+    Whoever waits holds no claim meanwhile, so that two pushes never wait for each other.
     """
-    assert not wait or len(session_ids) == 1, "a push that waits holds no other claim"
-    wanted = [Claim(place, session_id) for session_id in session_ids]
-    if wait:
-        wanted[0].take()
-        held = wanted
-    else:
-        held = _taken(place, wanted, pool)
+
+    def __init__(self, place: FsspecPlace) -> None:
+        self._place = place
+        self._seen: dict[str, tuple[bytes, float]] = {}
+        self._began, self._pause_s = time.monotonic(), _POLL_S
+
+    def is_free(self, session_id: str) -> bool:
+        """Whether a claim may be tried for now; the one of a push that died is removed. Raises: RemoteUnavailable."""
+        name, now_s = f"{CLAIMS}/{session_id}", time.monotonic()
+        try:
+            content = self._place.read(name)
+        except FileNotFoundError:
+            return True
+        before, since = self._seen.get(session_id, (b"", now_s))
+        if content != before:
+            self._seen[session_id] = (content, now_s)
+        elif now_s - since > STALE_S:
+            self._place.remove(name)
+            # Another push that watches may remove it at this moment, too, and then what was made in its place.
+            time.sleep(_POLL_S)
+            return True
+        return False
+
+    def pause(self, session_id: str) -> None:
+        """Wait a while before the next look. Raises: LockTimeout: waited too long."""
+        if time.monotonic() - self._began > WAIT_S:
+            raise LockTimeout(f"another push sends {session_id} to {self._place.label}")
+        time.sleep(self._pause_s)
+        self._pause_s = min(2.0, self._pause_s * 1.2)
+
+
+@contextlib.contextmanager
+def claimed(place: FsspecPlace, session_ids: Sequence[str], pool: Executor) -> Iterator[dict[str, Claim]]:
+    """Hold the claims of sessions; those that other pushes hold are not among them.
+
+    Raises: RemoteUnavailable.
+    """
+    held = _taken(place, [Claim(place, session_id) for session_id in session_ids], pool)
     done = threading.Event()
     renewer = threading.Thread(target=_renew, args=(held, done), name="sessionstore-claims", daemon=True)
     renewer.start()
@@ -117,7 +127,7 @@ def claimed(place: FsspecPlace, session_ids: Sequence[str], pool: Executor, wait
         yield {claim.session_id: claim for claim in held}
     except BaseException:
         with contextlib.suppress(RemoteUnavailable):  # the first error counts; what stays is stale in a minute
-            _give_back(place, held, done, renewer)
+            _give_back(place, held, done, renewer, tries=1)
         raise
     _give_back(place, held, done, renewer)
 
@@ -130,7 +140,7 @@ def _taken(place: FsspecPlace, wanted: list[Claim], pool: Executor) -> list[Clai
     failed = next((error for tried in done if (error := tried.exception()) is not None), None)
     if failed is not None:
         with contextlib.suppress(RemoteUnavailable):
-            place.remove_all([claim.name for claim in held])
+            place.remove_all([claim.name for claim in held], tries=1)
         raise failed
     return held
 
@@ -141,7 +151,9 @@ def _renew(held: list[Claim], done: threading.Event) -> None:
             claim.renew()
 
 
-def _give_back(place: FsspecPlace, held: list[Claim], done: threading.Event, renewer: threading.Thread) -> None:
+def _give_back(
+    place: FsspecPlace, held: list[Claim], done: threading.Event, renewer: threading.Thread, tries: int = TRIES
+) -> None:
     done.set()
     renewer.join()
-    place.remove_all([claim.name for claim in held if claim.may_go()])
+    place.remove_all([claim.name for claim in held if claim.may_go()], tries)

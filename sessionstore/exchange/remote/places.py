@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import os
 import posixpath
+import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from typing import Any, Protocol
 
 from sessionstore.errors import RemoteUnavailable
 from sessionstore.exchange.remote import multipart, objects
-from sessionstore.exchange.remote.faults import attempt, shown
+from sessionstore.exchange.remote.faults import TRIES, attempt, shown
 from sessionstore.exchange.remote.file_facts import FileFacts, facts_of
 
+#: How long a connection may take to be made, and how long a silent one is waited for.
+CONNECT_S, LOST_S = 10, 30
 #: Protocols whose fsspec name, or whose library, differs from the scheme that people type.
 _SCHEMES = {"sftp": "ssh"}
 _LIBRARIES = {"s3": "s3fs", "s3a": "s3fs", "ssh": "sshfs", "gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs"}
@@ -156,10 +159,10 @@ class FsspecPlace:
         attempt(self.url, lambda: self.fs.put_file(local, self._path(name)))
         return False
 
-    def remove_all(self, names: Sequence[str]) -> None:
+    def remove_all(self, names: Sequence[str], tries: int = TRIES) -> None:
         """Remove files, on S3 by one request; those that are not there are fine."""
         if self._is_s3 and names:
-            attempt(self.url, lambda: self.fs.rm([self._path(name) for name in names]))
+            attempt(self.url, lambda: self.fs.rm([self._path(name) for name in names]), tries)
             return
         for name in names:
             self.remove(name)
@@ -198,12 +201,33 @@ def opened(url: str) -> tuple[Any, str]:
         ) from error
     except ValueError as error:
         raise RemoteUnavailable(f"{shown(url)} cannot be opened: {error}") from None
+    if hasattr(fs, "retries"):  # of s3fs: five more for each of ours, so that a lost connection took minutes to report
+        fs.retries = 1
     return fs, path.rstrip("/")
 
 
 def _options(scheme: str) -> Mapping[str, Any]:
-    options: dict[str, Any] = {"use_listings_cache": False} if scheme in ("s3", "s3a", "http", "https") else {}
+    """Return the options of a file system, by which a connection that is lost is noticed, also while it sends."""
     if scheme in ("s3", "s3a"):
-        options |= {"config_kwargs": {"connect_timeout": 10, "read_timeout": 30, "max_pool_connections": 32,
-                                        "retries": {"total_max_attempts": 1}}}  # fmt: skip  # attempt() tries again
-    return options
+        client = {
+            "connect_timeout": CONNECT_S, "read_timeout": LOST_S, "max_pool_connections": 32,
+            "retries": {"total_max_attempts": 1},  # attempt() tries again
+            "connector_args": {"socket_factory": _impatient_socket},
+        }  # fmt: skip
+        return {"use_listings_cache": False, "config_kwargs": client}
+    if scheme in ("http", "https"):
+        import aiohttp
+
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=LOST_S)
+        return {"use_listings_cache": False, "client_kwargs": {"timeout": timeout}}
+    if scheme == "ssh":
+        return {"connect_timeout": CONNECT_S, "keepalive_interval": LOST_S / 3, "keepalive_count_max": 3}
+    return {}
+
+
+def _impatient_socket(address: tuple[Any, ...]) -> socket.socket:
+    """Return a socket that gives up when nothing that was sent is acknowledged; by default in 15 min."""
+    found = socket.socket(*address[:3])
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
+        found.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(LOST_S * 1000))
+    return found

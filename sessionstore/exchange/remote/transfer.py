@@ -16,11 +16,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from hashlib import md5, sha256
 
-from sessionstore.errors import Conflict, RemoteUnavailable, SessionStoreError
+from sessionstore.errors import Conflict, LockTimeout, RemoteUnavailable, SessionStoreError
 from sessionstore.exchange.compare import STREAM_SUFFIX, Copy, compare, compare_stream, read_copy, same_file
 from sessionstore.exchange.merge import MergeReport, Outcome, merge
 from sessionstore.exchange.remote import manifest
-from sessionstore.exchange.remote.claims import Claim, claimed
+from sessionstore.exchange.remote.claims import Claim, Watch, claimed
 from sessionstore.exchange.remote.file_facts import FileFacts
 from sessionstore.exchange.remote.opening import remote_source
 from sessionstore.exchange.remote.places import FsspecPlace
@@ -153,11 +153,9 @@ class _Push:
         if self._dry_run:
             self._compare(open_jobs)
         elif open_jobs:
-            with claimed(self._place, [job.name for job in open_jobs], self._pool, wait=False) as claims:
+            with claimed(self._place, [job.name for job in open_jobs], self._pool) as claims:
                 self._deliver([job for job in open_jobs if job.name in claims], claims)
-            for job in open_jobs:
-                if job.name not in claims:
-                    self._deliver_alone(job)
+            self._deliver_later([job for job in open_jobs if job.name not in claims])
         return [
             Outcome(each.session_id, "skipped", None, each.problem or each.status)
             if isinstance(each, SessionRow)
@@ -178,15 +176,22 @@ class _Push:
             job.outcome = Outcome(job.name, "same", job.name)
         return job.outcome is None
 
-    def _deliver_alone(self, job: _Job) -> None:
-        """Send a session that another push sends now, after that one. Raises: RemoteUnavailable."""
-        try:
-            with claimed(self._place, [job.name], self._pool, wait=True) as claims:
-                self._deliver([job], claims)
-        except RemoteUnavailable:
-            raise
-        except SessionStoreError as error:  # LockTimeout
-            job.fails(error)
+    def _deliver_later(self, jobs: list[_Job]) -> None:
+        """Send sessions that another push sends now, each once that is done with it. Raises: RemoteUnavailable."""
+        watch = Watch(self._place)
+        while jobs:
+            for job in [job for job in jobs if watch.is_free(job.name)]:
+                with claimed(self._place, [job.name], self._pool) as claims:
+                    if job.name in claims:
+                        self._deliver([job], claims)
+                        jobs.remove(job)
+            try:
+                if jobs:
+                    watch.pause(jobs[0].name)
+            except LockTimeout as error:
+                for job in jobs:
+                    job.fails(error)
+                return
 
     def _deliver(self, jobs: list[_Job], claims: dict[str, Claim]) -> None:
         """Send sessions whose claims are held, the records last. Raises: RemoteUnavailable."""
