@@ -46,6 +46,7 @@ _ABOUT = {
     "M4": "push to an S3 server",
     "M5": "list a store elsewhere",
     "M6": "lineage in an update",
+    "G1": "read a store of 1 TB elsewhere (sizes are objects)",
 }
 HEADINGS = ("case", "sessions", "system", "median", "range", "of the limit", "target", "lost")
 

@@ -114,28 +114,28 @@ def test_three_hosts_end_with_the_same_sessions_though_one_is_cut_off_in_the_mid
     monkeypatch.setenv("NO_PROXY", NETWORK.server)
     visible = FsspecPlace(url)
     alpha.run("for n in range(3): flown(f'Alpha {n}')")
-    beta.run("for n in range(12): flown(f'Beta {n}', 1 << 20)")
+    beta.run("for n in range(6): flown(f'Beta {n}', 1 << 20)")
     assert alpha.tell(f"tried(lambda: store.push({url!r}))") is True
 
     before = len(visible.files(""))
-    said = cut_off(beta, f"store.push({url!r})", lambda: len(visible.files("")) > before + 14)
+    said = cut_off(beta, f"store.push({url!r})", lambda: len(visible.files("")) > before + 7)
     assert "does not answer" in str(said) and "very-secret" not in str(said)
     with sessionstore.open(url) as remote:  # what is listed is whole
         assert len(remote.find("name~Alpha")) == 3
     beta.run("from sessionstore.exchange.remote import claims; claims.STALE_S = 0.5")  # the claims of the first push
     eventually(lambda: beta.tell(f"tried(lambda: store.push({url!r}))") is True)
-    assert len([name for name in visible.files("") if name.endswith("session.json")]) == 15
+    assert len([name for name in visible.files("") if name.endswith("session.json")]) == 9
 
     gamma.run("flown('Gamma')")
     staging = tmp_path / "gamma" / ".sessionstore" / "staging"
     said = cut_off(
-        gamma, f"store.pull({url!r})", lambda: staging.is_dir() and len(list(staging.glob("merge-*/session.json"))) > 4
+        gamma, f"store.pull({url!r})", lambda: staging.is_dir() and len(list(staging.glob("merge-*/session.json"))) > 2
     )
     assert "does not answer" in str(said)
-    assert 0 < gamma.tell("len(store.find())") < 16, "what came whole before the cut stays, and nothing else is visible"
+    assert 0 < gamma.tell("len(store.find())") < 10, "what came whole before the cut stays, and nothing else is visible"
     assert gamma.tell(f"tried(lambda: store.pull({url!r}))") is True
     assert gamma.tell(f"tried(lambda: store.push({url!r}))") is True
     assert alpha.tell(f"tried(lambda: store.merge({url!r}))") and beta.tell(f"tried(lambda: store.pull({url!r}))")
     found = [host.tell("contents()") for host in hosts]
-    assert len({path.partition("/")[0] for path in found[0]}) == 16
+    assert len({path.partition("/")[0] for path in found[0]}) == 10
     assert found[0] == found[1] == found[2]

@@ -74,7 +74,11 @@ def _behind(error: BaseException) -> BaseException:
 
 
 def _status(error: BaseException) -> int | None:
+    """Return the status of an answer by HTTP, as aiohttp or botocore keeps it."""
     found = getattr(error, "status", None)
+    response = getattr(error, "response", None)
+    if not isinstance(found, int) and isinstance(response, dict):
+        found = (response.get("ResponseMetadata") or {}).get("HTTPStatusCode")
     return found if isinstance(found, int) else None
 
 

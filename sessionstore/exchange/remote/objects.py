@@ -18,6 +18,7 @@ from sessionstore.exchange.remote.file_facts import FileFacts, facts_of
 
 #: Objects of one answer (ListObjectsV2).
 PAGE = 1000
+SMALL_BYTES = 8 << 20
 Attempt = Callable[[Callable[[], Any]], Any]
 
 
@@ -47,6 +48,20 @@ def below(fs: Any, base: str, folders: Sequence[str], attempt: Attempt) -> dict[
             if key.encode() + b"\xff" >= last:
                 del found[folder]
     return found
+
+
+def read_small(fs: Any, path: str) -> bytes | None:
+    """Return a small object by one request; s3fs asks for the size of a whole one first. None: it is large, or empty.
+
+    Raises: FileNotFoundError; what s3fs raises.
+    """
+    try:
+        data = bytes(fs.cat_file(path, start=0, end=SMALL_BYTES))
+    except (FileNotFoundError, PermissionError):
+        raise
+    except (OSError, ValueError):  # no range of an empty object can be had; what else is wrong is seen again
+        return None
+    return data if len(data) < SMALL_BYTES else None
 
 
 def send(fs: Any, path: str, local: str, attempt: Attempt) -> bool:
