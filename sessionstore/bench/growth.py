@@ -1,6 +1,6 @@
 """G1: reading a store of 1 TB in 1,000,000 objects elsewhere: requests, bytes, seconds and memory of each operation.
 
-The server makes its answers up, so that nothing of that size lies anywhere; each operation runs in a process of its own
+The server makes its answers up, so that nothing of that size exists; each operation runs in a process of its own
 with an empty cache, after its imports. ``bare`` is a store without a manifest, of which 1,000 sessions are listed.
 Not here: the server (bench.made_up), speed beside other tools (bench.moving).
 """

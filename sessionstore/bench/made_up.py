@@ -8,7 +8,6 @@ Not here: what is measured with it (bench.growth).
 
 from __future__ import annotations
 
-import gzip
 import json
 import sys
 import threading
@@ -21,8 +20,6 @@ from types import MappingProxyType
 from typing import ClassVar
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import escape
-
-import msgspec
 
 from sessionstore.bench.rows import a_row
 from sessionstore.exchange.remote import manifest
@@ -50,8 +47,11 @@ class Fleet:
         self.line_bytes = len(_line(0))
         self.sizes = {f"stream{number}.jsonl": 20 * self.line_bytes for number in range(STREAMS)}
         self.sizes["motion_history.jsonl"] = stream_bytes // self.line_bytes * self.line_bytes
-        self.piece = f".sessionstore/manifest/0-all{manifest.SUFFIX}"
-        self._piece = _piece(self)
+        entries = _entries(self)
+        self.manifest = {
+            f"{manifest.FOLDER}/0-all{manifest.SUFFIX}": manifest.packed(manifest.Piece(manifest.FORMAT, entries)),
+            f"{manifest.FOLDER}/0-all{manifest.ROWS_SUFFIX}": manifest.packed(manifest.rows_of(entries)),
+        }
 
     def record(self, session_id: str) -> bytes:
         """Return a session.json."""
@@ -68,8 +68,8 @@ class Fleet:
         """Return size and ETag of an object, or None."""
         top, _, name = key.partition("/")
         session_id, _, file = name.partition("/")
-        if name == self.piece and top == STORE:
-            size = len(self._piece)
+        if name in self.manifest and top == STORE:
+            size = len(self.manifest[name])
         elif session_id not in self.rows:
             return None
         elif file == DOCUMENT:
@@ -83,8 +83,8 @@ class Fleet:
     def read(self, key: str, start: int, end: int) -> bytes:
         """Return the bytes of a range."""
         name = key.partition("/")[2]
-        if name == self.piece:
-            return self._piece[start:end]
+        if name in self.manifest:
+            return self.manifest[name][start:end]
         session_id, _, file = name.partition("/")
         if file == DOCUMENT:
             return self.record(session_id)[start:end]
@@ -97,20 +97,20 @@ class Fleet:
         ids = self.ids if top == STORE else self.ids[:1000]
         inside = after.removeprefix(f"{top}/")
         place = max(0, bisect_right(ids, inside, key=lambda each: f"{each}/") - 1)
-        found: list[str] = [f"{top}/{self.piece}"] if top == STORE else []
+        found: list[str] = sorted(f"{top}/{name}" for name in self.manifest) if top == STORE else []
         for session_id in ids[place : place + 200]:
             found += sorted(f"{top}/{session_id}/{file}" for file in (DOCUMENT, *self.sizes))
         return [key for key in found if key > after]
 
 
-def _piece(fleet: Fleet) -> bytes:
+def _entries(fleet: Fleet) -> dict[str, manifest.Entry]:
     """Return the manifest of the whole store; its digests are as hard to compress as real ones."""
     entries = {}
     for session_id, row in fleet.rows.items():
         files = {file: (size, sha256(f"{session_id}{file}".encode()).hexdigest()) for file, size in fleet.sizes.items()}
         files[DOCUMENT] = (row.size, sha256(session_id.encode()).hexdigest())
         entries[session_id] = manifest.Entry(row, files, [sha256(row.uuid.encode()).hexdigest()[:16]])
-    return gzip.compress(msgspec.json.encode(manifest.Piece(manifest.FORMAT, entries)), 6, mtime=0)
+    return entries
 
 
 @lru_cache(maxsize=1 << 16)

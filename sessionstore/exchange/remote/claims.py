@@ -80,7 +80,7 @@ class Claim:
 class Watch:
     """Watches claims that other pushes hold, until they are given back or turn out to be of a push that died.
 
-    Whoever waits holds no claim meanwhile, so that two pushes never wait for each other.
+    A push that waits holds no claim, so that two pushes never wait for each other.
     """
 
     def __init__(self, place: FsspecPlace) -> None:

@@ -12,8 +12,8 @@ from __future__ import annotations
 import gzip
 import time
 import zlib
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -24,11 +24,12 @@ from sessionstore.model.instants import new_uuid
 from sessionstore.model.row import SessionRow
 
 FOLDER = f"{PRIVATE}/manifest"
-SUFFIX = ".json.gz"
+SUFFIX, ROWS_SUFFIX = ".json.gz", ".rows.gz"
 FORMAT = 1
 #: A listing takes one request for the names and one a piece.
 MAX_PIECES = 4
 _READ_TRIES = 5
+Result = TypeVar("Result")
 
 
 class Entry(msgspec.Struct, gc=False):
@@ -47,7 +48,22 @@ class Piece(msgspec.Struct):
     replaces: list[str] = []
 
 
-_encoder, _decoder = msgspec.json.Encoder(), msgspec.json.Decoder(Piece)
+class Listed(msgspec.Struct, gc=False):
+    """What a listing needs of one session: its row, and the bytes of its files."""
+
+    row: SessionRow
+    bytes: int
+
+
+class _Rows(msgspec.Struct):
+    """The rows of a piece; it stands beside the piece, an eighth of its size, and may be missing."""
+
+    format: int
+    entries: dict[str, Listed]
+
+
+AnyPiece = TypeVar("AnyPiece", Piece, _Rows)
+_encoder, _decoder, _row_decoder = msgspec.json.Encoder(), msgspec.json.Decoder(Piece), msgspec.json.Decoder(_Rows)
 
 
 def read(place: Place) -> tuple[dict[str, Entry], list[str]] | None:
@@ -55,25 +71,73 @@ def read(place: Place) -> tuple[dict[str, Entry], list[str]] | None:
 
     Raises: Corrupt; RemoteUnavailable.
     """
+    return _patiently(place, lambda names: (joined(_piece(place, name) for name in _pieces(names)), _pieces(names)))
+
+
+def read_rows(place: Place) -> dict[str, SessionRow] | None:
+    """Return the rows by folder; None for a store without a manifest. Raises: Corrupt; RemoteUnavailable."""
+    found = _patiently(place, lambda names: _newest(_listed(place, name, names) for name in _pieces(names)))
+    return None if found is None else {folder: each.row for folder, each in found.items()}
+
+
+def _patiently(place: Place, read_all: Callable[[set[str]], Result]) -> Result | None:
+    """Return what can be read of the files of a manifest; another writer may replace them meanwhile."""
     for _ in range(_READ_TRIES):
-        names = sorted(name for name in place.files(FOLDER) if name.endswith(SUFFIX))
-        if not names:
+        names = set(place.files(FOLDER))
+        if not _pieces(names):
             return None
         try:
-            return joined([_piece(place, name) for name in names]), names
+            return read_all(names)
         except FileNotFoundError:  # another writer replaced a piece: its entries stand in a new one
             continue
     raise RemoteUnavailable(f"{place.label}: the manifest changes again and again; try again")
 
 
+def _pieces(names: set[str]) -> list[str]:
+    return sorted(name for name in names if name.endswith(SUFFIX))
+
+
+def _rows_name(name: str) -> str:
+    return name.removesuffix(SUFFIX) + ROWS_SUFFIX
+
+
 def _piece(place: Place, name: str) -> Piece:
+    return _decoded(place, name, _decoder)
+
+
+def _listed(place: Place, name: str, names: set[str]) -> dict[str, Listed]:
+    """Return the rows of a piece, out of the file beside it where there is one."""
+    if (rows := _rows_name(name)) in names:
+        return _decoded(place, rows, _row_decoder).entries
+    return listed(_piece(place, name).entries)
+
+
+def listed(entries: Mapping[str, Entry]) -> dict[str, Listed]:
+    """Return what a listing needs of entries."""
+    return {folder: Listed(each.row, _bytes(each)) for folder, each in entries.items()}
+
+
+def _decoded(place: Place, name: str, decoder: msgspec.json.Decoder[AnyPiece]) -> AnyPiece:
     data = place.read(f"{FOLDER}/{name}")
     try:
-        found = _decoder.decode(gzip.decompress(data))
+        found = decoder.decode(gzip.decompress(data))
     except (OSError, EOFError, zlib.error, msgspec.MsgspecError) as error:
         raise Corrupt(f"the manifest cannot be read: {error}", f"{place.label}/{FOLDER}/{name}") from None
     if found.format > FORMAT:
         raise Corrupt(f"manifest format {found.format}, this version reads {FORMAT}", f"{place.label}/{FOLDER}/{name}")
+    return found
+
+
+def _newest(pieces: Iterable[dict[str, Listed]]) -> dict[str, Listed]:
+    found: dict[str, Listed] = {}
+    for piece in pieces:
+        if not found:
+            found = piece
+            continue
+        for folder, each in piece.items():
+            known = found.get(folder)
+            if known is None or (each.row.rev, each.bytes) >= (known.row.rev, known.bytes):
+                found[folder] = each
     return found
 
 
@@ -89,7 +153,11 @@ def joined(pieces: Iterable[Piece]) -> dict[str, Entry]:
 
 
 def _progress(entry: Entry) -> tuple[int, int]:
-    return entry.row.rev, sum(size for size, _ in entry.files.values())
+    return entry.row.rev, _bytes(entry)
+
+
+def _bytes(entry: Entry) -> int:
+    return sum(size for size, _ in entry.files.values())
 
 
 def add(place: FsspecPlace, entries: dict[str, Entry]) -> None:
@@ -105,12 +173,23 @@ def add(place: FsspecPlace, entries: dict[str, Entry]) -> None:
         _write(place, together, names)
         for name in names:
             place.remove(f"{FOLDER}/{name}")
+            place.remove(f"{FOLDER}/{_rows_name(name)}")
 
 
 def _write(place: FsspecPlace, entries: dict[str, Entry], replaces: list[str]) -> None:
     name = f"{int(time.time() * 1000):013x}-{new_uuid()}{SUFFIX}"
-    data = gzip.compress(_encoder.encode(Piece(FORMAT, entries, replaces)), 6, mtime=0)
-    place.put(f"{FOLDER}/{name}", data)
+    place.put(f"{FOLDER}/{_rows_name(name)}", packed(rows_of(entries)))  # first: a piece without it is read whole
+    place.put(f"{FOLDER}/{name}", packed(Piece(FORMAT, entries, replaces)))
+
+
+def packed(piece: msgspec.Struct) -> bytes:
+    """Return the bytes of a file of a manifest."""
+    return gzip.compress(_encoder.encode(piece), 6, mtime=0)
+
+
+def rows_of(entries: Mapping[str, Entry]) -> msgspec.Struct:
+    """Return the rows that stand beside a piece of these entries."""
+    return _Rows(FORMAT, listed(entries))
 
 
 def portable(row: SessionRow, **changes: Any) -> SessionRow:

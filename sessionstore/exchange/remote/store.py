@@ -201,9 +201,9 @@ def _remove(mirror: Mirror) -> None:
 
 def rows_of(place: Place) -> dict[str, SessionRow]:
     """Return the rows of all sessions by id. Raises: StoreNotFound: there are none; RemoteUnavailable."""
-    found = manifest.read(place)
+    found = manifest.read_rows(place)
     if found is not None:
-        return {folder: entry.row for folder, entry in found[0].items()}
+        return found
     folders = [name for name in place.folders() if not name.startswith(".")]
     if not folders:
         raise StoreNotFound(f"there are no sessions at {place.label}")
