@@ -15,6 +15,7 @@ import pytest
 import sessionstore
 from sessionstore import cli, errors
 from sessionstore.disk import reading
+from sessionstore.exchange.archives import ZipWriter
 from sessionstore.exchange.bundle import write_bundle
 from sessionstore.exchange.remote.blocks import BlockCache
 from sessionstore.exchange.remote.faults import shown
@@ -234,3 +235,51 @@ def test_a_command_that_writes_to_a_zip_exits_with_8(bundle: Path, capsys: pytes
     with pytest.raises(SystemExit) as ended:
         cli.main(["set", "latest", "--notes", "x", "--dir", str(bundle)])
     assert ended.value.code == 8 and capsys.readouterr().err.startswith("ReadOnlyStore")
+
+
+@pytest.mark.slow
+def test_a_zip_of_10000_sessions_is_listed_filtered_shown_and_followed_where_it_lies(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Reading one session of it transfers its list of members and some blocks, not the sessions."""
+    with sessionstore.open(tmp_path / "one") as one:
+        with one.record("Run", metadata={"number": 0}) as session:
+            for step in range(20):
+                session.motion.append("scout-1", t_s=step / 10, position_m=(step, 0, 5))
+        folder = one.root.folder(session.session_id)
+        files = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    writer = ZipWriter()
+    with (tmp_path / "fleet.zip").open("wb") as archive:
+        for number in range(10_000):
+            name = f"202601010000-Run-{number:05}"
+            record = files["session.json"].replace(session.session_id.encode(), name.encode())
+            record = record.replace(b'"number": 0', f'"number": {number}'.encode())
+            for file, data in {**files, "session.json": record}.items():
+                writer.add(f"{name}/{file}", data)
+            for part in writer.take():
+                archive.write(part)
+        writer.close()
+        for part in writer.take(all_of_it=True):
+            archive.write(part)
+    size = (tmp_path / "fleet.zip").stat().st_size
+    url = str(tmp_path / "fleet.zip")
+    with sessionstore.open(url) as store:
+        assert isinstance(store, RemoteStore)
+        read, real = [0], store.place._read_range  # type: ignore[attr-defined]
+
+        def counted(start: int, end: int) -> bytes:
+            read[0] += end - start
+            return bytes(real(start, end))
+
+        store.place._read_range = counted  # type: ignore[attr-defined]
+        assert store.get("202601010000-Run-05000").record.metadata == {"number": 5000}
+        assert len(list(store.get("202601010000-Run-05000").tape("motion_history").read())) == 20
+        assert read[0] < size / 100
+        assert [row.session_id for row in store.find("metadata.number=7777")] == ["202601010000-Run-07777"]
+        assert len(store.find()) == 10_000
+    for command in (["list", "--limit", "2"], ["show", "202601010000-Run-00042"], ["tail", "latest", "motion_history"]):
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            cli.main([*command, "--dir", url])
+            raise SystemExit(0)
+        assert ended.value.code in (0, None) and capsys.readouterr().out
