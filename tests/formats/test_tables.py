@@ -285,3 +285,24 @@ def test_the_command_shows_what_was_guessed_and_takes_a_map(store: SessionStore,
     done = CliRunner().invoke(group, [*arguments, "--map", "x=y,y=x,battery=-"])
     assert done.exit_code == 0 and "x = 'y' (m)" in done.output
     assert points(store.get("latest"))[60]["position"] == [1, 1.0, 5]
+
+
+def test_a_table_of_our_own_streams_has_its_lists_and_nothing_twice(store: SessionStore, tmp_path: Path) -> None:
+    text = (
+        "n,sim_time,drone,position,velocity,orientation,battery,x,y,z\n"
+        '0,0.5,a,"[0.0,2.5,5.0]","[1,0,0]","[0.0,0.0,0.1]",1.0,0.0,2.5,5.0\n'
+        '1,1.5,b,"[1.23456789,2.5,5.0]","[1,0,0]",,0.5,1.23456789,2.5,5.0\n'
+    )
+    session, _ = imported(store, tmp_path / "part-0.csv", text)
+    assert points(session) == [
+        {
+            "t": 0,
+            "drone": "a",
+            "position": [0, 2.5, 5],
+            "velocity": [1, 0, 0],
+            "orientation": [0, 0, 0.1],
+            "battery": 1,
+        },
+        {"t": 1, "drone": "b", "position": [1.23456789, 2.5, 5], "velocity": [1, 0, 0], "battery": 0.5},
+    ]
+    assert list(session.tapes()) == ["motion_history"]

@@ -6,9 +6,11 @@ Not here: how the file is written (dialect), what the columns are (plan).
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import itertools
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +18,7 @@ from sessionstore.errors import InvalidRecord
 from sessionstore.formats.protocol import ImportReport, Options
 from sessionstore.formats.tables import dialect, mapping
 from sessionstore.formats.tables.dialect import COMMENT, Dialect
+from sessionstore.formats.tables.flight import flattened
 from sessionstore.formats.tables.plan import Row
 from sessionstore.formats.tables.reading import read_rows
 
@@ -67,9 +70,15 @@ class CsvFormat:
         given.decimal = found.decimal
         report.notes.extend(found.notes)
         rows = _Rows(path, found, report)
-        read_rows(path, into, report, given, rows.read(), lambda _: found.header, rows.where)
+        read_rows(path, into, report, given, rows.read(), lambda sample: _columns(found.header, sample), rows.where)
         rows.end()
         return report
+
+
+def _columns(header: list[str], sample: Sequence[Row]) -> list[str]:
+    """Return the columns of the header, and those of lists and objects in cells."""
+    inner = dict.fromkeys(name for row in sample for name in row)
+    return [*(name for name in header if name in inner or not sample), *(name for name in inner if name not in header)]
 
 
 class _Rows:
@@ -80,6 +89,7 @@ class _Rows:
         self._last = "\n"
         self._comments = 0
         self._short = False
+        self._nested: list[str] | None = None
 
     def where(self) -> str:
         return f"line {self._line}"
@@ -100,13 +110,22 @@ class _Rows:
                     self._report.count("(repeated header)", records_out=0, stream="")
                 else:
                     self._short = len(row) < len(header)
-                    yield self._line, self._named(header, row)
+                    yield self._line, self._opened(self._named(header, row))
 
     def _named(self, header: list[str], row: list[str]) -> dict[str, Any]:
         if len(row) <= len(header):
             return dict(zip(header, row, strict=False))
         more = {f"column {n}": cell for n, cell in enumerate(row[len(header) :], len(header) + 1) if cell.strip()}
         return {**dict(zip(header, row, strict=False)), **more}
+
+    def _opened(self, row: dict[str, Any]) -> dict[str, Any]:
+        """Return a row with its lists and objects as columns (``position.0``), where its first row has some."""
+        if self._nested is None:
+            self._nested = [name for name, cell in row.items() if cell[:1] in ("[", "{") and cell[-1:] in ("]", "}")]
+        for name in self._nested:
+            with contextlib.suppress(ValueError, RecursionError):
+                row[name] = json.loads(row.get(name) or "null")
+        return dict(flattened(row)) if self._nested else row
 
     def _split(self, lines: Iterator[str]) -> Iterator[list[str]]:
         if self._dialect.delimiter == " ":

@@ -71,11 +71,13 @@ class Plan:
     frame: str = "enu"
     decimal: str = "."
     notes: list[str] = field(default_factory=list)
+    repeated: set[str] = field(default_factory=set)  # columns that say the same as others
 
     def used(self) -> set[str]:
         """Return the columns that have a role."""
         found = {column.name for craft in self.crafts for column in craft.columns.values()}
         found |= {column.name for column in self.one.values()}
+        found |= self.repeated
         return found | ({self.time.name} if self.time is not None and self.time.name else set())
 
 
@@ -94,7 +96,7 @@ class _Planner:
     def __init__(self, columns: Sequence[str], sample: Sequence[Row], given: UserMap) -> None:
         self._columns, self._sample, self._given = list(columns), sample, given
         self._decimal = given.decimal or "."
-        self._bases = {name: units.split(name) for name in columns}
+        self._bases = {"--": ("--", None), **{name: units.split(name) for name in columns}}
         self._notes: list[str] = []
         self._free = list(columns)
 
@@ -104,6 +106,7 @@ class _Planner:
             if column in self._free:
                 self._free.remove(column)
         self._guess(alone)
+        self._drop_half_a_place(alone)
         if not by_drone and not self._complete(alone):
             by_drone = self._wide(alone)
         crafts = [Craft(name, self._scaled(found)) for name, found in by_drone.items()]
@@ -115,8 +118,20 @@ class _Planner:
         self._keep_one_kind_of_place(crafts)
         one: dict[str, Column] = {role: Column(alone[role]) for role in of_a_row if role in alone}
         plan = Plan(crafts, self._time(alone), one, constant, self._frame(crafts), self._decimal, self._notes)
+        plan.repeated = self._repeated(alone)
         self._describe(plan)
         return plan
+
+    def _repeated(self, alone: Mapping[str, str]) -> set[str]:
+        """Return what a table of a stream of ours has twice: the place as a list beside x, y, z; and row numbers."""
+        found: set[str] = set()
+        for axis, number in (("x", 0), ("y", 1), ("z", 2)):
+            name, column = f"position.{number}", alone.get(axis)
+            if name in self._columns and column is not None and self._numbers(name) == self._numbers(column):
+                found.add(name)
+        if found and self._columns[:2] == ["n", "sim_time"]:
+            found.add("n")
+        return found
 
     # ------------------------------------------------------------ what is given
 
@@ -171,6 +186,13 @@ class _Planner:
                     self._free.remove(column)
                     break
 
+    def _drop_half_a_place(self, alone: dict[str, str]) -> None:
+        """Give up a north without an east (``n`` is often a number of rows), and the reverse."""
+        if not {"east", "north"} <= alone.keys():
+            for role in ("east", "north", "up", "down"):
+                if role not in self._given.roles and len(self._bases[alone.get(role, "--")][0]) == 1:
+                    self._free.append(alone.pop(role))
+
     def _fits(self, role: str, column: str) -> bool:
         """Whether the first rows hold what a role needs, and the unit of the name is one of its units."""
         values = self._values(column)
@@ -195,6 +217,9 @@ class _Planner:
 
     def _values(self, column: str) -> list[Any]:
         return [value for row in self._sample if not cells.is_missing(value := row.get(column))]
+
+    def _numbers(self, column: str) -> list[float | None]:
+        return [cells.number(value, self._decimal) for value in self._values(column)]
 
     def _complete(self, alone: Mapping[str, str]) -> bool:
         return any(all(role in alone for role in pair) for pair in (*_LOCAL, ("lat", "lon")))
