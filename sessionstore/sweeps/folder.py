@@ -108,7 +108,7 @@ class SweepFolder:
 
     def go_on(self) -> None:
         """Forget an earlier wish to stop."""
-        self._stop.unlink(missing_ok=True)
+        files.remove(self._stop)
 
 
 def sweep_ids(root: StoreRoot) -> list[str]:

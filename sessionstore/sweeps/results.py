@@ -271,7 +271,8 @@ def _keep(folder: SweepFolder, new: list[Figures]) -> None:
     try:
         descriptor = files.open_to_append(folder.figures, durable=False)
         try:
-            os.write(descriptor, b"".join(b"\n" * (not i) + msgspec.json.encode(e) + b"\n" for i, e in enumerate(new)))
+            lines = b"".join(b"\n" * (not i) + msgspec.json.encode(e) + b"\n" for i, e in enumerate(new))
+            files.write_all(descriptor, lines, folder.figures)
         finally:
             os.close(descriptor)
     except (OSError, SessionStoreError):

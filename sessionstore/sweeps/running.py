@@ -221,7 +221,7 @@ class Returned:
             paths = []
             for number, data in enumerate(self._bundles):
                 path = Path(place) / f"{number}.zip"
-                path.write_bytes(data)
+                files.put(path, data, sync=False)
                 paths.append(path)
             self._store.merge(paths)
         self._bundles.clear()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 from sessionstore.cli import columns
 from sessionstore.server.http.page_constants import ADDRESS, module_text
@@ -47,7 +48,7 @@ def test_each_kind_is_drawn_with_a_shape_of_the_page_and_each_shape_is_used() ->
     assert block is not None
     shapes = {quoted or plain for quoted, plain in re.findall(r"^  (?:'([\w-]+)'|(\w+)):", block[1], re.M)}
     drawn = [kind.shape for kind in KINDS.values()]
-    assert shapes == {*drawn, "round"} and len(set(drawn)) == len(drawn)
+    assert shapes == {*drawn, "round", "multirotor"} and len(set(drawn)) == len(drawn)  # a multirotor is imported
 
 
 def test_the_columns_of_the_page_are_those_of_the_command_line() -> None:
@@ -58,5 +59,32 @@ def test_the_columns_of_the_page_are_those_of_the_command_line() -> None:
         assert columns.column(name).path
 
 
-def test_the_page_weighs_at_most_400_kilobytes() -> None:
-    assert sum(path.stat().st_size for path in WEB_FOLDER.rglob("*") if path.is_file()) <= 400_000
+def modules_of(entry: Path) -> set[Path]:
+    """Return a module and all that it imports, at once or later; the places that main.js opens are left to each."""
+    found, waiting = set(), [entry]
+    while waiting:
+        module = waiting.pop()
+        if module in found or not module.is_file():  # the constants are made, and count in none
+            continue
+        found.add(module)
+        text = module.read_text("utf-8")
+        names = re.findall(r"(?:from|import) '(\.[^']+)'", text)
+        names += [] if module.name == "main.js" else re.findall(r"import\('(\.[^']+)'\)", text)
+        waiting += [(module.parent / name).resolve() for name in names]
+    return found
+
+
+def test_every_place_of_the_page_weighs_at_most_400_kilobytes() -> None:
+    folder = WEB_FOLDER.resolve()
+    main = (folder / "app" / "main.js").read_text("utf-8")
+    places = re.findall(r"import\('\./(\w+\.js)'\)", main)
+    assert {"list.js", "session.js", "compare.js", "query.js"} <= set(places)
+    shell = {*folder.glob("*.*"), *modules_of(folder / "app" / "main.js")}
+    weights = {
+        place: sum(file.stat().st_size for file in shell | modules_of(folder / "app" / place)) for place in places
+    }
+    assert min(weights.values()) > 50_000, "modules were not found"
+    assert max(weights.values()) <= 400_000, weights
+    scripts = {path.resolve() for path in folder.rglob("*.js")}
+    reached = set().union(*(modules_of(folder / "app" / place) for place in places), shell)
+    assert scripts - reached <= {folder / "app" / "exported.js"} | modules_of(folder / "app" / "exported.js")

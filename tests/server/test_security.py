@@ -210,7 +210,7 @@ def test_a_bug_is_500_with_a_number_and_nothing_else(
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("secret detail")
 
-    monkeypatch.setattr(shared.store, "find", broken)
+    monkeypatch.setattr("sessionstore.server.routes.sessions.page", broken)
     reply = shared.client.get("/api/sessions")
     assert reply.status_code == 500 and "secret" not in reply.text
     number = reply.json()["detail"].split()[-1]

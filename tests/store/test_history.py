@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import shutil
@@ -230,10 +231,11 @@ def test_no_file_stays_open_after_an_edit(store: SessionStore, history: History)
     folder = Path("/proc/self/fd")
     if not folder.is_dir():
         pytest.skip("needs /proc")
+    gc.collect()  # files that other tests left to the collector
     before = len(list(folder.iterdir()))
     for number in range(200):
         store.edit(names[number % 3], notes=str(number))
-    assert len(list(folder.iterdir())) == before
+    assert len(list(folder.iterdir())) <= before
     assert not any(os.path.basename(os.path.realpath(each)) == "history.jsonl" for each in folder.iterdir())
 
 
