@@ -57,6 +57,8 @@ ALLOWED = {
     ("exchange/trees.py", "self._archive.open"): "an entry that is read",
     ("exchange/remote/zipped.py", "io.BufferedReader"): "range reads of an archive",
     ("exchange/remote/store.py", "tempfile.mkdtemp"): "the folder of a mirror, removed with its process",
+    ("sweeps/forking.py", "os.write"): "the pipe to the process that waits for a child",
+    ("formats/ulog.py", "io.FileIO"): "a log that is read",
     ("sweeps/isolated.py", "os.write"): "the pipe to the process that waits for a point",
     ("sweeps/running.py", "tempfile.TemporaryDirectory"): "the scratch folder of a bundle that a worker sent",
     ("sweeps/worker.py", "tempfile.mkdtemp"): "the scratch store of a worker without a shared disk",
