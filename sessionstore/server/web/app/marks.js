@@ -59,6 +59,7 @@ export class Marks {
     this.loaded = true;
     try {
       const { alerts, searched_until: until } = await this.source.alerts(this.limits);
+      if (this.alerts.length && JSON.stringify(alerts) === JSON.stringify(this.alerts)) return;
       this.alerts = alerts;
       this.note = until === null ? '' : `searched to ${moment(until)}: the flight is very long`;
       this.problem = '';

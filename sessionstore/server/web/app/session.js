@@ -139,9 +139,14 @@ class SessionView extends HTMLElement {
       [STREAM.MOTION_HISTORY]: (records) => player.push(records),
       [STREAM.EVENTS]: (records) => { player.addEvents(records); this.take(STREAM.EVENTS, records); if (records.some((each) => each.kind === 'phase')) this.phases(); },
       session: (record) => this.show(record),
-      end: (record) => { this.stop(); if (record.status === 'gone') { this.deleted(); return; } this.show(record); player.ended(); this.phases(); this.charts.open(player.tape.end); this.watch(); },
+      end: (record) => { this.stop(); if (record.status === 'gone') { this.deleted(); return; } this.show(record); player.ended(); this.phases(); this.charts.open(player.tape.end); if (this.points() <= FEW_POINTS) this.marks.load(true); this.watch(); },
     }, (state) => { player.connection = state === 'lost' ? 'connection lost – resuming where it was' : ''; player.status(); });
-    this.growing = setInterval(() => (live(this.record.status) && !this.gone ? this.charts.grow(player.tape.end) : clearInterval(this.growing)), 4000);
+    let turn = 0;
+    this.growing = setInterval(() => {
+      if (!live(this.record.status) || this.gone) { clearInterval(this.growing); return; }
+      this.charts.grow(player.tape.end);
+      if ((turn += 1) % 3 === 0 && this.points() <= FEW_POINTS && !document.hidden) this.marks.load(true);
+    }, 4000);
   }
 
   /** A session that has ended can still be edited by hand, resumed or deleted: follow its row in the list. */

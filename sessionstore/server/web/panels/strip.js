@@ -6,6 +6,8 @@ import { tint } from '../player/tints.js';
 const ROW = 22;
 const NAME = 96;
 const MOST = 50000;
+const POINTS = 400;
+const GROWN_S = 4;
 
 export class StripPanel {
   constructor(view, argument = '') {
@@ -26,10 +28,13 @@ export class StripPanel {
 
   async load() {
     const { player, source } = this.view;
+    this.loading = true;
     try {
       if (this.argument_) {
         const [stream, ...field] = this.argument_.split('.');
+        const until = player.tape.end;
         const { records } = await source.all(stream, MOST);
+        this.loadedTo = Math.max(until, records.at(-1)?.t ?? 0);
         const rows = new Map();
         for (const each of records) {
           const record = each['='] || each;
@@ -42,17 +47,25 @@ export class StripPanel {
         this.rows = [...rows].map(([name, spans]) => ({ name, spans }));
       } else {
         while (!player.tape.overview && !this.closed) await new Promise((done) => { setTimeout(done, 50); });
-        this.rows = Object.entries(player.tape.overview?.drones || {}).map(([name, track]) => ({ name, spans: track.mode.filter(([, mode]) => mode).map(([index, mode]) => ({ t: track.t[index], value: mode })) })).filter(({ spans }) => spans.length);
+        const { drones, max_time: until } = this.loadedTo === undefined && !player.live ? player.tape.overview : await source.track({ points: POINTS });
+        this.loadedTo = until;
+        this.rows = Object.entries(drones).map(([name, track]) => ({ name, spans: track.mode.filter(([, mode]) => mode).map(([index, mode]) => ({ t: track.t[index], value: mode })) })).filter(({ spans }) => spans.length);
       }
       fill(this.told, this.rows.length ? null : this.argument_ ? 'This field holds no states.' : 'No modes were recorded. States of another field: strip(stream.field) in the address.');
     } catch (error) { fill(this.told, el('span.problem', {}, error.message)); }
+    this.loading = false;
     this.draw();
   }
 
   get end() { return Math.max(0.1, this.view.player.tape.end); }
   time(event) { return Math.max(0, Math.min(this.end, ((event.offsetX - NAME) / Math.max(1, this.canvas.clientWidth - NAME - 8)) * this.end)); }
   colour(value) { return this.colours.get(value) ?? this.colours.set(value, this.colours.size).get(value); }
-  moment() { this.draw(); }
+  /** A flight that grows is read again every few seconds. */
+  moment() {
+    const { player } = this.view;
+    if (!this.loading && this.loadedTo !== undefined && player.tape.end > this.loadedTo + (player.live ? GROWN_S : 0.3)) this.load();
+    this.draw();
+  }
   shown() { this.draw(); }
 
   hover(event) {
@@ -94,7 +107,7 @@ export class StripPanel {
     pen.fillText(name, 6, top + ROW / 2);
     pen.restore();
     spans.forEach(({ t, value }, i) => {
-      const [from, to] = [x(t), x(spans[i + 1]?.t ?? this.end)];
+      const [from, to] = [x(t), x(spans[i + 1]?.t ?? Math.min(this.end, this.loadedTo ?? this.end))];
       pen.globalAlpha = 0.28;
       pen.fillStyle = tint(this.colour(value));
       pen.fillRect(from, top + 2, Math.max(0.5, to - from - 0.5), ROW - 4);
