@@ -46,13 +46,13 @@ def test_the_log_is_filtered_by_level_text_expression_and_drone(talk: Running, o
     told(page, "300")
     page.get_by_label("Level").select_option("info")
     told(page, "200 of 300")
-    page.get_by_label("Drone").select_option("b")
+    page.get_by_label("Drone", exact=True).select_option("b")
     told(page, "100 of 300")
     page.get_by_label("Search log").fill("/step 2[0-4]\\d /")
     told(page, "16 of 300")
     page.get_by_label("Level").select_option("error")
     told(page, "0 of 300")
-    page.get_by_label("Drone").select_option("")
+    page.get_by_label("Drone", exact=True).select_option("")
     page.get_by_label("Search log").fill("STEP 25")
     told(page, "1 of 300")
     page.locator(".record.error mark", has_text="step 25").wait_for()
@@ -78,6 +78,6 @@ def test_enter_jumps_to_the_next_match_and_the_list_follows(talk: Running, open_
 def test_events_are_filtered_by_kind_and_drone(talk: Running, open_page: Opener) -> None:
     page = opened(talk, open_page, "?tab=events")
     told(page, "30")
-    page.get_by_label("Kind").select_option("pit stop")
+    page.get_by_label("Kind", exact=True).select_option("pit stop")
     told(page, "15 of 30")
-    assert page.get_by_label("Drone").is_hidden(), "all are of one drone"
+    assert page.get_by_label("Drone", exact=True).is_hidden(), "all are of one drone"
