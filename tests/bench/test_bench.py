@@ -188,3 +188,13 @@ def test_no_ratio_is_shown_or_judged_where_the_limit_itself_moved() -> None:
     assert "limit moved 1.7 times" in cells and ">= 0.8 of it: not judged" in cells
     steady, other = two([90.0, 80.0], [100.0, 90.0], Target("ratio", ">=", 0.8))
     assert steady.met(other) is True and any("of limit" in cell for cell in report.rows(steady, other.workload)[-1])
+
+
+@pytest.mark.slow
+def test_growth_is_measured_at_a_server_that_makes_its_answers_up(tmp_path: Path) -> None:
+    pytest.importorskip("s3fs")
+    figures = Figures()
+    run(tmp_path, replace(QUICK, rounds=1, moved=2), figures, ["growth"])
+    found = {each.case: each.median for each in figures}
+    assert found["list: requests"] == 2 and found["open: requests"] <= 5 and found["replay 10 s in the middle: MB"] < 5
+    assert found["list, no manifest: requests"] >= 20

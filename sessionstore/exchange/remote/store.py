@@ -180,6 +180,8 @@ class RemoteStore(SessionStore):
         self._removed()
 
     def _holds(self, session_id: str) -> bool:
+        if isinstance(self.place, ZipPlace):  # its list of members is here already; the rows would read each record
+            return self.place.holds(session_id)
         return session_id in self.catalog.rows
 
     def create_with_report(self, name: str | None = None, **fields: Any) -> NoReturn:

@@ -67,6 +67,10 @@ class ZipPlace:
         """Return the names of the sessions."""
         return [name for name in self._members if name != bag.PAYLOAD.rstrip("/")]
 
+    def holds(self, session_id: str) -> bool:
+        """Whether there is a session of this id."""
+        return session_id in self._members
+
     def files(self, folder: str) -> dict[str, FileFacts]:
         """Return the files of a session."""
         return {name: self._facts_of(member) for name, member in self._members.get(folder, {}).items()}
