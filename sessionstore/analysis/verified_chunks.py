@@ -46,6 +46,8 @@ from sessionstore.session.stream_reader import order_of_source
 from sessionstore.session.stream_tail import tail_of
 
 CHUNK_BYTES = 8 << 20
+#: A stream of fewer bytes is parsed by Arrow where it is read: a thread and an engine would take longer to start.
+SMALL_BYTES = 1 << 20
 #: When a reading has to be done (time.monotonic()); set by who has to answer by then.
 deadline_s: ContextVar[float] = ContextVar("deadline_s", default=math.inf)
 _BLOCK_BYTES = 2 << 20  # what one thread of Arrow parses
@@ -159,7 +161,7 @@ def chunks(path: Path, tally: Tally, rules: Rules, chunk_bytes: int = CHUNK_BYTE
             counts["lfs-pointer"] += 1
         tail = tail_of(source)
         gate = _Gate(order_of_source(source, tail), rules, counts)
-        for block, parsed in _parsed_ahead(_blocks(source, chunk_bytes, tally), rules):
+        for block, parsed in _parsed_ahead(_blocks(source, chunk_bytes, tally), rules, source.size < SMALL_BYTES):
             if time.monotonic() > deadline_s.get():
                 raise OutOfTime
             chunk = gate.chunk(parsed) if parsed is not None else _chunk_of(gate.lines(_trusted(block, counts)), rules)
@@ -169,10 +171,13 @@ def chunks(path: Path, tally: Tally, rules: Rules, chunk_bytes: int = CHUNK_BYTE
             counts["torn"] += 1
 
 
-def _parsed_ahead(blocks: Iterator[_Block], rules: Rules) -> Iterator[tuple[_Block, Chunk | None]]:
+def _parsed_ahead(blocks: Iterator[_Block], rules: Rules, small: bool) -> Iterator[tuple[_Block, Chunk | None]]:
     """Yield each block with what Arrow made of it: one is parsed in a thread while the next one is verified."""
     if rules.text or rules.numbers_repeat:
         yield from ((block, None) for block in blocks)
+        return
+    if small:
+        yield from ((block, _parsed(block, None) if _is_plain(block) else None) for block in blocks)
         return
     shapes = ShapeReader()
     with ThreadPoolExecutor(1) as pool:
@@ -233,9 +238,9 @@ def _all_verified(block: _Block) -> bool:
     return found.tobytes() == bytes.fromhex(said.decode("ascii"))
 
 
-def _parsed(block: _Block, shapes: ShapeReader) -> Chunk | None:
+def _parsed(block: _Block, shapes: ShapeReader | None) -> Chunk | None:
     """Return the records of a verified block; None where no column type holds them exactly."""
-    table = shapes.table(block.data, block.lines, block.heads)
+    table = shapes.table(block.data, block.lines, block.heads) if shapes is not None else None
     if table is None:
         table = _parsed_by_arrow(block)
     if table is None or table.num_rows != len(block.lines) or not {NUMBER, SIM_TIME} <= set(table.column_names):

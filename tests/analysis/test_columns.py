@@ -116,13 +116,16 @@ def test_lines_parsed_at_once_have_the_values_of_lines_parsed_one_by_one(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(reading, "CHUNK_BYTES", small)
         patch.setattr(reading.chunks, "__defaults__", (small,))
+        by_arrow = file_table(path, "id", "own", LeftOut())
+        patch.setattr(reading, "SMALL_BYTES", 0)
         quick = file_table(path, "id", "own", LeftOut())
         patch.setattr(reading, "_is_plain", lambda block: False)
         careful = file_table(path, "id", "own", LeftOut())
     assert sorted(quick.column_names) == sorted(careful.column_names)
     for name in careful.column_names:
-        assert quick[name].type == careful[name].type, name
-        assert repr(quick[name].to_pylist()) == repr(careful[name].to_pylist()), name
+        for other in (quick, by_arrow):
+            assert other[name].type == careful[name].type, name
+            assert repr(other[name].to_pylist()) == repr(careful[name].to_pylist()), name
 
 
 def test_columns_and_lines_give_the_same_answer_and_columns_open_no_line(store: SessionStore) -> None:
