@@ -24,6 +24,7 @@ class Swept:
         random: Mapping[str, Any] | None = None,
         latin_hypercube: Mapping[str, Any] | None = None,
         sobol: Mapping[str, Any] | None = None,
+        tpe: Mapping[str, Any] | None = None,
         seeds: int | Iterable[int] | None = None,
         exclude: str | Iterable[str] | None = None,
         minimise: str | None = None,
@@ -42,6 +43,7 @@ class Swept:
             name: of the sweep (default: of the program); the same name is the same sweep, and goes on.
             grid, zip: a list of values for each parameter.
             random, latin_hypercube, sobol: ``{"count": 50, "parameters": {"x": (0.0, 1.0)}}``.
+            tpe: the same; Optuna chooses each point by the objective (``sessionstore[optimise]``).
             seeds: a number, or the seeds themselves; results are summed up over them.
             exclude: conditions such as ``"wind > 5 and load == 'full'"``.
             minimise, maximise: an expression over figures: ``"energy_wh / windows"``.

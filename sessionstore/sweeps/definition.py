@@ -42,6 +42,7 @@ class Definition(msgspec.Struct, kw_only=True, omit_defaults=True):
     random: dict[str, Any] = {}
     latin_hypercube: dict[str, Any] = {}
     sobol: dict[str, Any] = {}
+    tpe: dict[str, Any] = {}
     seeds: list[int] = []
     exclude: list[str] = []
     minimise: str | None = None
@@ -65,18 +66,22 @@ class Definition(msgspec.Struct, kw_only=True, omit_defaults=True):
         for name, limit in (("time_limit_s", self.time_limit_s), ("memory_limit_mb", self.memory_limit_mb)):
             if limit is not None and not limit > 0:
                 raise InvalidRecord(f"{name} is above 0, not {limit!r}")
+        if self.tpe and not self.objective:
+            raise InvalidRecord("the sampler tpe needs an objective: minimise or maximise")
+        if self.tpe and (self.grid or self.zip or self.random or self.latin_hypercube or self.sobol):
+            raise InvalidRecord("the sampler tpe stands alone, with seeds")
         if self.attempts < 1:
             raise InvalidRecord("attempts is at least 1")
 
     def varied(self) -> list[str]:
         """Return the names of the parameters in the order in which they are shown."""
         found = [*self.grid, *self.zip]
-        for sampler in samplers.DRAWN:
+        for sampler in (*samplers.DRAWN, "tpe"):
             found += getattr(self, sampler).get("parameters", {})
         return list(dict.fromkeys([*found, *([SEED] if self.seeds else ())]))
 
     def parameter_sets(self) -> list[Parameters]:
-        """Return all sets of parameters."""
+        """Return all sets of parameters but those of tpe, which are asked for one by one."""
         parts: list[list[Parameters]] = []
         if self.grid:
             parts.append(samplers.grid(self.grid))

@@ -3,6 +3,7 @@
     sweep.json      what it is
     points.json     its points, with their hashes
     figures.jsonl   what its ended sessions hold, derived (results)
+    study.log       of Optuna
     stop            asks the process that runs it to stop
 
 The sessions are the truth of what was run; a sweep whose folder is lost is made again by its file, and runs nothing

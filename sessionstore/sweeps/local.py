@@ -41,7 +41,6 @@ class LocalExecutor:
         """
         loky = import_loky()
         pool = loky.ProcessPoolExecutor(max_workers=self.jobs, timeout=_IDLE_S, initializer=_begin_worker)
-        done = False
         try:
             waiting: set[Future[Outcome]] = set()
             for task in tasks:
@@ -50,11 +49,10 @@ class LocalExecutor:
                     waiting = yield from _ended(waiting)
             while waiting:
                 waiting = yield from _ended(waiting)
-            done = True
         except BrokenProcessPool as error:
             raise WorkersLost(str(error).split("\n", 1)[0]) from error
         finally:
-            pool.shutdown(wait=True, kill_workers=not done)
+            pool.shutdown(wait=True, kill_workers=True)  # no point is in hand, or all are to end
 
 
 def _ended(waiting: set[Future[Outcome]]) -> Generator[Outcome, None, set[Future[Outcome]]]:

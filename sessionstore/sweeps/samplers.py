@@ -1,7 +1,7 @@
 """What varies in a sweep: grid, zip, random, Latin hypercube and Sobol sequences, each a list of parameter sets.
 
 The same numbers give the same sets at any time and on any machine: random sampling has a seed (0 by default).
-The sequences are SciPy's (scipy.stats.qmc). Not here: conditions and seeds (definition).
+The sequences are SciPy's (scipy.stats.qmc). Not here: conditions and seeds (definition), Optuna (optimise).
 """
 
 from __future__ import annotations

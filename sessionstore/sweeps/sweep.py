@@ -21,7 +21,7 @@ from sessionstore.errors import InvalidRecord, SessionNotFound
 from sessionstore.model.row import SessionRow
 from sessionstore.store import SessionStore
 from sessionstore.sweeps import definition as definitions
-from sessionstore.sweeps import snapshot
+from sessionstore.sweeps import optimise, snapshot
 from sessionstore.sweeps.definition import Definition, Point
 from sessionstore.sweeps.folder import SweepFolder, sweep_ids
 from sessionstore.sweeps.local import LocalExecutor
@@ -132,14 +132,40 @@ class Sweep:
         place = executor_of(executor)
         with self.folder.held():
             self.folder.go_on()
-            points, sessions = self.points, sessions_of(self.store, self.sweep_id)
-            missing = [p for p in points if self._is_missing(sessions.get(p.key), retry)]
-            progress = Progress(len(points), len(points) - len(missing), began=time.monotonic())
-            report(progress)
-            self.last_run = run_points(
-                self.store, self.folder, self.definition, program, missing, place, progress, report
-            )
+            if self.definition.tpe:
+                self._run_study(program, place, report, retry)
+            else:
+                self.last_run = self._run_missing(program, place, report, retry)
+        assert self.last_run is not None
         return self.last_run
+
+    def _run_study(self, program: Program, place: Executor, report: Callable[[Progress], None], retry: bool) -> None:
+        """Run what the study asks for, batch by batch, until all trials have an answer."""
+        study = optimise.Study(self.folder, self.definition)
+        self.last_run = None
+        total = self.definition.tpe["count"] * max(1, len(self.definition.seeds))
+        while True:
+            waiting = study.open_sets(optimise.BATCH)
+            self.folder.keep(self.definition, study.points(self.points))
+            batch = self._run_missing(program, place, report, retry, total)
+            self.last_run = batch if self.last_run is None else _together(self.last_run, batch)
+            if not waiting or self.last_run.stopped_by:
+                return
+            study.answer(self.results(), waiting)
+
+    def _run_missing(
+        self,
+        program: Program,
+        place: Executor,
+        report: Callable[[Progress], None],
+        retry: bool,
+        total: int | None = None,
+    ) -> Run:
+        points, sessions = self.points, sessions_of(self.store, self.sweep_id)
+        missing = [p for p in points if self._is_missing(sessions.get(p.key), retry)]
+        progress = Progress(total or len(points), len(points) - len(missing), began=time.monotonic())
+        report(progress)
+        return run_points(self.store, self.folder, self.definition, program, missing, place, progress, report)
 
     def _is_missing(self, sessions: list[SessionRow] | None, retry: bool) -> bool:
         """Whether a point is to be run: it has not ended, or it failed for want of room on the disk."""
@@ -149,6 +175,15 @@ class Sweep:
             return False
         reason = self.store.catalog.session(sessions[0].session_id).record.end_reason or ""
         return retry or any(text in reason for text in _NO_ROOM)
+
+
+def _together(first: Run, batch: Run) -> Run:
+    """Return what two batches of one run came to."""
+    for name in ("completed", "failed", "stopped", "again"):
+        setattr(batch.progress, name, getattr(batch.progress, name) + getattr(first.progress, name))
+    batch.progress.before = first.progress.before
+    batch.superseded += first.superseded
+    return batch
 
 
 def executor_of(given: Any) -> Executor:
@@ -183,8 +218,12 @@ def plan(store: SessionStore, wanted: Definition, program: Program) -> tuple[lis
     wanted.check()
     folder = SweepFolder(store.root, definitions.id_of(wanted.name))
     before = folder.points() if folder.exists() else []
-    sets = wanted.parameter_sets()
-    points = definitions.numbered(sets or [{}], wanted.fingerprint, before)
+    if wanted.tpe:
+        optimise.checked(wanted.tpe)
+        same = folder.exists() and {**folder.definition().tpe, "count": 0} == {**wanted.tpe, "count": 0}
+        points = before if same else []
+    else:
+        points = definitions.numbered(wanted.parameter_sets() or [{}], wanted.fingerprint, before)
     for point in points[:: max(1, len(points) // _MOST_CHECKED)]:
         program.check(point.parameters)
     if not folder.exists():

@@ -24,7 +24,7 @@ from sessionstore.sweeps.programs import FunctionProgram, Program, imported, sce
 from sessionstore.sweeps.sweep import definition_of
 
 _KEYS = {
-    "name", "grid", "zip", "random", "latin_hypercube", "sobol", "seeds", "exclude", "minimise", "maximise",
+    "name", "grid", "zip", "random", "latin_hypercube", "sobol", "tpe", "seeds", "exclude", "minimise", "maximise",
     "time_limit_s", "memory_limit_mb", "attempts",
 }  # fmt: skip
 

@@ -318,3 +318,28 @@ def test_a_dry_run_shows_the_points_and_runs_nothing(place: Path) -> None:
     file = written(place / "s.toml", "fly", seeds=30, grid={"how": ["well"]})
     code, out, _ = ended(place, str(file), "--dry-run")
     assert code == 0 and out.startswith("30 points") and not (place / "store").exists()
+
+
+@pytest.mark.slow
+def test_optuna_chooses_the_points_and_goes_on_where_it_was(place: Path) -> None:
+    pytest.importorskip("optuna", reason="optuna is not installed")
+    (place / "bowl.py").write_text(
+        "def bowl(x, n, seed):\n"
+        "    if x > 9.5: raise ValueError('spilled')\n"
+        "    return {'loss': (x - 3.0) ** 2 + abs(n - 2) + 0.01 * seed}\n"
+    )
+    tpe = {"count": 10, "parameters": {"x": [-10.0, 10.0], "n": [0, 4]}, "seed": 1}
+    with sessionstore.open(place / "store") as store:
+        given = {"tpe": tpe, "seeds": 2, "minimise": "loss", "executor": 2}
+        first = store.sweep("bowl.py:bowl", **given)
+        before = {row.key for row in first.results().rows}
+        assert len(before) == 20 and first.last_run is not None and first.last_run.stopped_by is None
+        again = store.sweep("bowl.py:bowl", **given)
+        assert again.last_run is not None and again.last_run.progress.completed == 0 and len(store.find()) == 20
+        best = again.results().groups()[0]
+        drawn = [row.values["loss"] for row in again.results().rows if "loss" in row.values]
+        assert best.completed == 2 and best.figures["loss"].mean <= min(drawn) + 0.01
+        more = store.sweep("bowl.py:bowl", **{**given, "tpe": {**tpe, "count": 12}})
+        assert more.last_run is not None and more.last_run.progress.before == 20
+        assert before < {row.key for row in more.results().rows} and len(store.find()) == 24
+        assert {type(row.parameters["n"]) for row in more.results().rows} == {int}
