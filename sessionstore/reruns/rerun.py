@@ -1,7 +1,8 @@
 """A recorded run again, in a new session of the same store.
 
-A flight of the simulation is flown again from its scenario, which its provenance keeps whole; any other program is
-started again by its recorded command, and the session that it records then is its rerun.
+A flight of the simulation is flown again from its scenario, which its provenance keeps whole, with the commands
+that were given to it from outside; any other program is started again by its recorded command, and the session that it
+records then is its rerun.
 Not here: comparing both (reruns.agreement), recording a program from outside (reruns.programs).
 """
 
@@ -15,15 +16,18 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import msgspec
 
 from sessionstore.errors import InvalidRecord
 from sessionstore.model import provenance
 from sessionstore.reruns.programs import run_program, sha256_of
-from sessionstore.session import Session
+from sessionstore.session import Session, stream_names
 from sessionstore.store import SessionStore
+
+if TYPE_CHECKING:
+    from sessionstore.simulation.mission.commands import Command
 
 #: The key of the metadata that names the session which was run again.
 RERUN_OF = "rerun_of"
@@ -132,9 +136,30 @@ def _flown_again(store: SessionStore, session: Session, name: str | None, marks:
     scenario = msgspec.convert(facts["scenario"], Scenario)
     if scenario.city is not None:
         scenario = scenario.with_options(city=_city_of(session, scenario.city))
-    live = HMRSSimulationLive(scenario, session_name=name, metadata=marks, session_db_box=SessionDBBox(store=store))
+    box = SessionDBBox(store=store)
+    live = HMRSSimulationLive(
+        scenario, session_name=name, metadata=marks, session_db_box=box, recorded=recorded_commands(session)
+    )
     live.run()
     return store.get(live.session_id)
+
+
+def recorded_commands(session: Session) -> list[Command]:
+    """Return the commands of a flight in the order in which it took them: those of its scenario come first."""
+    from sessionstore.simulation.mission.commands import Command
+
+    return [
+        Command(
+            line.data["id"],
+            line.data["command"],
+            line.data.get("drone", ""),
+            tuple(line.data["target"]) if line.data.get("target") else None,
+            line.data.get("args", {}),
+            line.t_s,
+        )
+        for line in session.tape(stream_names.COMMANDS).read(damaged="skip")
+        if line.data.get("status") == "queued"
+    ]
 
 
 def _city_of(session: Session, path: str) -> str:

@@ -14,11 +14,11 @@ from __future__ import annotations
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import contextmanager
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
@@ -69,6 +69,7 @@ class HMRSSimulationLive:
         creator_box: by default a SessionCreatorBox on the database box.
         session_id: record into this created session; by default a new one is made.
         on_tick: called after every recorded tick, from the run's own thread.
+        recorded: commands that an earlier run of the scenario recorded, which are given again at their sim_time.
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class HMRSSimulationLive:
         session_db_box: SessionDBBox | None = None,
         session_id: str | None = None,
         on_tick: Callable[[HMRSSimulationLive], None] | None = None,
+        recorded: Sequence[Command] = (),
     ) -> None:
         self.scenario = scenario = with_recordings(
             scenario, lambda: (session_db_box or SessionDBBox(training_sessions_dir=training_sessions_dir)).store
@@ -102,7 +104,9 @@ class HMRSSimulationLive:
         self._stop_reason: str | None = None
         self._paused = False
         self._recorder: Recorder | None = None
-        self._command_ids = count(1)
+        of_orders = [command.id for command in recorded[: len(scenario.orders)]]
+        self._recorded = deque(recorded[len(scenario.orders) :])
+        self._command_ids = chain(of_orders, count(max((command.id for command in recorded), default=0) + 1))
         self._commands: dict[int, Command] = {}
         self.creation: Mapping[str, Any] = {"session_id": session_id} if session_id else self._create_session()
         self.session_id: str = self.creation["session_id"]
@@ -189,6 +193,7 @@ class HMRSSimulationLive:
         pace = Pace(self.realtime)
         while fleet.clock.ticks < last_tick and fleet.ended is None:
             self._empty_inbox()
+            self._give_recorded()
             if self._paused:
                 self._rest()
                 pace.restart(fleet.clock.t_s)
@@ -200,6 +205,13 @@ class HMRSSimulationLive:
             self._record_tick()
             if self._on_tick is not None:
                 self._on_tick(self)
+
+    def _give_recorded(self) -> None:
+        """Hand over the recorded commands that are due: a command is recorded with the tick after it was given."""
+        while self._recorded and self._recorded[0].at_s <= self.fleet.clock.t_s + 1 / TICK_HZ + 1e-6:
+            command = self._recorded.popleft()
+            command.at_s = self.fleet.clock.t_s
+            self.fleet.submit(command)
 
     def _record_tick(self) -> None:
         """Append everything that this tick has said; phases go into the record."""

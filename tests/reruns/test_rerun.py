@@ -14,6 +14,7 @@ import pytest
 
 import sessionstore
 from sessionstore import InvalidRecord, SessionStore
+from sessionstore.boxes.session_db_box import SessionDBBox
 from sessionstore.reruns.agreement import compare_streams
 from sessionstore.reruns.programs import run_program
 from sessionstore.reruns.rerun import changes_since, rerun
@@ -226,3 +227,32 @@ def test_without_exec_there_is_no_current_session(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("SESSIONSTORE_SESSION", "202601010000-none")
     with pytest.raises(sessionstore.SessionNotFound, match="202601010000-none"):
         sessionstore.current()
+
+
+def test_commands_from_outside_are_given_again_at_their_moment(store: SessionStore) -> None:
+    given = [
+        (0.0, "hover", "scout-1", None, {}),
+        (2.0, "move_to", "scout-1", [10.0, 5.0, 20.0], {}),
+        (2.0, "spawn", "late-one", None, {"kind": "scout"}),
+        (6.5, "follow", "late-one", "scout-1", {"duration_s": 4}),
+        (11.0, "return", "climber-1", None, {}),
+    ]
+    left = list(given)
+
+    def command(live: HMRSSimulationLive) -> None:
+        while left and left[0][0] <= live.fleet.clock.t_s:
+            _, kind, drone, target, more = left.pop(0)
+            live.submit_command(kind, drone, target, **more)
+
+    scenario = Scenario(
+        "commanded", seed=7, duration_s=15.0, buildings=2, fleet=(Group("scout", 1), Group("climber", 1)),
+        orders=(Order(1.0, "hover", "climber-1"), Order(3.0, "resume", "climber-1")),
+    )  # fmt: skip
+    live = HMRSSimulationLive(scenario, session_db_box=SessionDBBox(store=store), on_tick=command)
+    live.run()
+    first = store.get(live.session_id)
+    assert left == [] and len([line for line in first.tape("commands").read() if line.data["status"] == "queued"]) == 7
+    again = rerun(store, first)
+    found = compare_streams(first, again)
+    assert found.identical and found.points > 100, str(found)
+    assert compare_streams(again, rerun(store, again)).identical
