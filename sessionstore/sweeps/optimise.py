@@ -65,7 +65,7 @@ class Study:
         return numbered(sets, self._definition.fingerprint, before)
 
     def answer(self, results: Results, waiting: Mapping[int, Parameters]) -> None:
-        """Tell the study the mean objective of each trial; one of which every point failed has none."""
+        """Give the study the mean objective of each trial; one of which every point failed has none."""
         state = self._optuna.trial.TrialState
         values: dict[str, list[float]] = {}
         for row in results.rows:
