@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from sessionstore.disk import files
 from sessionstore.errors import InvalidRecord
 from sessionstore.sweeps.definition import SEED, Definition, Point, numbered
 from sessionstore.sweeps.folder import SweepFolder
@@ -30,7 +31,7 @@ class Study:
         self._optuna = _optuna()
         self._definition = definition
         self._ranges = checked(definition.tpe)
-        folder.path.mkdir(parents=True, exist_ok=True)
+        files.make_dirs(folder.path)
         backend = self._optuna.storages.journal.JournalFileBackend(str(folder.path / "study.log"))
         self._study = self._optuna.create_study(
             storage=self._optuna.storages.JournalStorage(backend),
