@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from sessionstore.bench import analysis, engines, growth, moving, scale, workloads
+from sessionstore.bench import analysis, engines, formats, growth, moving, scale, workloads
 from sessionstore.bench.figures import Figures
 
 
@@ -51,6 +51,7 @@ PARTS: dict[str, tuple[Part, tuple[str, ...]]] = {
     "imports": (scale.imports, ("W11",)),
     "engines": (engines.engines, ("E1", "E2", "E3", "E4")),
     "analysis": (analysis.analysis, ("A1", "A2", "A3", "A4", "A5", "A6")),
+    "formats": (formats.formats, ("F1", "F2", "F3")),
     "moving": (moving.moving, ("M1", "M2", "M3", "M4", "M5", "M6")),
     "growth": (growth.growth, ("G1",)),
 }

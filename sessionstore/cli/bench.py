@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from sessionstore.bench.figures import Figure, Figures
     from sessionstore.session.recorder import Recorder
 
-_PARTS = ("create", "update", "append", "look", "storm", "seek", "sizes", "imports", "engines", "moving", "analysis")
+_PARTS = (
+    "create", "update", "append", "look", "storm", "seek", "sizes", "imports", "engines", "formats", "moving", "analysis",
+)  # fmt: skip
 
 
 @click.command()
@@ -56,7 +58,7 @@ def bench(
     folder: str | None,
     index: str | None,
 ) -> None:
-    """Measure the workloads W1 to W11, the index engines (E1 to E4), moving (M1 to M6), questions (A1 to A6).
+    """Measure W1 to W11, engines (E1 to E4), formats (F1 to F3), moving (M1 to M6), questions (A1 to A6).
 
     Systems run in turn, several rounds each; a ratio to the limit that ran beside is worth more than any rate.
     The run is stored as a session, with its report in artifacts/.

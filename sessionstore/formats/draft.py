@@ -8,7 +8,7 @@ Not here: what is in a file (the formats), which files were imported before (imp
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -262,13 +262,9 @@ class _Counted:
             count += 1
         return count
 
-    def extend_encoded(self, rows: Iterable[tuple[float, bytes]]) -> int:
-        """Store records that are JSON objects already, as (sim_time, bytes), and return their number."""
-        append, count = self._staged.append_payload, 0
-        for t_s, payload in rows:
-            append(payload, t_s)
-            count += 1
-        return count
+    def extend_rows(self, names: Sequence[str], rows: Iterable[Sequence[Any]], times_s: Sequence[float]) -> int:
+        """Store the rows of a table of JSON's own types, and return their number. Raises: as ``append``."""
+        return self._staged.extend_rows(names, rows, times_s)
 
 
 def known_session(store: SessionStore, uuid: str) -> str | None:

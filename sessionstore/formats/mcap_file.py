@@ -111,7 +111,7 @@ class _Reading:
             encoding = f"{channel.message_encoding} with {schema.encoding if schema is not None else 'no schema'}"
             self._report.problems.append(f"{topic}: {encoding} is not decoded, its messages were left out")
             return self._counter(topic, "")
-        name = schema.name if schema is not None else ""
+        name, is_json = schema.name if schema is not None else "", channel.message_encoding == "json"
 
         def take(data: bytes, t_s: float, log_time_ns: int) -> None:
             try:
@@ -121,7 +121,7 @@ class _Reading:
             if topic.startswith(OWN) and isinstance(value, dict) and TIME in value:
                 self._restore(topic, value)
                 return
-            self._sink.take(topic, name, t_s, value)
+            self._sink.take(topic, name, t_s, value, is_json)
             self._tick(t_s, log_time_ns)
 
         return take

@@ -14,6 +14,7 @@ import base64
 import math
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from sessionstore.errors import InvalidRecord
@@ -39,10 +40,13 @@ class MessageSink:
         self._origin: Origin | None = None
         self.points = 0
 
-    def take(self, topic: str, schema: str, t_s: float, message: Any) -> None:
-        """Store one message. A message that no stream can hold is counted as not stored, with the reason once."""
+    def take(self, topic: str, schema: str, t_s: float, message: Any, is_json: bool = False) -> None:
+        """Store one message; ``is_json`` when it holds JSON's own types only.
+
+        A message that no stream can hold is counted as not stored, with the reason once.
+        """
         stream = self._streams.of(topic)
-        record = plain(message)
+        record = message if is_json else plain(message)
         if not isinstance(record, dict):
             record = {"value": record}
         try:
@@ -127,6 +131,7 @@ def _inner(record: Any, key: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
+@lru_cache(maxsize=1024)
 def _kind(schema: str) -> str:
     """Return the last part of a schema name: ``nav_msgs/msg/Odometry`` and ``foxglove.Odometry`` are one."""
     return re.split(r"[/.]", schema)[-1]

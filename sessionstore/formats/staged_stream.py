@@ -8,18 +8,50 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Mapping
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from itertools import islice
+from operator import le
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from sessionstore.disk import files
 from sessionstore.errors import TimeOrderError
-from sessionstore.session.stream_line import line_bytes
+from sessionstore.session.stream_line import NUMBER, OWN_KEYS, SIM_TIME, line_bytes
 from sessionstore.session.stream_order import StreamOrder
 from sessionstore.session.stream_record import payload_of
 
 #: One stream keeps no more in memory; hundreds of topics are usual.
 _CHUNK_BYTES = 1 << 18
+_ROWS_AT_ONCE = 4096
+_LONG_LINE = 1 << 19
+_encode_lines = msgspec.json.Encoder().encode_lines
+
+
+@lru_cache(maxsize=1024)
+def _row_type(names: tuple[str, ...]) -> Any:
+    """Return a struct of number, sim_time and the named fields, as a line has them; None for names it cannot have."""
+    if not OWN_KEYS.isdisjoint(names) or "nan" in names or len(set(names)) < len(names):
+        return None
+    if any(each < " " or each in '\\"' for name in names for each in name):
+        return None
+    fields = ["number", "moment", *(f"field{index}" for index in range(len(names)))]
+    labels = dict(zip(fields, (NUMBER, SIM_TIME, *names), strict=True))
+    return msgspec.defstruct("Row", fields, rename=labels, gc=False)
+
+
+def _not_finite(row: Iterable[Any]) -> int:
+    """Return how many numbers of a row are not finite; they are stored as null."""
+    count = 0
+    for value in row:
+        if type(value) is float:
+            count += not math.isfinite(value)
+        elif type(value) is list:
+            count += _not_finite(value)
+    return count
 
 
 class StagedStream:
@@ -57,6 +89,50 @@ class StagedStream:
         self.count += 1
         self._waiting.append(line)
         self._waiting_bytes += len(line)
+        if self._waiting_bytes >= _CHUNK_BYTES:
+            self._write()
+
+    def extend_rows(self, names: Sequence[str], rows: Iterable[Sequence[Any]], times_s: Sequence[float]) -> int:
+        """Store the rows of a table of JSON's own types, and return their number; several times as fast as ``append``.
+
+        Raises: as :meth:`append`; rows before the one that is refused are stored.
+        """
+        pairs = zip(times_s, rows, strict=True)
+        while part := list(islice(pairs, _ROWS_AT_ONCE)):
+            moments = [t_s for t_s, _ in part]
+            made = _row_type(tuple(names))
+            if made is not None and self._in_order(moments):
+                self._put_rows(made, names, part, moments)
+            else:
+                for t_s, row in part:
+                    self.append(dict(zip(names, row, strict=True)), t_s)
+        return len(times_s)
+
+    def _in_order(self, moments: list[float]) -> bool:
+        if self._order_text or moments[0] < self.latest_s or not math.isfinite(sum(map(abs, moments))):
+            return False
+        return all(map(le, moments, moments[1:]))
+
+    def _put_rows(
+        self, made: Any, names: Sequence[str], part: list[tuple[float, Sequence[Any]]], moments: list[float]
+    ) -> None:
+        """Format lines whose number and sim_time are the first fields of one struct, encoded in one call."""
+        lines = _encode_lines([made(n, t_s, *row) for n, (t_s, row) in enumerate(part, self.count)]).split(b"\n")
+        lines.pop()
+        if not self.count:
+            self._order.take(moments[0])
+        crc32, waiting = zlib.crc32, self._waiting
+        for line, (t_s, row) in zip(lines, part, strict=True):
+            if len(line) > _LONG_LINE:
+                self.append(dict(zip(names, row, strict=True)), t_s)
+                continue
+            head = line[:-1]
+            if b"null" in line and (missing := _not_finite(row)):
+                head = b'%b,"nan":%d' % (head, missing)
+            waiting.append(b'%b,"c":"%08x"}\n' % (head, crc32(head)))
+            self._waiting_bytes += len(head)
+            self.count += 1
+        self.latest_s = moments[-1]
         if self._waiting_bytes >= _CHUNK_BYTES:
             self._write()
 

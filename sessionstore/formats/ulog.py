@@ -10,8 +10,8 @@ from __future__ import annotations
 import contextlib
 import io
 import math
-import os
 import re
+import string
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from sessionstore.formats.draft import SessionDraft
 
 MAGIC = b"ULog\x01\x12\x35"
+_FLAG_BITS = ord("B")
+_KINDS = frozenset(string.ascii_letters.encode())
 _LEVELS = {"EMERGENCY": "critical", "ALERT": "critical", "CRITICAL": "critical", "ERROR": "error", "WARNING": "warning"}
 
 
@@ -109,17 +111,15 @@ def _read(file: _Definitions) -> Any:
 
 def _end_of(path: Path) -> str | None:
     """Return what is wrong with the end of the file: the last message is cut off, or the file is damaged before it."""
-    size, offset = os.path.getsize(path), 16
-    with path.open("rb") as file:
-        file.seek(offset)
-        while len(header := file.read(3)) == 3:
-            length, kind = int.from_bytes(header[:2], "little"), header[2:]
-            if kind == b"B" and any(file.read(length)[16:40]):
-                return None  # data was appended elsewhere: its messages do not follow one another
-            if not kind.isalpha() or offset + 3 + length > size:
-                break
-            offset += 3 + length
-            file.seek(offset)
+    data, offset = path.read_bytes(), 16
+    size = len(data)
+    while offset + 3 <= size:
+        length, kind = data[offset] | data[offset + 1] << 8, data[offset + 2]
+        if kind == _FLAG_BITS and any(data[offset + 19 : offset + 43]):
+            return None  # data was appended elsewhere: its messages do not follow one another
+        if kind not in _KINDS or offset + 3 + length > size:
+            break
+        offset += 3 + length
     return None if offset == size else f"partial: whole messages end at byte {offset} of {size}"
 
 
@@ -144,13 +144,9 @@ def _write_topic(
 ) -> None:
     stream = f"{name}_{instance}" if instance else name
     fields = [field for field in columns if field != "timestamp"]
-    rows = zip(*(columns[field] for field in fields), strict=True) if fields else iter([()] * len(columns["timestamp"]))
-    target = into.stream(stream)
-    target.extend_timed(
-        ((t - start_us) / 1e6, dict(zip(fields, row, strict=True)))
-        for t, row in zip(columns["timestamp"], rows, strict=False)
-    )
-    count = len(columns["timestamp"])
+    times = columns["timestamp"]
+    rows = zip(*(columns[field] for field in fields), strict=True) if fields else ([()] * len(times))
+    count = into.stream(stream).extend_rows(fields, rows, [(t - start_us) / 1e6 for t in times])
     report.count(stream, count, count, stream)
 
 

@@ -198,3 +198,14 @@ def test_growth_is_measured_at_a_server_that_makes_its_answers_up(tmp_path: Path
     found = {each.case: each.median for each in figures}
     assert found["list: requests"] == 2 and found["open: requests"] <= 5 and found["replay 10 s in the middle: MB"] < 5
     assert found["list, no manifest: requests"] >= 20
+
+
+def test_the_part_of_formats_measures_us_beside_the_libraries(tmp_path: Path) -> None:
+    pytest.importorskip("pyulog")
+    pytest.importorskip("foxglove")
+    figures = Figures()
+    run(tmp_path, replace(QUICK, rounds=1, stream_records=400), figures, ["formats"])
+    assert {(each.workload, each.system) for each in figures} == {
+        ("F1", "pyulog"), ("F1", OURS), ("F2", "foxglove-sdk"), ("F2", OURS), ("F3", "mcap, json"), ("F3", OURS),
+    }  # fmt: skip
+    assert all(each.median > 0 for each in figures) and not (tmp_path / "formats").exists()
