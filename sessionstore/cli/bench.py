@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from sessionstore.session.recorder import Recorder
 
 _PARTS = (
-    "create", "update", "append", "look", "storm", "seek", "sizes", "imports", "engines", "formats", "moving", "analysis",
+    "create", "update", "append", "look", "storm", "seek", "sizes", "imports", "engines", "formats", "moving",
+    "analysis",
 )  # fmt: skip
 
 
