@@ -157,7 +157,7 @@ def _messages_in(path: Path) -> int:
     from mcap.reader import make_reader
 
     with path.open("rb") as file:
-        summary = make_reader(file).get_summary()
+        summary: Any = make_reader(file).get_summary()
     return int(summary.statistics.message_count)
 
 
@@ -207,7 +207,7 @@ def _write_foreign(path: Path, count: int) -> None:
     from mcap.writer import Writer
 
     with path.open("wb") as file:
-        writer = Writer(file)
+        writer: Any = Writer(file)
         writer.start()
         schema = writer.register_schema("Telemetry", "jsonschema", b'{"type":"object"}')
         topics = [writer.register_channel(f"/robot/topic_{number}", "json", schema) for number in range(10)]
