@@ -151,6 +151,8 @@ def export_format(call: Call) -> Stream:
     files.make_dir(folder)
     try:
         written = exporting.export_session(session, folder / f"session{extension}", name)
+        if written.is_dir():
+            raise ApiProblem(400, "not-a-file", f"{name} gives a folder: use `sessionstore export --to {name}`")
         size = written.stat().st_size
     except BaseException:
         files.remove_tree(folder)
