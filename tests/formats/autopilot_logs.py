@@ -138,7 +138,8 @@ def _said(mav: Any, step: int, t_s: float, system: int) -> list[Any]:
     if step % 10 == 0:
         mode = 4 << 16 | (4 if step >= 10 else 2) << 24  # auto: mission, takeoff
         said.append(mav.MAVLink_heartbeat_message(2, 12, 81 | (128 if step >= 5 else 0), mode, 4, 3))
-        said.append(mav.MAVLink_sys_status_message(0, 0, 0, 300, 15000, 1000, max(0, 90 - step // 20), 0, 0, 0, 0, 0, 0))
+        left = max(0, 90 - step // 20)
+        said.append(mav.MAVLink_sys_status_message(0, 0, 0, 300, 15000, 1000, left, 0, 0, 0, 0, 0, 0))
         said.append(mav.MAVLink_extended_sys_state_message(0, 2 if step >= 10 else 1))
     said.append(mav.MAVLink_attitude_message(ms, 0.1, -0.05, math.radians(heading), 0, 0, 0))
     place = (
