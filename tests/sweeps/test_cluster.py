@@ -262,7 +262,8 @@ def test_a_cluster_has_the_limits_failures_and_stops_of_one_machine(
             threading.Thread(target=lambda: stop_when_begun(tmp_path)).start()
             stopped = store.sweep(slow, grid={"n": [1, 2, 3, 4, 5, 6]}, executor=cluster.address)
             assert stopped.last_run is not None and stopped.last_run.stopped_by == "enough"
-            assert {row.status for row in stopped.results().rows} == {"stopped", "waiting"}
+            states = {row.status for row in stopped.results().rows}
+            assert "stopped" in states and states <= {"stopped", "waiting"}  # those given out ahead may have begun
     finally:
         (tmp_path / "over").touch()
         os.kill(int((tmp_path / "local.pid").read_text()), signal.SIGKILL)
