@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -54,6 +55,28 @@ def data() -> Path:
     if not DATA.is_dir():
         pytest.skip(f"the folder of real inputs is missing: {DATA}")
     return DATA
+
+
+#: These make bridges between network namespaces: a browser beside them ends its requests (ERR_NETWORK_CHANGED).
+NETWORK = (
+    "tests/web/",
+    "tests/test_several_hosts.py",
+    "tests/exchange/test_moving_hosts.py",
+    "tests/sweeps/test_cluster.py",
+)
+
+
+@pytest.hookimpl(optionalhook=True)  # of pytest-xdist
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give a file's tests to one process (its fixtures are made once), and all that watch or change the network."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Scheduling(LoadFileScheduling):  # type: ignore[misc,unused-ignore]
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.split("::", 1)[0]
+            return "network" if file.startswith(NETWORK) else file
+
+    return Scheduling(config, log)
 
 
 from tests.postgres_server import postgres_url, shared_postgres  # noqa: E402,F401 fixtures for every test
