@@ -37,7 +37,7 @@ pytest.importorskip("joblib", reason="joblib is not installed")
 ROOT = Path(__file__).parents[2]
 GROWTH = bool(os.environ.get("SESSIONSTORE_TEST_GROWTH"))
 POINTS, CUT_S, COMPARED = (1000, 30.0, 1000) if GROWTH else (24, 3.0, 4)
-BRIDGE, NET = "sst-sweep", "10.213.9"
+BRIDGE, NET = "ssw-br", "10.213.9"
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore"}
 
 
@@ -81,7 +81,7 @@ def hosts(address: str, folder: Path, covered: Path, names: list[str]) -> Iterat
     made: list[subprocess.Popen[bytes]] = []
     try:
         for number, name in enumerate(names):
-            space, cable = f"sst-{name}", f"sst-{name}"
+            space, cable = f"ssw-{name}", f"ssw-{name}"
             for command in (
                 f"ip netns add {space}",
                 f"ip link add {cable} type veth peer name eth0 netns {space}",
@@ -103,8 +103,8 @@ def hosts(address: str, folder: Path, covered: Path, names: list[str]) -> Iterat
         for process in made:
             process.wait(timeout=30)
         for name in names:
-            subprocess.run(["ip", "netns", "del", f"sst-{name}"], check=False)
-            subprocess.run(["ip", "link", "del", f"sst-{name}"], check=False, capture_output=True)
+            subprocess.run(["ip", "netns", "del", f"ssw-{name}"], check=False)
+            subprocess.run(["ip", "link", "del", f"ssw-{name}"], check=False, capture_output=True)
 
 
 @contextlib.contextmanager
@@ -123,7 +123,7 @@ def network() -> Iterator[None]:
 
 
 def cable(name: str, state: str) -> None:
-    subprocess.run(["ip", "link", "set", f"sst-{name}", state], check=True)
+    subprocess.run(["ip", "link", "set", f"ssw-{name}", state], check=True)
 
 
 class Troubles:
