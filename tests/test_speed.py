@@ -6,6 +6,7 @@ too often, shows at once. Rates and ratios to the limit are measured by ``sessio
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sys
@@ -43,12 +44,15 @@ def calls(operation: Callable[[], object], of: Callable[[object], bool] = lambda
         elif event == "call":
             count += of(None)
 
+    gc.collect()
+    gc.disable()  # what other tests left is not collected, and counted, meanwhile
     before = sys.getprofile()
     sys.setprofile(seen)
     try:
         operation()
     finally:
         sys.setprofile(before)
+        gc.enable()
     return count
 
 

@@ -6,6 +6,7 @@ call out of one file of the package into another. The figures are bounds: a way 
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -34,11 +35,14 @@ def crossings(call: Callable[[], Any]) -> Counter[str]:
         if event == "call" and callee != caller and callee.startswith(PACKAGE) and caller.startswith(PACKAGE):
             found[f"{caller[len(PACKAGE) + 1 :]} -> {callee[len(PACKAGE) + 1 :]} {frame.f_code.co_qualname}"] += 1
 
+    gc.collect()
+    gc.disable()  # what other tests left is not collected, and counted, meanwhile
     sys.setprofile(note)
     try:
         call()
     finally:
         sys.setprofile(None)
+        gc.enable()
     return found
 
 

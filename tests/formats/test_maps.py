@@ -108,7 +108,7 @@ def test_several_sessions_stand_in_one_file_by_their_names(store: SessionStore, 
 def test_a_map_needs_an_origin_and_a_file_of_one_session_takes_no_second(
     store: SessionStore, session: Session, tmp_path: Path
 ) -> None:
-    with pytest.raises(InvalidQuery, match="holds one session; several fit into czml, geojson, gpx, kml"):
+    with pytest.raises(InvalidQuery, match=r"holds one session; several fit into .*czml, geojson, gpx, kml"):
         store.export([session, flown(store, "two")], tmp_path / "both.mcap")
     (tmp_path / "there.kml").write_text("mine")
     with pytest.raises(Conflict):
