@@ -116,8 +116,20 @@ def open_store(site: Running) -> Any:
 
 
 def until(page: Any, expression: str, argument: Any = None, timeout_s: float = 20.0) -> None:
-    """Wait until an expression holds, asked from outside: waiting inside needs eval, which the policy forbids."""
+    """Wait until an expression holds, asked from outside: waiting inside needs eval, which the policy forbids.
+
+    A view that is drawn anew has no player for a moment: a property of nothing does not hold yet.
+    """
     deadline = time.monotonic() + timeout_s
-    while not page.evaluate(expression, argument):
+    while not _holds(page, expression, argument):
         assert time.monotonic() < deadline, f"never held: {expression}"
         page.wait_for_timeout(20)  # asking again, not waiting for a time to pass
+
+
+def _holds(page: Any, expression: str, argument: Any) -> bool:
+    try:
+        return bool(page.evaluate(expression, argument))
+    except sync_api.Error as error:
+        if "Cannot read properties of" not in error.message:
+            raise
+        return False
