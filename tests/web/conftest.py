@@ -38,7 +38,7 @@ def fly(folder: Path, name: str, seed: int = 1, duration_s: float = 40.0, **scen
     return session_id
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")  # its loop would be in the way of tests that run one of their own
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     if CHROMIUM is None:
         pytest.skip("chromium is not installed (apt-get install chromium)")
