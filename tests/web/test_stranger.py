@@ -196,6 +196,7 @@ def test_a_live_session_says_how_far_it_is_and_ends_when_it_is_deleted(tmp_path:
         store.delete(recorder.session_id)
         page.get_by_text("This session was deleted").wait_for(timeout=8000)
         assert page.evaluate(f"{PLAYER}.live") is False
+        page.close()  # before its server
 
 
 def test_ranges_and_all_are_selected_nothing_moves_and_back_keeps_the_selection(
@@ -228,6 +229,7 @@ def test_ranges_and_all_are_selected_nothing_moves_and_back_keeps_the_selection(
         page.get_by_role("button", name="Undo").click()
         page.get_by_text("120 sessions", exact=True).wait_for()
         assert {tuple(row.tags) for row in site.store.find()} == {("night",)}
+        page.close()  # before its server, which it would miss
 
 
 def test_an_unreadable_session_shows_its_streams_and_does_not_refuse_a_comparison(

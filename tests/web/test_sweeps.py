@@ -89,6 +89,7 @@ def test_a_sweep_that_is_not_there_and_a_store_without_any_are_explained(
     for running in running_server(tmp_path / "empty", Settings()):
         page = open_page(f"{running.url}/sweeps")
         page.get_by_text("No sweeps yet").wait_for()
+        page.close()  # before its server
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
