@@ -23,7 +23,8 @@ from sessionstore.store import SessionStore
 
 PACKAGE = str(Path(sessionstore.__file__).parent)
 #: The longest way that is allowed, in crossings.
-BOUNDS = {"motion.append": 11, "update": 29, "find at rest": 28, "find with a filter": 37, "PATCH": 79}
+#: An append has 11, and one more where a sync is due.
+BOUNDS = {"motion.append": 12, "update": 29, "find at rest": 28, "find with a filter": 37, "PATCH": 79}
 
 
 def crossings(call: Callable[[], Any]) -> Counter[str]:

@@ -94,6 +94,7 @@ def test_a_disk_that_fills_up_in_flight_is_told_and_room_heals_it(small_disk: Pa
         over = eventually(lambda: found if not (found := served.get("/api/state"))["running"] else None)
         assert "No space left" in over["problem"] and str(small_disk) not in str(over["problem"])
         assert over["status"] in ("interrupted", "failed")
+        eventually(lambda: not served.get("/api/simulations")["running"])  # its process ends a little later
         filler = fill_up(small_disk)  # what the flight's last attempt gave back
         answers = served.statuses(POLLED)
         assert answers.pop("/api/health") == 503 and set(answers.values()) == {200}
