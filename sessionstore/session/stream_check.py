@@ -43,9 +43,9 @@ class Remark:
     reason: str
 
     def __str__(self) -> str:
-        return self.told(f"at byte {self.offset}")
+        return self.text_at(f"at byte {self.offset}")
 
-    def told(self, place: str) -> str:
+    def text_at(self, place: str) -> str:
         """Return what is odd, how often, and the place of the first."""
         number = f"{self.count} times, first " if self.count > 1 else ""
         return f"{self.reason} ({number}{place})"

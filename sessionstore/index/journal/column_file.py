@@ -201,7 +201,7 @@ def _header_of(line: bytes) -> _Header:
     if (header.columns, header.order) != (VERSION, sys.byteorder):
         raise Damaged(f"it is version {header.columns}, {header.order} endian")
     if any(start < 0 or length < 0 or start + length > header.bytes for start, length in header.sections.values()):
-        raise Damaged("a section lies outside")
+        raise Damaged("a section is outside the file")
     return header
 
 

@@ -102,7 +102,7 @@ def _remarks(session: Session, where: str, stream: str, result: StreamCheck) -> 
         if code == "stream-changed" and accepted.count(session, stream, remark.kind) == remark.count:
             code = "stream-accepted"
         facts = {"kind": remark.kind, "count": remark.count, "offset": remark.offset}
-        what = remark.told(f"at {_place(session, stream, remark.offset)}")
+        what = remark.text_at(f"at {_place(session, stream, remark.offset)}")
         yield Finding(code, where, what, session.session_id, facts)
 
 
