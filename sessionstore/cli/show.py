@@ -71,7 +71,7 @@ def _blocks(session: Session, reruns: Sequence[SessionRow]) -> list[str]:
     planned = f" of {text.duration(record.duration_planned_s)}" if record.duration_planned_s is not None else ""
     facts = [
         ("status", click.style(status, fg=text.STATUS_COLOURS.get(status)) + (f": {reason}" if reason else "")),
-        ("end reason", record.end_reason),
+        ("end reason", record.end_reason if record.end_reason != record.status else None),
         ("phase", record.workflow_state),
         ("name", record.session_name),
         ("tags", ", ".join(record.tags)),
@@ -84,7 +84,7 @@ def _blocks(session: Session, reruns: Sequence[SessionRow]) -> list[str]:
         ("ended", record.ended_at),
         ("simulated", f"{text.duration(record.duration_sim_s)}{planned}"),
         ("wall time", None if record.duration_wall_s is None else text.duration(record.duration_wall_s)),
-        ("buildings", f"{_known(record.num_buildings)} and {_known(record.num_invisible_buildings)} hidden"),
+        ("buildings", _buildings(record)),
         ("metadata", json.dumps(record.metadata, ensure_ascii=False) if record.metadata else None),
         ("uuid", record.uuid),
         ("replay", "available" if session.replay_available else "not available: no drone has two motion points"),
@@ -108,6 +108,11 @@ def _origin(record: SessionRecord) -> str | None:
 
 def _rerun(row: SessionRow) -> str:
     return f"{row.session_id} ({row.metadata.get('rerun_agrees', 'not compared')})"
+
+
+def _buildings(record: SessionRecord) -> str | None:
+    shown, hidden = record.num_buildings, record.num_invisible_buildings
+    return f"{_known(shown)} and {_known(hidden)} hidden" if shown != 0 or hidden else None
 
 
 def _known(number: int | None) -> str:

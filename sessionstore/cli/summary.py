@@ -45,8 +45,9 @@ def _headline(fleet: Fleet, record: SessionRecord) -> Text:
     counts = fleet.crew.counts
     wall_s = record.duration_wall_s or 0.0
     speed = f", {fleet.clock.t_s / wall_s:.0f} times real time" if wall_s else ""
+    why = f": {record.end_reason}" if record.end_reason and record.end_reason != record.status else ""
     return Text(
-        f"{record.status}: {record.end_reason}; {fleet.clock.t_s:.1f} of {record.duration_planned_s:.0f} s{speed}; "
+        f"{record.status}{why}; {fleet.clock.t_s:.1f} of {record.duration_planned_s:.0f} s{speed}; "
         f"{counts['cleaned']} windows cleaned, {counts['found']} found, {counts['inspected']} inspections, "
         f"{counts['failed_inspection']} failed",
         style="bold" if record.status == "completed" else "bold red",
