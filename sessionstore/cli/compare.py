@@ -61,7 +61,13 @@ def _short(value: Any) -> str:
 def _first(name: str, difference: dict[str, Any] | None) -> str:
     if difference is None:
         return text.shown(f"{name}: the motion is the same")
-    where = f"{difference['drone']} {difference['field']}"
+    where = f"{difference['drone'] or 'all drones'} {difference['field']}"
+    if difference["field"] == "fault":
+        where += f" {difference['a'] or difference['b']} ({'first' if difference['a'] else name} only)"
+    elif "apart_m" in difference:
+        where += f" ({difference['apart_m']:g} m apart, noise is up to {difference['noise_m']:g} m)"
+    elif difference.get("noise"):
+        where += " (noise of sensors alone)"
     return text.shown(f"{name}: differs from {difference['sim_time']} s on, first in {where}")
 
 

@@ -1,7 +1,8 @@
 """What differs between sessions: parameters, metrics, and the first moment at which two flights part.
 
 Two runs of one seed are the same byte for byte, so the motion is first compared as bytes; only from the first byte that
-differs on are lines read and compared as data.
+differs on are lines read and compared as data. Flights that differ from their first record on (another seed, another
+fleet) are compared by role and beyond noise (role_differences).
 Not here: charts (playback.charts), showing it (server.web).
 """
 
@@ -17,14 +18,14 @@ from sessionstore.disk import files
 from sessionstore.errors import InvalidQuery
 from sessionstore.model.record import SessionRecord
 from sessionstore.playback import alignment
-from sessionstore.session import Session, stream_names
+from sessionstore.playback.role_differences import Flight, flight_of, role_differences
+from sessionstore.session import Session
 from sessionstore.session.motion import MOTION_STREAM
 from sessionstore.session.stream_reader import Line, Tape
 
 MOST_SESSIONS = 6
 _CHUNK = 1 << 20
 _MOST_LINES = 200_000
-_MOST_EVENT_BYTES = 64 << 20
 #: Fields that hold noise of sensors: two flights differ there from the first point on, which says nothing.
 _NOISE = ("gps", "rssi_dbm")
 _PARAMETERS = (
@@ -43,7 +44,7 @@ class Comparison(dict[str, Any]):
         rows = [("", *ids)]
         rows += [(row["name"], *row["values"]) for row in (*self["parameters"], *self["metrics"])]
         for other, each in zip(ids[1:], self["first_differences"], strict=True):
-            what = "never" if each is None else f"{each['field']} of {each['drone']} at {each['sim_time']:g} s"
+            what = "never" if each is None else f"{each['field']} of {each['drone'] or 'all'} at {each['sim_time']:g} s"
             rows.append((f"first difference to {other}", what))
         cells = ("".join(f"<td>{html.escape(str(cell))}</td>" for cell in row) for row in rows)
         return f"<table>{''.join(f'<tr>{row}</tr>' for row in cells)}</table>"
@@ -53,6 +54,9 @@ def compare(sessions: Sequence[Session], align: str = alignment.START) -> Compar
     """Return what differs: ``parameters`` and ``metrics`` with one value for each session, and ``first_differences``.
 
     The last are those of the first session to each of the others; ``first_difference`` is the one to the second.
+    ``by_role`` are all differences by role to each of the others (:func:`role_differences.role_differences`); the
+    earliest is the first difference when the flights differ from their first record on, or when a fault struck in one
+    flight only before or as they part. A first difference with ``noise`` true is of the noise of sensors alone.
     ``alignment`` says which moments belong together (see :func:`alignment.aligned`).
 
     Raises:
@@ -61,11 +65,17 @@ def compare(sessions: Sequence[Session], align: str = alignment.START) -> Compar
     if not 2 <= len(sessions) <= MOST_SESSIONS:
         raise InvalidQuery(f"between two and {MOST_SESSIONS} sessions are compared, not {len(sessions)}")
     found = [session.record for session in sessions]
+    flights = [flight_of(session) for session in sessions]
     parameters = _table(
-        [{**_parameters(record), **_faults(session)} for session, record in zip(sessions, found, strict=True)]
+        [{**_parameters(record), **_faults(flight)} for record, flight in zip(found, flights, strict=True)]
     )
     metrics = _table([_metrics(record) for record in found])
-    differences = [first_difference(sessions[0], other) for other in sessions[1:]]
+    aligned = alignment.aligned(sessions, align)
+    by_role = [
+        role_differences(flights[0], other, moment - aligned["moments_s"][0])
+        for other, moment in zip(flights[1:], aligned["moments_s"][1:], strict=True)
+    ]
+    differences = [first_of(sessions[0], other, rows) for other, rows in zip(sessions[1:], by_role, strict=True)]
     return Comparison(
         {
             "sessions": [_head(session, record) for session, record in zip(sessions, found, strict=True)],
@@ -73,9 +83,38 @@ def compare(sessions: Sequence[Session], align: str = alignment.START) -> Compar
             "metrics": metrics,
             "first_difference": differences[0],
             "first_differences": differences,
-            "alignment": alignment.aligned(sessions, align),
+            "by_role": by_role,
+            "alignment": aligned,
         }
     )
+
+
+def first_of(one: Session, other: Session, by_role: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+    """Return the first difference that means something: of the records while they agreed before, else by role.
+
+    Flights that were the same byte for byte past their first moment have one cause: the first record that differs, or
+    the fault that struck one of them until then.
+    """
+    exact = first_difference(one, other)
+    moments = [row for row in by_role if row["sim_time"] is not None]
+    if exact is None or not moments:
+        return exact or (moments[0] if moments else None)
+    began = next((line.t_s for line in one.tape(MOTION_STREAM).in_time()), 0.0)
+    if exact.get("noise") or exact["sim_time"] <= began or not _alike(one, other, began):
+        return moments[0]
+    cause = [row for row in moments if row["field"] == "fault" and row["sim_time"] <= exact["sim_time"]]
+    return cause[0] if cause else exact
+
+
+def _alike(one: Session, other: Session, began: float) -> bool:
+    """Return whether both flights have the same records at their first moment, noise included."""
+    pairs = zip_longest(one.tape(MOTION_STREAM).in_time(), other.tape(MOTION_STREAM).in_time())
+    for a, b in pairs:
+        if a is None or b is None or a.data != b.data or a.t_s != b.t_s:
+            return False
+        if a.t_s > began:
+            break
+    return True
 
 
 def first_difference(one: Session, other: Session) -> dict[str, Any] | None:
@@ -101,7 +140,7 @@ def first_difference(one: Session, other: Session) -> dict[str, Any] | None:
                 return _difference(min(a, b, key=lambda line: line.t_s), field, left_value, right_value)
         noisy = next((field for field in _NOISE if a.data.get(field) != b.data.get(field)), None)
         if noise is None and noisy is not None:
-            noise = _difference(a, noisy, a.data.get(noisy), b.data.get(noisy))
+            noise = {**_difference(a, noisy, a.data.get(noisy), b.data.get(noisy)), "noise": True}
         if number > _MOST_LINES:
             break
     return noise
@@ -167,16 +206,11 @@ def _parameters(record: SessionRecord) -> dict[str, Any]:
     return found | _flat(record.metadata, "metadata")
 
 
-def _faults(session: Session) -> dict[str, Any]:
+def _faults(flight: Flight) -> dict[str, Any]:
     """Return the faults that struck, with drone and moment: a hash of the scenario says only that something differs."""
     struck: dict[str, list[str]] = {}
-    tape = session.tape(stream_names.EVENTS)
-    if tape.size() > _MOST_EVENT_BYTES:
-        return {}
-    for line in tape.read(damaged="skip"):
-        if line.data.get("kind") == "fault" and not line.data.get("over"):
-            name = f"fault.{line.data.get('fault', 'unknown')}"
-            struck.setdefault(name, []).append(f"{line.data.get('drone') or 'all'} at {line.t_s:g} s")
+    for kind, drone, t_s in flight.faults or ():
+        struck.setdefault(f"fault.{kind}", []).append(f"{drone or 'all'} at {t_s:g} s")
     return {name: ", ".join(moments) for name, moments in struck.items()}
 
 

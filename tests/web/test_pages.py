@@ -14,6 +14,7 @@ from click.testing import CliRunner
 
 import sessionstore
 from sessionstore.model import liveness
+from sessionstore.simulation.mission.faults import Fault
 from sessionstore.simulation.running.scenarios import Group
 from tests.conftest import DATA
 from tests.server.conftest import Running
@@ -84,13 +85,33 @@ def test_six_sessions_are_compared_with_all_pictures_and_all_columns_in_sight(si
 
 def test_compare_shows_what_differs_and_two_players_in_step(site: Running, open_page: Opener) -> None:
     page = compare_page(site, open_page, "Butterfly", "Storm")
-    page.locator(".first").filter(has_text="First difference at").filter(has_text="scout-1, battery").wait_for()
+    page.locator(".first").filter(has_text="First difference at").filter(has_text="scout-1, path").wait_for()
+    rows = page.get_by_role("region", name="Differences by role").locator("tbody tr")
+    assert "is noise" in rows.first.inner_text(), "another seed: by role and beyond noise, not GPS noise at 0 s"
+    rows.last.get_by_role("button").click()
+    until(page, f"{PLAYERS}.every((each) => each.t > 4)")
     page.locator("th", has_text="seed").wait_for()
     page.keyboard.press("5")
     moments = page.evaluate(f"{PLAYERS}.map((each) => each.t)")
     assert moments == pytest.approx([20, 20], abs=0.1)
     page.locator(".charts").scroll_into_view_if_needed()
     until(page, "document.querySelector('.chart .value').textContent.length > 0")
+
+
+def test_an_added_fault_is_the_first_difference_also_of_another_fleet(site: Running, open_page: Opener) -> None:
+    fault = Fault("link_loss", 2.0, "scout-1", 8.0)
+    fleet = (Group("scout", 2), Group("climber", 1))
+    more = fly(site.store.root.path, "Faulty", seed=3, duration_s=20.0, fleet=fleet, faults=(fault,))
+    page = compare_page(site, open_page, "Butterfly", "Faulty")
+    page.locator(".first").filter(
+        has_text="First difference at 2 s: scout-1, fault (link_loss struck B only)"
+    ).wait_for()
+    told = page.get_by_role("region", name="Differences by role").inner_text()
+    assert "number of scout" in told and "A 1, B 2" in told
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.goto("about:blank")
+    site.store.delete(more)
 
 
 def test_three_sessions_play_in_step_and_lie_over_one_another(site: Running, open_page: Opener) -> None:

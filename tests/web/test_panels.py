@@ -14,6 +14,7 @@ from tests.web.test_pages import AXE
 
 pytestmark = pytest.mark.web
 Opener = Callable[..., Any]
+CHARTS = "document.querySelector('session-view').charts.charts"
 LAYOUT = "document.querySelector('session-view').layout"
 
 
@@ -50,6 +51,38 @@ def test_panels_are_moved_resized_and_stacked_with_the_keyboard(site: Running, o
     assert page.evaluate(f"{PLAYER}.t") == 0, "the keys of the player rest meanwhile"
     page.get_by_role("button", name="Log", exact=True).click()
     page.get_by_label("Search log").wait_for()
+
+
+def test_pointing_at_a_moment_in_a_chart_shows_it_in_every_panel(site: Running, open_page: Opener) -> None:
+    layout = "scene~6x7;map~6x7;drones~6x4;strip~6x4;chart(motion_history.battery)~6x4;values~6x4"
+    page = session_page(site, open_page, query=f"?t=5&layout={layout}", viewport={"width": 1280, "height": 1000})
+    until(page, "() => document.querySelector('.of-drones th.group')?.textContent === 'at 00:05.0'")
+    until(page, "() => Boolean(document.querySelector('session-view').layout.cells[4])")
+    until(page, f"() => [...{CHARTS}.values()].some((each) => each.inPanel && each.figure)")
+    box = page.locator(".of-chart canvas").bounding_box()
+    page.mouse.move(box["x"] + box["width"] * 0.6, box["y"] + 30)
+    page.mouse.move(box["x"] + box["width"] * 0.7, box["y"] + 40)
+    until(page, f"() => {PLAYER}.seen > 25")
+    seen = page.evaluate(f"{PLAYER}.seen")
+    until(page, "() => document.querySelector('.of-drones th.group').textContent.endsWith(', pointed at')")
+    recorded = site.client.get(f"/api/sessions/{site.store.get('Butterfly').session_id}/moment?t={seen}").json()
+    height = recorded["drones"]["scout-1"]["position"][2]
+    until(page, "(text) => document.querySelector('.of-drones tbody tr').innerText.includes(text)", f"{height:.1f} m")
+    until(page, f"() => document.querySelector('.of-values pre').textContent.includes('{seen}')")
+    drawn = page.evaluate(f"{PLAYER}.state.find((each) => each.id === 'scout-1').z")
+    assert drawn == pytest.approx(height, abs=0.3)
+    assert page.evaluate(f"{PLAYER}.t") == 5, "the player stays where it was"
+    page.mouse.move(5, 5)
+    until(page, "() => document.querySelector('.of-drones th.group').textContent === 'at 00:05.0'")
+
+
+def test_the_buttons_of_the_heading_stay_in_one_line_at_200_percent(site: Running, open_page: Opener) -> None:
+    page = session_page(site, open_page, viewport={"width": 640, "height": 400})
+    tops = page.evaluate(
+        "[...document.querySelectorAll('.actions > button, .actions > .menu')].map((each) => each.offsetTop)"
+    )
+    assert len(tops) == 4 and len(set(tops)) == 1
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
 def test_a_panel_is_dragged_before_another_and_resized_at_its_corner(site: Running, open_page: Opener) -> None:

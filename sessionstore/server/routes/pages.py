@@ -41,6 +41,10 @@ class CompareReply(Schema):
     first_differences = fields.List(
         fields.Dict(allow_none=True), metadata={"description": "Of the first session to each of the others."}
     )
+    by_role = fields.List(
+        fields.List(fields.Dict()),
+        metadata={"description": "Faults, paths beyond noise, modes and batteries that differ, by role of the drones."},
+    )
 
 
 def compare_sessions(call: Call) -> Reply:

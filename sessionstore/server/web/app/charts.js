@@ -15,8 +15,8 @@ const MOST_NAMES = 30;
 const MOST_SUGGESTED = 6;
 
 export class Charts {
-  constructor(source, { drones, onSeek, cursor, tintOf, same = (name, chosen) => name === chosen, values = null, playing = () => false, onPick = () => {}, own = [], onOwn = () => {} }) {
-    Object.assign(this, { source, values, playing, onPick, onOwn, hovered: null, same });
+  constructor(source, { drones, onSeek, cursor, tintOf, same = (name, chosen) => name === chosen, values = null, playing = () => false, onPick = () => {}, onHover = () => {}, own = [], onOwn = () => {} }) {
+    Object.assign(this, { source, values, playing, onPick, onHover, onOwn, hovered: null, same });
     this.onSeek = onSeek;
     this.cursorNow = cursor;
     this.range = null;
@@ -145,9 +145,10 @@ export class Charts {
     }), names.length > shown.length ? el('span.quiet.small', {}, `and ${names.length - shown.length} more`) : null);
   }
 
-  /** The pointer rests on a moment in one chart: all charts write their values there. */
+  /** The pointer rests on a moment in one chart: all charts, and by onHover all else, show their values there. */
   hover(t) {
     this.hovered = t;
+    this.onHover(t);
     this.redraw();
   }
 

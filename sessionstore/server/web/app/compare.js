@@ -71,12 +71,12 @@ class SessionCompare extends HTMLElement {
     const seek = (t) => first.seek(t);
     const rows = this.players.map((player, i) => el('div.scale', {}, el('span.letter', {}, letter(i)), player.timeline.node));
     // Of more than two, the pictures come first: words and tables about six would push them out of sight.
-    const words = [differences(found, seek), this.apart(found.alignment), tables(found)];
+    const words = [differences(found, seek), this.apart(found.alignment), tables(found, seek)];
     const pictures = [el('div.grid-of', { 'data-count': sessions.length }, this.players.map((player, i) => el('div', {}, this.heading(sessions[i], i), player.node))), el('div.together', { class: sessions.length > 2 ? 'thin' : '' }, rows, first.bar)];
-    fill(this, el('div.pad.compare', {}, el('div.row', {}, el('h1', {}, 'Compare'), this.aligning(by), el('span.grow'), this.adding()), (found.unreadable || []).map((each) => el('p.problem', { role: 'alert' }, `${each.session_id} is left out: ${each.problem}`)),
+    fill(this, el('div.pad.compare', {}, el('div.row.wrap', {}, el('h1', {}, 'Compare'), this.aligning(by), el('span.grow'), this.adding()), (found.unreadable || []).map((each) => el('p.problem', { role: 'alert' }, `${each.session_id} is left out: ${each.problem}`)),
       sessions.length > 2 ? [pictures, words] : [words, pictures]));
     for (const each of this.players.slice(1)) each.bar.remove();
-    this.charts = new Charts({ figures: (range) => this.figures(range) }, { drones: [], cursor: () => first.t, onSeek: seek, tintOf: (name) => css(TINTS[name.charCodeAt(0) - 65]), same: (name, chosen) => name.slice(2) === chosen });
+    this.charts = new Charts({ figures: (range) => this.figures(range) }, { drones: [], cursor: () => first.t, onSeek: seek, onHover: (t) => this.players.forEach((each, i) => each.hover(t === null ? null : t + this.shifts[i])), tintOf: (name) => css(TINTS[name.charCodeAt(0) - 65]), same: (name, chosen) => name.slice(2) === chosen });
     this.firstChild.append(this.charts.node);
     keys(first.keys());
     this.load();

@@ -11,19 +11,41 @@ export function differences({ sessions, first_differences: found }, seek) {
     const other = letter(i + 1);
     if (!each) return el('li', {}, `${other} is the same as A: every recorded point is the same.`);
     const names = sessions.length > 2 ? `${other} differs from A: ` : '';
-    const jump = el('button', { type: 'button', on: { click: () => seek(each.sim_time) } }, `Go to ${moment(each.sim_time)}`);
-    return el('li', {}, names, el('strong', {}, `First difference at ${number(each.sim_time, 2)} s`), `: ${each.drone}, ${each.field}`, el('span.quiet', {}, ` (A ${apart(each.a, each.b)}, ${other} ${apart(each.b, each.a)})`), ' ', jump);
+    if (each.noise) return el('li', {}, names, `only noise of sensors differs (${each.field} of ${each.drone}).`);
+    return el('li', {}, names, el('strong', {}, `First difference at ${number(each.sim_time, 2)} s`), `: ${each.drone || 'all drones'}, ${each.field}`, el('span.quiet', {}, ` (${both(each, other)})`), ' ', jump(each, seek));
   });
   return el('ul.first', {}, told);
 }
 
-/** Parameters that differ, and all metrics: what differs most on top, with deltas to A. */
-export function tables({ sessions, parameters, metrics }) {
+const jump = ({ sim_time: t }, seek) => el('button', { type: 'button', on: { click: () => seek(t) } }, `Go to ${moment(t)}`);
+
+/** What both have, in words. */
+function both({ field, a, b, apart_m: apart_, noise_m: noise }, other) {
+  if (field === 'fault') return `${a || b} struck ${a ? 'A' : other} only`;
+  if (apart_ !== undefined) return `${number(apart_, 2)} m apart, up to ${number(noise, 2)} m is noise`;
+  return `A ${apart(a, b)}, ${other} ${apart(b, a)}`;
+}
+
+/** Faults, paths beyond noise, modes, batteries and fleets that differ: by role of the drones, earliest first. */
+function byRole(found, seek) {
+  const rows = found.flatMap((each, i) => each.map((row) => ({ ...row, other: letter(i + 1) }))).sort((one, two) => (one.sim_time ?? 1e12) - (two.sim_time ?? 1e12));
+  if (!rows.length) return null;
+  const several = found.length > 1;
+  const who = ({ field, role, drone }) => (field === 'drones' ? `number of ${role}` : drone ? drone : 'all drones');
+  const line = (row) => el('tr', {}, el('td', {}, row.sim_time === null ? 'always' : el('button', { type: 'button', 'aria-label': `Go to ${moment(row.sim_time)}`, on: { click: () => seek(row.sim_time) } }, moment(row.sim_time))), several ? el('td', {}, row.other) : null, el('td', {}, who(row)), el('td', {}, row.field === 'drones' ? '' : el('strong', {}, `${row.field} `), both(row, row.other)));
+  const heads = ['from', several ? 'session' : null, 'who', 'what'].filter(Boolean);
+  return el('section.by-role', { tabindex: 0, 'aria-label': 'Differences by role' }, el('h2', {}, `By role, beyond noise: ${rows.length}`),
+    el('table.plain', {}, el('thead', {}, el('tr', {}, heads.map((name) => el('th', { scope: 'col' }, name)))), el('tbody', {}, rows.map(line))));
+}
+
+/** Differences by role, parameters that differ, and all metrics: what differs most on top, with deltas to A. */
+export function tables({ sessions, parameters, metrics, by_role: roles = [] }, seek) {
   const heads = () => el('thead', {}, el('tr', {}, el('th', { scope: 'col' }, 'value'), sessions.map((each, i) => el('th', { scope: 'col' }, el('span', { title: each.session_id }, `${letter(i)} · ${each.session_id.replace(/^\d{12}-/, '')} `), status(each)))));
   const kinds = (each) => new Set(each.values.map((value) => JSON.stringify(value))).size;
   const differ = [...parameters].sort((a, b) => kinds(b) - kinds(a)).map((each) => el('tr', {}, el('th', { scope: 'row' }, each.name), each.values.map((value) => el('td', {}, each.values.reduce((text, other) => (text === null ? apart(value, other) : longer(text, apart(value, other))), null)))));
   const figures = [...metrics].sort((a, b) => spread(b.values) - spread(a.values)).map((each) => el('tr', {}, el('th', { scope: 'row' }, each.name), each.values.map((value, i) => el('td', {}, apart(value, i ? each.values[0] : each.values.find((other) => other !== value)), i ? delta(value, each.values[0]) : null))));
-  return el('div.two-tables', { class: sessions.length > 2 ? 'wide' : '' }, el('section', { tabindex: 0, 'aria-label': 'What differs' }, el('h2', {}, 'What differs'), differ.length ? el('table.plain', {}, heads(), el('tbody', {}, differ)) : el('p.quiet', {}, 'Parameters and metadata are the same.')),
+  const acting = byRole(roles, seek);
+  return el('div', { class: `two-tables ${sessions.length > 2 ? 'wide' : acting ? 'three' : ''}` }, acting, el('section', { tabindex: 0, 'aria-label': 'What differs' }, el('h2', {}, 'What differs'), differ.length ? el('table.plain', {}, heads(), el('tbody', {}, differ)) : el('p.quiet', {}, 'Parameters and metadata are the same.')),
     el('section', { tabindex: 0, 'aria-label': 'Metrics' }, el('h2', {}, 'Metrics'), el('table.plain', {}, heads(), el('tbody', {}, figures))));
 }
 

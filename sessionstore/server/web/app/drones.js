@@ -76,9 +76,9 @@ export class DroneTable {
     if (at_once !== true && now - (this.told || 0) < 100) { this.later = setTimeout(() => this.moment(true), 110); return; }
     this.told = now;
     if (this.built !== this.player.drones.length) { this.build(); return; }
-    const { t, playing, rate } = this.player;
+    const { seen: t, hovered, playing, rate } = this.player;
     const exact = playing ? (this.values?.at(t, true), this.values?.near(t, 0.4 * Math.max(1, rate))) : this.values?.at(t);
-    set(this.when, `at ${moment(t)}`);
+    set(this.when, `at ${moment(t)}${hovered === null || playing ? '' : ', pointed at'}`);
     const states = new Map((this.player.state || []).map((each) => [each.id, each]));
     for (const [id, { cells, row }] of this.rows) this.write(cells, row, states.get(id), exact?.drones[id], playing);
   }

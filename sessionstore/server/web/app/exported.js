@@ -32,7 +32,7 @@ const player = new Player(source, {
 });
 const drones = new DroneTable(player);
 drones.setRecord(record);
-charts = new Charts(source, { drones: record.drones, onSeek: (t) => player.seek(t), cursor: () => player.t });
+charts = new Charts(source, { drones: record.drones, onSeek: (t) => player.seek(t), cursor: () => player.t, onHover: (t) => player.hover(t) });
 
 const marks = new Marks({ alerts: data.alerts && (async () => data.alerts) }, { record, timeline: player.timeline, now: () => player.t, stretch: () => null, onSeek: (t) => player.seek(t), onStretch: (range) => charts.zoom(range), onMarks: () => { player.stale = true; }, editable: false });
 const own = Object.keys(data.streams).filter((name) => !TABS.some(({ streams }) => streams.includes(name)));

@@ -94,7 +94,7 @@ class SessionView extends HTMLElement {
     this.values = new Values(this.source, (values) => this.valued(values));
     this.marks = new Marks(this.source, { record, timeline: this.player.timeline, now: () => this.player.t, stretch: () => this.charts.range, onSeek: (t) => this.player.seek(t), onStretch: (range) => this.charts.zoom(range), onMarks: () => { this.player.stale = true; } });
     this.tabs = new Tabs(this.source, record, { marks: this.marks, start: asked.tab, player: this.player, values: this.values, onSeek: (t) => this.player.seek(t), onChange: () => this.put() });
-    this.charts = new Charts(this.source, { drones: record.drones, onSeek: (t) => this.player.seek(t), cursor: () => this.player.t, values: this.values, playing: () => this.player.playing, onPick: (id) => this.player.pick(id), own: (asked.charts || '').split(',').filter(Boolean), onOwn: () => this.put() });
+    this.charts = new Charts(this.source, { drones: record.drones, onSeek: (t) => this.player.seek(t), cursor: () => this.player.t, values: this.values, playing: () => this.player.playing, onHover: (t) => this.player.hover(t), onPick: (id) => this.player.pick(id), own: (asked.charts || '').split(',').filter(Boolean), onOwn: () => this.put() });
     this.editor = new Editor(this.source, (changed, tag) => this.show(changed, tag));
     this.head = el('header.session-head');
     this.layout = new Layout(asked.layout, { make: (panel) => make(this, panel), title, onChange: () => this.put() });
@@ -205,8 +205,8 @@ class SessionView extends HTMLElement {
   /** The stream has answered: write its values where the moment is shown. */
   valued() {
     if (this.gone || !this.charts) return;
-    this.tabs.moment(this.player.t, true);
-    this.layout.each('moment', this.player.t, true);
+    this.tabs.moment(this.player.seen, true);
+    this.layout.each('moment', this.player.seen, true);
     this.charts.told_values();
   }
 
@@ -244,8 +244,8 @@ class SessionView extends HTMLElement {
       this.head,
       el('div.row.title', {}, el('h1', { dir: 'auto' }, this.titleOf(record)), status(record), live(record.status) ? el('strong', {}, record.workflow_state) : null,
         record.problem ? el('span.warn-text', {}, record.problem) : record.end_reason && record.end_reason !== 'completed' ? el('span.quiet', {}, record.end_reason) : null,
-        (record.tags || []).map((tag) => el('span.tag', { dir: 'auto' }, tag)), el('span.grow'), this.attemptChoice(),
-        el('button', { type: 'button', on: { click: () => this.editor.open() } }, 'Edit'), this.menu, this.exports(), el('button.danger', { type: 'button', on: { click: () => this.remove() } }, 'Delete')),
+        (record.tags || []).map((tag) => el('span.tag', { dir: 'auto' }, tag)),
+        el('div.row.actions', {}, this.attemptChoice(), el('button', { type: 'button', on: { click: () => this.editor.open() } }, 'Edit'), this.menu, this.exports(), el('button.danger', { type: 'button', on: { click: () => this.remove() } }, 'Delete'))),
       el('div.facts', {}, fact('simulated', planned ? `${seconds(simulated)} of ${seconds(planned)}` : seconds(known ? simulated : null)), fact('started', el('time', { title: `${record.started_at || record.created_at} (UTC)` }, instant(record.started_at || record.created_at))),
         fact('drones', drones.length), fact('buildings', record.num_buildings || null), fact('windows cleaned', record.num_buildings ? totals.windows_cleaned : null), fact('distance', totals.distance_m === undefined ? null : metres(totals.distance_m)), fact('points', (totals.points ?? seen.points)?.toLocaleString('en')),
         record.notes ? fact('notes', el('bdi', {}, record.notes.length > 160 ? `${record.notes.slice(0, 160)} …` : record.notes)) : null),

@@ -74,7 +74,7 @@ function chart(view, argument) {
 
 function values(view) {
   const text = el('pre.json', { tabindex: 0, 'aria-label': 'Recorded values at the moment' });
-  const show = () => { const found = view.values.at(view.player.t, view.player.playing) || view.values.near(view.player.t, 0.5 * Math.max(1, view.player.rate)); if (found) text.textContent = JSON.stringify(found, null, 2); };
+  const show = () => { const found = view.values.at(view.player.seen, view.player.playing) || view.values.near(view.player.seen, 0.5 * Math.max(1, view.player.rate)); if (found) text.textContent = JSON.stringify(found, null, 2); };
   return { node: el('div.panel', {}, text), moment: show, shown: show };
 }
 

@@ -39,12 +39,12 @@ export class MapPanel {
     if (!this.built || !this.node.isConnected || this.closed) return;
     const shown = player.state || [];
     for (const each of shown) {
-      const places = player.tape.trail(each.id, player.t - TRAIL_S, player.t, TRAIL_POINTS);
+      const places = player.tape.trail(each.id, player.seen - TRAIL_S, player.seen, TRAIL_POINTS);
       this.stage.scene.setTrail(each.id, [...places, each.x, each.y, each.z], each.tint);
     }
     this.stage.scene.keepTrails(new Set(shown.map((each) => each.id)));
     this.stage.shown = shown;
-    this.stage.draw(shown, { chosen: player.chosen, names: shown.length <= 24, t: player.t });
+    this.stage.draw(shown, { chosen: player.chosen, names: shown.length <= 24, t: player.seen });
     const { metres, pixels } = scaleOf(this.stage.cameras.top.scale(this.stage.node.clientHeight || 1), this.stage.node.clientWidth);
     this.scale.textContent = `${metres} m`;
     this.scale.style.width = `${pixels}px`;

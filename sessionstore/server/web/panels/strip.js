@@ -18,7 +18,7 @@ export class StripPanel {
     this.node = el('div.strip', {}, this.canvas, this.told, this.tip);
     this.canvas.addEventListener('click', (event) => view.player.seek(this.time(event)));
     this.canvas.addEventListener('pointermove', (event) => this.hover(event));
-    this.canvas.addEventListener('pointerleave', () => { this.tip.hidden = true; });
+    this.canvas.addEventListener('pointerleave', () => { this.tip.hidden = true; view.charts?.hover(null); });
     this.watch = new ResizeObserver(() => this.draw());
     this.watch.observe(this.node);
     this.recolour = () => this.draw();
@@ -73,6 +73,7 @@ export class StripPanel {
     const t = this.time(event);
     const span = row?.spans.findLast((each) => each.t <= t);
     this.tip.hidden = !span;
+    if (!event.buttons) this.view.charts?.hover(t);
     if (!span) return;
     fill(this.tip, el('div', {}, `${moment(t)} · ${row.name}: ${span.value} (since ${moment(span.t)})`));
     this.tip.style.left = `${Math.max(0, Math.min(this.canvas.clientWidth - this.tip.offsetWidth, event.offsetX + 12))}px`;
@@ -95,7 +96,26 @@ export class StripPanel {
     this.rows.forEach(({ name, spans }, i) => this.row(pen, name, spans, i * ROW, x));
     if (!this.rows.length) return;
     pen.fillStyle = css('ink');
-    pen.fillRect(Math.round(x(this.view.player.t)), 0, 1.5, height);
+    const { t, seen } = this.view.player;
+    pen.fillRect(Math.round(x(t)), 0, 1.5, height);
+    if (seen === t) return;
+    pen.fillStyle = css('accent');
+    for (let y = 0; y < height; y += 4) pen.fillRect(Math.round(x(seen)), y, 1, 2);
+    pen.textAlign = 'left';
+    this.rows.forEach(({ spans }, i) => this.told_at(pen, spans.findLast((each) => each.t <= seen)?.value, x(seen), i * ROW, width));
+  }
+
+  /** The state of a row under the pointer's moment, beside the dashed line. */
+  told_at(pen, value, x, top, width) {
+    if (!value) return;
+    const room = pen.measureText(value).width + 8;
+    const left = x + 4 + room < width ? x + 4 : x - 4 - room;
+    pen.fillStyle = css('raised');
+    pen.fillRect(left, top + 3, room, ROW - 6);
+    pen.strokeStyle = css('accent');
+    pen.strokeRect(left + 0.5, top + 3.5, room - 1, ROW - 7);
+    pen.fillStyle = css('ink');
+    pen.fillText(value, left + 4, top + ROW / 2);
   }
 
   row(pen, name, spans, top, x) {

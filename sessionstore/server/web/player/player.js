@@ -25,7 +25,7 @@ const icon = (name) => svg('svg', { viewBox: '0 0 16 16', width: 14, height: 14,
 
 export class Player {
   constructor(source, { drones = [], t = 0, rate = 1, view = '3d', follow = null, live = false, planned = 0, onTime = () => {}, onPick = () => {}, onGround = null, compact = false, name = 'Player' }) {
-    Object.assign(this, { source, t, rate, live, planned, onTime, onPick, playing: false, loop: false, follow: null, chosen: null, drones: [] });
+    Object.assign(this, { source, t, rate, live, planned, onTime, onPick, playing: false, hovered: null, loop: false, follow: null, chosen: null, drones: [] });
     this.stage = new Stage({ onPick: (id) => this.pick(id), onGround, onChange: () => { this.stale = true; } });
     this.timeline = new Timeline((at) => this.seek(at));
     this.tape = new Tape(source, { onData: () => { this.stale = true; this.scale(); this.status(); }, onError: (error) => this.status(error) });
@@ -123,6 +123,17 @@ export class Player {
     this.tools?.moved(this.t);
     if (told) this.onTime(this.t, 'seek');
   }
+
+  /** The pointer rests on a moment in a chart: show it everywhere, and stay where the player is. */
+  hover(t) {
+    if (this.hovered === t) return;
+    this.hovered = t;
+    this.stale = true;
+    if (t !== null && this.ready && !this.playing) this.tape.need(t, this.rate);
+  }
+
+  /** The moment that is shown: under the pointer while the player rests, else where the player is. */
+  get seen() { return this.hovered === null || this.playing ? this.t : Math.max(0, Math.min(this.tape.end, this.hovered)); }
 
   /** Be at a moment that another player leads to. */
   show(t, rate) {
@@ -240,7 +251,7 @@ export class Player {
     this.sought = false;
     this.stale = false;
     this.draw();
-    this.onTime(this.t, 'draw');
+    this.onTime(this.seen, 'draw');
     this.measure(performance.now() - began, gap);
   }
 
@@ -263,9 +274,10 @@ export class Player {
   }
 
   draw() {
+    const t = this.seen;
     const shown = [];
     for (const { id, kind } of this.drones) {
-      const at = this.tape.at(id, this.t);
+      const at = this.tape.at(id, t);
       if (at) shown.push({ id, kind, tint: this.tints.get(id).rgb, ...at });
     }
     this.stage.shown = shown;
@@ -274,12 +286,12 @@ export class Player {
     const inside = Boolean(followed && this.firstPerson);
     if (followed) this.stage.lookAt([followed.x, followed.y, followed.z], inside ? followed : null);
     else this.stage.cameras['3d'].first = null;
-    const ghosts = this.tools?.ghosts(this.t) || [];
+    const ghosts = this.tools?.ghosts(t) || [];
     this.trails(shown, ghosts);
-    if (this.dirt.go(this.t)) this.stage.scene.setDirt(this.dirt.now);
-    this.stage.draw(shown, { chosen: this.chosen, names: shown.length <= 24, t: this.t, ghosts, hidden: inside ? followed.id : null, trails: this.trailLength !== '0' });
+    if (this.dirt.go(t)) this.stage.scene.setDirt(this.dirt.now);
+    this.stage.draw(shown, { chosen: this.chosen, names: shown.length <= 24, t, ghosts, hidden: inside ? followed.id : null, trails: this.trailLength !== '0' });
     this.tools?.drawn();
-    this.timeline.show(this.t);
+    this.timeline.show(this.t, t);
     const clock = `${moment(this.t)} / ${moment(this.tape.end)}`;
     if (this.clock.textContent !== clock) this.clock.textContent = clock;
   }
@@ -287,25 +299,26 @@ export class Player {
   /** Trails are long for few drones, shorter for many; renewed five times a second, which the eye takes for always. */
   trails(shown, ghosts = []) {
     const now = performance.now();
-    if (now - (this.trailAt || 0) < 200 && Math.abs(this.t - (this.trailT || 0)) < this.rate) return;
+    const end = this.seen;
+    if (now - (this.trailAt || 0) < 200 && Math.abs(end - (this.trailT || 0)) < this.rate) return;
     this.trailAt = now;
-    this.trailT = this.t;
+    this.trailT = end;
     const { scene } = this.stage;
     const most = Math.max(40, Math.floor(TRAIL_POINTS / Math.max(1, shown.length + ghosts.length)));
-    const from = this.trailLength === 'all' ? 0 : this.t - TRAIL_S * Math.max(1, this.rate / 4);
+    const from = this.trailLength === 'all' ? 0 : end - TRAIL_S * Math.max(1, this.rate / 4);
     const by = this.trailBy || 'drone';
-    const ways = shown.map((each) => [each, this.tape.way(each.id, from, this.t, most)]);
+    const ways = shown.map((each) => [each, this.tape.way(each.id, from, end, most)]);
     const fastest = by === 'speed' ? Math.max(0, ...ways.flatMap(([, way]) => way.t.map((_, i) => speedAt(way, i)))) : 0;
-    const spread = { from: Math.max(0, from), to: this.t, fastest };
+    const spread = { from: Math.max(0, from), to: end, fastest };
     for (const [each, way] of ways) {
       way.places.push(each.x, each.y, each.z);
-      way.t.push(this.t);
+      way.t.push(end);
       way.battery.push(each.battery);
       way.mode.push(each.mode);
       scene.setTrail(each.id, new Float32Array(way.places), each.tint, paints(by, way, { ...spread, levels: by === 'link' ? this.tape.levels_of(each.id) : null }));
     }
-    for (const each of ghosts) scene.setTrail(each.id, new Float32Array([...this.tools.ghost.tape.trail(each.name, from, this.t, most), each.x, each.y, each.z]), each.tint);
-    const planned = this.tools?.plannedWays(this.t) || [];
+    for (const each of ghosts) scene.setTrail(each.id, new Float32Array([...this.tools.ghost.tape.trail(each.name, from, end, most), each.x, each.y, each.z]), each.tint);
+    const planned = this.tools?.plannedWays(end) || [];
     for (const { drone, places } of planned) scene.setTrail(`planned ${drone}`, new Float32Array(places), colour('accent'), places.flatMap((_, i) => (i % 3 ? [] : colour('accent'))));
     scene.keepTrails(new Set([...shown, ...ghosts].map((each) => each.id).concat(planned.map(({ drone }) => `planned ${drone}`))));
     this.tools?.tellTrails(spread);

@@ -90,9 +90,10 @@ export class Timeline {
     this.tip.style.left = `${Math.max(0, Math.min(this.node.clientWidth - this.tip.offsetWidth, x - this.tip.offsetWidth / 2))}px`;
   }
 
-  show(t) {
-    if (!this.dirty && Math.abs(t - this.t) * this.node.clientWidth < this.planned * 0.4) return;
+  show(t, seen = t) {
+    if (!this.dirty && (seen === t) === (this.seen === this.t) && Math.abs(seen - this.seen) * this.node.clientWidth < this.planned * 0.4 && Math.abs(t - this.t) * this.node.clientWidth < this.planned * 0.4) return;
     this.t = t;
+    this.seen = seen;
     this.dirty = false;
     this.node.setAttribute('aria-valuemax', this.end.toFixed(1));
     this.node.setAttribute('aria-valuenow', t.toFixed(1));
@@ -120,6 +121,11 @@ export class Timeline {
     const x = Math.round(this.x(this.t));
     pen.fillStyle = css('ink');
     pen.fillRect(x - 1, 0, 1.5, height);
+    if (this.seen !== this.t) {
+      pen.fillStyle = css('accent');
+      for (let y = 0; y < height; y += 4) pen.fillRect(Math.round(this.x(this.seen)), y, 1.5, 2);
+      pen.fillStyle = css('ink');
+    }
     if (thin) return;
     pen.beginPath();
     pen.arc(Math.max(5, Math.min(width - 5, x)), 23, 4, 0, 7); // below the bar: the names of the phases stay readable
