@@ -81,7 +81,7 @@ def flight_of(session: Session) -> Flight:
     paths: dict[str, Flown] = {}
     for line in islice(session.tape(stream_names.MOTION).in_time(), _MOST_POINTS):
         position = line.data.get("position")
-        if _place(position):
+        if isinstance(position, list) and _place(position):
             paths.setdefault(str(line.data.get("drone")), Flown()).add(line.t_s, position, line.data)
     kinds = {str(each.get("id")): each.get("kind") for each in session.record.drones}
     roles: dict[str, list[str]] = {}
