@@ -90,6 +90,13 @@ def stream_frame() -> Callable[..., Any]:
     return stream_frame
 
 
+def stored_columns() -> Callable[..., Any]:
+    """Return :func:`sessionstore.analysis.typed_columns.stored`. Raises: as :func:`ask`."""
+    from sessionstore.analysis.typed_columns import stored
+
+    return stored
+
+
 def make_columns() -> Callable[..., Any]:
     """Return :func:`sessionstore.analysis.columns.make_all`. Raises: as :func:`ask`."""
     from sessionstore.analysis.columns import make_all

@@ -19,13 +19,14 @@ from pyarrow import compute, parquet
 from sessionstore.analysis import column_types
 from sessionstore.analysis.flight_columns import base_of, packed_overview
 from sessionstore.analysis.streams import named_columns, named_table
-from sessionstore.analysis.verified_chunks import Chunk, ReadAgain, Rules, Tally, chunks
+from sessionstore.analysis.verified_chunks import Chunk, ReadAgain, Rules, chunks
 from sessionstore.disk import files
 from sessionstore.disk.reading import elsewhere
 from sessionstore.errors import Conflict, NotApplied, OutcomeUnknown, SessionStoreError
 from sessionstore.layout import StoreRoot
 from sessionstore.model.field_rules import FINAL_STATUSES
 from sessionstore.session import Session, stream_names
+from sessionstore.session.verified_blocks import Tally
 from sessionstore.store import column_files
 from sessionstore.store.column_files import ColumnFile, Derived, Key
 
@@ -100,7 +101,7 @@ def make(session: Session, stream: str) -> ColumnFile | None:
     if made is None:
         column_files.drop(root, session.session_id, stream)
         return None
-    parts, tally, rows, axes, names = made
+    parts, tally, rows, axes, names, mixed = made
     overview = _place_overview(session, stream, path, axes, names)
     if column_files.stamp_of(source) != stamp:
         column_files.drop(root, session.session_id, stream)
@@ -109,7 +110,7 @@ def make(session: Session, stream: str) -> ColumnFile | None:
     assert tally.crc32 is not None and footer is not None
     key = Key(
         column_files.FORMAT, stamp, tally.crc32, rows, Derived(parts.size, parts.crc32), footer,
-        dict(tally.counts), axes, names, overview,
+        dict(tally.counts), axes, names, overview, sorted(mixed),
     )  # fmt: skip
     column_files.place_key(path, key)
     return ColumnFile(path, key)
@@ -130,8 +131,9 @@ class _Making:
         self._rules, self._schema = Rules(), pa.schema([])
         self._parts, self._tally = _Parts(), Tally(crc32=0)
         self._rows, self._axes = 0, False
+        self._mixed = set[str]()  # keys whose values of several kinds stand as text
 
-    def place(self, path: Any) -> tuple[_Parts, Tally, int, bool, list[str]] | None:
+    def place(self, path: Any) -> tuple[_Parts, Tally, int, bool, list[str], set[str]] | None:
         """Write the file; None: there are no records. It is written again when the stream needs other rules."""
         known = False
         while True:
@@ -150,7 +152,7 @@ class _Making:
         names = ["session_id", "n", "sim_time", *named_columns(self._schema.names).values()]
         if self._has_axes():
             names += _AXES
-        return self._parts, self._tally, self._rows, self._axes, names
+        return self._parts, self._tally, self._rows, self._axes, names, self._mixed
 
     def _has_axes(self) -> bool:
         return "position" in self._schema.names and not {name.lower() for name in self._schema.names} & set(_AXES)
@@ -242,6 +244,7 @@ class _Making:
         if self._axes and not _three_doubles(columns["position"]):
             raise _OtherColumns
         self._rows += len(chunk.n)
+        self._mixed |= chunk.mixed
         return _named(self._session.session_id, chunk, pa.table(columns), self._file_schema())
 
 

@@ -22,10 +22,11 @@ from pyarrow import compute
 
 from sessionstore.analysis.arrow_columns import together
 from sessionstore.analysis.column_types import cast, common, whole
-from sessionstore.analysis.verified_chunks import Chunk, ReadAgain, Rules, Tally, chunks
+from sessionstore.analysis.verified_chunks import Chunk, ReadAgain, Rules, chunks
 from sessionstore.disk import files
 from sessionstore.errors import SessionStoreError
 from sessionstore.session.stream_check import KINDS
+from sessionstore.session.verified_blocks import Tally
 
 _REASONS = {
     **KINDS,

@@ -2,18 +2,14 @@
 
 A chunk in which every checksum is right and whose values Arrow holds exactly is parsed by Arrow; any other one is read
 line by line, and what cannot be trusted is left out and counted by kind. Both give the same values.
-Not here: the form of a line (session.stream_line), columns of a whole stream (analysis.streams).
+Not here: verifying lines (session.verified_blocks), columns of a whole stream (analysis.streams).
 """
 
 from __future__ import annotations
 
 import io
 import math
-import re
-import sys
 import time
-import zlib
-from array import array
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -29,33 +25,18 @@ from pyarrow import json as arrow_json
 from sessionstore.analysis import column_types
 from sessionstore.analysis.arrow_columns import inferred_array, text_array
 from sessionstore.analysis.shapes import ShapeReader
-from sessionstore.model import json_text
 from sessionstore.session import stream_source
-from sessionstore.session.stream_check import KINDS
-from sessionstore.session.stream_line import (
-    CHECKSUM,
-    NUMBER,
-    SIM_TIME,
-    TAIL_LENGTH,
-    Damage,
-    Line,
-    parse_line,
-)
+from sessionstore.session.stream_line import CHECKSUM, NUMBER, SIM_TIME, Line
 from sessionstore.session.stream_order import StreamOrder
 from sessionstore.session.stream_reader import order_of_source
 from sessionstore.session.stream_tail import tail_of
+from sessionstore.session.verified_blocks import CHUNK_BYTES, Block, Tally, blocks, is_plain, trusted
 
-CHUNK_BYTES = 8 << 20
 #: A stream of fewer bytes is parsed by Arrow where it is read: a thread and an engine would take longer to start.
 SMALL_BYTES = 1 << 20
 #: When a reading has to be done (time.monotonic()); set by who has to answer by then.
 deadline_s: ContextVar[float] = ContextVar("deadline_s", default=math.inf)
 _BLOCK_BYTES = 2 << 20  # what one thread of Arrow parses
-_SHORT = 400  # a line of no more bytes is nested less than a record may be
-_LEVELS = json_text.MAX_DEPTH + 1
-_TAILS = re.compile(rb'(?:,"c":"[0-9a-f]{8}"\})*')
-#: Keys of the line beside n, t and c, and halves of a character; each behind a byte that most streams do not have.
-_BY_LINE = ((b"<", b'"<":'), (b"=", b'"=":'), (b"\\", b"\\ud"), (b"\\", b"\\uD"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,28 +64,16 @@ class ReadAgain(Exception):
 
 
 @dataclass(slots=True)
-class Tally:
-    """What a reading leaves out, by kind, and the CRC-32 of all bytes where that is wanted (not None)."""
-
-    counts: Counter[str] = field(default_factory=Counter)
-    crc32: int | None = None
-
-
-@dataclass(slots=True)
 class Chunk:
-    """Records of one stretch in the order of arrival: numbers, sim_time in seconds, and a column for each key."""
+    """Records of one stretch in the order of arrival: numbers, sim_time in seconds, and a column for each key.
+
+    ``mixed`` are the keys whose values, of several kinds, are held as text.
+    """
 
     n: pa.Array
     t_s: pa.Array
     data: pa.Table
-
-
-@dataclass(slots=True)
-class _Block:
-    data: bytes
-    lines: list[bytes]
-    offset: int
-    heads: list[bytes] = field(default_factory=list)  # the lines without their checksums, when all are verified
+    mixed: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -161,29 +130,29 @@ def chunks(path: Path, tally: Tally, rules: Rules, chunk_bytes: int = CHUNK_BYTE
             counts["lfs-pointer"] += 1
         tail = tail_of(source)
         gate = _Gate(order_of_source(source, tail), rules, counts)
-        for block, parsed in _parsed_ahead(_blocks(source, chunk_bytes, tally), rules, source.size < SMALL_BYTES):
+        for block, parsed in _parsed_ahead(blocks(source, chunk_bytes, tally), rules, source.size < SMALL_BYTES):
             if time.monotonic() > deadline_s.get():
                 raise OutOfTime
-            chunk = gate.chunk(parsed) if parsed is not None else _chunk_of(gate.lines(_trusted(block, counts)), rules)
+            chunk = gate.chunk(parsed) if parsed is not None else _chunk_of(gate.lines(trusted(block, counts)), rules)
             if len(chunk.n):
                 yield chunk
         if tail.torn:
             counts["torn"] += 1
 
 
-def _parsed_ahead(blocks: Iterator[_Block], rules: Rules, small: bool) -> Iterator[tuple[_Block, Chunk | None]]:
+def _parsed_ahead(blocks: Iterator[Block], rules: Rules, small: bool) -> Iterator[tuple[Block, Chunk | None]]:
     """Yield each block with what Arrow made of it: one is parsed in a thread while the next one is verified."""
     if rules.text or rules.numbers_repeat:
         yield from ((block, None) for block in blocks)
         return
     if small:
-        yield from ((block, _parsed(block, None) if _is_plain(block) else None) for block in blocks)
+        yield from ((block, _parsed(block, None) if is_plain(block) else None) for block in blocks)
         return
     shapes = ShapeReader()
     with ThreadPoolExecutor(1) as pool:
-        waiting: tuple[_Block, Future[Chunk | None] | None] | None = None
+        waiting: tuple[Block, Future[Chunk | None] | None] | None = None
         for block in blocks:
-            future = pool.submit(_parsed, block, shapes) if _is_plain(block) else None
+            future = pool.submit(_parsed, block, shapes) if is_plain(block) else None
             if waiting is not None:
                 yield waiting[0], waiting[1].result() if waiting[1] is not None else None
             waiting = block, future
@@ -191,54 +160,7 @@ def _parsed_ahead(blocks: Iterator[_Block], rules: Rules, small: bool) -> Iterat
             yield waiting[0], waiting[1].result() if waiting[1] is not None else None
 
 
-def _blocks(source: stream_source.Source, chunk_bytes: int, tally: Tally) -> Iterator[_Block]:
-    """Yield stretches of whole lines; the last line may lack its newline when it is a whole record."""
-    rest, offset, position = b"", 0, 0
-    while part := source.read_at(chunk_bytes, position):
-        position += len(part)
-        if tally.crc32 is not None:
-            tally.crc32 = zlib.crc32(part, tally.crc32)
-        data = rest + part
-        cut = data.rfind(b"\n") + 1
-        rest, data = data[cut:], data[:cut]
-        if data:
-            yield _Block(data, data[:-1].split(b"\n"), offset)
-            offset += cut
-    if rest and not isinstance(parse_line(rest, offset), Damage):
-        yield _Block(rest + b"\n", [rest], offset)
-
-
-def _is_plain(block: _Block) -> bool:
-    """Whether every line has the right checksum, and none needs a closer look."""
-    data, lines = block.data, block.lines
-    if any(byte in data and each in data for byte, each in _BY_LINE) or not all(lines):
-        return False
-    if not data.isascii():
-        try:
-            data.decode()
-        except UnicodeDecodeError:
-            return False
-    if max(map(len, lines)) > _SHORT and any(
-        len(raw) > _SHORT and json_text.nested_beyond_limit(raw, _LEVELS) for raw in lines
-    ):
-        return False
-    return _all_verified(block)
-
-
-def _all_verified(block: _Block) -> bool:
-    lines = block.lines
-    tails = b"".join([raw[-TAIL_LENGTH:] for raw in lines])
-    if len(tails) != TAIL_LENGTH * len(lines) or not _TAILS.fullmatch(tails):
-        return False
-    block.heads = [raw[:-TAIL_LENGTH] for raw in lines]
-    found = array("I", map(zlib.crc32, block.heads))
-    if sys.byteorder == "little":
-        found.byteswap()
-    said = tails.replace(b',"c":"', b"").replace(b'"}', b"")
-    return found.tobytes() == bytes.fromhex(said.decode("ascii"))
-
-
-def _parsed(block: _Block, shapes: ShapeReader | None) -> Chunk | None:
+def _parsed(block: Block, shapes: ShapeReader | None) -> Chunk | None:
     """Return the records of a verified block; None where no column type holds them exactly."""
     table = shapes.table(block.data, block.lines, block.heads) if shapes is not None else None
     if table is None:
@@ -253,7 +175,7 @@ def _parsed(block: _Block, shapes: ShapeReader | None) -> Chunk | None:
     return Chunk(n, t_s.cast(pa.float64(), safe=False), table.drop_columns([NUMBER, SIM_TIME]))
 
 
-def _parsed_by_arrow(block: _Block) -> pa.Table | None:
+def _parsed_by_arrow(block: Block) -> pa.Table | None:
     if b"[null" in block.data or b",null" in block.data:
         return None  # Arrow's parser drops the null of a list
     try:
@@ -282,7 +204,7 @@ def _is_number(kind: pa.DataType) -> bool:
     return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
 
 
-def _read_json(block: _Block, schema: pa.Schema | None) -> pa.Table:
+def _read_json(block: Block, schema: pa.Schema | None) -> pa.Table:
     longest = max(map(len, block.lines))
     size = _BLOCK_BYTES if longest < _BLOCK_BYTES // 4 else len(block.data) + 1
     return arrow_json.read_json(
@@ -292,31 +214,18 @@ def _read_json(block: _Block, schema: pa.Schema | None) -> pa.Table:
     )
 
 
-def _trusted(block: _Block, counts: Counter[str]) -> list[Line]:
-    """Return the verified lines of a block, read one by one; the others are counted."""
-    kept, offset = [], block.offset
-    for raw in block.lines:
-        found = parse_line(raw, offset)
-        offset += len(raw) + 1
-        if isinstance(found, Damage):
-            if found.kind != "blank":
-                counts[found.kind if found.kind in KINDS else "damaged"] += 1
-        elif isinstance(found, Line):
-            if found.verified and found.n < 1 << 63:
-                kept.append(found)
-            else:
-                counts[found.remark if not found.verified else "damaged"] += 1
-    return kept
-
-
 def _chunk_of(lines: list[Line], rules: Rules) -> Chunk:
     keys = dict.fromkeys(key for line in lines for key in line.data)
     columns: dict[str, Any] = {}
+    mixed = set()
     for key in keys:
         values = [line.data.get(key) for line in lines]
         columns[key] = text_array(values) if key in rules.text else inferred_array(values)
+        if columns[key].type == pa.string() and not all(value is None or type(value) is str for value in values):
+            mixed.add(key)
     return Chunk(
         pa.array([line.n for line in lines], pa.int64()),
         pa.array([line.t_s for line in lines], pa.float64()),
         pa.table(columns),
+        frozenset(mixed),
     )

@@ -1,4 +1,4 @@
-"""A1 to A6: questions over lines and columns, beside DuckDB and pyarrow by hand; the sessions as a table, beside peers.
+"""A1 to A7: questions over lines and columns, beside DuckDB and pyarrow by hand; the sessions as a table, beside peers.
 
 Every contestant answers the same question over the same files, and the answers are compared before anything is timed.
 Not here: whether answers are right (tests/analysis), the other workloads (workloads, scale, moving).
@@ -30,7 +30,7 @@ _BY_DRONE = f"select drone, count(*), round(avg(battery), 6), max(z) from {MOTIO
 
 
 def analysis(bench: Bench) -> None:
-    """A1 to A6."""
+    """A1 to A7."""
     missing = [name for name in ("duckdb", "pyarrow") if find_spec(name) is None]
     if missing:
         bench.figures.left_out["analysis"] = f"{', '.join(missing)} is not installed"
@@ -96,6 +96,7 @@ def _questions(bench: Bench, store: SessionStore, points: int) -> None:
         return engine.execute(_QUESTION.format(source=f"read_json('{lines}')", z="position[3]")).fetchall()
 
     with _columns(store, "never"):
+        _arrays(bench, session, points, "arrays of three keys, lines")
         assert ours() == by_hand()
         values = in_turn({_BY_HAND: by_hand, OURS: ours}, bench.plan.rounds, duration)
     _add(bench, "A1", "question over lines", values, points, _BY_HAND, Target("ratio", "<=", 1 / 0.8))
@@ -121,7 +122,26 @@ def _questions(bench: Bench, store: SessionStore, points: int) -> None:
     }
     values = in_turn(frames, bench.plan.rounds, duration)
     _add(bench, "A3", "frame of all points", values, points, "pyarrow read_table", Target("ratio", "<=", 1.5))
+    _arrays(bench, session, points, "arrays of three keys, columns", Target("median", ">=", 1_000_000))
     _pictures(bench, session, points)
+
+
+def _arrays(bench: Bench, session: Any, points: int, case: str, target: Target | None = None) -> None:
+    """Three keys of all points as typed arrays, beside reading each line whole."""
+    tape = session.tape(MOTION)
+
+    def rate(work: Callable[[], Any]) -> float:
+        return points / duration(work)
+
+    def line_by_line() -> list[Any]:
+        return [(line.t_s, line.data["drone"], line.data["position"]) for line in tape.read()]
+
+    assert len(tape.columns("t", "drone", "position")["position"]) == points
+    works = {"Tape.read": line_by_line, OURS: lambda: tape.columns("t", "drone", "position")}
+    values = in_turn(works, bench.plan.rounds, rate)
+    for name, rates in values.items():
+        against = "Tape.read" if name == OURS else None
+        bench.figures.add(Figure("A7", case, name, "/s", rates, points, against, target if name == OURS else None))
 
 
 def _pictures(bench: Bench, session: Any, points: int) -> None:

@@ -33,7 +33,6 @@ POLL_S = 0.02
 #: A stretch of no more bytes is sorted in memory, so that lines moved by hand stand in order too.
 _SORTED_BYTES = 4 << 20
 _SMALL_BYTES = 1 << 16
-_SHOWN = 10  # records of a stream in a notebook
 
 
 class Tape:
@@ -50,17 +49,9 @@ class Tape:
 
     def _repr_html_(self) -> str:
         """Return the first records as a table for notebooks."""
-        import html
-        import itertools
+        from sessionstore.session.stream_html import table
 
-        first = [line.to_json() for line in itertools.islice(self.read(damaged="skip"), _SHOWN)]
-        names = list(dict.fromkeys(name for record in first for name in record))
-        titles = {"n": "n", "t": "sim_time"}
-        head = "".join(f"<th>{html.escape(titles.get(name, name))}</th>" for name in names)
-        cells = ("".join(f"<td>{html.escape(str(record.get(name, '')))}</td>" for name in names) for record in first)
-        body = "".join(f"<tr>{row}</tr>" for row in cells)
-        about = f"{html.escape(self.path.stem)}: {self.count():,} records, {self.size():,} bytes"
-        return f"<table><caption>{about}</caption><tr>{head}</tr>{body}</table>"
+        return table(self)
 
     def exists(self) -> bool:
         """Whether the stream has been begun."""
@@ -225,6 +216,22 @@ class Tape:
                 return
             else:
                 time.sleep(poll_s)
+
+    def columns(self, *names: str, from_s: float | None = None, to_s: float | None = None) -> dict[str, Any]:
+        """Return keys of the records as typed arrays (numpy's where it is installed), one row a verified record.
+
+            points = tape.columns("t", "drone", "position")  # seconds; texts; metres, of shape (rows, 3)
+
+        Args:
+            names: ``t`` (sim_time in seconds), ``n`` (the number), and keys of the records.
+            from_s, to_s: sim_time in seconds, both included.
+
+        What is left out is counted in a warning; the types are those of :mod:`sessionstore.session.stream_columns`.
+        Raises: InvalidQuery: no name, or a key that no record of the whole stream has; UnsafeFile, StoreUnusable.
+        """
+        from sessionstore.session.stream_columns import columns
+
+        return columns(self, names, from_s, to_s)
 
     def has_a_value_twice(self, key: str) -> bool:
         """Whether two records have the same value under a key (none counts as one), reading no further than needed."""

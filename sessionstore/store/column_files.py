@@ -55,6 +55,7 @@ class Key(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         left_out: how many lines are not in the columns, by kind.
         axes: whether ``position`` is stored as x, y and z alone.
         names: the columns as a query sees them, in order.
+        mixed: the keys whose values, of several kinds, stand as text; None: made before that was noted.
     """
 
     format: int
@@ -67,6 +68,7 @@ class Key(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     axes: bool
     names: list[str]
     overview: Derived | None = None
+    mixed: list[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

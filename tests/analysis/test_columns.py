@@ -28,7 +28,7 @@ from sessionstore.analysis import columns, streams
 from sessionstore.analysis import verified_chunks as reading
 from sessionstore.analysis.query import ask
 from sessionstore.analysis.streams import LeftOut, file_table
-from sessionstore.analysis.verified_chunks import Rules, Tally, chunks
+from sessionstore.analysis.verified_chunks import Rules, chunks
 from sessionstore.cli import main
 from sessionstore.disk import files
 from sessionstore.errors import NotApplied, StoreUnusable
@@ -36,6 +36,7 @@ from sessionstore.maintenance.doctor import examine
 from sessionstore.maintenance.repairs.plan import repair
 from sessionstore.session import Session
 from sessionstore.session.stream_line import line_bytes
+from sessionstore.session.verified_blocks import Tally
 from sessionstore.store import SessionStore, column_files
 from tests.proof.crash_states import Disk, lay_out, tree_of
 
@@ -119,7 +120,7 @@ def test_lines_parsed_at_once_have_the_values_of_lines_parsed_one_by_one(
         by_arrow = file_table(path, "id", "own", LeftOut())
         patch.setattr(reading, "SMALL_BYTES", 0)
         quick = file_table(path, "id", "own", LeftOut())
-        patch.setattr(reading, "_is_plain", lambda block: False)
+        patch.setattr(reading, "is_plain", lambda block: False)
         careful = file_table(path, "id", "own", LeftOut())
     assert sorted(quick.column_names) == sorted(careful.column_names)
     for name in careful.column_names:

@@ -1,0 +1,113 @@
+"""A stream in stretches of some megabytes whose lines are all verified at once; what cannot be trusted is counted.
+
+A stretch in which every checksum is right and no line needs a closer look can be parsed as a whole; any other one is
+read line by line.
+Not here: parsing (session.stream_columns, analysis.verified_chunks), the form of a line (stream_line).
+"""
+
+from __future__ import annotations
+
+import sys
+import zlib
+from array import array
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from sessionstore.model import json_text
+from sessionstore.session.stream_check import KINDS
+from sessionstore.session.stream_line import TAIL_LENGTH, Damage, Line, parse_line
+from sessionstore.session.stream_source import Source
+
+CHUNK_BYTES = 8 << 20
+_SHORT = 400  # a line of no more bytes is nested less than a record may be
+_LEVELS = json_text.MAX_DEPTH + 1
+#: The bytes around the eight digits at the end of a line, by their place.
+_AROUND = [(at, b',"c":"00000000"}'[at : at + 1]) for at in (0, 1, 2, 3, 4, 5, 14, 15)]
+#: Keys of the line beside n, t and c, and halves of a character; each behind a byte that most streams do not have.
+_BY_LINE = ((b"<", b'"<":'), (b"=", b'"=":'), (b"\\", b"\\ud"), (b"\\", b"\\uD"))
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a reading leaves out, by kind, and the CRC-32 of all bytes where that is wanted (not None)."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    crc32: int | None = None
+
+
+@dataclass(slots=True)
+class Block:
+    """Whole lines, together and one by one, and where they begin in the stream."""
+
+    data: bytes
+    lines: list[bytes]
+    offset: int
+    heads: list[bytes] = field(default_factory=list)  # the lines without their checksums, when all are verified
+
+
+def blocks(source: Source, chunk_bytes: int, tally: Tally, low: int = 0, high: int | None = None) -> Iterator[Block]:
+    """Yield stretches of whole lines; the last line may lack its newline when it is a whole record.
+
+    Args:
+        low, high: between which bytes the lines stand; each of them is the begin of a line or the end of the stream.
+    """
+    rest, offset, position = b"", low, low
+    while part := source.read_at(chunk_bytes if high is None else min(chunk_bytes, high - position), position):
+        position += len(part)
+        if tally.crc32 is not None:
+            tally.crc32 = zlib.crc32(part, tally.crc32)
+        data = rest + part
+        cut = data.rfind(b"\n") + 1
+        rest, data = data[cut:], data[:cut]
+        if data:
+            yield Block(data, data[:-1].split(b"\n"), offset)
+            offset += cut
+    if rest and not isinstance(parse_line(rest, offset), Damage):
+        yield Block(rest + b"\n", [rest], offset)
+
+
+def is_plain(block: Block) -> bool:
+    """Whether every line has the right checksum, and none needs a closer look."""
+    data, lines = block.data, block.lines
+    if any(byte in data and each in data for byte, each in _BY_LINE) or not all(lines):
+        return False
+    if not data.isascii():
+        try:
+            data.decode()
+        except UnicodeDecodeError:
+            return False
+    if max(map(len, lines)) > _SHORT and any(
+        len(raw) > _SHORT and json_text.nested_beyond_limit(raw, _LEVELS) for raw in lines
+    ):
+        return False
+    return _all_verified(block)
+
+
+def _all_verified(block: Block) -> bool:
+    lines = block.lines
+    tails, count = b"".join([raw[-TAIL_LENGTH:] for raw in lines]), len(lines)
+    if len(tails) != TAIL_LENGTH * count or any(tails[at::TAIL_LENGTH] != byte * count for at, byte in _AROUND):
+        return False
+    block.heads = [raw[:-TAIL_LENGTH] for raw in lines]
+    found = array("I", map(zlib.crc32, block.heads))
+    if sys.byteorder == "little":
+        found.byteswap()
+    return found.tobytes().hex().encode() == tails.replace(b',"c":"', b"").replace(b'"}', b"")
+
+
+def trusted(block: Block, counts: Counter[str]) -> list[Line]:
+    """Return the verified lines of a block, read one by one; the others are counted."""
+    kept, offset = [], block.offset
+    for raw in block.lines:
+        found = parse_line(raw, offset)
+        offset += len(raw) + 1
+        if isinstance(found, Damage):
+            if found.kind != "blank":
+                counts[found.kind if found.kind in KINDS else "damaged"] += 1
+        elif isinstance(found, Line):
+            if found.verified and found.n < 1 << 63:
+                kept.append(found)
+            else:
+                counts[found.remark if not found.verified else "damaged"] += 1
+    return kept
