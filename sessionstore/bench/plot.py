@@ -1,4 +1,4 @@
-"""One picture of a run: time and memory against the number of sessions, on logarithmic axes, as SVG.
+"""One picture of a run: time, memory or rates against the number of sessions or processes, on logarithmic axes, as SVG.
 
 Written by hand, since it is two axes and some lines: no library is needed to see it.
 Not here: the figures (figures), tables (report).
@@ -19,7 +19,7 @@ Point = tuple[float, float]
 
 
 def lines_of(figures: Figures, unit: str = "s") -> dict[str, list[Point]]:
-    """Return seconds an operation (or ``MB``) against size, for each case that was measured at more than one size."""
+    """Return seconds an operation (or ``MB``, or a rate) against size, for cases measured at more than one size."""
     found: dict[str, list[Point]] = {}
     for each in figures:
         if each.size and each.unit in (unit, f"/{unit}") and each.median > 0:
@@ -28,26 +28,32 @@ def lines_of(figures: Figures, unit: str = "s") -> dict[str, list[Point]]:
     return {name: sorted(points) for name, points in found.items() if len({x for x, _ in points}) > 1}
 
 
-def draw(figures: Figures, title: str, unit: str = "s") -> str | None:
-    """Return the picture; None when nothing was measured at two sizes."""
-    lines = {name: points for name, points in lines_of(figures, unit).items() if name.endswith(": sessionstore")}
+def draw(figures: Figures, title: str, unit: str = "s", base: int = 10, all_systems: bool = False) -> str | None:
+    """Return the picture; None when nothing was measured at two sizes.
+
+    Args:
+        base: sizes are shown as powers of it.
+        all_systems: draw the other systems, too.
+    """
+    found = lines_of(figures, unit)
+    lines = {name: points for name, points in found.items() if all_systems or name.endswith(": sessionstore")}
     if not lines:
         return None
-    x_low, x_high = _decades([x for points in lines.values() for x, _ in points])
-    y_low, y_high = _decades([y for points in lines.values() for _, y in points])
+    x_low, x_high = _powers([x for points in lines.values() for x, _ in points], base)
+    y_low, y_high = _powers([y for points in lines.values() for _, y in points])
 
     def place(point: Point) -> tuple[float, float]:
-        across = (math.log10(point[0]) - x_low) / (x_high - x_low)
+        across = (math.log(point[0], base) - x_low) / (x_high - x_low)
         up = (math.log10(point[1]) - y_low) / (y_high - y_low)
         return _LEFT + across * (_WIDTH - _LEFT - 50), _TOP + (1 - up) * (_HEIGHT - _TOP - 40)
 
     parts = [_text(_LEFT, 22, title, "bold")]
-    parts += _grid(range(x_low, x_high + 1), range(y_low, y_high + 1), place, unit)
+    parts += _grid([float(base) ** x for x in range(x_low, x_high + 1)], range(y_low, y_high + 1), place, unit)
     for number, (name, points) in enumerate(lines.items()):
         parts += _line([place(each) for each in points], _COLOURS[number % len(_COLOURS)], number // len(_COLOURS))
         y = _HEIGHT + 14 + _ROW * number
         parts += _line([(_LEFT, y - 4), (_LEFT + 30, y - 4)], _COLOURS[number % len(_COLOURS)], number // len(_COLOURS))
-        parts.append(_text(_LEFT + 40, y, name.removesuffix(": sessionstore")))
+        parts.append(_text(_LEFT + 40, y, name if all_systems else name.removesuffix(": sessionstore")))
     height = _HEIGHT + _ROW * (len(lines) + 1)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" width="{_WIDTH}" height="{height}" '
@@ -57,20 +63,20 @@ def draw(figures: Figures, title: str, unit: str = "s") -> str | None:
     )
 
 
-def _decades(values: Sequence[float]) -> tuple[int, int]:
-    low, high = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)))
+def _powers(values: Sequence[float], base: int = 10) -> tuple[int, int]:
+    low, high = math.floor(math.log(min(values), base) + 1e-9), math.ceil(math.log(max(values), base) - 1e-9)
     return low, max(high, low + 1)
 
 
-def _grid(xs: range, ys: range, place: object, unit: str) -> list[str]:
+def _grid(xs: Sequence[float], ys: range, place: object, unit: str) -> list[str]:
     assert callable(place)
     parts = []
     for x in xs:
-        (left, top), (_, bottom) = place((10.0**x, 10.0 ** ys[-1])), place((10.0**x, 10.0 ** ys[0]))
+        (left, top), (_, bottom) = place((x, 10.0 ** ys[-1])), place((x, 10.0 ** ys[0]))
         parts.append(f'<path d="M{left:.1f} {top:.1f}V{bottom:.1f}" stroke="#d0d7de"/>')
-        parts.append(_text(left - 14, bottom + 18, f"{10**x:,}"))
+        parts.append(_text(left - 14, bottom + 18, f"{x:,.0f}"))
     for y in ys:
-        (left, level), (right, _) = place((10.0 ** xs[0], 10.0**y)), place((10.0 ** xs[-1], 10.0**y))
+        (left, level), (right, _) = place((xs[0], 10.0**y)), place((xs[-1], 10.0**y))
         parts.append(f'<path d="M{left:.1f} {level:.1f}H{right:.1f}" stroke="#d0d7de"/>')
         parts.append(_text(12, level + 4, amount(10.0**y, unit)))
     return parts

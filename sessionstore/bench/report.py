@@ -49,8 +49,19 @@ _ABOUT = {
     "M4": "push to an S3 server",
     "M5": "list a store elsewhere",
     "M6": "lineage in an update",
+    "A1": "ask over lines (sizes are points)",
+    "A2": "ask over columns (sizes are points)",
+    "A3": "a frame of all points (sizes are points)",
+    "A4": "pictures of a flight (sizes are points)",
+    "A5": "ask over many sessions (sizes are points)",
+    "A6": "the sessions as a table",
+    "S1": "a sweep beside bare processes (sizes are processes)",
+    "S2": "overhead of a sweep (sizes are processes)",
+    "S3": "read a sweep (sizes are points)",
     "G1": "read a store of 1 TB elsewhere (sizes are objects)",
 }
+#: The workload whose sizes are processes, which has a picture of its own.
+_PROCESSES = "S1"
 HEADINGS = ("case", "sessions", "system", "median", "range", "of the limit", "target", "lost")
 
 
@@ -239,10 +250,13 @@ def main(readme: Path, *runs: Path) -> None:
 
 
 def pictures(figures: Figures, facts: dict[str, Any]) -> dict[str, str]:
-    """Return time and memory against size as pictures, by file name; what was measured at one size only is none."""
+    """Return pictures by file name: time and memory against size, rates against processes; none of one size only."""
     from sessionstore.bench.plot import draw
 
+    processes = Figures([each for each in figures if each.workload == _PROCESSES])
+    figures = Figures([each for each in figures if each.workload != _PROCESSES])
     drawn = {
+        "processes.svg": draw(processes, f"runs a second against processes, {facts['cpu']}", "/s", 2, True),
         "scale.svg": draw(figures, f"time of one operation against the number of sessions, {facts['cpu']}"),
         "memory.svg": draw(figures, f"memory to list all against the number of sessions, {facts['cpu']}", "MB"),
     }

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from sessionstore.bench import analysis, engines, formats, growth, moving, scale, workloads
+from sessionstore.bench import analysis, engines, formats, growth, moving, scale, sweeps, workloads
 from sessionstore.bench.figures import Figures
 
 
@@ -21,6 +21,7 @@ class Plan:
         slice_s: how long one system works in one round.
         sizes: of the stores that all systems are measured on.
         scale_sizes: of the stores that only we and the limit are measured on; the engines hold the largest of them.
+        sweep_processes: how many processes a sweep uses, one after the other; sweep_runs: with each of them.
         moved: sessions that are merged and packed; ten times as many are listed elsewhere.
         postgresql: the URL of a server to measure; None: one of our own, where that can be.
     """
@@ -33,11 +34,16 @@ class Plan:
     stream_records: int
     scale_sizes: tuple[int, ...]
     moved: int
+    sweep_processes: tuple[int, ...]
+    sweep_runs: int
+    sweep_rounds: int
     postgresql: str | None = None
 
 
-QUICK = Plan(0.05, 3, (0, 1000), 0.4, (4,), 200_000, (1000, 10_000), 200)
-THOROUGH = Plan(0.4, 5, (0, 1000, 10_000), 3.0, (4, 16), 10_000_000, (1000, 10_000, 100_000), 10_000)
+QUICK = Plan(0.05, 3, (0, 1000), 0.4, (4,), 200_000, (1000, 10_000), 200, (1, 2), 8, 1)
+THOROUGH = Plan(
+    0.4, 5, (0, 1000, 10_000), 3.0, (4, 16), 10_000_000, (1000, 10_000, 100_000), 10_000, (1, 2, 4, 8, 16), 32, 2
+)
 
 Part = Callable[[workloads.Bench], None]
 PARTS: dict[str, tuple[Part, tuple[str, ...]]] = {
@@ -53,6 +59,7 @@ PARTS: dict[str, tuple[Part, tuple[str, ...]]] = {
     "analysis": (analysis.analysis, ("A1", "A2", "A3", "A4", "A5", "A6", "A7")),
     "formats": (formats.formats, ("F1", "F2", "F3")),
     "moving": (moving.moving, ("M1", "M2", "M3", "M4", "M5", "M6")),
+    "sweeps": (sweeps.sweeps, ("S1", "S2", "S3")),
     "growth": (growth.growth, ("G1",)),
 }
 

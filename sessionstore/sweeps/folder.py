@@ -3,6 +3,7 @@
     sweep.json      what it is
     points.json     its points, with their hashes
     figures.jsonl   what its ended sessions hold, derived (results)
+    results.json    rows and counts (counts.json) of a sweep at rest, derived (snapshot)
     study.log       of Optuna
     stop            asks the process that runs it to stop
 
@@ -29,6 +30,10 @@ from sessionstore.sweeps.definition import Definition, Point
 FOLDER = "sweeps"
 
 
+class _Key(msgspec.Struct, gc=False):
+    key: str
+
+
 class SweepFolder:
     """The files of one sweep of a store."""
 
@@ -46,6 +51,11 @@ class SweepFolder:
         """Return its points. Raises: as :meth:`definition`."""
         found: list[Point] = self._read("points.json", list[Point])
         return found
+
+    def point_keys(self) -> list[str]:
+        """Return the hashes of its points alone. Raises: as :meth:`definition`."""
+        found: list[_Key] = self._read("points.json", list[_Key])
+        return [each.key for each in found]
 
     def exists(self) -> bool:
         """Whether the sweep was started before."""

@@ -1,34 +1,28 @@
 """What the sessions of a sweep hold: a row for each point, and mean and interval over seeds.
 
-A session's figures are read once and kept in ``figures.jsonl``, with the state of the file that they were read from;
-a session that changed is read again. The file is derived, and may be deleted.
-Not here: running points (sweep), the page (server).
+Not here: the figures of a session (figures), running points (sweep), the page (server).
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
-from sessionstore.disk import files
-from sessionstore.errors import SessionStoreError
 from sessionstore.model.gc_pause import gc_paused
 from sessionstore.model.row import SessionRow
 from sessionstore.store import SessionStore
 from sessionstore.sweeps.definition import SEED, Definition, Point
 from sessionstore.sweeps.expressions import Expression
+from sessionstore.sweeps.figures import Figures, Values, figures_of
 from sessionstore.sweeps.folder import SweepFolder
 from sessionstore.sweeps.statistics import Summary, summary
 
 WAITING = "waiting"
 #: Of several sessions of a point the first of these counts.
 _RANK = ("completed", "running", "paused", "failed", "stopped", "interrupted", "created")
-_FIELDS = ("duration_sim_s", "duration_wall_s")
 OBJECTIVE = "objective"
-Values = dict[str, float]
 
 
 class Mark(msgspec.Struct, frozen=True, gc=False):
@@ -41,16 +35,6 @@ class Mark(msgspec.Struct, frozen=True, gc=False):
 
 class _Metadata(msgspec.Struct, gc=False):
     sweep: Mark | None = None
-
-
-class Figures(msgspec.Struct, gc=False):
-    """The figures of one session, and the state of the file that they were read from."""
-
-    session_id: str
-    size: int
-    mtime_ns: int
-    values: Values
-    reason: str = ""
 
 
 class ResultRow(msgspec.Struct):
@@ -81,7 +65,6 @@ class Group(msgspec.Struct):
 
 
 _metadata = msgspec.json.Decoder(_Metadata)
-_figures = msgspec.json.Decoder(Figures)
 
 
 class Results:
@@ -166,7 +149,7 @@ def results(store: SessionStore, folder: SweepFolder) -> Results:
         definition, points = folder.definition(), folder.points()
         sessions = sessions_of(store, folder.sweep_id)
         first = {key: rows[0] for key, rows in sessions.items()}
-        figures = _figures_of(store, folder, [first[point.key] for point in points if point.key in first])
+        figures = figures_of(store, folder, [first[point.key] for point in points if point.key in first])
         objective = Expression(definition.objective) if definition.objective else None
         return Results(definition, [_row(point, first.get(point.key), figures, objective) for point in points])
 
@@ -198,82 +181,3 @@ class _Names(dict[str, Any]):
         super().__init__({**parameters, **values})
         for name, value in values.items():
             self[f"totals.{name}"] = value
-
-
-def _figures_of(store: SessionStore, folder: SweepFolder, rows: Iterable[SessionRow]) -> dict[str, Figures]:
-    """Return the figures of sessions that have ended, those that are not known yet from their documents."""
-    known = _known(folder)
-    found: dict[str, Figures] = {}
-    new: list[Figures] = []
-    for row in rows:
-        if row.status not in ("completed", "failed", "stopped"):
-            continue
-        kept = known.get(row.session_id)
-        if kept is not None and (kept.size, kept.mtime_ns) == (row.size, row.mtime_ns):
-            found[row.session_id] = kept
-            continue
-        read = _read(store, row)
-        if read is not None:
-            found[row.session_id] = read
-            new.append(read)
-    if new:
-        _keep(folder, new)
-    return found
-
-
-def _known(folder: SweepFolder) -> dict[str, Figures]:
-    try:
-        data = folder.figures.read_bytes()
-    except OSError:
-        return {}
-    return {each.session_id: each for each in _lines(data)}
-
-
-def _lines(data: bytes) -> Iterator[Figures]:
-    whole = data[: data.rfind(b"\n") + 1]
-    try:
-        yield from _figures.decode_lines(whole)
-    except msgspec.MsgspecError:  # a line was torn by a crash, and another one written after it
-        for line in whole.split(b"\n"):
-            try:
-                yield _figures.decode(line)
-            except msgspec.MsgspecError:
-                continue  # it is read again from its session
-
-
-def _read(store: SessionStore, row: SessionRow) -> Figures | None:
-    try:
-        record = store.catalog.session(row.session_id).record
-    except SessionStoreError:
-        return None  # deleted or damaged meanwhile: a listing says so
-    values = numbers_of(record.performance_metrics.get("totals"))
-    for name in _FIELDS:
-        value = getattr(record, name)
-        if value is not None:
-            values[name] = float(value)
-    reason = "" if record.status == "completed" else (record.end_reason or "")
-    return Figures(row.session_id, row.size, row.mtime_ns, values, reason[:500])
-
-
-def numbers_of(totals: Any, above: str = "") -> Values:
-    """Return the numbers of a mapping, those of mappings in it by names with dots."""
-    found: Values = {}
-    for name, value in totals.items() if isinstance(totals, Mapping) else ():
-        if isinstance(value, Mapping):
-            found |= numbers_of(value, f"{above}{name}.")
-        elif isinstance(value, int | float):
-            found[f"{above}{name}"] = float(value)
-    return found
-
-
-def _keep(folder: SweepFolder, new: list[Figures]) -> None:
-    """Append to the derived file; where the store cannot be written, they are read again the next time."""
-    try:
-        descriptor = files.open_to_append(folder.figures, durable=False)
-        try:
-            lines = b"".join(b"\n" * (not i) + msgspec.json.encode(e) + b"\n" for i, e in enumerate(new))
-            files.write_all(descriptor, lines, folder.figures)
-        finally:
-            os.close(descriptor)
-    except (OSError, SessionStoreError):
-        return

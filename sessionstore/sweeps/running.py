@@ -25,6 +25,7 @@ from sessionstore.errors import SessionStoreError
 from sessionstore.model.field_rules import FINAL_STATUSES
 from sessionstore.store import SessionStore
 from sessionstore.sweeps.definition import Definition, Point
+from sessionstore.sweeps.figures import FiguresOfRun
 from sessionstore.sweeps.folder import SweepFolder
 from sessionstore.sweeps.local import WorkersLost
 from sessionstore.sweeps.programs import Program
@@ -114,7 +115,8 @@ class _Runner:
         self._waiting: deque[tuple[Point, int]] = deque()
         self._in_hand: dict[str, tuple[Point, int]] = {}
         self._halted: str | None = None
-        self._returned = Returned(store)
+        self._figures = FiguresOfRun(store, folder)
+        self._returned = Returned(store, self._figures)
 
     def stopped_by(self) -> str | None:
         """Return why no further point is begun, None while all is well."""
@@ -126,6 +128,12 @@ class _Runner:
             self._folder.ask_to_stop(reason)
 
     def run(self, points: list[Point]) -> None:
+        try:
+            self._run(points)
+        finally:
+            self._figures.flush()
+
+    def _run(self, points: list[Point]) -> None:
         self._waiting.extend((point, 1) for point in points)
         lost = 0
         while self._waiting and self.stopped_by() is None:
@@ -162,6 +170,8 @@ class _Runner:
             return  # a second outcome of a point that was given out twice
         if outcome.bundle is not None:
             self._returned.add(outcome)
+        elif outcome.session_id is not None and outcome.status != "died":
+            self._figures.note(outcome.session_id)
         if outcome.status == "died":
             self._died(point, attempt, outcome)
         elif outcome.status == "full":
@@ -201,14 +211,14 @@ class _Runner:
 class Returned:
     """Sessions that workers without a shared disk send; they are merged some at a time, each whole or not at all."""
 
-    def __init__(self, store: SessionStore) -> None:
-        self._store = store
-        self._bundles: list[bytes] = []
+    def __init__(self, store: SessionStore, figures: FiguresOfRun) -> None:
+        self._store, self._figures = store, figures
+        self._bundles: list[tuple[str, bytes]] = []
 
     def add(self, outcome: Outcome) -> None:
         """Take the session of an outcome. Raises: as :meth:`merge`."""
-        assert outcome.bundle is not None
-        self._bundles.append(outcome.bundle)
+        assert outcome.bundle is not None and outcome.session_id is not None
+        self._bundles.append((outcome.session_id, outcome.bundle))
         outcome.bundle = None
         if len(self._bundles) >= _MERGED_AT_ONCE:
             self.merge()
@@ -219,11 +229,13 @@ class Returned:
             return
         with tempfile.TemporaryDirectory(prefix="sessionstore-sweep-") as place:
             paths = []
-            for number, data in enumerate(self._bundles):
+            for number, (_, data) in enumerate(self._bundles):
                 path = Path(place) / f"{number}.zip"
                 files.put(path, data, sync=False)
                 paths.append(path)
             self._store.merge(paths)
+        for session_id, _ in self._bundles:
+            self._figures.note(session_id)
         self._bundles.clear()
 
 

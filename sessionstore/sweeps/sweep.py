@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 
 from sessionstore.errors import InvalidRecord, SessionNotFound
+from sessionstore.model.gc_pause import gc_paused
 from sessionstore.model.row import SessionRow
 from sessionstore.store import SessionStore
 from sessionstore.sweeps import definition as definitions
@@ -84,9 +85,12 @@ class Sweep:
 
     def results(self) -> Results:
         """Return a row for each point, and mean and interval over seeds. Raises: as ``store.find``."""
-        return snapshot.read(self.store, self.folder) or snapshot.kept(
-            self.store, self.folder, results(self.store, self.folder)
-        )
+        if (kept := snapshot.read(self.store, self.folder)) is not None:
+            return kept
+        state = snapshot.state_of(self.store, self.folder)
+        found = results(self.store, self.folder)
+        snapshot.keep(self.store, self.folder, state, found)
+        return found
 
     def frame(self) -> Any:
         """Return the rows as a pandas frame. Raises: ModuleNotFoundError."""
@@ -96,10 +100,18 @@ class Sweep:
 
     def status(self) -> Status:
         """Return how many points have ended, run, wait. Raises: as ``store.find``."""
-        sessions = sessions_of(self.store, self.sweep_id)
-        states = [sessions[point.key][0].status if point.key in sessions else WAITING for point in self.points]
-        name = self.definition.name
-        return Status(self.sweep_id, name, len(states), self.folder.is_held(), dict(Counter(states)))
+        counts = snapshot.read_counts(self.store, self.folder)
+        if counts is None:
+            state = snapshot.state_of(self.store, self.folder)
+            counts = self._counts()
+            snapshot.keep_counts(self.store, self.folder, state, counts)
+        return Status(self.sweep_id, self.definition.name, sum(counts.values()), self.folder.is_held(), counts)
+
+    def _counts(self) -> dict[str, int]:
+        with gc_paused():
+            sessions = sessions_of(self.store, self.sweep_id)
+            found = Counter(sessions[key][0].status if key in sessions else WAITING for key in self.folder.point_keys())
+        return dict(found)
 
     def stop(self, reason: str = "stopped by sweep stop") -> bool:
         """Ask the process that runs the sweep to stop; return whether there is one."""

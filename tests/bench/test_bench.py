@@ -9,17 +9,19 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from click import Choice
 from click.testing import CliRunner
 
 import sessionstore
-from sessionstore.bench import LIMIT, LIMIT_DURABLE, OURS, contestants, moving, plot, report
+from sessionstore.bench import LIMIT, LIMIT_DURABLE, OURS, contestants, moving, plot, report, sweeps
 from sessionstore.bench.figures import Figure, Figures, Target, in_turn
 from sessionstore.bench.generate import fill_store, fill_stream, sparse_stream
 from sessionstore.bench.postgres import server
-from sessionstore.bench.run import QUICK, run
+from sessionstore.bench.run import PARTS, QUICK, run
 from sessionstore.cli.bench import bench
 from sessionstore.session.stream_reader import Tape
 from sessionstore.session.stream_writer import StreamWriter
+from sessionstore.sweeps.sweep import Sweep
 
 
 def two(ours: list[float], limit: list[float], target: Target | None = None, **more: int) -> tuple[Figures, Figure]:
@@ -63,6 +65,17 @@ def test_the_picture_is_well_formed_and_shows_only_what_was_measured_at_two_size
     assert picture is not None
     ElementTree.fromstring(picture)
     assert "W4 list &lt;all&gt;" in picture
+
+
+def test_rates_of_all_systems_against_processes_are_a_picture_of_their_own() -> None:
+    figures = Figures()
+    for processes in (1, 2, 16):
+        for system in (OURS, sweeps.BARE):
+            figures.add(Figure("S1", "flights", system, "/s", [3.0 * processes], processes))
+    drawn = report.pictures(figures, {"cpu": "any"})
+    assert drawn.keys() == {"processes.svg"}
+    texts = [each.text or "" for each in ElementTree.fromstring(drawn["processes.svg"]).iter() if each.text]
+    assert {"1", "2", "4", "8", "16", "10/s", f"S1 flights: {sweeps.BARE}", f"S1 flights: {OURS}"} <= set(texts)
 
 
 def test_the_readme_says_what_a_run_found_and_keeps_all_around_it(tmp_path: Path) -> None:
@@ -188,6 +201,40 @@ def test_no_ratio_is_shown_or_judged_where_the_limit_itself_moved() -> None:
     assert "limit moved 1.7 times" in cells and ">= 0.8 of it: not judged" in cells
     steady, other = two([90.0, 80.0], [100.0, 90.0], Target("ratio", ">=", 0.8))
     assert steady.met(other) is True and any("of limit" in cell for cell in report.rows(steady, other.workload)[-1])
+
+
+def test_every_part_can_be_asked_for_and_every_workload_is_in_the_tables() -> None:
+    (choice,) = [option.type for option in bench.params if option.name == "parts"]
+    assert isinstance(choice, Choice) and set(choice.choices) == set(PARTS)
+    figures = Figures()
+    for name in sorted({name for _, names in PARTS.values() for name in names}):
+        figures.add(Figure(name, "a case", OURS, "s", [1.0]))
+    assert {name for name, _ in report.workloads(figures)} == {each.workload for each in figures}
+
+
+@pytest.mark.slow
+def test_sweeps_are_measured_beside_bare_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("joblib", reason="joblib is not installed")
+    monkeypatch.setattr(sweeps, "FLIGHT_S", 1.0)
+    monkeypatch.setattr(sweeps, "LONG_S", 0.05)
+    plan = replace(QUICK, rounds=1, scale_sizes=(120,), sweep_processes=(1,), sweep_runs=1)
+    figures = Figures()
+    run(tmp_path, plan, figures, ["sweeps"])
+    asked = {(each.workload, each.system) for each in figures}
+    assert asked >= {("S1", OURS), ("S1", sweeps.BARE), ("S2", OURS), ("S2", sweeps.BARE), ("S3", OURS)}
+    assert all(figures.ratio(each) for each in figures if each.against is not None)
+    assert all(each.target is not None for each in figures if each.system == OURS and "anew" not in each.case)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_sweep_that_was_filled_is_one_that_ran(tmp_path: Path) -> None:
+    sweeps.fill_sweep(tmp_path, 150)
+    with sessionstore.open(tmp_path) as store:
+        found = Sweep(store, "glider")
+        assert found.status().counts == {"completed": 150}
+        row = found.results().rows[-1]
+        assert row.values["height_m"] / row.values["energy_wh"] == row.values["objective"]
+        assert store.rebuild() == 150 and found.status().done == 150
 
 
 @pytest.mark.slow
