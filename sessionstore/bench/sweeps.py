@@ -58,7 +58,7 @@ def sweeps(bench: Bench) -> None:
 def _runs(
     bench: Bench, workload: str, case: str, kind: str, runs: int, processes: int, others: tuple[str, ...], bound: float
 ) -> None:
-    """Measure runs a second with so many processes."""
+    """Measure runs a second with a number of processes."""
 
     def timed(run: Callable[[Path], None]) -> Callable[[], float]:
         def once() -> float:
@@ -97,7 +97,7 @@ def _sweep(folder: Path, kind: str, runs: int, processes: int) -> None:
 
 
 def _bare(folder: Path, kind: str, runs: int, processes: int, most: int) -> None:
-    """Do the runs in so many processes at a time, each of which does at most so many of them."""
+    """Do the runs in a number of processes at a time, each of which does at most ``most`` of them."""
     seeds = list(range(runs))
     shares = [seeds[n::processes] for n in range(processes)] if most > 1 else [[seed] for seed in seeds]
     started: list[subprocess.Popen[bytes]] = []
@@ -120,7 +120,7 @@ def _check(folder: Path, runs: int) -> None:
 
 
 def busy(session: Any, seed: int, seconds: float) -> dict[str, float]:
-    """Compute for so much processor time, and record a hundred points."""
+    """Compute for a time of the processor, and record a hundred points."""
     begin, tick = time.process_time(), 0
     while time.process_time() - begin < seconds:
         session.motion.append("d-1", t_s=tick / 10, position_m=(float(seed), float(tick), 1.0))
@@ -153,7 +153,7 @@ def loop(kind: str, seconds: float, folder: str, seeds: list[int]) -> None:
 
 
 def _reading(bench: Bench, size: int) -> None:
-    """Time status, list, results and groups of a sweep of so many points, each by a new handle."""
+    """Time status, list, results and groups of a sweep of ``size`` points, each by a new handle."""
     from sessionstore.sweeps.sweep import Sweep, all_sweeps
 
     folder = bench.folder(f"points-{size}") / "store"
