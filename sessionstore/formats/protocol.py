@@ -94,7 +94,7 @@ class Format(Protocol):
         name: the word for ``--as`` and ``--to``, lower case.
         about: one line for ``sessionstore formats``.
         extensions: with the dot, lower case; () for folders.
-        requires: modules that must be importable, such as ("pyulog",).
+        requires: modules that must be importable, such as ("pyarrow",).
 
     A format of this package may name the extra that installs them (``extra``, by default ``formats``).
     """

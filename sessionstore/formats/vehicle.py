@@ -5,7 +5,7 @@
     armed, landed, failsafe      events, at each change
 
 Numbers that are not finite (damage, a sensor that is off) are left out and counted by the caller.
-Not here: what the messages of a log say (dataflash, tlog), ULog, which is read whole (ulog_flight).
+Not here: what the messages of a log say (dataflash, tlog), ULog (ulog_flight).
 """
 
 from __future__ import annotations

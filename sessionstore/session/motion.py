@@ -64,6 +64,23 @@ class Movement:
         if not late:
             self.last, self.last_s = position, t_s
 
+    def add_many(
+        self, times_s: Sequence[float], positions: Sequence[list[float]], velocities: Sequence[list[float]] | None
+    ) -> None:
+        """Take in many points, as :meth:`add` does one by one."""
+        in_order = all(map(operator.le, times_s, times_s[1:]))
+        if velocities is None or not in_order or not self.points or times_s[0] < self.last_s:
+            for number, (t_s, position) in enumerate(zip(times_s, positions, strict=True)):
+                self.add(t_s, position, velocities[number] if velocities is not None else None)
+            return
+        self.distance_m += sum(map(math.dist, [self.last, *positions], positions))
+        self.max_speed_mps = max(self.max_speed_mps, *map(math.hypot, *zip(*velocities, strict=True)))
+        axes = list(zip(*positions, strict=True))
+        self.low = [min(low, *axis) for low, axis in zip(self.low, axes, strict=True)]
+        self.high = [max(high, *axis) for high, axis in zip(self.high, axes, strict=True)]
+        self.points += len(positions)
+        self.last, self.last_s = positions[-1], times_s[-1]
+
     def to_dict(self) -> dict[str, Any]:
         """Return the figures for performance_metrics."""
         time_s = self.last_s - self.first_s
@@ -164,6 +181,24 @@ class MotionWriter:
             self._note_spelling(drone)
         self.sorted = self.sorted and not (movement.points and t_s < movement.last_s)
         movement.add(t_s, point["position"], point.get("velocity"))
+
+    def take_in_many(
+        self,
+        drone: str,
+        times_s: Sequence[float],
+        positions: Sequence[list[float]],
+        velocities: Sequence[list[float]] | None,
+    ) -> None:
+        """Add up points of a drone that were stored otherwise (an import)."""
+        if not len(times_s):
+            return
+        if drone not in self.movements:
+            self.movements[drone] = Movement()
+            self._note_spelling(drone)
+        movement = self.movements[drone]
+        late = bool(movement.points) and times_s[0] < movement.last_s
+        self.sorted = self.sorted and not late and all(map(operator.le, times_s, times_s[1:]))
+        movement.add_many(times_s, positions, velocities)
 
     def _note_spelling(self, drone: str) -> None:
         other = self._spellings.setdefault(names.collision_key(drone), drone)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from sessionstore.store import SessionStore
+from tests.formats.ulog_files import FORMATS, NAMES, Log
 
 _PROGRAM = """
 import resource, sys
@@ -57,8 +59,21 @@ def _mcap(path: Path, size: int) -> None:
         writer.finish()
 
 
+def _ulog(path: Path, size: int) -> None:
+    pytest.importorskip("numpy")
+    row = struct.Struct("<HBHQ6f2df").pack
+    log = Log()
+    log.put("F", FORMATS[0].encode())
+    log.topic(0, NAMES[0])
+    with path.open("wb") as file:
+        written, n = file.write(log.bytes()), 0
+        while written < size:
+            written += file.write(row(54, ord("D"), 0, 1000 + n * 4000, n, 1, -5, 1, 0, 0, 47.4, 8.5, 488))
+            n += 1
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("write", [_csv, _jsonl, _mcap], ids=["csv", "jsonl", "mcap"])
+@pytest.mark.parametrize("write", [_csv, _jsonl, _mcap, _ulog], ids=["csv", "jsonl", "mcap", "ulog"])
 def test_a_file_twelve_times_as_large_needs_no_more_memory(
     store: SessionStore, tmp_path: Path, write: Callable[[Path, int], None]
 ) -> None:
