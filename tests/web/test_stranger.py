@@ -285,3 +285,13 @@ def test_escape_closes_the_menu_and_an_unknown_path_has_a_page(yard: Running, op
     page.get_by_text("There is no page at this address").wait_for()
     page.get_by_role("link", name="All sessions").click()
     page.wait_for_selector("session-list")
+    page.goto(f"{yard.url}/trash/nothing")
+    page.get_by_text("There is no page at this address").wait_for()
+
+
+def test_the_address_of_a_session_in_the_api_names_its_page_too(yard: Running, open_page: Opener) -> None:
+    page = opened(yard, open_page)
+    name = page.evaluate("location.pathname.split('/')[2]")
+    page.goto(f"{yard.url}/sessions/{name}?t=1")
+    page.wait_for_selector("session-view .heading, session-view h1")
+    assert page.evaluate("location.pathname") == f"/session/{name}"

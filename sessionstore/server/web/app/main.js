@@ -3,6 +3,7 @@ import { el, fill, forgetColours } from './dom.js';
 import { help, keys } from './keys.js';
 import { onMove, path, start } from './router.js';
 
+/** By the first part of the path: title, module, element. */
 const PLACES = {
   sessions: ['Sessions', () => import('./list.js'), 'session-list'],
   session: ['Session', () => import('./session.js'), 'session-view'],
@@ -12,6 +13,8 @@ const PLACES = {
   query: ['Query', () => import('./query.js'), 'sql-query'],
   trash: ['Trash', () => import('./trash.js'), 'trash-list'],
 };
+/** Places with a second part: /session/ID, /sweeps/ID. */
+const DEEP = ['session', 'sweeps'];
 const NAVIGATION = [['sessions', 'Sessions'], ['compare', 'Compare'], ['sweeps', 'Sweeps'], ['control', 'Control'], ['query', 'Query'], ['trash', 'Trash']];
 const THEMES = ['auto', 'light', 'dark'];
 
@@ -53,10 +56,16 @@ function missing() {
 
 let turn = 0;
 
+function known(parts) {
+  return parts.length <= (DEEP.includes(parts[0]) ? 2 : 1) ? PLACES[parts[0] || 'sessions'] : null;
+}
+
 async function show() {
   const mine = ++turn;
+  // The API names a session /api/sessions/ID: the same address without /api is taken for it.
+  if (path()[0] === 'sessions' && path().length === 2) history.replaceState(null, '', `/session/${encodeURIComponent(path()[1])}${location.search}`);
   const name = path()[0] || 'sessions';
-  const [title, load, tag] = (path().length ? PLACES[name] : PLACES.sessions) || ['Not found', async () => {}, null];
+  const [title, load, tag] = known(path()) || ['Not found', async () => {}, null];
   for (const link of document.querySelectorAll('nav a')) {
     if (link.dataset.place === name) link.setAttribute('aria-current', 'page');
     else link.removeAttribute('aria-current');
