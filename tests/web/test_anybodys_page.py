@@ -40,6 +40,9 @@ def anybody(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         for step in range(30, 41):
             session.motion.append("probe", step, (30, step - 30, 5))
             session.stream("own").append({"value": -step}, step)
+    with store.record("many streams") as session:
+        for step in range(7):
+            session.stream(f"topic_{step}").append({"value": step}, 1.0)
     with store.record(LONG) as session:
         for step in range(100):
             session.motion.append("d" * 60, t_s=step / 10, position_m=(step / 10, 0.0, 1.0))
@@ -62,6 +65,20 @@ def test_the_attempts_of_a_resumed_run_can_be_chosen(anybody: Running, open_page
     until(page, "() => [...document.querySelectorAll('.record.now')].some((e) => e.textContent.includes('value 35'))")
     of_page = page.evaluate("document.querySelector('session-view').source.moment(35)")
     assert of_page["drones"]["probe"]["position"] == [35, 0, 5]
+
+
+def test_many_streams_of_a_program_stand_in_one_tab_with_a_choice(anybody: Running, open_page: Opener) -> None:
+    page = session_page(anybody, open_page, "many streams", query="?tab=stream-topic_6")
+    until(page, "() => document.querySelector('.record')?.textContent.includes('value 6')")
+    choice = page.get_by_label("Stream", exact=True)
+    assert choice.input_value() == "topic_6"
+    assert choice.locator("option").all_inner_texts() == [f"topic_{step} · 1" for step in range(7)]
+    page.get_by_role("tab", name="JSON").click()
+    page.get_by_role("tab", name="Streams (7)").click()
+    choice.select_option("topic_3")
+    page.wait_for_url("**tab=stream-topic_3**")
+    until(page, "() => document.querySelector('.record')?.textContent.includes('value 3')")
+    assert page.get_by_role("tab", name="Streams (7)").get_attribute("aria-selected") == "true"
 
 
 def test_a_table_has_no_columns_that_nobody_recorded(anybody: Running, site: Running, open_page: Opener) -> None:

@@ -65,6 +65,8 @@ export class RecordTable {
 
   /** Offer the kinds and drones that the records have. */
   offer() {
+    this.list.classList.toggle('no-kind', !this.kinds.size);
+    this.level.hidden = !this.levels && this.streams.every((name) => !TEXTS[name]);
     for (const [select, values] of [[this.kind, this.kinds], [this.drone, this.drones]]) {
       if (select.options.length === values.size + 1) continue;
       const chosen = select.value;
@@ -103,6 +105,7 @@ export class RecordTable {
       this.seen.add(key);
       const record = this.streams.length > 1 ? { ...each, stream } : each;
       this.records.push(record);
+      this.levels ||= Boolean(record.level);
       const [kind] = textsOf(stream, record);
       if (kind && this.kinds.size < MOST_CHOICES) this.kinds.add(kind);
       for (const name of dronesOf(record)) if (this.drones.size < MOST_CHOICES) this.drones.add(name);

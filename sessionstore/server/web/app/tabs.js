@@ -10,7 +10,9 @@ const NAMES = { drones: 'Drones', ...Object.fromEntries(TABS.map(({ name, title 
 const ARTIFACTS = 'artifacts';
 /* Streams that the page shows elsewhere: in the player, in the charts, or in one of these tabs. */
 const SHOWN = [...DRAWN, ...TABS.flatMap(({ streams }) => streams)];
-const MOST_OWN = 12;
+const MOST_OWN = 4; // with more, one tab holds them all
+const OWN = 'streams';
+const isOwn = (name) => name.startsWith('stream-');
 
 export class Tabs {
   constructor(source, record, { start, only = false, player, values, marks, onSeek, onChange }) {
@@ -36,16 +38,26 @@ export class Tabs {
   /** Give each stream that the program made itself a tab, and the artifacts one, before JSON and provenance. */
   async findStreams() {
     const [known, files] = await Promise.all([this.source.streams().catch(() => []), this.source.artifacts().catch(() => ({ artifacts: [] }))]);
-    for (const { stream, title } of this.ownStreams(known)) {
-      const name = `stream-${stream}`;
-      if (this.tables[name]) continue;
-      this.tables[name] = new RecordTable(stream, this.source, this.onSeek);
-      this.addTab(name, title);
-    }
+    const own = this.ownStreams(known);
+    for (const { stream } of own) this.tables[`stream-${stream}`] ??= new RecordTable(stream, this.source, this.onSeek);
+    if (own.length > MOST_OWN && !this.only) this.offer(own);
+    else if (!this.chooser) for (const { stream, title } of own) this.addTab(`stream-${stream}`, title);
     if (files.artifacts.length || files.recorded?.length) this.addTab(ARTIFACTS, 'Artifacts');
   }
 
-  ownStreams(known) { return known.filter((each) => !SHOWN.includes(each.stream)).slice(0, MOST_OWN); }
+  ownStreams(known) { return known.filter((each) => !SHOWN.includes(each.stream)); }
+
+  /** One tab with a choice, for a session of many streams. */
+  offer(own) {
+    const chosen = this.chooser?.value || own[0].stream;
+    this.chooser ??= el('select.own-streams', { 'aria-label': 'Stream', on: { change: () => this.open(`stream-${this.chooser.value}`) } });
+    fill(this.chooser, own.map(({ stream, title, records }) => el('option', { value: stream }, `${title} · ${records.toLocaleString('en')}`)));
+    this.chooser.value = chosen;
+    this.addTab(OWN, `Streams (${own.length})`);
+    if (this.wanted && this.tables[this.wanted]) this.open(this.wanted);
+  }
+
+  tabOf(name) { return this.chooser && isOwn(name) ? OWN : name; }
 
   addTab(name, label) {
     if (this.names[name]) return;
@@ -62,26 +74,35 @@ export class Tabs {
     if (!step) return;
     event.stopPropagation();
     const names = Object.keys(this.names);
-    const next = (names.indexOf(this.name) + step + names.length) % names.length;
+    const next = (names.indexOf(this.tabOf(this.name)) + step + names.length) % names.length;
     this.open(names[next]);
     this.buttons[next].focus();
   }
 
-  open(name) {
+  open(asked) {
+    const name = asked === OWN ? `stream-${this.chooser.value}` : asked;
+    const tab = this.tabOf(name);
     this.name = name;
     this.wanted = null;
     for (const button of this.buttons) {
-      const on = button.dataset.tab === name;
+      const on = button.dataset.tab === tab;
       button.setAttribute('aria-selected', on);
       button.tabIndex = on ? 0 : -1;
     }
-    if (!this.only) this.panel.setAttribute('aria-labelledby', `tab-${name}`);
+    if (!this.only) this.panel.setAttribute('aria-labelledby', `tab-${tab}`);
     if (name === 'drones') fill(this.panel, this.drones.node);
     else if (name === 'marks') fill(this.panel, this.marked ??= this.marks.view());
     else if (name === ARTIFACTS) this.artifacts();
-    else if (this.tables[name]) { fill(this.panel, this.tables[name].node); this.tables[name].open(this.player.t); } else if (name === 'json') this.json();
+    else if (this.tables[name]) this.records(name); else if (name === 'json') this.json();
     else this.provenance();
     this.onChange();
+  }
+
+  records(name) {
+    const choice = this.tabOf(name) === OWN;
+    if (choice) this.chooser.value = name.slice('stream-'.length);
+    fill(this.panel, choice ? el('div.row.own', {}, this.chooser) : null, this.tables[name].node);
+    this.tables[name].open(this.player.t);
   }
 
   take(name, records) { this.tables[TABS.find(({ streams }) => streams.includes(name)).name].take(records, name); }

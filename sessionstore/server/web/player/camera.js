@@ -7,6 +7,8 @@ const FIRST_FOV = 1.15;
 const EYE_M = 0.25; // above the drone's middle
 const DOWN = 0.12; // a little downwards, as cameras of drones look
 const ROOM = 1.1; // what is framed does not touch the edge
+const BAR_PX = 40; // the buttons over the picture cover that much of its top
+const MOST_ROOM = 1.3;
 
 export class Camera {
   constructor(kind) {
@@ -20,7 +22,7 @@ export class Camera {
   /** Show all corners of an extent, as large as they fit into a picture of so many pixels. */
   frame({ corners, low, high }, width, height) {
     this.target = low.map((each, axis) => (each + high[axis]) / 2);
-    if (this.kind === '3d') for (let round = 0; round < 6; round += 1) this.fit(corners, width / height);
+    if (this.kind === '3d') for (let round = 0; round < 6; round += 1) this.fit(corners, width / height, Math.min(MOST_ROOM, ROOM * (height / Math.max(1, height - 2 * BAR_PX))));
     else {
       const [right, up] = this.axes().map((axis) => axis.findIndex((each) => each > 0));
       this.distance = Math.max(5, Math.max(high[up] - low[up], ((high[right] - low[right]) * height) / width) * ROOM);
@@ -28,13 +30,14 @@ export class Camera {
     this.home = { target: [...this.target], distance: this.distance, yaw: this.yaw, pitch: this.pitch };
   }
 
-  /** Go as near as shows all corners, and to the middle of what is then seen. */
-  fit(corners, aspect) {
+  /** Go as near as shows all corners with room above and below, and to the middle of what is then seen. */
+  fit(corners, aspect, room) {
     const [right, up] = this.axes();
     const back = [Math.cos(this.pitch) * Math.cos(this.yaw), Math.cos(this.pitch) * Math.sin(this.yaw), Math.sin(this.pitch)];
     const seen = corners.map((each) => { const v = each.map((value, axis) => value - this.target[axis]); return [right, up, back].map((axis) => v[0] * axis[0] + v[1] * axis[1] + v[2] * axis[2]); });
     const tan = Math.tan(FOV / 2) / ROOM;
-    this.distance = Math.max(5, ...seen.map(([x, y, z]) => z + Math.max(Math.abs(x) / (tan * aspect), Math.abs(y) / tan)));
+    const up_tan = Math.tan(FOV / 2) / room;
+    this.distance = Math.max(5, ...seen.map(([x, y, z]) => z + Math.max(Math.abs(x) / (tan * aspect), Math.abs(y) / up_tan)));
     for (const [axis, direction] of [[0, right], [1, up]]) {
       const shares = seen.map((each) => each[axis] / (this.distance - each[2]));
       const shift = ((Math.min(...shares) + Math.max(...shares)) / 2) * this.distance;

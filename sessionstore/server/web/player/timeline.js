@@ -133,7 +133,7 @@ export class Timeline {
   }
 
   drawSpan(pen, span) {
-    const from = this.x(span.from);
+    const from = Math.max(0, this.x(span.from)); // a mode may be older than the flight
     const to = this.x(Math.min(span.to, this.end));
     pen.fillStyle = css(PHASES[span.name] || 'phase-other');
     pen.fillRect(from, this.bar < 16 ? 1 : 2, Math.max(0.5, to - from - 0.5), this.bar);
