@@ -32,6 +32,11 @@ def table_names(tree: Any) -> set[str]:
     return {str(node["table_name"]) for node in nodes(tree) if node.get("table_name")}
 
 
+def has_condition(tree: Any) -> bool:
+    """Whether a SELECT of a statement has a WHERE, without which :func:`conditions` finds nothing."""
+    return any(node.get("where_clause") is not None for node in nodes(tree))
+
+
 def conditions(tree: Any, name: str, session_columns: set[str]) -> list[dict[str, Any]] | None:
     """Return one condition on ``sessions`` for each place that reads a table; None: at least one place reads all."""
     places = sum(str(node.get("table_name", "")).lower() == name.lower() for node in nodes(tree))

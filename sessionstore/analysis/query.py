@@ -1,8 +1,8 @@
-"""One SELECT over a store: its tables are made, the engine is closed off, then the statement runs.
+"""One SELECT over a store: its tables are made in a closed-off engine, then the statement runs.
 
-Only a single SELECT (or EXPLAIN of one) is taken. The engine of each query is new, in memory, may open no file, load no
-extension and read no variable of the program; its settings are locked, and its memory is limited.
-Not here: what the tables hold (analysis.sources, streams and tables), which sessions are read (analysis.narrowing).
+Only a single SELECT (or EXPLAIN of one) is taken.
+Not here: the engine and what it may do (analysis.engines), what the tables hold (analysis.sources, streams and tables),
+which sessions are read (analysis.narrowing).
 """
 
 from __future__ import annotations
@@ -20,12 +20,13 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from sessionstore.analysis import narrowing
+from sessionstore.analysis import engines, narrowing
 from sessionstore.analysis.sources import make_view, sources_of
 from sessionstore.analysis.streams import LeftOut
 from sessionstore.analysis.tables import DOCUMENT_TABLES, document_table, sessions_table
 from sessionstore.analysis.verified_chunks import OutOfTime, deadline_s
 from sessionstore.errors import InvalidQuery
+from sessionstore.model.row import SessionRow
 from sessionstore.session import stream_names
 from sessionstore.store import SessionStore
 
@@ -63,19 +64,15 @@ def ask(store: SessionStore, sql: str, memory_mb: int = MEMORY_MB, timeout_s: fl
     """Return the answer to one SELECT.
 
     Args:
+        memory_mb: for all queries of this store that run at the same time and have the same limit.
         timeout_s: for reading what it needs, in seconds; :meth:`Answer.table` and ``first`` have their own.
 
     Raises: InvalidQuery: it is not one, names what is not there, or takes longer.
     """
-    engine = duckdb.connect(
-        ":memory:", config={"python_enable_replacements": "false", "memory_limit": f"{memory_mb}MB"}
-    )
+    engine = engines.connection(store, memory_mb)
     answer = Answer(None, engine, LeftOut())
     with failures(), _reading_limit(timeout_s):
         _make_tables(store, _parsed(engine, sql), answer)
-        for setting in ("temp_directory = ''", "TimeZone = 'UTC'", "enable_external_access = false"):
-            _fetched(engine, f"SET {setting}")
-        _fetched(engine, "SET lock_configuration = true")
         answer.relation = engine.sql(sql)
     return answer
 
@@ -107,14 +104,11 @@ def _make_tables(store: SessionStore, tree: dict[str, Any], answer: Answer) -> N
     engine, names = answer.engine, {name.lower(): name for name in sorted(narrowing.table_names(tree))}
     rows = [row for row in store.find(sort="created_at") if row.host is None]
     session_ids = [row.session_id for row in rows if row.problem is None or store.root.folder(row.session_id).is_dir()]
-    sessions = sessions_table(rows)
-    engine.register("_sessions", sessions)
-    _fetched(engine, "CREATE VIEW sessions AS SELECT * REPLACE (metadata::JSON AS metadata) FROM _sessions")
-    template = _serialised(engine, _TEMPLATE)
+    columns = _make_sessions(engine, rows) if narrowing.SESSIONS in names or narrowing.has_condition(tree) else set()
     for lower, name in names.items():
         if lower == narrowing.SESSIONS:
             continue
-        wanted = _narrowed(engine, tree, name, session_ids, set(map(str.lower, sessions.column_names)), template)
+        wanted = _narrowed(engine, tree, name, session_ids, columns)
         if lower in DOCUMENT_TABLES:
             engine.register(name, document_table(store, lower, wanted, answer.left_out))
         elif (stream := _stream_name(store, name, session_ids)) is not None:
@@ -122,6 +116,14 @@ def _make_tables(store: SessionStore, tree: dict[str, Any], answer: Answer) -> N
         else:
             continue  # the engine names what is not there, or the statement defines it (WITH)
         answer.sessions_read[lower] = len(wanted)
+
+
+def _make_sessions(engine: Any, rows: list[SessionRow]) -> set[str]:
+    """Register the table of all sessions, and return its columns in small letters."""
+    sessions = sessions_table(rows)
+    engine.register("_sessions", sessions)
+    _fetched(engine, "CREATE TEMP VIEW sessions AS SELECT * REPLACE (metadata::JSON AS metadata) FROM _sessions")
+    return set(map(str.lower, sessions.column_names))
 
 
 def _stream_name(store: SessionStore, name: str, session_ids: list[str]) -> str | None:
@@ -138,11 +140,12 @@ def _stream_name(store: SessionStore, name: str, session_ids: list[str]) -> str 
 
 
 def _narrowed(
-    engine: Any, tree: dict[str, Any], name: str, session_ids: list[str], columns: set[str], template: str
+    engine: Any, tree: dict[str, Any], name: str, session_ids: list[str], columns: set[str]
 ) -> list[str]:
-    found = narrowing.conditions(tree, name, columns)
+    found = narrowing.conditions(tree, name, columns) if columns else None
     if found is None:
         return session_ids
+    template = _serialised(engine, _TEMPLATE)
     wanted: set[str] = set()
     for condition in found:
         query = narrowing.sessions_query(condition, template)

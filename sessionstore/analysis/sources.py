@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import duckdb
+import numpy
 import pyarrow as pa
 from pyarrow import compute, dataset, fs, parquet
 
@@ -71,11 +71,14 @@ class Source:
         return [_position() if self.axes and name == "position" else quoted(name) for name in self.names]
 
 
-def _positions(table: pa.Table) -> pa.ChunkedArray:
-    engine = duckdb.connect(":memory:", config={"python_enable_replacements": "false"})
-    engine.register("points", table)
-    found = engine.sql(f"SELECT {_position()} FROM points").to_arrow_table()
-    return found["position"].cast(pa.list_(pa.float64()))
+def _positions(table: pa.Table) -> pa.Array:
+    """Return the lists of x, y and z; null where there is no x."""
+    axes = numpy.empty((table.num_rows, 3))
+    for place, axis in enumerate("xyz"):
+        axes[:, place] = table[axis].to_numpy()
+    offsets = pa.array(numpy.arange(0, axes.size + 1, 3, dtype=numpy.int32))
+    missing = compute.is_null(table["x"].combine_chunks()) if table["x"].null_count else None
+    return pa.ListArray.from_arrays(offsets, pa.array(axes.reshape(-1)), mask=missing)
 
 
 def quoted(name: str) -> str:
@@ -129,7 +132,7 @@ def make_view(engine: Any, name: str, sources: list[Source]) -> None:
         own = f"_{name}_{number}"
         engine.register(own, source.readable())
         parts.append(f"SELECT {', '.join(source.expressions())} FROM {quoted(own)}")
-    engine.execute(f"CREATE VIEW {quoted(name)} AS {' UNION ALL BY NAME '.join(parts)}").fetchall()
+    engine.execute(f"CREATE TEMP VIEW {quoted(name)} AS {' UNION ALL BY NAME '.join(parts)}").fetchall()
 
 
 def _in_memory(sources: list[Source]) -> Source:
