@@ -139,9 +139,7 @@ def _stream_name(store: SessionStore, name: str, session_ids: list[str]) -> str 
     return None
 
 
-def _narrowed(
-    engine: Any, tree: dict[str, Any], name: str, session_ids: list[str], columns: set[str]
-) -> list[str]:
+def _narrowed(engine: Any, tree: dict[str, Any], name: str, session_ids: list[str], columns: set[str]) -> list[str]:
     found = narrowing.conditions(tree, name, columns) if columns else None
     if found is None:
         return session_ids

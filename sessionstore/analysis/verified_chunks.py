@@ -24,13 +24,14 @@ from pyarrow import json as arrow_json
 
 from sessionstore.analysis import column_types
 from sessionstore.analysis.arrow_columns import inferred_array, text_array
+from sessionstore.analysis.line_checksums import is_plain
 from sessionstore.analysis.shapes import ShapeReader
 from sessionstore.session import stream_source
 from sessionstore.session.stream_line import CHECKSUM, NUMBER, SIM_TIME, Line
 from sessionstore.session.stream_order import StreamOrder
 from sessionstore.session.stream_reader import order_of_source
 from sessionstore.session.stream_tail import tail_of
-from sessionstore.session.verified_blocks import CHUNK_BYTES, Block, Tally, blocks, is_plain, trusted
+from sessionstore.session.verified_blocks import CHUNK_BYTES, Block, Tally, blocks, trusted
 
 #: A stream of fewer bytes is parsed by Arrow where it is read: a thread and an engine would take longer to start.
 SMALL_BYTES = 1 << 20

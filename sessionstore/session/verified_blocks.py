@@ -7,6 +7,7 @@ Not here: parsing (session.stream_columns, analysis.verified_chunks), the form o
 
 from __future__ import annotations
 
+import functools
 import sys
 import zlib
 from array import array
@@ -20,7 +21,8 @@ from sessionstore.session.stream_line import TAIL_LENGTH, Damage, Line, parse_li
 from sessionstore.session.stream_source import Source
 
 CHUNK_BYTES = 8 << 20
-_SHORT = 400  # a line of no more bytes is nested less than a record may be
+#: A line of no more bytes is nested less than a record may be.
+SHORT = 400
 _LEVELS = json_text.MAX_DEPTH + 1
 #: The bytes around the eight digits at the end of a line, by their place.
 _AROUND = [(at, b',"c":"00000000"}'[at : at + 1]) for at in (0, 1, 2, 3, 4, 5, 14, 15)]
@@ -36,14 +38,22 @@ class Tally:
     crc32: int | None = None
 
 
-@dataclass(slots=True)
+@dataclass
 class Block:
-    """Whole lines, together and one by one, and where they begin in the stream."""
+    """Whole lines, each with its newline, and where they begin in the stream."""
 
     data: bytes
-    lines: list[bytes]
     offset: int
-    heads: list[bytes] = field(default_factory=list)  # the lines without their checksums, when all are verified
+
+    @functools.cached_property
+    def lines(self) -> list[bytes]:
+        """The lines one by one, without their newlines."""
+        return self.data[:-1].split(b"\n")
+
+    @functools.cached_property
+    def heads(self) -> list[bytes]:
+        """The lines without their checksums, when all are verified."""
+        return [raw[:-TAIL_LENGTH] for raw in self.lines]
 
 
 def blocks(source: Source, chunk_bytes: int, tally: Tally, low: int = 0, high: int | None = None) -> Iterator[Block]:
@@ -61,27 +71,37 @@ def blocks(source: Source, chunk_bytes: int, tally: Tally, low: int = 0, high: i
         cut = data.rfind(b"\n") + 1
         rest, data = data[cut:], data[:cut]
         if data:
-            yield Block(data, data[:-1].split(b"\n"), offset)
+            yield Block(data, offset)
             offset += cut
     if rest and not isinstance(parse_line(rest, offset), Damage):
-        yield Block(rest + b"\n", [rest], offset)
+        yield Block(rest + b"\n", offset)
 
 
 def is_plain(block: Block) -> bool:
     """Whether every line has the right checksum, and none needs a closer look."""
-    data, lines = block.data, block.lines
-    if any(byte in data and each in data for byte, each in _BY_LINE) or not all(lines):
+    lines = block.lines
+    if not has_plain_keys(block.data) or not all(lines):
+        return False
+    if max(map(len, lines)) > SHORT and any(map(is_too_deep, lines)):
+        return False
+    return _all_verified(block)
+
+
+def has_plain_keys(data: bytes) -> bool:
+    """Whether the bytes are UTF-8, and no line has a key of its own beside n, t and c, or half a character."""
+    if any(byte in data and each in data for byte, each in _BY_LINE):
         return False
     if not data.isascii():
         try:
             data.decode()
         except UnicodeDecodeError:
             return False
-    if max(map(len, lines)) > _SHORT and any(
-        len(raw) > _SHORT and json_text.nested_beyond_limit(raw, _LEVELS) for raw in lines
-    ):
-        return False
-    return _all_verified(block)
+    return True
+
+
+def is_too_deep(raw: bytes) -> bool:
+    """Whether a line is nested beyond the limit."""
+    return len(raw) > SHORT and json_text.nested_beyond_limit(raw, _LEVELS)
 
 
 def _all_verified(block: Block) -> bool:
@@ -89,7 +109,6 @@ def _all_verified(block: Block) -> bool:
     tails, count = b"".join([raw[-TAIL_LENGTH:] for raw in lines]), len(lines)
     if len(tails) != TAIL_LENGTH * count or any(tails[at::TAIL_LENGTH] != byte * count for at, byte in _AROUND):
         return False
-    block.heads = [raw[:-TAIL_LENGTH] for raw in lines]
     found = array("I", map(zlib.crc32, block.heads))
     if sys.byteorder == "little":
         found.byteswap()
