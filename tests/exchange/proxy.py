@@ -1,4 +1,4 @@
-"""A TCP proxy before a server, which cuts connections, refuses them, answers itself, or waits.
+"""A TCP proxy before a server, which cuts connections, refuses them, answers itself, waits, or falls silent.
 
 Not here: the servers (the tests' own), what must hold then (test_connection_faults).
 """
@@ -18,6 +18,7 @@ class Proxy:
 
     Attributes:
         cut_at: after so many bytes the connection is cut, and each new one until :meth:`heal`.
+        silent_at: after so many bytes nothing passes any more, and no connection is closed, until :meth:`heal`.
         answers: HTTP statuses with which the next connections are answered, in place of the server.
         delay_s: how long each piece is held back.
     """
@@ -28,13 +29,14 @@ class Proxy:
         self.port: int = self._listener.getsockname()[1]
         self.count, self.refused, self.delay_s = 0, 0, 0.0
         self.cut_at: int | None = None
+        self.silent_at: int | None = None
         self.answers: list[int] = []
         self._open: set[socket.socket] = set()
         threading.Thread(target=self._accept, daemon=True).start()
 
     def heal(self) -> None:
         """Forward everything from now on."""
-        self.cut_at, self.count, self.answers, self.delay_s = None, 0, [], 0.0
+        self.cut_at, self.silent_at, self.count, self.answers, self.delay_s = None, None, 0, [], 0.0
 
     def close(self) -> None:
         """End."""
@@ -46,6 +48,11 @@ class Proxy:
     def is_cut(self) -> bool:
         """Whether nothing passes."""
         return self.cut_at is not None and self.count >= self.cut_at
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether it takes everything and answers nothing, as a host does whose cable is cut behind a switch."""
+        return self.silent_at is not None and self.count >= self.silent_at
 
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
@@ -79,6 +86,8 @@ class Proxy:
                 return False
             if self.delay_s:
                 time.sleep(self.delay_s)
+            if self.is_silent:
+                continue  # swallowed, also once the line is healed: the connection is out of step and is given up
             left = len(data) if self.cut_at is None else max(0, min(len(data), self.cut_at - self.count))
             self.count += len(data)
             (server if source is client else client).sendall(data[:left])

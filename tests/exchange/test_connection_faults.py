@@ -32,7 +32,7 @@ PLACES, EVERY = 100, 5 if PROOF == "ci" else 1
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """No pauses between tries, and few of them."""
     monkeypatch.setattr(faults, "FIRST_PAUSE_S", 0.001)
-    monkeypatch.setattr(faults.attempt, "__defaults__", (2,))
+    monkeypatch.setattr(faults, "TRIES", 2)
 
 
 @pytest.fixture
@@ -133,7 +133,7 @@ def test_a_storm_of_503_is_waited_out_and_403_is_refused_at_once(
     store: SessionStore, line: Proxy, bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     flown(store)
-    monkeypatch.setattr(faults.attempt, "__defaults__", (5,))
+    monkeypatch.setattr(faults, "TRIES", 5)
     line.answers = [503] * 4
     assert push(store, f"{bucket}/stormy").clean and line.answers == []
     line.answers = [503] * 1000

@@ -32,9 +32,9 @@ _BEGIN = """
 import os, random
 os.environ.update({environment!r})
 from sessionstore import errors
-from sessionstore.exchange.remote import faults, places
-faults.attempt.__defaults__ = (2,)
-places.CONNECT_S = places.LOST_S = 3
+from sessionstore.exchange.remote import connections, faults
+faults.TRIES = 2
+connections.CONNECT_S = connections.LOST_S = 3
 store = sessionstore.open({folder!r}, sync="os")
 def flown(name, bytes=0):
     with store.record(name) as session:

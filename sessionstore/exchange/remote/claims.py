@@ -16,7 +16,6 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 
 from sessionstore.errors import Conflict, LockTimeout, RemoteUnavailable
-from sessionstore.exchange.remote.faults import TRIES
 from sessionstore.exchange.remote.places import FsspecPlace
 from sessionstore.layout import PRIVATE
 from sessionstore.model.instants import new_uuid
@@ -44,20 +43,20 @@ class Claim:
     def try_take(self) -> bool:
         """Take it if no other push holds it; return whether it is held. Raises: RemoteUnavailable."""
         began = time.monotonic()
-        if self._place.create(self.name, self._content()) or self._is_mine():  # made by a request whose answer was lost
+        if self._place.create(self.name, self._content()) or self.is_mine():  # made by a request whose answer was lost
             self._renewed_s = began
             return True
         return False
 
     def check(self) -> None:
         """Make sure that it is held still. Raises: Conflict: it was not renewed in time, another push may hold it."""
-        age_s = time.monotonic() - self._renewed_s
-        if age_s < STALE_S / 2:
-            return  # no other push takes over what has just been written
-        if age_s > STALE_S or not self._is_mine():
+        if self.is_fresh():
+            return
+        if time.monotonic() - self._renewed_s > STALE_S or not self.is_mine():
             raise Conflict(f"another push took {self.session_id} at {self._place.label} over; run this one again")
 
-    def _is_mine(self) -> bool:
+    def is_mine(self) -> bool:
+        """Whether it stands there as ours. Raises: RemoteUnavailable."""
         try:
             return self._place.read(self.name).startswith(self._mine.encode())
         except FileNotFoundError:
@@ -67,14 +66,14 @@ class Claim:
         """Write it anew; a connection that is lost for a while is tried again at the next turn."""
         self._beats += 1
         with contextlib.suppress(RemoteUnavailable):
-            if self._is_mine():
+            if self.is_mine():
                 began = time.monotonic()
                 self._place.put(self.name, self._content())
                 self._renewed_s = began
 
-    def may_go(self) -> bool:
-        """Whether it is held still, so that it is ours to remove. Raises: RemoteUnavailable."""
-        return time.monotonic() - self._renewed_s < STALE_S / 2 or self._is_mine()
+    def is_fresh(self) -> bool:
+        """Whether it was written so recently that no other push can have taken it over."""
+        return time.monotonic() - self._renewed_s < STALE_S / 2
 
 
 class Watch:
@@ -117,6 +116,8 @@ class Watch:
 def claimed(place: FsspecPlace, session_ids: Sequence[str], pool: Executor) -> Iterator[dict[str, Claim]]:
     """Hold the claims of sessions; those that other pushes hold are not among them.
 
+    After an error the place is given up, so that nothing waits long for a lost connection.
+
     Raises: RemoteUnavailable.
     """
     held = _taken(place, [Claim(place, session_id) for session_id in session_ids], pool)
@@ -126,10 +127,13 @@ def claimed(place: FsspecPlace, session_ids: Sequence[str], pool: Executor) -> I
     try:
         yield {claim.session_id: claim for claim in held}
     except BaseException:
+        place.give_up()
+        _end(renewer, done)
         with contextlib.suppress(RemoteUnavailable):  # the first error counts; what stays is stale in a minute
-            _give_back(place, held, done, renewer, tries=1)
+            place.tried_once().remove_all([claim.name for claim in held if claim.is_fresh()])
         raise
-    _give_back(place, held, done, renewer)
+    _end(renewer, done)
+    place.remove_all([claim.name for claim in held if claim.is_fresh() or claim.is_mine()])
 
 
 def _taken(place: FsspecPlace, wanted: list[Claim], pool: Executor) -> list[Claim]:
@@ -140,7 +144,7 @@ def _taken(place: FsspecPlace, wanted: list[Claim], pool: Executor) -> list[Clai
     failed = next((error for tried in done if (error := tried.exception()) is not None), None)
     if failed is not None:
         with contextlib.suppress(RemoteUnavailable):
-            place.remove_all([claim.name for claim in held], tries=1)
+            place.tried_once().remove_all([claim.name for claim in held])
         raise failed
     return held
 
@@ -148,12 +152,11 @@ def _taken(place: FsspecPlace, wanted: list[Claim], pool: Executor) -> list[Clai
 def _renew(held: list[Claim], done: threading.Event) -> None:
     while not done.wait(RENEW_EVERY_S):
         for claim in held:
-            claim.renew()
+            if not done.is_set():
+                claim.renew()
 
 
-def _give_back(
-    place: FsspecPlace, held: list[Claim], done: threading.Event, renewer: threading.Thread, tries: int = TRIES
-) -> None:
+def _end(renewer: threading.Thread, done: threading.Event) -> None:
+    """End the renewing, so that nothing is written after the claims were given back."""
     done.set()
     renewer.join()
-    place.remove_all([claim.name for claim in held if claim.may_go()], tries)

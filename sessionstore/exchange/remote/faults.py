@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 import sys
-import time
+import threading
 from collections.abc import Callable
 from typing import TypeVar
 from urllib.parse import quote, unquote, urlsplit
@@ -41,12 +41,24 @@ def faults() -> tuple[type[BaseException], ...]:
     return tuple(found)
 
 
-def attempt(url: str, operation: Callable[[], Result], tries: int = TRIES) -> Result:
+def attempt(
+    url: str,
+    operation: Callable[[], Result],
+    tries: int | None = None,
+    given_up: threading.Event | None = None,
+) -> Result:
     """Return what the operation returns, tried again after a fault that may pass.
+
+    Args:
+        tries: how often at most; TRIES when it is not given.
+        given_up: once it is set, nothing is tried any more.
 
     Raises: FileNotFoundError, FileExistsError: as the store says; RemoteRefused; RemoteUnavailable.
     """
+    tries, given_up = tries or TRIES, given_up or threading.Event()
     for number in range(1, tries + 1):
+        if given_up.is_set():
+            raise RemoteUnavailable(f"{shown(url)} was given up, since another request failed")
         try:
             return operation()
         except (SessionStoreError, FileExistsError):
@@ -61,7 +73,7 @@ def attempt(url: str, operation: Callable[[], Result], tries: int = TRIES) -> Re
                 raise RemoteUnavailable(
                     f"{shown(url)} does not answer, tried {tries} times ({_about(error, url)})"
                 ) from None
-        time.sleep(FIRST_PAUSE_S * 2 ** (number - 1) * (0.5 + random.random()))
+        given_up.wait(FIRST_PAUSE_S * 2 ** (number - 1) * (0.5 + random.random()))
     raise AssertionError("not reached")
 
 

@@ -8,6 +8,7 @@ Not here: large files (remote.multipart), other protocols (remote.places).
 from __future__ import annotations
 
 import base64
+import errno
 from collections.abc import Callable, Sequence
 from hashlib import md5
 from typing import Any
@@ -57,9 +58,9 @@ def read_small(fs: Any, path: str) -> bytes | None:
     """
     try:
         data = bytes(fs.cat_file(path, start=0, end=SMALL_BYTES))
-    except (FileNotFoundError, PermissionError):
-        raise
-    except (OSError, ValueError):  # no range of an empty object can be had; what else is wrong is seen again
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # InvalidRange: no range of an empty object can be had
+            raise
         return None
     return data if len(data) < SMALL_BYTES else None
 

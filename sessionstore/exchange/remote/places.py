@@ -2,25 +2,26 @@
 
 A range has exactly the bytes that were asked for, or an error is raised. Each file has a version (ETag, or size and
 time), so that a cache and a reader notice a change.
-Not here: sessions in a ZIP (remote.zipped), retries (remote.faults), what the files mean (remote.store).
+Not here: sessions in a ZIP (remote.zipped), retries (remote.faults), time limits (remote.connections), what the files
+mean (remote.store).
 """
 
 from __future__ import annotations
 
+import copy
 import os
 import posixpath
-import socket
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from typing import Any, Protocol
 
 from sessionstore.errors import RemoteUnavailable
 from sessionstore.exchange.remote import multipart, objects
-from sessionstore.exchange.remote.faults import TRIES, attempt, shown
+from sessionstore.exchange.remote.connections import options
+from sessionstore.exchange.remote.faults import Result, attempt, shown
 from sessionstore.exchange.remote.file_facts import FileFacts, facts_of
 
-#: How long a connection may take to be made, and how long a silent one is waited for.
-CONNECT_S, LOST_S = 10, 30
 #: Protocols whose fsspec name, or whose library, differs from the scheme that people type.
 _SCHEMES = {"sftp": "ssh"}
 _LIBRARIES = {"s3": "s3fs", "s3a": "s3fs", "ssh": "sshfs", "gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs"}
@@ -57,6 +58,18 @@ class FsspecPlace:
         self.fs, self.base = opened(url)
         self._is_s3 = "s3" in self.fs.protocol
         self._made: set[str] = set()
+        self._tries: int | None = None
+        self._given_up = threading.Event()
+
+    def give_up(self) -> None:
+        """Let nothing be tried again here: each request that is under way ends after its present try."""
+        self._given_up.set()
+
+    def tried_once(self) -> FsspecPlace:
+        """Return the same place, where each request is tried once; it may be used after :meth:`give_up`."""
+        found = copy.copy(self)
+        found._tries, found._given_up = 1, threading.Event()
+        return found
 
     def _path(self, name: str) -> str:
         return f"{self.base}/{name}" if name else self.base
@@ -67,7 +80,7 @@ class FsspecPlace:
 
     def _ls(self, name: str) -> Iterator[tuple[str, str]]:
         try:
-            found = attempt(self.url, lambda: self.fs.ls(self._path(name), detail=True, refresh=True))
+            found = self._attempt(lambda: self.fs.ls(self._path(name), detail=True, refresh=True))
         except (FileNotFoundError, NotADirectoryError):
             return
         for entry in found:
@@ -78,7 +91,7 @@ class FsspecPlace:
         path = self._path(folder)
         self.fs.invalidate_cache(path)
         try:
-            found = attempt(self.url, lambda: self.fs.find(path, detail=True))
+            found = self._attempt(lambda: self.fs.find(path, detail=True))
         except FileNotFoundError:
             return {}
         start = len(self.fs._strip_protocol(path).rstrip("/")) + 1
@@ -95,14 +108,14 @@ class FsspecPlace:
         found |= zip(missing, pool.map(self.files, missing), strict=True)
         return found
 
-    def _attempt(self, request: Callable[[], Any]) -> Any:
-        return attempt(self.url, request)
+    def _attempt(self, request: Callable[[], Result], url: str | None = None) -> Result:
+        return attempt(url or self.url, request, self._tries, self._given_up)
 
     def facts(self, name: str) -> FileFacts:
         """Return size and version of one file; see :class:`Place`."""
         path = self._path(name)
         self.fs.invalidate_cache(posixpath.dirname(path))
-        return facts_of(attempt(self.url, lambda: self.fs.info(path)))
+        return facts_of(self._attempt(lambda: self.fs.info(path)))
 
     def read(self, name: str, start: int = 0, end: int | None = None) -> bytes:
         """Return the bytes of a range; see :class:`Place`."""
@@ -122,14 +135,14 @@ class FsspecPlace:
                 raise EOFError(f"{len(data)} bytes came where {wanted} were asked for")
             return data
 
-        return attempt(f"{self.url.rstrip('/')}/{name}", fetch)
+        return self._attempt(fetch, f"{self.url.rstrip('/')}/{name}")
 
     # ------------------------------------------------------------ writing
 
     def put(self, name: str, data: bytes) -> None:
         """Write a small file whole. Raises: RemoteRefused, RemoteUnavailable."""
         self._make_parent(name)
-        attempt(self.url, lambda: self.fs.pipe_file(self._path(name), data))
+        self._attempt(lambda: self.fs.pipe_file(self._path(name), data))
 
     def create(self, name: str, data: bytes) -> bool:
         """Write a small file where none is; return whether it was written.
@@ -138,11 +151,11 @@ class FsspecPlace:
         """
         self._make_parent(name)
         try:
-            attempt(self.url, lambda: self.fs.pipe_file(self._path(name), data, mode="create"))
+            self._attempt(lambda: self.fs.pipe_file(self._path(name), data, mode="create"))
         except FileExistsError:
             return False
         except (TypeError, NotImplementedError):
-            if attempt(self.url, lambda: self.fs.exists(self._path(name))):
+            if self._attempt(lambda: self.fs.exists(self._path(name))):
                 return False
             self.put(name, data)
         return True
@@ -158,13 +171,13 @@ class FsspecPlace:
             multipart.send(self.fs, self._path(name), local, self._attempt)
             return False
         self._make_parent(name)
-        attempt(self.url, lambda: self.fs.put_file(local, self._path(name)))
+        self._attempt(lambda: self.fs.put_file(local, self._path(name)))
         return False
 
-    def remove_all(self, names: Sequence[str], tries: int = TRIES) -> None:
+    def remove_all(self, names: Sequence[str]) -> None:
         """Remove files, on S3 by one request; those that are not there are fine."""
         if self._is_s3 and names:
-            attempt(self.url, lambda: self.fs.rm([self._path(name) for name in names]), tries)
+            self._attempt(lambda: self.fs.rm([self._path(name) for name in names]))
             return
         for name in names:
             self.remove(name)
@@ -172,14 +185,14 @@ class FsspecPlace:
     def remove(self, name: str) -> None:
         """Remove a file; one that is not there is fine."""
         try:
-            attempt(self.url, lambda: self.fs.rm_file(self._path(name)))
+            self._attempt(lambda: self.fs.rm_file(self._path(name)))
         except FileNotFoundError:
             return
 
     def _make_parent(self, name: str) -> None:
         folder = posixpath.dirname(self._path(name))
         if folder not in self._made and _has_folders(self.fs):
-            attempt(self.url, lambda: self.fs.makedirs(folder, exist_ok=True))
+            self._attempt(lambda: self.fs.makedirs(folder, exist_ok=True))
             self._made.add(folder)
 
 
@@ -195,7 +208,7 @@ def opened(url: str) -> tuple[Any, str]:
     try:
         import fsspec
 
-        fs, path = attempt(url, lambda: fsspec.core.url_to_fs(f"{scheme}://{rest}", **_options(scheme)))
+        fs, path = attempt(url, lambda: fsspec.core.url_to_fs(f"{scheme}://{rest}", **options(scheme)))
     except ImportError as error:
         library = _LIBRARIES.get(scheme, "fsspec")
         raise ModuleNotFoundError(
@@ -206,30 +219,3 @@ def opened(url: str) -> tuple[Any, str]:
     if hasattr(fs, "retries"):  # of s3fs: five more for each of ours, so that a lost connection took minutes to report
         fs.retries = 1
     return fs, path.rstrip("/")
-
-
-def _options(scheme: str) -> Mapping[str, Any]:
-    """Return the options of a file system, by which a connection that is lost is noticed, also while it sends."""
-    if scheme in ("s3", "s3a"):
-        client = {
-            "connect_timeout": CONNECT_S, "read_timeout": LOST_S, "max_pool_connections": 32,
-            "retries": {"total_max_attempts": 1},  # attempt() tries again
-            "connector_args": {"socket_factory": _impatient_socket},
-        }  # fmt: skip
-        return {"use_listings_cache": False, "config_kwargs": client}
-    if scheme in ("http", "https"):
-        import aiohttp
-
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=LOST_S)
-        return {"use_listings_cache": False, "client_kwargs": {"timeout": timeout}}
-    if scheme == "ssh":
-        return {"connect_timeout": CONNECT_S, "keepalive_interval": LOST_S / 3, "keepalive_count_max": 3}
-    return {}
-
-
-def _impatient_socket(address: tuple[Any, ...]) -> socket.socket:
-    """Return a socket that gives up when nothing that was sent is acknowledged; by default in 15 min."""
-    found = socket.socket(*address[:3])
-    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
-        found.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(LOST_S * 1000))
-    return found

@@ -11,6 +11,7 @@ Not here: a merge of what comes (exchange.merge), reading in place (remote.store
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -74,10 +75,16 @@ def push(
         for number, batch in _batches(store, rows):
             total.after(number, len(rows))
             report.outcomes += run.batch(batch)
-    finally:
+    except BaseException:
+        place.give_up()
         run.close()
         if run.sent:
-            manifest.add(place, run.sent)
+            with contextlib.suppress(RemoteUnavailable):  # the first error counts; the next push adds them
+                manifest.add(place.tried_once(), run.sent)
+        raise
+    run.close()
+    if run.sent:
+        manifest.add(place, run.sent)
     return report
 
 
