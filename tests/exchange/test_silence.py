@@ -128,6 +128,7 @@ def test_a_pull_of_a_zip_whose_line_falls_silent_gives_up_and_the_next_completes
     assert other.pull(url).clean and contents(other) == contents(store)
 
 
+@pytest.mark.slow
 def test_a_push_over_ssh_whose_line_falls_silent_gives_up_and_the_next_completes_it(
     store: SessionStore,
     sftp: str,  # noqa: F811
