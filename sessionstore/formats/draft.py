@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from sessionstore import __version__
 from sessionstore.disk import files
@@ -39,10 +39,11 @@ class SessionDraft:
         store: where it is to be.
         uuid: made of the content of its source, so that the same content is found again.
         dry_run: check and count, write nothing.
+        durable: sync each file; otherwise who takes the sealed draft syncs all of it.
     """
 
-    def __init__(self, store: SessionStore, uuid: str, dry_run: bool = False) -> None:
-        self.store, self.uuid, self.dry_run = store, uuid, dry_run
+    def __init__(self, store: SessionStore, uuid: str, dry_run: bool = False, durable: bool = True) -> None:
+        self.store, self.uuid, self.dry_run, self._durable = store, uuid, dry_run, durable
         self.session_id: str | None = None  # a format may propose one; by default from created_at and the name
         self.created_at: datetime | None = None  # by default the present minute
         self.source: dict[str, Any] = {}  # provenance.imported_from
@@ -134,7 +135,7 @@ class SessionDraft:
         else:
             target = self._staged() / "artifacts" / place
             files.make_dirs(target.parent)
-            files.put(target, measured())
+            files.put(target, measured(), sync=self._durable)
         self._artifacts.append({"name": name, "size": size, "sha256": digest.hexdigest()})
 
     # ---------------------------------------------------------------- what is staged
@@ -225,6 +226,20 @@ class SessionDraft:
         self.store.catalog.delivery.deliver([to_row(record, status)])
         return record.session_id
 
+    def seal(self) -> Built:
+        """Return what was built, whole and not durable; the caller makes it a session, or removes it.
+
+        Raises: InvalidRecord, StoreUnusable: the draft is as it was.
+        """
+        record, staged = self.record(), self._staged()
+        for writer in self._writers.values():
+            writer.flush(sync=False)
+        record.streams = dict(sorted(self.records_out.items()))
+        document = {"session": {"1": record.to_dict()}, "workflow": {}, **self._tables}
+        files.put(staged / DOCUMENT, json_text.layout(document), sync=False)
+        self._folder = None
+        return Built(staged, record, self._tables)
+
     def discard(self) -> None:
         """Remove what was built in staging; after a commit there is nothing to remove."""
         if self._folder is not None and self._folder.is_dir():
@@ -250,6 +265,14 @@ class SessionDraft:
             path = self.store.catalog.session(self.uuid).stream_path(name)  # refuses names that no stream may have
             self._writers[name] = StagedStream(None if self.dry_run else self._staged() / path.name)
         return self._writers[name]
+
+
+class Built(NamedTuple):
+    """A sealed draft: its folder in staging, its record, and the further tables of its document."""
+
+    folder: Path
+    record: SessionRecord
+    tables: dict[str, dict[str, Any]]
 
 
 class _Counted:
@@ -292,7 +315,12 @@ class _Counted:
         return self._staged.extend_columns(names, columns, times_s, finite)
 
 
+def known_sessions(store: SessionStore) -> dict[str, str]:
+    """Return the ids of all sessions by their uuids."""
+    rows = store.find(verify=False) if store.root.path.is_dir() else ()
+    return {row.uuid: row.session_id for row in rows}
+
+
 def known_session(store: SessionStore, uuid: str) -> str | None:
     """Return the id of the session with this uuid, or None."""
-    rows = store.find(verify=False) if store.root.path.is_dir() else ()
-    return next((row.session_id for row in rows if row.uuid == uuid), None)
+    return known_sessions(store).get(uuid)

@@ -19,9 +19,10 @@ from uuid import UUID, uuid5
 from sessionstore.errors import InvalidRecord, SessionStoreError
 from sessionstore.formats import registry
 from sessionstore.formats.adding import add_what_is_new, is_same
-from sessionstore.formats.draft import SessionDraft, known_session
+from sessionstore.formats.draft import SessionDraft, known_session, known_sessions
 from sessionstore.formats.folders import fingerprint_of
 from sessionstore.formats.protocol import Collection, Format, ImportReport, Options, Part, Readable, State
+from sessionstore.formats.run_batch import RunBatch
 from sessionstore.store import SessionStore
 
 #: Names the uuids that are made of content (RFC 9562, version 5).
@@ -93,6 +94,14 @@ def _source(path: Path, found: Format, fingerprint: str) -> dict[str, Any]:
 
 def _made(draft: SessionDraft, report: ImportReport, session_name: str | None, usual_name: str) -> ImportReport:
     """Make the session of a draft, unless it is only tried."""
+    _completed(draft, report, session_name, usual_name)
+    if not draft.dry_run:
+        report.session_id = draft.commit()
+    return report
+
+
+def _completed(draft: SessionDraft, report: ImportReport, session_name: str | None, usual_name: str) -> None:
+    """Give a draft its name and its source; check it where it is only tried. Raises: InvalidRecord."""
     if session_name is not None:
         draft.set(session_name=session_name)
     elif not draft.has("session_name"):
@@ -100,10 +109,7 @@ def _made(draft: SessionDraft, report: ImportReport, session_name: str | None, u
     draft.source.update(imported_at=datetime.now(UTC).isoformat(), problems=list(report.problems))
     if draft.dry_run:
         draft.record()
-    else:
-        report.session_id = draft.commit()
     report.state = "would import" if draft.dry_run else "imported"
-    return report
 
 
 # ---------------------------------------------------------------- many sessions in one place
@@ -113,19 +119,16 @@ def _import_parts(
     store: SessionStore, path: Path, found: Collection, options: Options, session_name: str | None, dry_run: bool
 ) -> ImportReport:
     """Import each session of a place that is not here yet, and add to the others what is new."""
-    whole = ImportReport(str(path), found.name)
-    rows = store.find(verify=False) if store.root.path.is_dir() else ()
-    known = {row.uuid: row.session_id for row in rows}
-    for part in found.parts(path, options, whole):
-        uuid = part_uuid(found.name, part.key)
-        report = ImportReport(str(path), found.name)
-        here = known.get(uuid)
-        whole.take(
-            part,
-            _guarded(
-                report, path, partial(_import_part, store, path, found, part, options, session_name, dry_run, here)
-            ),
-        )
+    whole, known = ImportReport(str(path), found.name), known_sessions(store)
+    read: list[tuple[Part, ImportReport]] = []
+    with RunBatch(store) as batch:
+        for part in found.parts(path, options, whole):
+            here = known.get(part_uuid(found.name, part.key))
+            report = ImportReport(str(path), found.name)
+            work = partial(_import_part, batch, store, path, found, part, options, session_name, dry_run, here)
+            read.append((part, _guarded(report, path, work)))
+    for part, report in read:
+        whole.take(part, report)
     if not whole.sessions:
         raise InvalidRecord(f"{path.name} holds no runs" + (f" ({'; '.join(whole.notes)})" if whole.notes else ""))
     states = {report.state for report in whole.sessions}
@@ -140,6 +143,7 @@ def part_uuid(format_name: str, key: str) -> str:
 
 
 def _import_part(
+    batch: RunBatch,
     store: SessionStore,
     path: Path,
     found: Collection,
@@ -153,11 +157,14 @@ def _import_part(
     if known is not None and is_same(store.get(known), part.fingerprint):
         report.state = "already there"
         return report
-    with SessionDraft(store, part_uuid(found.name, part.key), dry_run) as draft:
+    with SessionDraft(store, part_uuid(found.name, part.key), dry_run, durable=known is not None) as draft:
         draft.source = {**_source(path, found, part.fingerprint), "key": part.key}
         report = found.read_part(path, part, draft, options)
         if known is None:
-            return _made(draft, report, session_name, part.name)
+            _completed(draft, report, session_name, part.name)
+            if not dry_run:
+                batch.add(draft, report)
+            return report
         report.session_id, report.state = known, "would update"
         if not dry_run:
             report.problems += add_what_is_new(draft, store.get(known))

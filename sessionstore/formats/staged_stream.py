@@ -160,9 +160,9 @@ class StagedStream:
         """The latest sim_time in seconds; 0 before the first record."""
         return self.latest_s if self.count else 0.0
 
-    def flush(self) -> None:
-        """Return when all records survive a power cut. Raises: StoreUnusable, OutcomeUnknown."""
-        self._write(sync=True)
+    def flush(self, sync: bool = True) -> None:
+        """Write all records; with ``sync`` they survive a power cut. Raises: StoreUnusable, OutcomeUnknown."""
+        self._write(sync)
 
     def _take_out_of_order(self, t_s: float) -> None:
         if not self._order_text:
