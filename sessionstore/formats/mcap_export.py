@@ -23,6 +23,7 @@ import msgspec
 from sessionstore.disk import files
 from sessionstore.formats.geodesy import Origin, origin_of
 from sessionstore.formats.mcap_file import OWN, TIME
+from sessionstore.formats.mcap_transforms import TransformBytes
 from sessionstore.formats.scene_shapes import Prism, is_vector, prisms
 from sessionstore.model.instants import instant, new_uuid
 from sessionstore.session import frames, stream_names
@@ -59,6 +60,7 @@ def write_mcap(session: Session, path: Path) -> Path:
 
 class _Writing:
     def __init__(self, session: Session, context: Any) -> None:
+        import foxglove
         from foxglove import channels, messages
 
         record = session.record
@@ -68,7 +70,11 @@ class _Writing:
         started = record.started_at or record.created_at
         self._start_ns = int(instant(started).timestamp() * 1e6) * 1000 if started else 0
         self._origin: Origin | None = origin_of(record.gps, session.session_id) if record.gps else None
-        self._transforms = channels.FrameTransformsChannel("/tf", context=context, metadata=_DERIVED)
+        self._encoded = TransformBytes("map")
+        self._transforms = foxglove.Channel(
+            "/tf", schema=messages.FrameTransforms.get_schema(), message_encoding="protobuf", context=context,
+            metadata=_DERIVED,
+        )  # fmt: skip
         self._scene = channels.SceneUpdateChannel("/scene", context=context, metadata=_DERIVED)
         self._log = channels.LogChannel("/log", context=context, metadata=_DERIVED)
         self._places: dict[str, Any] = {}
@@ -131,21 +137,13 @@ class _Writing:
             self._scene.log(m.SceneUpdate(entities=entities), log_time=self._ns(0))
 
     def _motion(self, point: Mapping[str, Any], t_s: float) -> None:
-        m = self._messages
         drone, position = point.get("drone"), point.get("position")
         if drone is None or not is_vector(position):
             return
         angles = point.get("orientation")
-        x, y, z, w = frames.to_quaternion(*angles) if is_vector(angles) else _NOT_TURNED
-        _, ns, stamp = self._at(t_s)
-        transform = m.FrameTransform(
-            timestamp=stamp,
-            parent_frame_id="map",
-            child_frame_id=str(drone),
-            translation=m.Vector3(x=position[0], y=position[1], z=position[2]),
-            rotation=m.Quaternion(x=x, y=y, z=z, w=w),
-        )
-        self._transforms.log(m.FrameTransforms(transforms=[transform]), log_time=ns)
+        rotation = frames.to_quaternion(*angles) if is_vector(angles) else _NOT_TURNED
+        ns = self._at(t_s)[1]
+        self._transforms.log(self._encoded.of(str(drone), ns, position, rotation), log_time=ns)
         if self._origin is not None:
             self._place(str(drone), self._origin.to_geographic(*position), t_s)
 
