@@ -36,6 +36,7 @@ _ABOUT = {
     "W10": "memory",
     "W11": "start",
     "W13": "pages of many sessions",
+    "W14": "fly a fleet, recorded (sizes are drones)",
     "E1": "put a row into an index, durably",
     "E2": "find rows in an index",
     "E3": "many processes put rows into PostgreSQL",

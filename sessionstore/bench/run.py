@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from sessionstore.bench import analysis, engines, formats, growth, moving, scale, sweeps, workloads
+from sessionstore.bench import analysis, engines, flights, formats, growth, moving, scale, sweeps, workloads
 from sessionstore.bench.figures import Figures
 
 
@@ -22,6 +22,7 @@ class Plan:
         sizes: of the stores that all systems are measured on.
         scale_sizes: of the stores that only we and the limit are measured on; the engines hold the largest of them.
         sweep_processes: how many processes a sweep uses, one after the other; sweep_runs: with each of them.
+        flight_s: how long a fleet flies, in seconds of simulation.
         moved: sessions that are merged and packed; ten times as many are listed elsewhere.
         postgresql: the URL of a server to measure; None: one of our own, where that can be.
     """
@@ -37,12 +38,13 @@ class Plan:
     sweep_processes: tuple[int, ...]
     sweep_runs: int
     sweep_rounds: int
+    flight_s: float
     postgresql: str | None = None
 
 
-QUICK = Plan(0.05, 3, (0, 1000), 0.4, (4,), 200_000, (1000, 10_000), 200, (1, 2), 8, 1)
+QUICK = Plan(0.05, 3, (0, 1000), 0.4, (4,), 200_000, (1000, 10_000), 200, (1, 2), 8, 1, 40.0)
 THOROUGH = Plan(
-    0.4, 5, (0, 1000, 10_000), 3.0, (4, 16), 10_000_000, (1000, 10_000, 100_000), 10_000, (1, 2, 4, 8, 16), 32, 2
+    0.4, 5, (0, 1000, 10_000), 3.0, (4, 16), 10_000_000, (1000, 10_000, 100_000), 10_000, (1, 2, 4, 8, 16), 32, 2, 120.0
 )
 
 Part = Callable[[workloads.Bench], None]
@@ -60,6 +62,7 @@ PARTS: dict[str, tuple[Part, tuple[str, ...]]] = {
     "formats": (formats.formats, ("F1", "F2", "F3")),
     "moving": (moving.moving, ("M1", "M2", "M3", "M4", "M5", "M6")),
     "sweeps": (sweeps.sweeps, ("S1", "S2", "S3")),
+    "flights": (flights.flights, ("W14",)),
     "growth": (growth.growth, ("G1",)),
 }
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _PARTS = (
     "create", "update", "append", "look", "storm", "seek", "sizes", "imports", "engines", "formats", "moving",
-    "analysis", "sweeps", "growth",
+    "analysis", "sweeps", "flights", "growth",
 )  # fmt: skip
 
 
@@ -59,7 +59,7 @@ def bench(
     folder: str | None,
     index: str | None,
 ) -> None:
-    """Measure W1 to W11, engines (E1-E4), formats (F1-F3), moving (M1-M6), questions (A1-A6), sweeps (S1-S3).
+    """Measure W1 to W14, engines (E1-E4), formats (F1-F3), moving (M1-M6), questions (A1-A6), sweeps (S1-S3).
 
     Systems run in turn, several rounds each; a ratio to the limit that ran beside is worth more than any rate.
     The run is stored as a session, with its report in artifacts/.

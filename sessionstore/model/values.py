@@ -52,6 +52,12 @@ Known = TypeVar("Known")
 _registered: dict[type, Callable[[Any], Any]] = {}
 
 
+class Plain(dict[str, Any]):
+    """An object that holds values of JSON's own types only, with text keys and finite numbers, by the word of its
+    maker: it is stored without being looked through.
+    """
+
+
 def register(kind: type[Known], to_json: Callable[[Known], Any]) -> None:
     """Store values of a type (and of its subclasses) as what ``to_json`` returns for them.
 

@@ -18,6 +18,7 @@ from typing import Any, Literal, TypeGuard
 
 from sessionstore.errors import InvalidRecord, TimeOrderError
 from sessionstore.model import names
+from sessionstore.model.values import Plain
 from sessionstore.session import stream_names
 from sessionstore.session.stream_line import Line
 from sessionstore.session.stream_writer import StreamWriter
@@ -42,27 +43,40 @@ class Movement:
     last_s: float = 0.0
     low: list[float] = field(default_factory=list)
     high: list[float] = field(default_factory=list)
-    last: list[float] = field(default_factory=list)
+    last: Vector = ()
 
-    def add(self, t_s: float, position: list[float], velocity: list[float] | None) -> None:
+    def add(self, t_s: float, position: Vector, velocity: Vector | None) -> None:
         """Take in one point; the speed is the velocity's, or else that between two points.
 
         A point before the last one counts with its extent; its distance is known once all points are sorted.
         """
-        late = self.points > 0 and t_s < self.last_s
-        step_m = math.dist(position, self.last) if self.points and not late else 0.0
-        if velocity is not None:
-            self.max_speed_mps = max(self.max_speed_mps, math.hypot(*velocity))
-        elif self.points and t_s > self.last_s:
-            self.max_speed_mps = max(self.max_speed_mps, step_m / (t_s - self.last_s))
+        step_m, late = 0.0, False
         if not self.points:
             self.first_s, self.low, self.high = t_s, list(position), list(position)
-        self.low = list(map(min, self.low, position))
-        self.high = list(map(max, self.high, position))
+        else:
+            late = t_s < self.last_s
+            if not late:
+                step_m = math.dist(position, self.last)
+            self._widen(position)
+        if velocity is not None:
+            speed_mps = math.hypot(*velocity)
+        else:
+            speed_mps = step_m / (t_s - self.last_s) if self.points and t_s > self.last_s else 0.0
+        if speed_mps > self.max_speed_mps:
+            self.max_speed_mps = speed_mps
         self.distance_m += step_m
         self.points += 1
         if not late:
-            self.last, self.last_s = position, t_s
+            self.last, self.last_s = tuple(position), t_s
+
+    def _widen(self, position: Vector) -> None:
+        x, y, z = position
+        low_x, low_y, low_z = self.low
+        if x < low_x or y < low_y or z < low_z:
+            self.low = list(map(min, self.low, position))
+        high_x, high_y, high_z = self.high
+        if x > high_x or y > high_y or z > high_z:
+            self.high = list(map(max, self.high, position))
 
     def add_many(
         self, times_s: Sequence[float], positions: Sequence[list[float]], velocities: Sequence[list[float]] | None
@@ -223,6 +237,8 @@ def _is_vector(value: Any) -> TypeGuard[list[float]]:
 
 def _checked(point: Mapping[str, Any]) -> dict[str, Any]:
     """Return a point as it is stored. Raises: InvalidRecord."""
+    if type(point) is Plain:
+        return point
     if not isinstance(point, Mapping):
         raise InvalidRecord(f"a motion point is an object, not {type(point).__name__}")
     missing = [key for key in ("drone", "position") if key not in point]

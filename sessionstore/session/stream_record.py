@@ -23,7 +23,7 @@ _encode = msgspec.json.Encoder().encode
 
 def payload_of(record: Mapping[str, Any]) -> bytes:
     """Return a record as the JSON object that a line holds. Raises: InvalidRecord."""
-    if type(record) is dict and values.is_json(record):
+    if type(record) is values.Plain or (type(record) is dict and values.is_json(record)):
         payload, not_finite = _encoded(record), 0
         if b"null" in payload:
             not_finite = _count_not_finite(record)

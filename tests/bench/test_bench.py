@@ -256,3 +256,13 @@ def test_the_part_of_formats_measures_us_beside_the_libraries(tmp_path: Path) ->
         ("F1", "pyulog"), ("F1", OURS), ("F2", "foxglove-sdk"), ("F2", OURS), ("F3", "mcap, json"), ("F3", OURS),
     }  # fmt: skip
     assert all(each.median > 0 for each in figures) and not (tmp_path / "formats").exists()
+
+
+def test_flights_are_measured_with_what_they_record_and_a_hundred_drones_have_a_target(tmp_path: Path) -> None:
+    figures = Figures()
+    run(tmp_path, replace(QUICK, rounds=1, flight_s=0.4), figures, ["flights"])
+    assert {each.workload for each in figures} == {"W14"} and {each.size for each in figures} == {5, 100}
+    assert [each.case for each in figures if each.target is not None] == ["the scenario hundred, of real time"]
+    assert all(each.median > 0 for each in figures)
+    motions = list(tmp_path.glob("*/*/motion_history.jsonl"))
+    assert len(motions) == 6 and all(motion.stat().st_size > 1000 for motion in motions)

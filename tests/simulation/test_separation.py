@@ -10,7 +10,7 @@ from pytest import approx
 
 from sessionstore.simulation.drones.drone import Drone
 from sessionstore.simulation.drones.kinds import KINDS
-from sessionstore.simulation.drones.separation import least_distance_m, segments_apart_m, separate
+from sessionstore.simulation.drones.separation import Separation, least_distance_m, segments_apart_m
 
 spot = st.tuples(st.floats(-25, 25), st.floats(-25, 25), st.floats(5, 12))
 
@@ -34,8 +34,9 @@ def test_drones_on_collision_courses_keep_their_distance(
             continue
         drone.go([(0.0, 0.0, 8.0)] if converge else goals[number])
         drones.append(drone)
+    rule = Separation()
     for _ in range(300):
-        separate(drones)
+        rule.separate(drones)
         for drone in drones:
             drone.advance()
         for i, one in enumerate(drones):
@@ -48,8 +49,9 @@ def test_at_a_crossing_it_is_the_junior_who_brakes_first() -> None:
     senior.go([(20.0, 0.0, 8.0)])
     junior.go([(0.0, -20.0, 8.0)])
     senior.mode = junior.mode = "flying"
+    rule = Separation()
     for _ in range(400):
-        separate([senior, junior])
+        rule.separate([senior, junior])
         if senior.brake or junior.brake:
             break
         senior.advance()
@@ -62,9 +64,9 @@ def test_who_waits_for_a_second_is_returned_to_look_for_a_way_out() -> None:
     wall, flyer = Drone("wall", KINDS["climber"], (10.0, 0.0, 8.0)), Drone("x", KINDS["scout"], (0.0, 0.0, 8.0))
     wall.mode, flyer.mode = "wall", "flying"
     flyer.go([(20.0, 0.0, 8.0)])
-    asked = []
+    asked, rule = [], Separation()
     for _ in range(200):
-        asked += separate([wall, flyer])
+        asked += rule.separate([wall, flyer])
         flyer.advance()
     assert asked and set(asked) == {flyer}
     assert flyer.blocked_by is wall
@@ -77,7 +79,7 @@ def test_lines_in_space_are_as_far_apart_as_their_nearest_points() -> None:
     assert segments_apart_m((0, 0, 0), (10, 0, 0), (0, 2, 0), (10, 2, 0)) == approx(2)
 
 
-def test_drones_in_neighbouring_cells_of_the_grid_see_each_other() -> None:
+def test_drones_that_come_from_far_see_each_other_in_time() -> None:
     for ahead in ((1.0, 0.0), (0.0, 1.0), (0.7, 0.7), (0.7, -0.7)):
         crowd = [Drone(f"far{i}", KINDS["scout"], (500.0 + 10 * i, 500.0, 8.0)) for i in range(13)]
         pair = []
@@ -87,8 +89,9 @@ def test_drones_in_neighbouring_cells_of_the_grid_see_each_other() -> None:
             drone.mode = "flying"
             drone.go([(40.0 + 12.0 * way * ahead[0], 40.0 + 12.0 * way * ahead[1], 8.0)])
             pair.append(drone)
+        rule = Separation()
         for _ in range(200):
-            separate([*crowd, *pair])
+            rule.separate([*crowd, *pair])
             for drone in pair:
                 drone.advance()
             assert dist(pair[0].position, pair[1].position) >= least_distance_m(*pair)

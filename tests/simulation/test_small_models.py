@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from sessionstore.simulation.drones.communication import THRESHOLD_DBM, Radio, rssi_dbm
 from sessionstore.simulation.drones.drone import Drone
-from sessionstore.simulation.drones.gps import fix_of, measured
+from sessionstore.simulation.drones.gps import Noise, fix_of, measured
 from sessionstore.simulation.drones.kinds import KINDS
 from sessionstore.simulation.drones.strokes import BRUSH_M, stroke_path
 from sessionstore.simulation.drones.tether import Tether
@@ -87,16 +87,22 @@ def test_a_handshake_is_three_messages_and_the_master_sets_the_clocks() -> None:
     assert radio.log[-1]["data"] == {"error_us": 200.0}
 
 
+def test_gps_noise_is_drawn_as_the_standard_library_draws_it() -> None:
+    noise, random = Noise("seed"), Random("seed")
+    for _ in range(50):
+        assert noise.three() == (random.gauss(0.0, 1.0), random.gauss(0.0, 1.0), random.gauss(0.0, 1.0))
+
+
 def test_gps_noise_is_a_centimetre_with_an_rtk_fix_and_metres_without() -> None:
     drone = Drone("d", KINDS["scout"], (10.0, 20.0, 30.0))
     drone.mode = "flying"
-    random = Random(1)
+    noise = Noise("1")
     for age_s, fix, low, high in ((0.5, "SINGLE", 1.0, 2.0), (60.0, "RTK_FIX", 0.008, 0.012)):
         assert fix_of(drone, age_s) == fix
-        errors = [place[0] - 10.0 for _ in range(2000) if (place := measured(drone, fix, random))]
+        errors = [place[0] - 10.0 for _ in range(2000) if (place := measured(drone, fix, noise))]
         assert low < (sum(e * e for e in errors) / len(errors)) ** 0.5 < high
     drone.gps_out = True
-    assert fix_of(drone, 60.0) == "NO_FIX" and measured(drone, "NO_FIX", random) is None
+    assert fix_of(drone, 60.0) == "NO_FIX" and measured(drone, "NO_FIX", noise) is None
 
 
 @pytest.mark.parametrize("name", sorted(CONDITIONS))

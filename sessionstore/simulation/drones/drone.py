@@ -24,6 +24,7 @@ DT_S = 1 / PHYSICS_HZ
 TICK_S = 1 / TICK_HZ
 TURN_RADIUS_M = 0.3  # a way point in flight counts as reached from here; see navigation.TRACKING_M
 WALL_RADIUS_M = 0.03  # the same for brush strokes
+FAR = 1.0 + 1e-9  # for how floats round
 STILL_MPS = 0.1  # chosen: gusts move a hovering drone as fast
 TERMINAL_MPS = 25.0  # chosen: how fast a falling drone becomes
 
@@ -155,40 +156,36 @@ class Drone:
 
     def _integrate(self, steps: int) -> None:
         """Velocity tracking: towards the way point as fast as braking half as hard as possible allows."""
-        x, y, z, vx, vy, vz = self.x, self.y, self.z, self.vx, self.vy, self.vz
-        accel, vmax, climb = self.accel_mps2, self.speed_mps, self.kind.climb_mps
-        step_dv = accel * DT_S
-        step_dv2 = step_dv * step_dv
         path = self.path
-        moving = bool(path) and not self.brake and not self.stuck
+        if not path or self.brake or self.stuck:
+            self._stop(steps)
+            return
+        x, y, z, vx, vy, vz = self.x, self.y, self.z, self.vx, self.vy, self.vz
+        accel, vmax, climb, dt = self.accel_mps2, self.speed_mps, self.kind.climb_mps, DT_S
+        step_dv = accel * dt
+        step_dv2 = step_dv * step_dv
         radius = WALL_RADIUS_M if self.mode == "wall" else TURN_RADIUS_M
-        if moving:
-            tx, ty, tz = path[0]
+        far = FAR * max(vmax * vmax / accel, vmax / 3.0)  # from here on neither root nor distance bounds the speed
+        tx, ty, tz = path[0]
         for _ in range(steps):
-            ux = uy = uz = 0.0
-            if moving:
+            dx, dy, dz = tx - x, ty - y, tz - z
+            d = sqrt(dx * dx + dy * dy + dz * dz)
+            if d < radius and len(path) > 1:
+                del path[0]
+                tx, ty, tz = path[0]
                 dx, dy, dz = tx - x, ty - y, tz - z
                 d = sqrt(dx * dx + dy * dy + dz * dz)
-                if d < radius and len(path) > 1:
-                    del path[0]
-                    tx, ty, tz = path[0]
-                    dx, dy, dz = tx - x, ty - y, tz - z
-                    d = sqrt(dx * dx + dy * dy + dz * dz)
-                if d > 1e-9:
-                    speed = sqrt(accel * d)
-                    if 3.0 * d < speed:
-                        speed = 3.0 * d
-                    if speed > vmax:
-                        speed = vmax
-                    k = speed / d
-                    uz = dz * k
-                    if uz > climb or -uz > climb:
-                        k *= climb / abs(uz)
-                        uz = dz * k
-                    ux, uy = dx * k, dy * k
-            ux -= vx
-            uy -= vy
-            uz -= vz
+            if d > far:
+                k = vmax / d
+            elif d > 1e-9:
+                k = min(sqrt(accel * d), 3.0 * d, vmax) / d
+            else:
+                k = 0.0
+            uz = dz * k
+            if uz > climb or -uz > climb:
+                k *= climb / abs(uz)
+                uz = dz * k
+            ux, uy, uz = dx * k - vx, dy * k - vy, uz - vz
             n2 = ux * ux + uy * uy + uz * uz
             if n2 > step_dv2:
                 k = step_dv / sqrt(n2)
@@ -198,12 +195,26 @@ class Drone:
             vx += ux
             vy += uy
             vz += uz
-            x += vx * DT_S
-            y += vy * DT_S
-            z += vz * DT_S
+            x += vx * dt
+            y += vy * dt
+            z += vz * dt
         self.x, self.y, self.z, self.vx, self.vy, self.vz = x, y, z, vx, vy, vz
-        if len(path) == 1 and moving and self.distance_to(path[0]) < 0.02 and self.speed < step_dv:
+        if len(path) == 1 and self.distance_to(path[0]) < 0.02 and self.speed < step_dv:
             self.path = []  # the next step brakes to rest; setting the speed to 0 here would jump
+
+    def _stop(self, steps: int) -> None:
+        """Brake as hard as possible, until it stands."""
+        step_dv = self.accel_mps2 * DT_S
+        for _ in range(steps):
+            vx, vy, vz = self.vx, self.vy, self.vz
+            if vx == vy == vz == 0.0:
+                return
+            n2 = vx * vx + vy * vy + vz * vz
+            k = step_dv / sqrt(n2) if n2 > step_dv * step_dv else 1.0
+            self.vx, self.vy, self.vz = vx - vx * k, vy - vy * k, vz - vz * k
+            self.x += self.vx * DT_S
+            self.y += self.vy * DT_S
+            self.z += self.vz * DT_S
 
     def _count(self, moved_m: float) -> None:
         day = self.day

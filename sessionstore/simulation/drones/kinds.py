@@ -9,6 +9,7 @@ as long as the table says.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from sessionstore.simulation.world.weather import FLEET_WIND_LIMIT_MPS, SCOUT_WIND_LIMIT_MPS
 
@@ -49,7 +50,7 @@ class Kind:
     usual: int = field(default=0, kw_only=True)  # how many fly when no fleet is chosen
     aliases: tuple[str, ...] = field(default=(), kw_only=True)  # what the users' programs call it
 
-    @property
+    @cached_property
     def hover_w(self) -> float:
         """Power to hover without payload at sea level."""
         return self.battery_wh * 60.0 / self.endurance_min

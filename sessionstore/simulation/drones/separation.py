@@ -3,20 +3,20 @@
 Every tick each moving drone has a stopping line: from where it is to where full braking would end, widened by
 what one more tick may add. When the lines of two drones come too near, the junior one brakes; when even that
 is not enough, both do. A braking drone only shortens its line, so what is apart stays apart. Braked for a
-second, the junior looks for a way out. Not here: buildings (navigation).
+second, the junior looks for a way out. Not here: buildings (navigation), who is near (neighbours).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from math import sqrt
 
 from sessionstore.simulation.drones.drone import TICK_S, Drone
 from sessionstore.simulation.drones.kinds import CLIMBER, LIFELINE, MULE, OVERSEER, SCOUT, SEPARATION_M, UTILITY
+from sessionstore.simulation.drones.neighbours import Neighbours, reach_m
 from sessionstore.simulation.world.geometry import Vec3
 
 SENIORITY = {CLIMBER: 0, LIFELINE: 1, MULE: 2, OVERSEER: 3, SCOUT: 4, UTILITY: 5}
-CELL_M = 40.0
 EVADE_AFTER_TICKS = 20
 NEAR_M = SEPARATION_M + 1.0 + 1e-6  # beyond the hulls and what both may fly: the last for how floats round
 AWAY = 0.1  # the cosine to the straight way out from which on a drone leaves; 0 would be along the edge
@@ -27,25 +27,33 @@ def least_distance_m(one: Drone, two: Drone) -> float:
     return one.kind.radius_m + two.kind.radius_m + SEPARATION_M
 
 
-def separate(drones: Sequence[Drone]) -> list[Drone]:
-    """Set the brakes for the coming tick; return those who have been blocked long enough to look for a way
-    out.
-    """
-    ranked = sorted((d for d in drones if d.mode != "retired" and d.mode != "lost"), key=rank)
-    for drone in ranked:
-        drone.brake = False
-    blocked: list[Drone] = []
-    for senior, junior in _pairs(ranked):
-        _decide(senior, junior)
-    for drone in ranked:
-        if drone.brake and drone.path and drone.speed < 0.3:
-            drone.blocked_ticks += 1
-            drone.day.blocked_s += TICK_S
-            if drone.blocked_ticks % EVADE_AFTER_TICKS == 0:
-                blocked.append(drone)
-        elif not drone.brake:
-            drone.blocked_ticks = max(0, drone.blocked_ticks - 1)
-    return blocked
+class Separation:
+    """The rule for one fleet."""
+
+    def __init__(self) -> None:
+        self.neighbours = Neighbours(rank, NEAR_M)
+
+    def separate(self, drones: Sequence[Drone]) -> list[Drone]:
+        """Set the brakes for the coming tick; return those who have been blocked long enough to look for a way
+        out.
+        """
+        pairs = self.neighbours.pairs(drones)
+        ranked = self.neighbours.ranked
+        for drone in ranked:
+            drone.brake = False
+        for senior, junior in pairs:
+            _decide(senior, junior)
+        blocked: list[Drone] = []
+        for drone in ranked:
+            if drone.brake:
+                if drone.path and drone.speed < 0.3:
+                    drone.blocked_ticks += 1
+                    drone.day.blocked_s += TICK_S
+                    if drone.blocked_ticks % EVADE_AFTER_TICKS == 0:
+                        blocked.append(drone)
+            elif drone.blocked_ticks:
+                drone.blocked_ticks -= 1
+        return blocked
 
 
 def rank(drone: Drone) -> tuple[int, int, str]:
@@ -53,48 +61,10 @@ def rank(drone: Drone) -> tuple[int, int, str]:
     return (0 if drone.mode != "flying" else 1, SENIORITY[drone.kind.role], drone.id)
 
 
-def _pairs(ranked: Sequence[Drone]) -> list[tuple[Drone, Drone]]:
-    """Pairs of which at least one moves and that may be within reach, in a fixed order."""
-    moving = [bool(d.path) or d.vx != 0.0 or d.vy != 0.0 or d.vz != 0.0 for d in ranked]
-    spots = [(d.x, d.y, d.z, d.kind.radius_m + _reach_m(d, d.speed)) for d in ranked]
-    found: list[tuple[int, int]] = []
-    for here, there in _neighbours(ranked):
-        for i in here:
-            x, y, z, reach = spots[i]
-            moves, reach = moving[i], reach + NEAR_M
-            for j in there:
-                if (moves or moving[j]) and (i < j or there is not here):
-                    ox, oy, oz, other = spots[j]
-                    if (x - ox) ** 2 + (y - oy) ** 2 + (z - oz) ** 2 <= (reach + other) ** 2:
-                        found.append((i, j) if i < j else (j, i))
-    return [(ranked[i], ranked[j]) for i, j in sorted(set(found))]
-
-
-def _neighbours(ranked: Sequence[Drone]) -> Iterator[tuple[Sequence[int], Sequence[int]]]:
-    """Yield the numbers of drones whose cells touch, or are one; a few drones are all in one cell."""
-    if len(ranked) <= 12:
-        all_of_them = range(len(ranked))
-        yield all_of_them, all_of_them
-        return
-    cells: dict[tuple[int, int], list[int]] = {}
-    for i, drone in enumerate(ranked):
-        cells.setdefault((int(drone.x // CELL_M), int(drone.y // CELL_M)), []).append(i)
-    for (cx, cy), here in cells.items():
-        yield here, here
-        for dx, dy in ((1, 0), (0, 1), (1, 1), (1, -1)):
-            if there := cells.get((cx + dx, cy + dy)):
-                yield here, there
-
-
-def _reach_m(drone: Drone, speed: float) -> float:
-    """How far it may get before it stands: one tick at most, then full braking."""
-    return speed * (TICK_S * 2 + speed / (2 * drone.accel_mps2))
-
-
 def _decide(senior: Drone, junior: Drone) -> None:
     least = least_distance_m(senior, junior)
     speed_s, speed_j = senior.speed, junior.speed
-    reach = least + 1.0 + _reach_m(senior, speed_s) + _reach_m(junior, speed_j)
+    reach = least + 1.0 + reach_m(senior, speed_s) + reach_m(junior, speed_j)
     dx, dy, dz = senior.x - junior.x, senior.y - junior.y, senior.z - junior.z
     if dx * dx + dy * dy + dz * dz > reach * reach:
         return

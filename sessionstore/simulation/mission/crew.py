@@ -115,11 +115,16 @@ class Crew:
 
     def enough_to_plan(self, climbers: int) -> bool:
         """Whether a full batch is mapped, with a facade for every climber."""
+        share = self.batch_per_climber
+        missing = share * max(1, climbers)
         per_facade: dict[str, int] = {}
         for window in self.open:
-            per_facade[window.facade.id] = per_facade.get(window.facade.id, 0) + 1
-        share = self.batch_per_climber
-        return sum(min(share, n) for n in per_facade.values()) >= share * max(1, climbers)
+            facade = window.facade.id
+            per_facade[facade] = on_facade = per_facade.get(facade, 0) + 1
+            missing -= on_facade <= share
+            if missing <= 0:
+                return True
+        return False
 
     # --- PLAN
 

@@ -12,7 +12,7 @@ from sessionstore.session import stream_names
 from sessionstore.simulation.drones.communication import Radio
 from sessionstore.simulation.drones.drone import TICK_HZ, TICK_S, Drone
 from sessionstore.simulation.drones.navigation import plan_path
-from sessionstore.simulation.drones.separation import separate
+from sessionstore.simulation.drones.separation import Separation
 from sessionstore.simulation.errors import CommandRefused
 from sessionstore.simulation.mission import commands as orders
 from sessionstore.simulation.mission import duties
@@ -68,6 +68,7 @@ class Fleet:
         self.supply = Supply(self.roster, self.clock, self.log)
         self.conductor = Conductor()
         self.ways_home = WaysHome(self.clock, world, self.weather, self.plan)
+        self.separation = Separation()
         self.evasion = Evasion(world, seed)
         self.trajectories: dict[str, TrajectoryFlight] = {}  # by the drone's id in lower case
         self.hidden = [b for b in world.buildings if not b.known]
@@ -86,7 +87,7 @@ class Fleet:
         for drone in list(drones):
             duties.decide(self, drone)
         send_heartbeats(self.clock, self.roster, self.radio)
-        for drone in separate(drones):
+        for drone in self.separation.separate(drones):
             self.evasion.resolve(drone, drones)
         for drone in drones:
             if drone.gps_out and drone.mode == "flying" and drone.duty != "home":

@@ -19,7 +19,7 @@ STAGGER_TICKS = 7  # chosen: neighbours on the roster do not send at the same ti
 def send_heartbeats(clock: Clock, roster: Roster, radio: Radio) -> None:
     """Send what is due at this tick."""
     for number, drone in enumerate(roster.drones):
-        if drone.active and (clock.ticks + STAGGER_TICKS * number) % HEARTBEAT_TICKS == 0:
+        if (clock.ticks + STAGGER_TICKS * number) % HEARTBEAT_TICKS == 0 and drone.active:
             data = {"battery": round(drone.battery.charge, 3), "mode": drone.mode}
             radio.send(drone, None, "STATUS", drone.activity, clock.t_s, data)
     if clock.ticks % SYNC_TICKS == 0:

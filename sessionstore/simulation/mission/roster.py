@@ -6,10 +6,9 @@ Not here: what a drone that leaves gives back (mission.fleet), what it does (mis
 
 from __future__ import annotations
 
-from random import Random
-
 from sessionstore.simulation.drones.communication import Radio
 from sessionstore.simulation.drones.drone import Drone
+from sessionstore.simulation.drones.gps import Noise
 from sessionstore.simulation.drones.kinds import CLIMBER, KINDS, OVERSEER
 from sessionstore.simulation.drones.navigation import PATH_MARGIN_M
 from sessionstore.simulation.drones.separation import least_distance_m
@@ -32,7 +31,7 @@ class Roster:
         self._world, self._seed, self._clock, self._log, self._radio = world, seed, clock, log, radio
         self.drones: list[Drone] = []
         self.by_id: dict[str, Drone] = {}
-        self.gps_random: dict[str, Random] = {}
+        self.gps_noise: dict[str, Noise] = {}
         self._spawned: dict[str, int] = {}
         self._berths = world.berths(FIRST_BERTHS, BERTH_PITCH_M, BERTH_HEIGHT_M)
 
@@ -70,7 +69,7 @@ class Roster:
         drone.spawned_at_s = drone.last_contact_s = self._clock.t_s
         self.drones.append(drone)
         self.by_id[drone.id] = drone
-        self.gps_random[drone.id] = Random(f"{self._seed}/gps/{drone.id}")
+        self.gps_noise[drone.id] = Noise(f"{self._seed}/gps/{drone.id}")
 
     def _next_berth(self) -> Vec3:
         taken = {d.berth_m for d in self.drones if d.mode != "retired"}

@@ -7,45 +7,48 @@ on every machine.
 
 from __future__ import annotations
 
+from sessionstore.model.values import Plain
 from sessionstore.simulation.drones.communication import Radio
 from sessionstore.simulation.drones.drone import TICK_HZ, Drone
 from sessionstore.simulation.drones.gps import SATELLITES, fix_of, measured
+from sessionstore.simulation.drones.rounding import rounded
 from sessionstore.simulation.mission.clock import Clock
 from sessionstore.simulation.mission.crew import Crew
 from sessionstore.simulation.mission.phases import Mission
 from sessionstore.simulation.mission.roster import Roster
 
 
-def motion_lines(clock: Clock, roster: Roster) -> list[dict[str, object]]:
+def motion_lines(clock: Clock, roster: Roster) -> list[Plain]:
     """All lines of this tick, in the order of the fleet."""
     on_the_second = clock.ticks % TICK_HZ == 0
     lines = []
     for drone in roster.drones:
-        if drone.mode == "retired":
-            continue
-        if drone.mode == "docked" and not on_the_second:
+        mode = drone.mode
+        if mode == "retired" or (mode == "docked" and not on_the_second):
             continue
         lines.append(motion_line(clock, roster, drone))
     return lines
 
 
-def motion_line(clock: Clock, roster: Roster, drone: Drone) -> dict[str, object]:
+def motion_line(clock: Clock, roster: Roster, drone: Drone) -> Plain:
     """Return the line of one drone."""
     fix = fix_of(drone, clock.t_s - drone.spawned_at_s)
-    roll, pitch, yaw = drone.orientation()
     drone.day.points += 1
     _extent(drone)
-    return {
-        "drone": drone.id,
-        "position": [round(drone.x, 4), round(drone.y, 4), round(drone.z, 4)],
-        "velocity": [round(drone.vx, 4), round(drone.vy, 4), round(drone.vz, 4)],
-        "orientation": [round(roll, 4) + 0.0, round(pitch, 4) + 0.0, round(yaw, 4)],
-        "battery": round(drone.battery.charge, 5),
-        "mode": drone.mode,
-        "gps": measured(drone, fix, roster.gps_random[drone.id]),
-        "fix": fix,
-        "satellites": SATELLITES[fix],
-    }
+    x, y, z, vx, vy, vz, roll, pitch, yaw = rounded(
+        (drone.x, drone.y, drone.z, drone.vx, drone.vy, drone.vz, *drone.orientation()), 4
+    )
+    return Plain(
+        drone=drone.id,
+        position=[x, y, z],
+        velocity=[vx, vy, vz],
+        orientation=[roll + 0.0, pitch + 0.0, yaw],
+        battery=round(drone.battery.charge, 5),
+        mode=drone.mode,
+        gps=measured(drone, fix, roster.gps_noise[drone.id]),
+        fix=fix,
+        satellites=SATELLITES[fix],
+    )
 
 
 def _extent(drone: Drone) -> None:
