@@ -23,13 +23,14 @@ TIMES_REAL_TIME = Target("median", ">=", 25.0)
 
 def flights(bench: Bench) -> None:
     """W14."""
+    from sessionstore.simulation.drones.kinds import GENERIC
     from sessionstore.simulation.running.scenarios import DEFAULT_FLEET, Group, Scenario, load_scenario
 
     duration_s = bench.plan.flight_s
     hundred = replace(load_scenario("hundred"), duration_s=duration_s)
     _measure(bench, "the usual fleet", Scenario(seed=1, fleet=DEFAULT_FLEET, duration_s=duration_s))
     _measure(bench, "the scenario hundred", hundred, TIMES_REAL_TIME)
-    all_flying = replace(hundred, fleet=(Group("quadcopter", 100),), duration_s=duration_s / 4)
+    all_flying = replace(hundred, fleet=(Group(GENERIC, 100),), duration_s=duration_s / 4)
     _measure(bench, "all fly all the time", all_flying)
 
 
