@@ -16,21 +16,23 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, NamedTuple, TextIO
 
 from sessionstore.disk import files
-from sessionstore.errors import InvalidRecord
+from sessionstore.errors import InvalidRecord, SessionStoreError
 from sessionstore.model import provenance
 from sessionstore.session import stream_names
-from sessionstore.session.current import SESSION_VARIABLE
+from sessionstore.session.current import ATTACHED, SESSION_VARIABLE
 from sessionstore.session.recorder import Recorder
 from sessionstore.store import SessionStore
 
 _CHUNK = 1 << 20
 _MAX_LINE = 10_000  # characters of a line of output that are kept
 _MEASURED_EVERY_S = 0.05
+_CLOCK_EVERY_S = 0.2
 _STOPPED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -130,23 +132,67 @@ def _kept_input(run: Recorder, at: Path, each: str | Path) -> dict[str, Any]:
 
 def _note(run: Recorder, facts: Mapping[str, Any]) -> None:
     def change(record: dict[str, Any]) -> None:
-        record["provenance"] = {**record["provenance"], "program": dict(facts)}
+        before = record["provenance"].get("program") or {}  # the program notes that it records
+        record["provenance"] = {**record["provenance"], "program": {**before, **facts}}
 
     run.update(change)
 
 
 def _followed(process: subprocess.Popen[bytes], run: Recorder, output: TextIO) -> tuple[int, dict[str, Any]]:
     """Keep and pass on the output until the program has ended; return exit code and figures."""
+    clock = _ProgramClock(run)
     threads = [
-        threading.Thread(target=_kept_output, args=(pipe, out, run, level))
+        threading.Thread(target=_kept_output, args=(pipe, out, run, level, clock))
         for pipe, out, level in ((process.stdout, output, "info"), (process.stderr, sys.stderr, "warning"))
     ]
-    with _passed_on(process), _Memory(process.pid) as memory:
+    with _passed_on(process), clock, _Memory(process.pid) as memory:
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
         return _ended(process, memory)
+
+
+class _ProgramClock:
+    """The sim_time of a run whose program is another process.
+
+    A program that records (``sessionstore.current()``) has its own: the latest one in its streams, looked at five times
+    a second. Of one that does not, sim_time counts seconds from its start, and each line of its output gets its own.
+    """
+
+    def __init__(self, run: Recorder) -> None:
+        self._run = run
+        self._began = time.monotonic()
+        self._attached = False
+        self._over = threading.Event()
+        self._watcher = threading.Thread(target=self._watch, name="program-clock", daemon=True)
+
+    def __enter__(self) -> _ProgramClock:
+        self._watcher.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._watcher.join()
+        self.look()
+        self.line()
+
+    def line(self) -> None:
+        """Take the moment of a line of output, or of the end."""
+        if not self._attached:
+            self._run.advance(round(time.monotonic() - self._began, 3))
+
+    def look(self) -> None:
+        """Look at what the program has recorded."""
+        with contextlib.suppress(SessionStoreError):  # the run itself meets it, and says so
+            if not self._attached:
+                self._attached = ATTACHED in self._run.record.provenance.get("program", {})
+            if self._attached:
+                self._run.advance(_latest_s(self._run) or 0.0)
+
+    def _watch(self) -> None:
+        while not self._over.wait(_CLOCK_EVERY_S):
+            self.look()
 
 
 def _peak_bytes(process: int | str) -> int:
@@ -224,7 +270,7 @@ def _passed_on(process: subprocess.Popen[bytes]) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _kept_output(pipe: IO[bytes] | None, out: Any, run: Recorder, level: str) -> None:
+def _kept_output(pipe: IO[bytes] | None, out: Any, run: Recorder, level: str, clock: _ProgramClock) -> None:
     assert pipe is not None
     binary = getattr(out, "buffer", None)
     with pipe:
@@ -236,6 +282,7 @@ def _kept_output(pipe: IO[bytes] | None, out: Any, run: Recorder, level: str) ->
                     binary.write(line)
                     binary.flush()
             text = line.decode("utf-8", "replace").rstrip("\r\n")
+            clock.line()
             run.log(text[:_MAX_LINE], level=level, output="stdout" if level == "info" else "stderr")
 
 

@@ -15,6 +15,8 @@ from sessionstore.layout import StoreRoot
 from sessionstore.session.recorder import Recorder
 
 SESSION_VARIABLE = "SESSIONSTORE_SESSION"
+#: The fact of a program that records into its session: the clock of the run follows its sim_time then.
+ATTACHED = "attached"
 
 
 class ProgramRecorder(Recorder):
@@ -56,4 +58,12 @@ def attached(root: StoreRoot, changed: Any) -> ProgramRecorder | None:
         return None
     if not (root.folder(session_id) / "session.json").is_file():
         raise SessionNotFound(f"{SESSION_VARIABLE} names {session_id}, which is not in {root.path}")
-    return ProgramRecorder(root, session_id, changed)
+    recorder = ProgramRecorder(root, session_id, changed)
+    program = recorder.record.provenance.get("program")
+    if isinstance(program, dict) and not program.get(ATTACHED):
+        recorder.update(_note_attached)
+    return recorder
+
+
+def _note_attached(record: dict[str, Any]) -> None:
+    record["provenance"]["program"][ATTACHED] = True

@@ -88,8 +88,6 @@ class Recorder(Session):
         """Forget a lock that another thread of the parent held."""
         self._mutex = threading.RLock()
 
-    # ------------------------------------------------------------ begin and end
-
     def start(self, resume_at_s: float | None = None) -> Self:
         """Mark the session running, by this process, and begin to beat.
 
@@ -256,8 +254,6 @@ class Recorder(Session):
         except SessionStoreError as second:
             error.add_note(f"and it could not be stored as an event: {second}")
 
-    # ------------------------------------------------------------ what happens
-
     def stream(self, name: str) -> StreamWriter:
         """Return the writer of a stream of this run, the same one for the same name.
 
@@ -338,6 +334,10 @@ class Recorder(Session):
         self._sim_time_s = max(self._sim_time_s, max(times, default=0.0))
         return self._sim_time_s
 
+    def advance(self, t_s: float) -> None:
+        """Take in the sim_time of what is recorded elsewhere, in seconds; it never goes back."""
+        self._sim_time_s = max(self._sim_time_s, t_s)
+
     def beat(self, t_s: float, **progress: Any) -> None:
         """Say how far the run is; cheap, to be called at each recording tick.
 
@@ -346,7 +346,7 @@ class Recorder(Session):
             progress: figures such as points, distance_m, windows_cleaned; every two seconds of wall time they go
                 into the record, so that lists show them while it runs.
         """
-        self._sim_time_s = max(self._sim_time_s, self._clock.sim_time_s(t_s))
+        self.advance(self._clock.sim_time_s(t_s))
         self._progress = progress
         if time.monotonic() >= self._progress_due and not self._ended.is_set():
             self._progress_due = time.monotonic() + PROGRESS_S

@@ -143,6 +143,37 @@ def test_exec_keeps_output_exit_code_and_streams_and_rerun_repeats_it(store: Ses
     assert "different: motion_history, line 1 at 0 s: position was" in other.stdout
 
 
+WAITS_FOR_ITS_CLOCK = """
+import time
+import sessionstore
+
+with sessionstore.current() as run:
+    for t_s in (0, 60, 120):
+        run.motion.append("mine-1", t_s=t_s, position_m=(t_s, 0, 0))
+    until = time.monotonic() + 60
+    while not any(line.t_s == 120 for line in run.tape("clock").read()) and time.monotonic() < until:
+        time.sleep(0.05)
+    print("two minutes are over", flush=True)
+"""
+
+
+def test_the_clock_of_exec_follows_the_sim_time_of_its_program(store: SessionStore, tmp_path: Path) -> None:
+    (tmp_path / "my_sim.py").write_text(WAITS_FOR_ITS_CLOCK)
+    done = command_line(store, "exec", "--", sys.executable, str(tmp_path / "my_sim.py"))
+    assert done.returncode == 0, done.stderr
+    session = store.get("latest")
+    assert [line.t_s for line in session.tape("log").read()] == [120.0]
+    assert {line.t_s for line in session.tape("clock").read()} <= {0.0, 60.0, 120.0}
+    assert session.record.duration_sim_s == 120.0
+
+
+def test_without_a_sim_time_of_its_own_the_clock_of_exec_counts_from_the_start(store: SessionStore) -> None:
+    ended = run_program(store, ["sh", "-c", "echo begins; sleep 0.3; echo ends"])
+    session = store.get(ended.session_id)
+    begins_s, ends_s = (line.t_s for line in session.tape("log").read())
+    assert 0 < begins_s <= ends_s and 0.3 <= ends_s <= (session.record.duration_sim_s or 0)
+
+
 def test_a_program_that_fails_leaves_a_failed_session_and_its_exit_code(store: SessionStore, tmp_path: Path) -> None:
     program = tmp_path / "my_sim.py"
     program.write_text(OWN_PROGRAM)
