@@ -24,16 +24,22 @@ _GIT_TIMEOUT_S = 2.0
 MAX_COPY_BYTES = 50 << 20
 
 
-def gather(seed: int | None = None, scenario_hash: str | None = None) -> dict[str, Any]:
-    """Return the provenance of a session that this process makes."""
+def gather(
+    seed: int | None = None, scenario_hash: str | None = None, function: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """Return the provenance of a session that this process makes.
+
+    Args:
+        function: what was called with which parameters, of a point of a sweep.
+    """
     try:
         folder = os.getcwd()
     except OSError:  # it was removed
         folder = ""
     found = _of_process(folder)
-    if seed is None and scenario_hash is None:
+    given = {"seed": seed, "scenario_hash": scenario_hash, "function": function}
+    if all(value is None for value in given.values()):
         return found
-    given = {"seed": seed, "scenario_hash": scenario_hash}
     return {**found, **{key: value for key, value in given.items() if value is not None}}
 
 

@@ -1,8 +1,8 @@
 """A recorded run again, in a new session of the same store.
 
 A flight of the simulation is flown again from its scenario, which its provenance keeps whole, with the commands
-that were given to it from outside; any other program is started again by its recorded command, and the session that it
-records then is its rerun.
+that were given to it from outside; a function of a sweep is called again (functions); any other program is started
+again by its recorded command, and the session that it records then is its rerun.
 Not here: comparing both (reruns.agreement), recording a program from outside (reruns.programs).
 """
 
@@ -22,6 +22,7 @@ import msgspec
 
 from sessionstore.errors import InvalidRecord
 from sessionstore.model import provenance
+from sessionstore.reruns import functions
 from sessionstore.reruns.programs import run_program, sha256_of
 from sessionstore.session import Session, stream_names
 from sessionstore.store import SessionStore
@@ -53,7 +54,7 @@ def changes_since(session: Session) -> list[str]:
     found += _changed_packages(facts.get("packages") or {})
     for each in _inputs_of(session):
         found += _changed_input(each, Path(_folder_of(facts)))
-    return found
+    return found + functions.changes_of(facts.get("function") or {})
 
 
 def _changed_packages(before: Mapping[str, str]) -> list[str]:
@@ -106,6 +107,12 @@ def rerun(
     record, facts = session.record, session.record.provenance
     name = name or f"{record.session_name or ''} rerun".strip()
     marks = {RERUN_OF: session.session_id}
+    if at_commit and record.metadata.get("sweep"):
+        raise InvalidRecord(
+            "a point of a sweep has no command of its own: check out the commit, and run it again there"
+        )
+    if facts.get("function"):
+        return functions.called_again(store, facts, name, marks)
     if facts.get("scenario") and not at_commit:
         return _flown_again(store, session, name, marks)
     if not facts.get("command"):

@@ -61,8 +61,7 @@ class Creator:
         if name is not None:
             names.check_typed_name(name)
         tables = {key: numbered(rows) for key, rows in (fields.pop("tables", None) or {}).items()}
-        origin = [fields.pop("seed", None), fields.pop("scenario_hash", None)]
-        seed, scenario_hash = json_text.plain(origin, "provenance")
+        origin = {key: fields.pop(key, None) for key in ("seed", "scenario_hash", "function")}
         created_at = fields.pop("created_at", None)
         given = records.check_changes({**fields, "session_name": name})
         not_finite = given.pop(records.NOT_FINITE, None)
@@ -76,7 +75,7 @@ class Creator:
             new_uuid(),
             created_at=json_text.utc_text(created),
             created_by=_CREATED_BY,
-            provenance=provenance.gather(seed, scenario_hash),
+            provenance=provenance.gather(**json_text.plain(origin, "provenance")),
         )
         for field, value in given.items():
             setattr(record, field, value)

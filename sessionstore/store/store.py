@@ -97,9 +97,9 @@ class SessionStore(StoreMapping):
 
         Args:
             name: as typed by a person; its sanitised form goes into the id.
-            fields: of the record (metadata, base_position, drones, duration_planned_s ...); ``seed`` and
-                ``scenario_hash`` go into its provenance; ``tables`` are further tables of session.json; ``created_at``
-                is the instant of a flight that is imported, which the id then begins with.
+            fields: of the record (metadata, base_position, drones, duration_planned_s ...); ``seed``, ``scenario_hash``
+                and ``function`` (a mapping) go into its provenance; ``tables`` are further tables of session.json;
+                ``created_at`` is the instant of a flight that is imported, which the id then begins with.
 
         Raises:
             InvalidName, InvalidRecord, LockTimeout, StoreUnusable: nothing was made.

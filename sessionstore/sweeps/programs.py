@@ -8,6 +8,7 @@ Not here: which points (definition), limits (isolated), the scenario itself (sim
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import importlib
 import importlib.util
 import inspect
@@ -89,6 +90,7 @@ class FunctionProgram:
             self._file = inspect.getsourcefile(function)
         except TypeError:
             self._file = None
+        self.origin = _origin_of(function, self._file, self.label, self.fingerprint)
         try:
             self._signature: inspect.Signature | None = inspect.signature(function)
         except (TypeError, ValueError):  # of some functions written in C
@@ -122,12 +124,27 @@ class FunctionProgram:
     ) -> None:
         """Call the function and record it. Raises: as the function; the session is marked failed then."""
         seed = parameters.get("seed")
-        with store.record(name, metadata=dict(metadata), seed=seed if isinstance(seed, int) else None) as run:
+        seed = seed if isinstance(seed, int) else None
+        called = {**self.origin, "parameters": dict(parameters)}
+        with store.record(name, metadata=dict(metadata), seed=seed, function=called) as run:
             begun(run.session_id)
             given = {**parameters, **({_SESSION: run} if self._takes_session else {})}
             with _as_current(run), _kept_output(run):
                 found = self.function(**given)
             run.finish(performance_metrics=_metrics(run, found))
+
+
+def _origin_of(function: Callable[..., Any], path: str | None, label: str, fingerprint: str) -> dict[str, Any]:
+    """Return what a session keeps of a function: ``place`` is the name by which it is imported again, or None."""
+    found: dict[str, Any] = {"name": label, "fingerprint": fingerprint, "place": None}
+    if path is None or not os.path.isfile(path):
+        return found
+    file = Path(path).absolute()
+    found |= {"file": str(file), "sha256": hashlib.sha256(file.read_bytes()).hexdigest()}
+    module, name = str(getattr(function, "__module__", "")), str(getattr(function, "__qualname__", ""))
+    if name.isidentifier() and module != "__main__":  # a script would run its sweep, were it imported
+        found["place"] = f"{module if '.' in module else file}:{name}"
+    return found
 
 
 def _name_file(function: Callable[..., Any], path: str) -> None:

@@ -287,3 +287,62 @@ def test_commands_from_outside_are_given_again_at_their_moment(store: SessionSto
     found = compare_streams(first, again)
     assert found.identical and found.points > 100, str(found)
     assert compare_streams(again, rerun(store, again)).identical
+
+
+SWEPT = """
+import pathlib, random
+K = 2.0
+
+def fly(session, seed, wind):
+    assert pathlib.Path("weather.txt").read_text() == "calm"
+    source = random.Random(seed)
+    for tick in range(30):
+        session.motion.append("d-1", t_s=tick / 10, position_m=(K * source.random() + wind, 0.0, 1.0))
+    print("flown")
+    if seed == 1:
+        raise ValueError("no battery")
+    return {"wind": wind}
+"""
+
+
+def test_a_point_of_a_sweep_is_called_again_by_its_file_function_and_parameters(
+    store: SessionStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("joblib", reason="joblib is not installed")
+    place = tmp_path / "place"
+    place.mkdir()
+    (place / "weather.txt").write_text("calm")
+    (place / "swept_sim.py").write_text(SWEPT)
+    monkeypatch.chdir(place)
+    sweep = store.sweep("swept_sim.py:fly", grid={"wind": [3.0]}, seeds=2, executor=1)
+    first, failed = (str(row.session_id) for row in sweep.results().rows)
+    facts = store.get(first).record.provenance
+    assert facts["function"]["place"] == f"{place / 'swept_sim.py'}:fly" and facts["seed"] == 0
+    assert facts["function"]["parameters"] == {"wind": 3.0, "seed": 0}
+
+    again = command_line(store, "rerun", first, "--check", "--json", "--name", "Again")
+    assert again.returncode == 0 and json.loads(again.stdout)["identical"], again.stderr
+    second = store.get("Again")
+    assert second.metadata["rerun_of"] == first and "sweep" not in second.metadata
+    assert second.metrics["totals"]["wind"] == 3.0 and sweep.status().done == 2 == sweep.status().total
+    same = rerun(store, store.get(failed))
+    assert same.record.end_reason == "ValueError: no battery" and compare_streams(store.get(failed), same).identical
+    with pytest.raises(InvalidRecord, match="check out the commit"):
+        rerun(store, store.get(first), at_commit=True)
+
+    (place / "swept_sim.py").write_text(SWEPT.replace("K = 2.0", "K = 2.5"))
+    assert any("swept_sim.py of the function has changed" in each for each in changes_since(second))
+    difference = compare_streams(second, rerun(store, second)).difference
+    assert difference is not None and difference[:4] == ("motion_history", 1, 0.0, "position")
+    (place / "swept_sim.py").unlink()
+    assert any("swept_sim.py of the function is missing" in each for each in changes_since(second))
+    with pytest.raises(InvalidRecord, match="is not a file"):
+        rerun(store, second)
+
+
+def test_a_function_that_cannot_be_imported_is_refused_with_what_helps(store: SessionStore) -> None:
+    pytest.importorskip("joblib", reason="joblib is not installed")
+    sweep = store.sweep(lambda n: n, name="inner", grid={"n": [1]}, executor=1)
+    session = store.get(str(sweep.results().rows[0].session_id))
+    with pytest.raises(InvalidRecord, match="put it into a module, or run the sweep again"):
+        rerun(store, session)
