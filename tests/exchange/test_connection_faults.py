@@ -162,17 +162,17 @@ def test_two_pushes_of_one_session_at_once_follow_each_other_however_long_one_ta
     flown(store)
     monkeypatch.setattr(claims, "STALE_S", 0.5)
     monkeypatch.setattr(claims, "RENEW_EVERY_S", 0.1)
-    real, sending, overlaps = FsspecPlace.send, [0], [0]
+    real, sending, overlaps = FsspecPlace.send_data, [0], [0]
 
-    def slow(self: FsspecPlace, local: str, name: str) -> None:
+    def slow(self: FsspecPlace, data: bytes, name: str) -> bool:
         if name.endswith("session.json"):
             sending[0] += 1
             overlaps[0] += sending[0] > 1
             time.sleep(1.5)  # three times as long as a claim lives that is not renewed
             sending[0] -= 1
-        real(self, local, name)
+        return real(self, data, name)
 
-    monkeypatch.setattr(FsspecPlace, "send", slow)
+    monkeypatch.setattr(FsspecPlace, "send_data", slow)
     with ThreadPoolExecutor(2) as pool:
         reports = list(pool.map(lambda _: push(store, memory), range(2)))
     assert sorted(each.outcomes[0].action for each in reports) == ["copied", "same"] and overlaps == [0]
@@ -196,6 +196,29 @@ def test_a_push_whose_claim_was_taken_over_sends_no_record(
     (outcome,) = push(store, memory).outcomes
     assert outcome.action == "skipped" and "another push took" in outcome.reason
     assert "session.json" not in place.files(session.session_id)
+
+
+def test_an_edit_while_a_push_sends_leaves_no_record_there_that_speaks_of_files_which_are_not(
+    store: SessionStore,
+    memory: str,  # noqa: F811
+    other: SessionStore,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    session = flown(store)
+    real = claims.Claim.check
+
+    def edited_then(self: claims.Claim) -> None:
+        real(self)
+        session.artifacts.put("late.txt", b"put after the files were sent")  # the last look was a moment ago
+
+    with monkeypatch.context() as patched:
+        patched.setattr(claims.Claim, "check", edited_then)
+        assert push(store, memory).clean
+    there = FsspecPlace(memory).files(session.session_id)
+    assert b"late.txt" not in FsspecPlace(memory).read(f"{session.session_id}/session.json")
+    assert "artifacts/late.txt" not in there
+    assert push(store, memory).count("updated") == 1
+    assert other.pull(memory).clean and contents(other) == contents(store)
 
 
 def test_the_claim_of_a_push_that_died_is_taken_over(

@@ -177,7 +177,7 @@ def test_a_push_that_was_interrupted_is_completed(
 
     def failing(self: FsspecPlace, local: str, name: str) -> None:
         calls[0] += 1
-        if calls[0] == 6:
+        if calls[0] == 3:
             raise errors.RemoteUnavailable("cut")
         real(self, local, name)
 

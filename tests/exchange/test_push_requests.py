@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import md5
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -66,15 +65,15 @@ def test_files_that_stand_there_after_an_interrupted_push_are_not_read_or_sent_a
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     flights(store, 1)
-    real = FsspecPlace.send
 
-    def failing(self: FsspecPlace, local: str, name: str) -> bool:
+    def failing(self: FsspecPlace, data: bytes, name: str) -> bool:
         if name.endswith("session.json"):
             raise errors.RemoteUnavailable("cut")
-        return real(self, local, name)
+        return real(self, data, name)
 
+    real = FsspecPlace.send_data
     with monkeypatch.context() as patched:
-        patched.setattr(FsspecPlace, "send", failing)
+        patched.setattr(FsspecPlace, "send_data", failing)
         with pytest.raises(errors.RemoteUnavailable):
             push(store, s3)
     requests.clear()
@@ -116,17 +115,14 @@ def test_a_page_of_a_listing_gives_whole_folders_only(base: str, monkeypatch: py
     assert covered > 300
 
 
-def test_other_bytes_at_the_other_side_are_noticed_by_the_answer(tmp_path: Path) -> None:
-    path = tmp_path / "file"
-    path.write_bytes(b"sent")
-
+def test_other_bytes_at_the_other_side_are_noticed_by_the_answer() -> None:
     def answered(**answer: str) -> bool:
         class Service(_Listing):
             def call_s3(self, method: str, **options: Any) -> dict[str, Any]:  # type: ignore[override]
                 assert method == "put_object" and options["Body"] == b"sent"
                 return dict(answer)
 
-        return objects.send(Service([]), "bucket/key", str(path), lambda request: request())
+        return objects.send(Service([]), "bucket/key", b"sent", lambda request: request())
 
     assert answered(ETag=f'"{md5(b"sent").hexdigest()}"')
     assert not answered(ETag=f'"{md5(b"other").hexdigest()}"', ServerSideEncryption="aws:kms") and not answered()

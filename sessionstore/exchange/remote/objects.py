@@ -13,7 +13,6 @@ from collections.abc import Callable, Sequence
 from hashlib import md5
 from typing import Any
 
-from sessionstore.disk import files
 from sessionstore.errors import RemoteUnavailable
 from sessionstore.exchange.remote.file_facts import FileFacts, facts_of
 
@@ -65,13 +64,12 @@ def read_small(fs: Any, path: str) -> bytes | None:
     return data if len(data) < SMALL_BYTES else None
 
 
-def send(fs: Any, path: str, local: str, attempt: Attempt) -> bool:
-    """Send a file whole; return whether the answer proves that the same bytes stand there.
+def send(fs: Any, path: str, data: bytes, attempt: Attempt) -> bool:
+    """Send bytes as one object; return whether the answer proves that the same bytes stand there.
 
     Raises: RemoteUnavailable: other bytes arrived.
     """
     bucket, key, _ = fs.split_path(path)
-    data, _ = files.read(local)
     digest = md5(data, usedforsecurity=False)
     checked = base64.b64encode(digest.digest()).decode()
     answer = attempt(lambda: fs.call_s3("put_object", Bucket=bucket, Key=key, Body=data, ContentMD5=checked))

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from typing import Any, Protocol
 
+from sessionstore.disk import files
 from sessionstore.errors import RemoteUnavailable
 from sessionstore.exchange.remote import multipart, objects
 from sessionstore.exchange.remote.connections import options
@@ -167,11 +168,21 @@ class FsspecPlace:
         """
         if self._is_s3:
             if os.path.getsize(local) <= multipart.PART_BYTES:
-                return objects.send(self.fs, self._path(name), local, self._attempt)
+                return self.send_data(files.read(local)[0], name)
             multipart.send(self.fs, self._path(name), local, self._attempt)
             return False
         self._make_parent(name)
         self._attempt(lambda: self.fs.put_file(local, self._path(name)))
+        return False
+
+    def send_data(self, data: bytes, name: str) -> bool:
+        """Send the bytes of a small file; return whether the answer proves them there.
+
+        Raises: RemoteRefused, RemoteUnavailable.
+        """
+        if self._is_s3:
+            return objects.send(self.fs, self._path(name), data, self._attempt)
+        self.put(name, data)
         return False
 
     def remove_all(self, names: Sequence[str]) -> None:

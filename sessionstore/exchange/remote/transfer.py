@@ -256,7 +256,7 @@ class _Push:
 
     def _send(self, wanted: list[tuple[_Job, str]]) -> None:
         """Send files at once; a session of which one cannot be read here fails. Raises: RemoteUnavailable."""
-        tries = [(job, file, self._pool.submit(self._send_file, job.tree, file)) for job, file in wanted]
+        tries = [(job, file, self._pool.submit(self._send_file, job, file)) for job, file in wanted]
         for job, file, tried in tries:
             try:
                 proved = tried.result()
@@ -273,10 +273,14 @@ class _Push:
             if job.outcome is not None:
                 job.outcome.bytes += job.tree.sizes[file]
 
-    def _send_file(self, tree: FolderTree, file: str) -> bool:
-        proved = self._place.send(str(tree.folder / file), f"{tree.name}/{file}")
+    def _send_file(self, job: _Job, file: str) -> bool:
+        tree, name = job.tree, f"{job.name}/{file}"
+        if file == DOCUMENT:  # the one that was compared: an edit since then may speak of files that were not sent
+            proved = self._place.send_data(job.copy.data, name)
+        else:
+            proved = self._place.send(str(tree.folder / file), name)
         self._progress(tree.sizes[file])
-        return bool(proved)
+        return proved
 
     def _check_sent(self, jobs: list[_Job]) -> None:
         """Look at what stands there now of files whose answer proved nothing. Raises: RemoteUnavailable: it is less."""
