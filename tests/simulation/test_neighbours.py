@@ -69,7 +69,7 @@ def test_all_who_may_meet_are_found_in_the_order_of_ranks_whatever_happens_betwe
             random.choice(drones).mode = "lost"
         if random.random() < 0.1:
             drones.append(Drone(f"new{len(drones)}", KINDS["scout"], (random.uniform(-60, 60), 0.0, 8.0)))
-        pairs = near.pairs(drones)
+        pairs = [(near.ranked[i], near.ranked[j]) for i, j in near.pairs(drones)]
         expected = within_reach(drones)
         assert [pair for pair in pairs if pair in expected] == expected
         assert all(dist(a.position, b.position) < 2 * (spot_of(a)[3] + spot_of(b)[3] + NEAR_M) for a, b in pairs)

@@ -38,8 +38,8 @@ class Neighbours:
         self.ranked: list[Drone] = []
         self.made = 0  # how often the list was
 
-    def pairs(self, drones: Sequence[Drone]) -> list[tuple[Drone, Drone]]:
-        """The pairs (senior, junior) within reach of each other of which one moves, in the order of ranks."""
+    def pairs(self, drones: Sequence[Drone]) -> list[tuple[int, int]]:
+        """The pairs within reach of each other of which one moves, by their places in `ranked`: senior, junior."""
         modes = [drone.mode for drone in drones]
         if modes != self._modes or drones != self._known:
             self._modes, self._known = modes, list(drones)
@@ -50,9 +50,9 @@ class Neighbours:
             self._make(spots)
         return self._within_reach(spots)
 
-    def _within_reach(self, spots: list[Spot]) -> list[tuple[Drone, Drone]]:
+    def _within_reach(self, spots: list[Spot]) -> list[tuple[int, int]]:
         found = []
-        ranked, near_m = self.ranked, self._near_m
+        near_m = self._near_m
         for i, juniors in self._touching:
             x, y, z, radius, moves = spots[i]
             for j in juniors:
@@ -60,7 +60,7 @@ class Neighbours:
                 if moves or goes:
                     dx, dy, dz, reach = x - ox, y - oy, z - oz, radius + other + near_m
                     if dx * dx + dy * dy + dz * dz <= reach * reach:
-                        found.append((ranked[i], ranked[j]))
+                        found.append((i, j))
         return found
 
     def _make(self, spots: list[Spot]) -> None:

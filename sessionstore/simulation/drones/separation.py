@@ -18,7 +18,8 @@ from sessionstore.simulation.world.geometry import Vec3
 
 SENIORITY = {CLIMBER: 0, LIFELINE: 1, MULE: 2, OVERSEER: 3, SCOUT: 4, UTILITY: 5}
 EVADE_AFTER_TICKS = 20
-NEAR_M = SEPARATION_M + 1.0 + 1e-6  # beyond the hulls and what both may fly: the last for how floats round
+ROUNDING_M = 1e-6  # for how floats round
+NEAR_M = SEPARATION_M + 1.0 + ROUNDING_M  # beyond the hulls and what both may fly
 AWAY = 0.1  # the cosine to the straight way out from which on a drone leaves; 0 would be along the edge
 
 
@@ -41,8 +42,11 @@ class Separation:
         ranked = self.neighbours.ranked
         for drone in ranked:
             drone.brake = False
-        for senior, junior in pairs:
-            _decide(senior, junior)
+        stops: dict[int, _Stop] = {}
+        for i, j in pairs:
+            stop_i = stops.get(i) or stops.setdefault(i, _Stop(ranked[i]))
+            stop_j = stops.get(j) or stops.setdefault(j, _Stop(ranked[j]))
+            _decide(ranked[i], ranked[j], stop_i, stop_j)
         blocked: list[Drone] = []
         for drone in ranked:
             if drone.brake:
@@ -61,17 +65,44 @@ def rank(drone: Drone) -> tuple[int, int, str]:
     return (0 if drone.mode != "flying" else 1, SENIORITY[drone.kind.role], drone.id)
 
 
-def _decide(senior: Drone, junior: Drone) -> None:
+class _Stop:
+    """Where full braking brings a drone in this tick: the straight line there, the box around it, and the slack."""
+
+    __slots__ = ("high", "line", "low", "reach_m", "slack_m")
+
+    def __init__(self, drone: Drone) -> None:
+        speed = drone.speed
+        self.reach_m = reach_m(drone, speed)
+        self.line = (drone.position, _stopping_line(drone, speed))
+        self.slack_m = _slack_m(drone, speed)
+        (x, y, z), (tx, ty, tz) = self.line
+        slack = self.slack_m + ROUNDING_M
+        self.low = ((x if x < tx else tx) - slack, (y if y < ty else ty) - slack, (z if z < tz else tz) - slack)
+        self.high = ((x if x > tx else tx) + slack, (y if y > ty else ty) + slack, (z if z > tz else tz) + slack)
+
+
+def _boxes_apart(one: _Stop, two: _Stop, least_m: float) -> bool:
+    """Whether the boxes alone show that two lines keep the distance, the slack of both included."""
+    lx, ly, lz = one.low
+    hx, hy, hz = two.high
+    if lx - hx >= least_m or ly - hy >= least_m or lz - hz >= least_m:
+        return True
+    lx, ly, lz = two.low
+    hx, hy, hz = one.high
+    return lx - hx >= least_m or ly - hy >= least_m or lz - hz >= least_m
+
+
+def _decide(senior: Drone, junior: Drone, stop_s: _Stop, stop_j: _Stop) -> None:
     least = least_distance_m(senior, junior)
-    speed_s, speed_j = senior.speed, junior.speed
-    reach = least + 1.0 + reach_m(senior, speed_s) + reach_m(junior, speed_j)
+    if _boxes_apart(stop_s, stop_j, least):
+        return
+    reach = least + 1.0 + stop_s.reach_m + stop_j.reach_m
     dx, dy, dz = senior.x - junior.x, senior.y - junior.y, senior.z - junior.z
     if dx * dx + dy * dy + dz * dz > reach * reach:
         return
-    line_s, line_j = _stopping_line(senior, speed_s), _stopping_line(junior, speed_j)
-    apart = segments_apart_m(senior.position, line_s, junior.position, line_j)
-    slack_s = 0.0 if senior.brake else _slack_m(senior, speed_s)
-    slack_j = 0.0 if junior.brake else _slack_m(junior, speed_j)
+    apart = segments_apart_m(*stop_s.line, *stop_j.line)
+    slack_s = 0.0 if senior.brake else stop_s.slack_m
+    slack_j = 0.0 if junior.brake else stop_j.slack_m
     if apart >= least + slack_s + slack_j:
         return
     if slack_j and not _leaves(junior, senior):
