@@ -56,7 +56,7 @@ class SqlQuery extends HTMLElement {
     try {
       const { tables } = await json('/api/sql/tables');
       this.completion.learn(tables);
-      const table = ({ name, columns }) => el('details', {}, el('summary', {}, name), el('ul', {}, columns.map((each) => el('li', {}, el('button.plain', { type: 'button', title: `Insert ${each}`, on: { click: () => this.completion.insert(each) } }, each)))));
+      const table = ({ name, columns }) => el('details', {}, el('summary', { title: name }, name), el('ul', {}, columns.map((each) => el('li', {}, el('button.plain', { type: 'button', title: `Insert ${each}`, on: { click: () => this.completion.insert(each) } }, each)))));
       fill(this.tables, tables.map(table));
     } catch (error) {
       fill(this.tables, el('p.problem', {}, error.message));

@@ -112,8 +112,10 @@ export class Timeline {
     pen.clearRect(0, 0, width, height);
     this.bar = height < 20 ? height - 2 : 16; // a thin line of one session among many: ticks and head stand on the bar
     const thin = this.bar < 16;
-    pen.fillStyle = css('line');
-    pen.fillRect(0, thin ? 1 : 2, width, this.bar);
+    for (const [colour, to] of [['hover', width], ['line', this.x(this.end)]]) { // what is not recorded is fainter
+      pen.fillStyle = css(colour);
+      pen.fillRect(0, thin ? 1 : 2, to, this.bar);
+    }
     pen.font = '10px system-ui, sans-serif';
     for (const span of this.spans) this.drawSpan(pen, span);
     this.drawTicks(pen, thin);
