@@ -8,7 +8,7 @@ const EYE_M = 0.25; // above the drone's middle
 const DOWN = 0.12; // a little downwards, as cameras of drones look
 const ROOM = 1.1; // what is framed does not touch the edge
 const BAR_PX = 40; // the buttons over the picture cover that much of its top
-const MOST_ROOM = 1.3;
+const MOST_ROOM = 1.25;
 
 export class Camera {
   constructor(kind) {
