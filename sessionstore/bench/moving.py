@@ -159,7 +159,10 @@ def _seconds(operation: Callable[[], Any]) -> float:
 
 
 def _pack(bench: Bench, folder: Path, source: Path, count: int) -> None:
-    """Small files, where each file costs, and large ones, where the bytes do; all are synced at the end."""
+    """Small files, where each file costs, and large ones, where the bytes do; all are synced at the end.
+
+    A bundle has the SHA-256 of each file; the tools stand there without and with it, the target is without.
+    """
     large = folder / "large"
     made_large(large, LARGE, LARGE_BYTES)
     for case, store, number in (("", source, count), (", large streams", large, LARGE)):
@@ -195,6 +198,13 @@ def _pack_store(bench: Bench, folder: Path, source: Path, count: int, what: str)
         _run("sh", "-c", f"tar -C '{parent}' -cf - '{name}' | zstd -q -3 -o '{place}/a.tar.zst'")
         _run("sync", str(place / "a.tar.zst"))
 
+    def checked(work: Work) -> Work:
+        def both(place: Path) -> None:
+            _run("sh", "-c", f"find '{name}' -type f -print0 | xargs -0 sha256sum > '{place}/manifest'", cwd=parent)
+            work(place)
+
+        return both
+
     target = Target("ratio", ">=", 0.8)
     for case, needed, work, file in (
         ("pack a .zip", ("zip",), zipped, "a.zip"),
@@ -205,6 +215,8 @@ def _pack_store(bench: Bench, folder: Path, source: Path, count: int, what: str)
             bench.figures.left_out[tool] = f"{missing[0]} is not installed"
             continue
         works: dict[str, Work] = {f"{tool}, synced": work, OURS: packed(file)}
+        if shutil.which("sha256sum"):
+            works[f"sha256sum, {tool}, synced"] = checked(work)
         compared(bench.figures, "M3", case + what, works, folder, bench.plan.rounds, count, f"{tool}, synced", target)
 
 
@@ -312,32 +324,37 @@ def without_lineage() -> Iterator[None]:
 
 
 def _lineage(bench: Bench, folder: Path) -> None:
-    """Updates with and without lineage, in turn one by one, by their CPU time: what disturbs the machine hits both.
+    """Updates with and without lineage, in turn one by one: what disturbs the machine hits both.
 
-    The store is not synced, so that what lineage costs is compared with the least that an update can cost.
+    By time, as a store syncs them by default; and by CPU, not synced, which is the least that an update can cost.
     """
+    _updates(bench, folder / "updated", {}, "update", time.perf_counter)
+    _updates(bench, folder / "not-synced", {"sync": "os"}, "update, not synced, by CPU", time.thread_time)
+
+
+def _updates(bench: Bench, place: Path, options: dict[str, Any], case: str, clock: Callable[[], float]) -> None:
     values: dict[str, list[float]] = {"without lineage": [], OURS: []}
-    with sessionstore.open(folder / "updated", sync="os") as store:
+    with sessionstore.open(place, **options) as store:
         session = store.create("Run", metadata={"v": 0})
         for number in range(LINEAGE_ROUNDS * bench.plan.rounds + 1):
-            passed = _pairs_of_updates(session, number)
+            passed = _pairs_of_updates(session, number, clock)
             for name, seconds in zip(values, passed, strict=True):
                 if number:  # the first round warms up
                     values[name].append(UPDATES / seconds)
     for name, each in values.items():
         mine = {"against": "without lineage", "target": Target("ratio", ">=", 0.95)} if name == OURS else {}
-        bench.figures.add(Figure("M6", "update, by CPU", name, "/s", each, None, **mine))  # type: ignore[arg-type]
+        bench.figures.add(Figure("M6", case, name, "/s", each, None, **mine))  # type: ignore[arg-type]
 
 
-def _pairs_of_updates(session: Session, round_number: int) -> tuple[float, float]:
-    """Return the CPU seconds of updates without lineage, and of as many with it; one of each makes a pair."""
+def _pairs_of_updates(session: Session, round_number: int, clock: Callable[[], float]) -> tuple[float, float]:
+    """Return the seconds of updates without lineage, and of as many with it; one of each makes a pair."""
     bare = full = 0.0
     for pair in range(UPDATES):
         for which in (0, 1) if pair % 2 else (1, 0):
             with without_lineage() if which == 0 else contextlib.nullcontext():
-                begin = time.thread_time()
+                begin = clock()
                 session.update(notes=f"{round_number} {pair} {which}")
-                passed_s = time.thread_time() - begin
+                passed_s = clock() - begin
             if which == 0:
                 bare += passed_s
             else:

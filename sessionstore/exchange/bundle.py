@@ -18,15 +18,12 @@ from pathlib import Path
 
 from sessionstore.disk import files
 from sessionstore.disk.bulk_sync import sync_trees
-from sessionstore.errors import Conflict, InvalidName, Unreadable
+from sessionstore.errors import Conflict, InvalidName
 from sessionstore.exchange import bag
 from sessionstore.exchange.archives import ArchiveWriter, TarZstWriter, ZipWriter
 from sessionstore.exchange.compare import STREAM_SUFFIX
 from sessionstore.exchange.trees import CHUNK_BYTES, Tree, is_session, read_whole
 from sessionstore.layout import DOCUMENT
-from sessionstore.model.record import SessionRecord
-from sessionstore.model.records import read_record
-from sessionstore.session.documents import tables_of
 
 TAR_ZST, ZIP = ".tar.zst", ".zip"
 #: The folder of the bag inside an archive (RFC 8493, section 4).
@@ -101,15 +98,16 @@ def _members(trees: Iterable[Tree], progress: Progress | None) -> Iterator[_Memb
     """Yield each member: the payload first, then the tags, which need its digests."""
     digests: dict[str, str] = {}
     sizes: dict[str, int] = {}
-    records: list[SessionRecord] = []
+    records: list[bag.Described] = []
     listed: dict[str, dict[str, int]] = {}
     for tree in sorted(trees, key=lambda each: each.name):
         document = read_whole(tree, DOCUMENT) if is_session(tree) else None
-        if document is not None and (record := _record(tree, document)) is not None:
+        if document is not None and (record := bag.described(document, tree.name)) is not None:
             records.append(record)
         mine = listed[tree.name] = {}
+        prefix = f"{bag.PAYLOAD}{tree.name}/"
         for file in sorted(tree.sizes):
-            name = f"{bag.PAYLOAD}{tree.name}/{file}"
+            name = prefix + file
             data = document if file == DOCUMENT else _small(tree, file)
             if data is None:
                 size = _whole_size(tree, file)
@@ -126,15 +124,6 @@ def _members(trees: Iterable[Tree], progress: Progress | None) -> Iterator[_Memb
     yield _Member(name, described)
     for tag, data in bag.tag_files(digests, sizes).items():
         yield _Member(tag, data)
-
-
-def _record(tree: Tree, data: bytes) -> SessionRecord | None:
-    """Return the record of a session, or None for one that cannot be read: its files are packed as they are."""
-    path = f"{tree.name}/{DOCUMENT}"
-    try:
-        return read_record(tables_of(data, path), data, path, tree.name)
-    except Unreadable:
-        return None
 
 
 def _digested(
