@@ -3,7 +3,8 @@
 An engine may open no file, load no extension and read no variable of the program; its settings are locked from the
 start. Each query has a connection of its own with tables of its own (temporary ones), which go with the connection.
 An engine goes when its store and the answers that it gave are gone.
-Not here: which statement is taken (analysis.query), the engine that reads columns (analysis.flight_columns).
+Another engine of the process reads lines and columns; it runs no statement of a user.
+Not here: which statement is taken (analysis.query).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from sessionstore.store import SessionStore
 _SETTINGS = ("temp_directory = ''", "TimeZone = 'UTC'", "enable_external_access = false", "lock_configuration = true")
 _lock = threading.Lock()
 _engines: weakref.WeakKeyDictionary[SessionStore, dict[int, Any]] = weakref.WeakKeyDictionary()
+_readers: list[Any] = []
 _of_parent: list[Any] = []
 
 
@@ -30,6 +32,14 @@ def connection(store: SessionStore, memory_mb: int) -> Any:
         if memory_mb not in engines:
             engines[memory_mb] = _closed_off(memory_mb)
         return engines[memory_mb].cursor()
+
+
+def reader() -> Any:
+    """Return a new connection to the one engine of this process that runs no statement of a user."""
+    with _lock:
+        if not _readers:
+            _readers.append(duckdb.connect(":memory:", config={"python_enable_replacements": "false"}))
+        return _readers[0].cursor()
 
 
 def _closed_off(memory_mb: int) -> Any:
@@ -44,7 +54,8 @@ def _closed_off(memory_mb: int) -> Any:
 def _after_fork() -> None:
     """Give a forked process engines of its own: those of its parent have no threads there, and cannot be closed."""
     global _engines, _lock
-    _of_parent.append(list(_engines.values()))
+    _of_parent.extend([*_engines.values(), *_readers])
+    _readers.clear()
     _engines, _lock = weakref.WeakKeyDictionary(), threading.Lock()
 
 

@@ -11,7 +11,8 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import parquet
 
-from sessionstore.analysis.flight_columns import engine, extremes_sql, flight_columns, literal
+from sessionstore.analysis.engines import reader
+from sessionstore.analysis.flight_columns import extremes_sql, flight_columns, literal
 from sessionstore.analysis.sources import quoted
 from sessionstore.session import Session, stream_names
 from sessionstore.store import column_files
@@ -49,7 +50,7 @@ def field_lines(
     if drone is not None:
         source = f"SELECT * FROM ({source}) WHERE drone = {literal(drone)}"
     width_s = max((end_s - start_s) / max(1, points // 4), 1e-6)
-    rows = engine().sql(f"WITH p AS ({source}) {extremes_sql('value', start_s, width_s, points)}").fetchall()
+    rows = reader().sql(f"WITH p AS ({source}) {extremes_sql('value', start_s, width_s, points)}").fetchall()
     return {name: (moments, values) for name, moments, values in rows}
 
 

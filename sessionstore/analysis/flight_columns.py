@@ -11,16 +11,15 @@ from __future__ import annotations
 
 import io
 import math
-import threading
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pyarrow as pa
 from pyarrow import parquet
 
+from sessionstore.analysis.engines import reader
 from sessionstore.playback.overview import COARSE, SLICES
 from sessionstore.playback.replay import History, Point, Window
 from sessionstore.session import Session, stream_names
@@ -35,16 +34,6 @@ _AT_ONCE = 1_500_000
 _NEARLY = 1.25  # the coarse level is taken for a little more slices than it has
 _SHOWN_AS_EDITED = frozenset(("edited", "unverified", "repeated"))
 _AXES, _ALL = ("x", "y", "z"), ("x", "y", "z", "battery", "speed", "distance")
-_lock = threading.Lock()
-_engines: list[Any] = []
-
-
-def engine() -> Any:
-    """Return a cursor of the one engine of this process that reads columns; it runs no statement of a user."""
-    with _lock:
-        if not _engines:
-            _engines.append(duckdb.connect(":memory:", config={"python_enable_replacements": "false"}))
-        return _engines[0].cursor()
 
 
 def literal(value: str | Path) -> str:
@@ -185,7 +174,7 @@ class FlightColumns:
         if drones is not None:
             source = f"SELECT * FROM ({source}) WHERE drone IN ({', '.join(map(literal, drones)) or 'NULL'})"
         table = _outstanding(
-            engine(), source, start_s, self._width(start_s, end_s, slices), _AXES if axes_only else _ALL, most
+            reader(), source, start_s, self._width(start_s, end_s, slices), _AXES if axes_only else _ALL, most
         )
         window.history, window.points_read = _history(table), table["total"][0].as_py() if table.num_rows else 0
         whole = self._is_folded(start_s, end_s) and window.points_read == table.num_rows
@@ -201,7 +190,7 @@ class FlightColumns:
             values: an SQL expression of x, y, z, battery, speed or distance for each figure.
             points: the maximum for each line; of each slice the first, last, least and greatest are kept.
         """
-        cursor, behind_s = engine(), math.nextafter(end_s, math.inf)
+        cursor, behind_s = reader(), math.nextafter(end_s, math.inf)
         slices = max(1, points // 4)
         cursor.register("p", cursor.sql(self._source(start_s, behind_s, slices)).to_arrow_table())
         width_s, found = self._width(start_s, end_s, slices), {}
@@ -258,7 +247,7 @@ def packed_overview(path: Path, axes: bool, names: list[str], base: tuple[float,
     groups = _groups(path)
     if groups.count(-math.inf, math.inf) <= MOST_FOLDED:
         return None
-    points, cursor = Points(path, frozenset(names), base), engine()
+    points, cursor = Points(path, frozenset(names), base), reader()
     density = groups.count(-math.inf, math.inf) / max(groups.end_s - groups.start_s, groups.slice_s)
     step_s = max(1, math.floor(_AT_ONCE / (density * groups.slice_s))) * groups.slice_s
     fine, from_s = [], groups.start_s

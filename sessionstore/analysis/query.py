@@ -21,6 +21,7 @@ import duckdb
 import pyarrow as pa
 
 from sessionstore.analysis import engines, narrowing
+from sessionstore.analysis.referenced import column_names
 from sessionstore.analysis.sources import make_view, sources_of
 from sessionstore.analysis.streams import LeftOut
 from sessionstore.analysis.tables import DOCUMENT_TABLES, document_table, sessions_table
@@ -69,11 +70,17 @@ def ask(store: SessionStore, sql: str, memory_mb: int = MEMORY_MB, timeout_s: fl
 
     Raises: InvalidQuery: it is not one, names what is not there, or takes longer.
     """
-    engine = engines.connection(store, memory_mb)
-    answer = Answer(None, engine, LeftOut())
     with failures(), _reading_limit(timeout_s):
-        _make_tables(store, _parsed(engine, sql), answer)
-        answer.relation = engine.sql(sql)
+        try:
+            return _answer(store, sql, memory_mb, every_column=False)
+        except duckdb.BinderException:
+            return _answer(store, sql, memory_mb, every_column=True)  # its message names the columns that there are
+
+
+def _answer(store: SessionStore, sql: str, memory_mb: int, every_column: bool) -> Answer:
+    answer = Answer(None, engines.connection(store, memory_mb), LeftOut())
+    _make_tables(store, _parsed(answer.engine, sql), answer, every_column)
+    answer.relation = answer.engine.sql(sql)
     return answer
 
 
@@ -99,7 +106,7 @@ def _fetched(engine: Any, sql: str, values: list[str] | None = None) -> list[tup
     return found
 
 
-def _make_tables(store: SessionStore, tree: dict[str, Any], answer: Answer) -> None:
+def _make_tables(store: SessionStore, tree: dict[str, Any], answer: Answer, every_column: bool) -> None:
     """Register each table that the statement names, and no other."""
     engine, names = answer.engine, {name.lower(): name for name in sorted(narrowing.table_names(tree))}
     rows = [row for row in store.find(sort="created_at") if row.host is None]
@@ -112,7 +119,8 @@ def _make_tables(store: SessionStore, tree: dict[str, Any], answer: Answer) -> N
         if lower in DOCUMENT_TABLES:
             engine.register(name, document_table(store, lower, wanted, answer.left_out))
         elif (stream := _stream_name(store, name, session_ids)) is not None:
-            make_view(engine, name, sources_of(store.root, stream, wanted, answer.left_out))
+            some = None if every_column else column_names(tree, name)
+            make_view(engine, name, sources_of(store.root, stream, wanted, answer.left_out, some))
         else:
             continue  # the engine names what is not there, or the statement defines it (WITH)
         answer.sessions_read[lower] = len(wanted)

@@ -18,6 +18,7 @@ import duckdb
 import pyarrow as pa
 from pyarrow import compute
 
+from sessionstore.analysis import engines
 from sessionstore.analysis.arrow_columns import inferred_array
 from sessionstore.analysis.column_types import is_exact
 from sessionstore.model import json_text
@@ -95,7 +96,7 @@ class ShapeReader:
         ends = array("i", itertools.accumulate((len(raw) + 1 for raw in lines), initial=0))
         buffers = [None, pa.py_buffer(ends), pa.py_buffer(data)]
         if self._engine is None:
-            self._engine = duckdb.connect(":memory:", config={"python_enable_replacements": "false"})
+            self._engine = engines.reader()
         self._engine.register("_lines", pa.table({"line": pa.Array.from_buffers(pa.string(), len(lines), buffers)}))
         known = {field.name: _structure(field.type) for field in self._schema if not pa.types.is_null(field.type)}
         wanted = json.dumps(known).replace("'", "''")

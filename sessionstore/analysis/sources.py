@@ -7,6 +7,7 @@ Not here: making columns (analysis.columns), what lines hold (analysis.streams),
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from pyarrow import compute, dataset, fs, parquet
 from sessionstore.analysis import columns as column_cache
 from sessionstore.analysis.arrow_columns import together
 from sessionstore.analysis.column_types import common, leaves
+from sessionstore.analysis.some_columns import some_columns
 from sessionstore.analysis.streams import LeftOut, stream_table
 from sessionstore.disk import files
 from sessionstore.layout import StoreRoot
@@ -90,8 +92,14 @@ def _position() -> str:
     return 'CASE WHEN x IS NULL THEN NULL ELSE [x, y, z] END AS "position"'
 
 
-def sources_of(root: StoreRoot, name: str, session_ids: Iterable[str], left_out: LeftOut) -> list[Source]:
-    """Return where one stream of these sessions is read from; of the others no file is opened."""
+def sources_of(
+    root: StoreRoot, name: str, session_ids: Iterable[str], left_out: LeftOut, wanted: frozenset[str] | None = None
+) -> list[Source]:
+    """Return where one stream of these sessions is read from; of the others no file is opened.
+
+    Args:
+        wanted: the names of all columns that are needed, in small letters, and perhaps others; None: all.
+    """
     groups: dict[Any, list[ColumnFile]] = {}
     by_lines: list[str] = []
     for session_id in session_ids:
@@ -105,7 +113,8 @@ def sources_of(root: StoreRoot, name: str, session_ids: Iterable[str], left_out:
         groups.setdefault((schema, tuple(found.key.names), found.key.axes), []).append(found)
     sources = [Source(schema, list(names), axes, tuple(each)) for (schema, names, axes), each in groups.items()]
     if by_lines or not sources:
-        table = stream_table(root.text, name, by_lines, left_out)
+        quick = None if wanted is None else functools.partial(some_columns, wanted)
+        table = stream_table(root.text, name, by_lines, left_out, quick)
         if table.num_rows or not sources:
             sources.append(Source(table.schema, table.column_names, table=table))
     return sources if _fit(sources) else [_in_memory(sources)]

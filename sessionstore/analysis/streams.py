@@ -11,7 +11,7 @@ Not here: reading and verifying lines (analysis.verified_chunks), the cached col
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -60,7 +60,13 @@ def empty_table() -> pa.Table:
     )
 
 
-def stream_table(root: str, name: str, session_ids: Iterable[str], left_out: LeftOut) -> pa.Table:
+#: Reads some columns of a stream (path, session_id, tally); None: all have to be read.
+Quick = Callable[[Path, str, Tally], "pa.Table | None"]
+
+
+def stream_table(
+    root: str, name: str, session_ids: Iterable[str], left_out: LeftOut, quick: Quick | None = None
+) -> pa.Table:
     """Return one stream of these sessions; of the others no file is opened."""
     tables = []
     for session_id in session_ids:
@@ -68,13 +74,22 @@ def stream_table(root: str, name: str, session_ids: Iterable[str], left_out: Lef
         if files.status(path) is None:
             continue
         try:
-            table = file_table(Path(path), session_id, name, left_out)
+            table = _some(Path(path), session_id, name, left_out, quick)
+            table = file_table(Path(path), session_id, name, left_out) if table is None else table
         except (SessionStoreError, OSError):
             left_out.counts[name, "unreadable"] += 1
             continue
         if table.num_rows:
             tables.append(table)
     return together(tables) if tables else empty_table()
+
+
+def _some(path: Path, session_id: str, name: str, left_out: LeftOut, quick: Quick | None) -> pa.Table | None:
+    tally = Tally()
+    table = None if quick is None else quick(path, session_id, tally)
+    if table is not None:
+        left_out.counts.update({(name, kind): count for kind, count in tally.counts.items()})
+    return table
 
 
 def file_table(path: Path, session_id: str, name: str, left_out: LeftOut) -> pa.Table:

@@ -56,6 +56,12 @@ class OutOfTime(Exception):
     """The deadline has passed; what was read is not all."""
 
 
+def check_time() -> None:
+    """Raises: OutOfTime: the deadline has passed."""
+    if time.monotonic() > deadline_s.get():
+        raise OutOfTime
+
+
 class ReadAgain(Exception):
     """The stream has to be read again from its start, by other rules."""
 
@@ -132,8 +138,7 @@ def chunks(path: Path, tally: Tally, rules: Rules, chunk_bytes: int = CHUNK_BYTE
         tail = tail_of(source)
         gate = _Gate(order_of_source(source, tail), rules, counts)
         for block, parsed in _parsed_ahead(blocks(source, chunk_bytes, tally), rules, source.size < SMALL_BYTES):
-            if time.monotonic() > deadline_s.get():
-                raise OutOfTime
+            check_time()
             chunk = gate.chunk(parsed) if parsed is not None else _chunk_of(gate.lines(trusted(block, counts)), rules)
             if len(chunk.n):
                 yield chunk
