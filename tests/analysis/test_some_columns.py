@@ -123,11 +123,12 @@ def test_a_later_record_of_another_kind_gives_the_answer_of_all_columns(
 
     def answer(columns: str) -> str:
         try:
-            return repr(ask(store, f"select {columns} from own").table())
+            return repr(ask(store, f"select {columns}").table())
         except InvalidQuery as error:
             return str(error)
 
-    questions = ["v, w", "d, b", "z, position", "late", "max(n), sum(v)"]
+    questions = ["v, w from own", "d, b from own", "z, position from own", "late from own", "max(n), sum(v) from own"]
+    questions.append("v * 0 as late, count(*) from own group by late order by 1")  # a column comes before an alias
     all_columns = [answer(each) for each in questions]
     monkeypatch.setattr(some_columns, "SMALL_BYTES", 0)
     assert [answer(each) for each in questions] == all_columns
