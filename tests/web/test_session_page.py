@@ -188,3 +188,28 @@ def test_the_token_comes_once_in_the_address_and_then_as_a_cookie(
     assert "token" not in page.url
     stranger = open_page(site.url, expect=("401",))
     assert "token" in stranger.content()
+
+
+def test_reruns_and_whether_they_agreed_are_shown_and_lead_to_each_other(site: Running, open_page: Opener) -> None:
+    first = site.store.get("Butterfly").session_id
+    mark = {"id": "glider", "number": 7, "point": "p", "parameters": {}}
+    with open_store(site) as store:
+        same = store.create("Same", metadata={"rerun_of": first, "rerun_agrees": "identical: 451 points, 6 streams"})
+        page = session_page(site, open_page)
+        facts = page.locator(".session-head .facts")
+        facts.get_by_text(f"rerun {same.session_id} identical: 451 points, 6 streams", exact=True).wait_for()
+
+        store.create("Other", metadata={"rerun_of": first, "sweep": mark})
+        facts.get_by_role("link", name=store.get("Other").session_id).click()  # found while the page is open
+        facts.get_by_text(f"rerun of {first} not compared", exact=True).wait_for()
+        assert facts.get_by_role("link", name="glider").get_attribute("href") == "/sweeps/glider"
+        page.wait_for_selector("session-view[data-ready=true]")
+        store.get("Other").metadata["rerun_agrees"] = "different: events, line 3 at 1 s: kind was 'a', is 'b'"
+        facts.locator(".warn-text", has_text="different: events, line 3").wait_for()
+        for number in range(2):
+            store.create(f"Further {number}", metadata={"rerun_of": first})
+        facts.get_by_role("link", name=first).click()
+        page.wait_for_url(f"**/session/{first}**")
+        facts.get_by_role("link", name="all 4").click()
+        page.locator("session-list").get_by_text("Further 1").first.wait_for()
+        assert page.locator("session-list").get_by_text("Butterfly", exact=True).count() == 0

@@ -11,6 +11,7 @@ import { bytes, instant, live, metres, moment, seconds } from './format.js';
 import { keys } from './keys.js';
 import { Marks } from './marks.js';
 import { failed, notice } from './notices.js';
+import { origin, rerunsOf } from './origin.js';
 import { RecordTable } from './records.js';
 import { address, go, keep, path, query } from './router.js';
 import { ApiSource } from './source.js';
@@ -125,6 +126,12 @@ class SessionView extends HTMLElement {
     if (runs) this.listen();
     else this.watch();
     this.dataset.ready = 'true';
+    this.findReruns();
+  }
+
+  async findReruns() {
+    this.reruns = await rerunsOf(this.source.id).catch(() => this.reruns); // the head is whole without them
+    if (this.reruns?.total && !this.gone) this.show(this.record);
   }
 
   points() { return this.record.performance_metrics?.totals?.points ?? this.record.progress?.points ?? this.record.observed?.points ?? 0; }
@@ -157,6 +164,7 @@ class SessionView extends HTMLElement {
       sessions: (news) => {
         if (news.removed?.includes(id)) this.deleted();
         else if (news.reset || news.changed?.some((each) => each.session_id === id)) this.reread();
+        if (news.changed?.some((each) => each.metadata?.rerun_of === id)) this.findReruns();
       },
     });
   }
@@ -247,7 +255,7 @@ class SessionView extends HTMLElement {
         (record.tags || []).map((tag) => el('span.tag', { dir: 'auto' }, tag)),
         el('div.row.actions', {}, this.attemptChoice(), el('button', { type: 'button', on: { click: () => this.editor.open() } }, 'Edit'), this.menu, this.exports(), el('button.danger', { type: 'button', on: { click: () => this.remove() } }, 'Delete'))),
       el('div.facts', {}, fact('simulated', planned ? `${seconds(simulated)} of ${seconds(planned)}` : seconds(known ? simulated : null)), fact('started', el('time', { title: `${record.started_at || record.created_at} (UTC)` }, instant(record.started_at || record.created_at))),
-        fact('drones', drones.length), fact('buildings', record.num_buildings || null), fact('windows cleaned', record.num_buildings ? totals.windows_cleaned : null), fact('distance', totals.distance_m === undefined ? null : metres(totals.distance_m)), fact('points', (totals.points ?? seen.points)?.toLocaleString('en')),
+        fact('drones', drones.length), fact('buildings', record.num_buildings || null), fact('windows cleaned', record.num_buildings ? totals.windows_cleaned : null), fact('distance', totals.distance_m === undefined ? null : metres(totals.distance_m)), fact('points', (totals.points ?? seen.points)?.toLocaleString('en')), origin(record, this.reruns).map(([label, content]) => fact(label, content)),
         record.notes ? fact('notes', el('bdi', {}, record.notes.length > 160 ? `${record.notes.slice(0, 160)} …` : record.notes)) : null),
     );
   }
