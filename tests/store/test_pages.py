@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 import sessionstore
-from sessionstore.disk import filesystem
+from sessionstore.disk import files, filesystem
+from sessionstore.errors import AmbiguousSession, SessionNotFound, StoreUnusable
 from sessionstore.index.journal import columns
 from sessionstore.index.journal.engine import JournalIndex
 from sessionstore.layout import StoreRoot
@@ -197,3 +198,46 @@ def test_pages_of_engines_without_columns_are_the_same(tmp_path: Path) -> None:
         assert [row.session_name for row in found.rows] == ["run 3", "run 2"]
         assert (found.total, found.compared_at) == (3, None) and len(store) == 4
         store.compare()
+
+
+def test_a_session_is_found_by_name_uuid_and_beginning_without_reading_all_rows(
+    six: SessionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted, zebra = six.get("run 3"), six.create("zebra").session_id
+    monkeypatch.setattr(JournalIndex, "snapshot", None)
+    for key in ("run 3", wanted.session_id, wanted.record.uuid, wanted.session_id.partition("-")[2]):
+        assert six.get(key).session_id == wanted.session_id
+    assert six.get(zebra[:-1]).session_id == zebra
+    with pytest.raises(AmbiguousSession, match=r"7 sessions fit .* \.\.\."):
+        six.get(wanted.session_id[:4])
+
+
+def test_two_of_a_name_are_ambiguous_and_one_that_is_missing_does_not_count(six: SessionStore, rested: None) -> None:
+    second = six.create("run 3")
+    with pytest.raises(AmbiguousSession, match="2 sessions fit 'run 3'"):
+        six.get("run 3")
+    shutil.rmtree(second.folder)
+    assert six.get("run 3").record.metadata["n"] == 3
+
+
+def test_a_session_that_was_renamed_by_hand_is_found_by_its_new_name_and_not_by_its_old_one(six: SessionStore) -> None:
+    renamed = six.get("run 2").session_id
+    edit_by_hand(six, "run 2", session_name="other")
+    assert six.get("other").session_id == renamed
+    edit_by_hand(six, "run 4", session_name="again")
+    with pytest.raises(SessionNotFound):
+        six.get("run 4")
+
+
+def test_a_page_and_a_name_are_found_where_no_columns_can_be_written(
+    six: SessionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.rmtree(six.root.private / "columns", ignore_errors=True)
+
+    def refused(*_: object, **__: object) -> None:
+        raise StoreUnusable(30, "Read-only file system", "columns")
+
+    monkeypatch.setattr(files, "make_dir", refused)
+    with sessionstore.open(six.root.path) as other:
+        assert other.page('name="run 3"').total == 1
+        assert other.get("run 4").record.metadata["n"] == 4

@@ -128,7 +128,8 @@ class Columns:
             except (Unsortable, OverflowError):
                 return None
         if may_write(self.folder):
-            with contextlib.suppress(NotApplied, OutcomeUnknown):  # it is made again by the next process
+            # It is made again by the next process; on a disk that cannot be written there is not even the folder.
+            with contextlib.suppress(NotApplied, OutcomeUnknown, FileNotFoundError):
                 column_file.write(self._file_of(path), meta, sections)
                 _drop_oldest(self.folder, prefix_of(self.path))
         return FieldColumn(ColumnFile.made(meta, sections), self.heads.count)

@@ -86,15 +86,18 @@ def _sessions(context: Context) -> dict[str, Any]:
     """Return how many sessions there are, run, and are not in the index yet (pending)."""
     store = context.store
     try:
-        rows = store.find(verify=False)
-        running = [row.session_id for row in rows if row.status in ("running", "paused")]
-        return {"total": len(rows), "running": running, "pending": _pending(context)}
+        total = store.page(limit=0, verify=False).total
+        active = store.page("status in (running, paused)", limit=total, verify=False)
+        running = [row.session_id for row in active.rows]
+        return {"total": total, "running": running, "pending": _pending(context)}
     except SessionStoreError as error:
         return {"reason": problem_of(error, context.hidden).detail}
 
 
 def _pending(context: Context) -> int:
     """Return how many folders the index does not know; all of them while it cannot be reached."""
+    if context.store.catalog.pages.agree():
+        return 0
     on_disk = context.store.root.session_ids()
     try:
         return len(on_disk - context.store.index.stamps().keys())
