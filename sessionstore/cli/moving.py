@@ -75,10 +75,17 @@ def _merge(
     metavar="FILE",
     help="A new .zip, .tar.zst or folder.",
 )
+@dry_run_option
 @json_option
 @store_options
 def pack_command(
-    keys: tuple[str, ...], where: str | None, path: Path, as_json: bool, folder: str | None, index: str | None
+    keys: tuple[str, ...],
+    where: str | None,
+    path: Path,
+    dry_run: bool,
+    as_json: bool,
+    folder: str | None,
+    index: str | None,
 ) -> None:
     """Write sessions to one file with checksums: those named, those that match, or all.
 
@@ -89,7 +96,7 @@ def pack_command(
         wanted = [find_session(store, key).session_id for key in keys_of(keys)]
         if keys and not wanted:
             raise click.UsageError("stdin named no session")
-        report = store.pack(path, *wanted, where=where, progress=count)
+        report = store.pack(path, *wanted, where=where, dry_run=dry_run, progress=count)
     if as_json:
         output.print_json(report.to_dict())
     else:
@@ -97,6 +104,7 @@ def pack_command(
             click.echo(text.shown(f"left out: {left_out}"), err=True)
         for name in report.not_portable:
             click.echo(text.shown(f"not portable: {name!r} cannot be stored on every operating system"), err=True)
-        click.echo(text.shown(f"{path}: {len(report.sessions)} sessions, {text.size(report.bytes)}"))
+        would = " would be packed" if dry_run else ""
+        click.echo(text.shown(f"{path}: {len(report.sessions)} sessions, {text.size(report.bytes)}{would}"))
     if not report.clean:
         sys.exit(NOT_WHOLE)

@@ -67,9 +67,7 @@ def write_bundle(trees: list[Tree], path: Path, progress: Progress | None = None
 
     Raises: Conflict: there is something of this name; as :func:`pack`. Nothing is left when it fails.
     """
-    form = form_of(path)
-    if os.path.lexists(path):
-        raise Conflict(f"{path} exists already and was not changed")
+    form = form_of(new_place(path))
     if form is not None:
         files.put(path, pack(trees, form, progress))
         return
@@ -82,6 +80,15 @@ def write_bundle(trees: list[Tree], path: Path, progress: Progress | None = None
     except BaseException:
         files.remove_tree(path)
         raise
+
+
+def new_place(path: str | Path) -> Path:
+    """Return where a bundle may be written. Raises: Conflict: there is something; InvalidName: another suffix."""
+    place = Path(path).expanduser()
+    form_of(place)
+    if os.path.lexists(place):
+        raise Conflict(f"{place} exists already and was not changed")
+    return place
 
 
 def form_of(path: Path) -> str | None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sessionstore.errors import SessionNotFound
-from sessionstore.exchange.bundle import write_bundle
+from sessionstore.exchange.bundle import new_place, write_bundle
 from sessionstore.exchange.sources import Progress, Total
 from sessionstore.exchange.trees import FolderTree
 from sessionstore.exchange.verify import unportable_names
@@ -22,7 +22,7 @@ from sessionstore.store.folder_rows import MISSING_FOLDER
 
 @dataclass(slots=True)
 class PackReport:
-    """What a bundle holds.
+    """What a bundle holds, or would hold.
 
     Attributes:
         bytes: of the files of the sessions.
@@ -35,6 +35,7 @@ class PackReport:
     bytes: int = 0
     left_out: list[str] = field(default_factory=list)
     not_portable: list[str] = field(default_factory=list)
+    dry_run: bool = False
 
     @property
     def clean(self) -> bool:
@@ -51,9 +52,10 @@ def pack_sessions(
     path: str | Path,
     keys: Iterable[str] = (),
     where: str | Filter | None = None,
+    dry_run: bool = False,
     progress: Progress | None = None,
 ) -> PackReport:
-    """Write sessions to a new bundle: those named, those that match, or all.
+    """Write sessions to a new bundle: those named, those that match, or all; with ``dry_run`` write nothing.
 
     Raises:
         SessionNotFound: there is none of this name, or none that matches.
@@ -63,12 +65,14 @@ def pack_sessions(
     if not trees:
         raise SessionNotFound(f"no session of {store.root.path} matches")
     size = sum(sum(tree.sizes.values()) for tree in trees)
-    Total(progress).expect(size)
-    write_bundle(list(trees), Path(path).expanduser(), progress)
+    place = new_place(path)
+    if not dry_run:
+        Total(progress).expect(size)
+        write_bundle(list(trees), place, progress)
     left_out = [f"{tree.name}/{file}: {reason}" for tree in trees for file, reason in tree.unsafe.items()]
     packed = [f"{tree.name}/{file}" for tree in trees for file in tree.sizes]
     not_portable = unportable_names([Path(path).name, *packed])
-    return PackReport(str(path), [tree.name for tree in trees], size, left_out, not_portable)
+    return PackReport(str(path), [tree.name for tree in trees], size, left_out, not_portable, dry_run)
 
 
 def _trees(store: SessionStore, keys: list[str], where: str | Filter | None) -> list[FolderTree]:

@@ -47,15 +47,18 @@ class Moving:
         path: str | Path,
         *keys: str,
         where: str | Filter | None = None,
+        dry_run: bool = False,
         progress: Progress | None = None,
     ) -> PackReport:
         """Write sessions (all when neither named nor filtered) to a new bundle: ``.zip``, ``.tar.zst`` or a folder.
+
+        With ``dry_run`` the report says what would be packed, and nothing is written.
 
         Raises:
             SessionNotFound: no session matches. Conflict: the file exists. InvalidName: another suffix.
             StoreUnusable: nothing is left of the bundle.
         """
-        return late_imports.pack_sessions()(self, path, keys, where, progress)
+        return late_imports.pack_sessions()(self, path, keys, where, dry_run, progress)
 
     def push(
         self, url: str, where: str | Filter | None = None, dry_run: bool = False, progress: Progress | None = None

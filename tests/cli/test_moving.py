@@ -70,10 +70,14 @@ def test_pack_verify_unpack(run: Run, store: SessionStore, there: SessionStore, 
     flown(store)
     flown(store, "Moth")
     path = tmp_path / name
+    would = run("pack", "--where", "name=Moth", "-o", str(path), "--dry-run", "--json")
+    assert would.code == 0 and json.loads(would.out)["dry_run"] and not path.exists()
     packed = run("pack", "--where", "name=Moth", "-o", str(path), "--json")
+    assert json.loads(packed.out) == json.loads(would.out) | {"dry_run": False}
     assert packed.code == 0 and len(json.loads(packed.out)["sessions"]) == 1
-    again = run("pack", "Moth", "-o", str(path))
-    assert again.code == 5 and "not changed" in again.err
+    for more in ((), ("--dry-run",)):
+        again = run("pack", "Moth", "-o", str(path), *more)
+        assert again.code == 5 and "not changed" in again.err
     verified = run("verify", str(path), "--json")
     assert verified.code == 0 and json.loads(verified.out)[0]["whole"]
     assert run("unpack", str(path), "--dir", str(there.root.path)).code == 0
