@@ -79,22 +79,23 @@ class SessionDraft:
 
     def points(
         self,
-        drone: str,
+        drones: Sequence[str],
         times_s: Sequence[float],
         positions: Sequence[list[float]],
-        velocities: Sequence[list[float]] | None = None,
+        velocities: Sequence[Any] | None = None,
         **more: Sequence[Any],
     ) -> None:
-        """Store many motion points of one drone; far faster than ``motion.append``.
+        """Store many motion points; far faster than ``motion.append``.
 
         Args:
             positions: three finite numbers each, metres east-north-up; velocities likewise.
-            more: further fields by column, such as ``orientation``; ``msgspec.UNSET`` where a point lacks one.
+            more: further fields by column, such as ``orientation``.
+
+        ``msgspec.UNSET`` stands in the place of what a point lacks.
         """
         fields = {"position": positions, **({"velocity": velocities} if velocities is not None else {}), **more}
-        drones = [drone] * len(times_s)
         self.stream(MOTION_STREAM).extend_columns(("drone", *fields), (drones, *fields.values()), times_s, finite=True)
-        self.motion.take_in_many(drone, times_s, positions, velocities)
+        self.motion.take_in_many(drones, times_s, positions, velocities)
 
     def event(self, kind: str, message: str = "", t_s: float | None = None, level: str = "info", **data: Any) -> None:
         """Add an event."""

@@ -194,7 +194,7 @@ class Flight:
             latest, known = battery.at(times)
             charge: Floats = latest["remaining"]
             into.points(
-                drone,
+                [drone] * len(rows),
                 [self._seconds(t) for t in times.tolist()],
                 positions,
                 velocities,

@@ -79,13 +79,19 @@ class Movement:
             self.high = list(map(max, self.high, position))
 
     def add_many(
-        self, times_s: Sequence[float], positions: Sequence[list[float]], velocities: Sequence[list[float]] | None
+        self, times_s: Sequence[float], positions: Sequence[list[float]], velocities: Sequence[Any] | None
     ) -> None:
-        """Take in many points, as :meth:`add` does one by one."""
-        in_order = all(map(operator.le, times_s, times_s[1:]))
-        if velocities is None or not in_order or not self.points or times_s[0] < self.last_s:
+        """Take in many points, as :meth:`add` does one by one; a velocity that is no list counts as none."""
+        usual = self.points and velocities is not None and set(map(type, velocities)) == {list}
+        if (
+            velocities is None
+            or not usual
+            or times_s[0] < self.last_s
+            or not all(map(operator.le, times_s, times_s[1:]))
+        ):
             for number, (t_s, position) in enumerate(zip(times_s, positions, strict=True)):
-                self.add(t_s, position, velocities[number] if velocities is not None else None)
+                velocity = velocities[number] if velocities is not None else None
+                self.add(t_s, position, velocity if type(velocity) is list else None)
             return
         self.distance_m += sum(map(math.dist, [self.last, *positions], positions))
         self.max_speed_mps = max(self.max_speed_mps, *map(math.hypot, *zip(*velocities, strict=True)))
@@ -198,21 +204,24 @@ class MotionWriter:
 
     def take_in_many(
         self,
-        drone: str,
+        drones: Sequence[str],
         times_s: Sequence[float],
         positions: Sequence[list[float]],
-        velocities: Sequence[list[float]] | None,
+        velocities: Sequence[Any] | None,
     ) -> None:
-        """Add up points of a drone that were stored otherwise (an import)."""
-        if not len(times_s):
-            return
-        if drone not in self.movements:
-            self.movements[drone] = Movement()
-            self._note_spelling(drone)
-        movement = self.movements[drone]
-        late = bool(movement.points) and times_s[0] < movement.last_s
-        self.sorted = self.sorted and not late and all(map(operator.le, times_s, times_s[1:]))
-        movement.add_many(times_s, positions, velocities)
+        """Add up points that were stored otherwise (an import); a velocity that is no list counts as none."""
+        numbers: dict[str, list[int]] = {}
+        for number, drone in enumerate(drones):
+            numbers.setdefault(drone, []).append(number)
+        for drone, mine in numbers.items():
+            if drone not in self.movements:
+                self.movements[drone] = Movement()
+                self._note_spelling(drone)
+            movement, times = self.movements[drone], [times_s[number] for number in mine]
+            speeds = [velocities[number] for number in mine] if velocities is not None else None
+            late = bool(movement.points) and times[0] < movement.last_s
+            self.sorted = self.sorted and not late and all(map(operator.le, times, times[1:]))
+            movement.add_many(times, [positions[number] for number in mine], speeds)
 
     def _note_spelling(self, drone: str) -> None:
         other = self._spellings.setdefault(names.collision_key(drone), drone)

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from sessionstore.errors import InvalidQuery, InvalidRecord
 from sessionstore.formats.partial import until_damaged
 from sessionstore.formats.tables import plan as plans
-from sessionstore.formats.tables.flight import TableFlight, stream_of
+from sessionstore.formats.tables.blocks import AT_ONCE, BlockFlight
+from sessionstore.formats.tables.flight import stream_of
 from sessionstore.formats.tables.mapping import Mapping
 from sessionstore.formats.tables.plan import Row
 
@@ -52,7 +53,8 @@ def read_rows(
     except InvalidQuery as error:
         raise InvalidRecord(str(error)) from error
     report.notes.extend(plan.notes)
-    flight = TableFlight(into, report, plan, stream_of(path.stem, plan))
-    for line, row in itertools.chain(sample, source):
-        flight.take(row, line)
+    flight = BlockFlight(into, report, plan, stream_of(path.stem, plan))
+    numbered = itertools.chain(sample, source)
+    while block := list(itertools.islice(numbered, AT_ONCE)):
+        flight.take_many(block)
     flight.end()
