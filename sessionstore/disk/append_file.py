@@ -114,14 +114,9 @@ class AppendFile:
         self.close()
         self._check_folder()
         try:
-            descriptor = files.open_to_append(self._text_path, durable=self._durable)
+            descriptor, found = files.opened_to_append(self._text_path, durable=self._durable)
         except (FileNotFoundError, NotADirectoryError) as error:
             raise SessionGone(f"{self.path.parent} is gone; nothing was written to {self.path.name}") from error
-        try:
-            found = os.fstat(descriptor)
-        except OSError as error:
-            os.close(descriptor)
-            raise files.refused(error, self.path) from error
         if self._pinned and found.st_nlink > 1:
             os.close(descriptor)
             raise UnsafeFile("it has a second name (a hard link): appending would change the other too", self.path)
@@ -155,6 +150,23 @@ class AppendFile:
                 raise OutcomeUnknown(error.errno, reason, self._text_path) from second
             raise files.refused(error, self.path) from error
         return size + len(data)
+
+    def write_unlocked(self, data: bytes) -> int:
+        """Append by one write, which the system puts behind those of all others; return where it ends.
+
+        For a local file system whose kernel places each append; who reads must bear a torn end.
+
+        Raises: SessionGone, UnsafeFile, StoreUnusable: nothing is there, or a part of it.
+        """
+        if self.descriptor < 0 or self._forks != _fork_count:
+            self._open()
+        with files.refusals(self.path):
+            files.write_all(self.descriptor, data, self._text_path)
+            return self.end()
+
+    def end(self) -> int:
+        """Return where the last write ended, which another one may have pushed further than was known before it."""
+        return os.lseek(self.descriptor, 0, os.SEEK_CUR)
 
     def sync(self) -> None:
         """Make what was written durable.

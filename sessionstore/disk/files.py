@@ -14,7 +14,6 @@ import contextlib
 import errno
 import os
 import shutil
-import stat
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -27,6 +26,7 @@ from sessionstore.disk.reading import (
     NOT_PLAIN_ERRORS,
     TEMP_PREFIX,
     AnyPath,
+    after_rename,
     changed_ns,
     entries,
     folder_names,
@@ -37,15 +37,16 @@ from sessionstore.disk.reading import (
     read,
     refusals,
     refused,
+    stamp_of,
     status,
 )  # fmt: skip
 from sessionstore.disk.rename import rename_noreplace, replace_patiently
 from sessionstore.disk.sharing import keep_access, share_file, share_folder
-from sessionstore.errors import OutcomeUnknown, UnsafeFile
+from sessionstore.errors import Conflict, OutcomeUnknown, UnsafeFile
 
 __all__ = [
     "changed_ns", "entries", "folder_names", "is_folder", "is_plain", "open_to_read", "opened", "read", "refusals",
-    "refused", "status",
+    "refused", "stamp_of", "status",
 ]  # fmt: skip
 
 #: Called with (operation, path, payload) before each system call that changes the disk; what it raises is raised there:
@@ -62,16 +63,21 @@ def note(operation: str, path: AnyPath, payload: bytes | str | int | None = None
         observer(operation, str(path), payload)
 
 
-def _open_new(path: AnyPath, mode: int = 0o666) -> int:
+def _open_new(path: AnyPath, mode: int = 0o666, shared: bool = True) -> int:
     note("open", path)
     descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | NOFOLLOW | CLOEXEC | BINARY, mode)
-    if mode == 0o666:  # not a secret
+    if shared and mode == 0o666:  # not a secret
         share_file(descriptor, path)
     return descriptor
 
 
 def open_to_append(path: AnyPath, *, durable: bool) -> int:
-    """Return a descriptor that appends to (and reads) a plain file, which is made when it is not there.
+    """Return the descriptor that :func:`opened_to_append` does. Raises: as it does."""
+    return opened_to_append(path, durable=durable)[0]
+
+
+def opened_to_append(path: AnyPath, *, durable: bool) -> tuple[int, os.stat_result]:
+    """Return a descriptor that appends to (and reads) a plain file, made when it is not there; and its status.
 
     Raises:
         FileNotFoundError, NotADirectoryError: there is no such directory.
@@ -92,7 +98,7 @@ def open_to_append(path: AnyPath, *, durable: bool) -> int:
                 raise UnsafeFile("not a plain file", str(path)) from error
             raise
         try:
-            if not stat.S_ISREG((found := os.fstat(descriptor)).st_mode):
+            if not is_plain(found := os.fstat(descriptor)):
                 raise UnsafeFile("not a plain file", str(path))
             if durable and found.st_size == 0:
                 # An empty file may be new, made by us or by a process that failed, died or has not come to this line
@@ -101,7 +107,7 @@ def open_to_append(path: AnyPath, *, durable: bool) -> int:
         except BaseException:
             os.close(descriptor)
             raise
-        return descriptor
+        return descriptor, found
 
 
 def write_all(descriptor: int, data: bytes, path: AnyPath) -> None:
@@ -150,7 +156,6 @@ class _Directory:
                 os.fsync(self._descriptor)
 
     def close(self) -> None:
-        """Close it."""
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor >= 0:
             with contextlib.suppress(OSError):  # what was synced is synced
@@ -160,7 +165,6 @@ class _Directory:
 
 
 def _unknown(error: OSError, what: str, directory: AnyPath) -> OutcomeUnknown:
-    """Return the error of a failure after the visible change."""
     return OutcomeUnknown(error.errno, f"{what}, but not proven durable: {error.strerror}", str(directory))
 
 
@@ -200,20 +204,21 @@ def put(path: AnyPath, data: bytes | Iterable[bytes], *, sync: bool = True) -> o
 
 
 def put_visible(
-    path: AnyPath, data: bytes | Iterable[bytes], *, sync: bool = True, must_exist: bool = False
+    path: AnyPath, data: bytes | Iterable[bytes], *, sync: bool = True, seen: os.stat_result | None = None
 ) -> tuple[os.stat_result, Proof | None]:
     """Replace a file as :func:`put` does, all but the last step: the caller may release a lock before the proof.
 
     The next writer's directory fsync also covers this rename.
 
     Args:
-        must_exist: refuse to bring back a file that was removed while the new one was written (rm -rf of its folder).
+        seen: the status of the file that was read: refuse to replace another one, or to bring back one that was removed
+            while the new one was written (rm -rf of its folder).
 
-    Raises: FileNotFoundError, StoreUnusable: nothing changed.
+    Raises: FileNotFoundError, StoreUnusable; Conflict: it is not the file that was seen: nothing changed.
     """
     name = f"{TEMP_PREFIX}{os.getpid():x}-{os.urandom(4).hex()}"  # fits 255 bytes
     temporary = os.path.join(os.path.dirname(path), name)
-    old = status(path)
+    old = status(path) if seen is None else seen
     try:  # the new one is never readable for more accounts than the old one
         descriptor = _open_new(temporary, 0o666 if old is None else old.st_mode & 0o666 or 0o600)
     except OSError as error:
@@ -230,8 +235,8 @@ def put_visible(
         finally:
             os.close(descriptor)
         proof = Proof(path) if sync else None
-        if must_exist:
-            os.lstat(path)  # FileNotFoundError: it was removed meanwhile
+        if seen is not None and stamp_of(os.lstat(path)) != stamp_of(seen):
+            raise Conflict(f"{path} was changed by another program since it was read")
         note("replace", temporary, str(path))
         if _WINDOWS:
             replace_patiently(temporary, path)
@@ -244,7 +249,7 @@ def put_visible(
         if isinstance(error, FileNotFoundError) or not isinstance(error, OSError):
             raise
         raise refused(error, path) from error
-    return _after_rename(written, path), proof
+    return after_rename(written, path), proof
 
 
 def _date_after(descriptor: int, temporary: str, old: os.stat_result | None) -> os.stat_result:
@@ -264,25 +269,19 @@ def _date_after(descriptor: int, temporary: str, old: os.stat_result | None) -> 
     return os.fstat(descriptor)
 
 
-def _after_rename(written: os.stat_result, path: AnyPath) -> os.stat_result:
-    """Return the status of a file after its rename, which sets the ctime; as before when another program touched it."""
-    with contextlib.suppress(OSError):
-        now = os.lstat(path)
-        if (now.st_ino, now.st_size, now.st_mtime_ns) == (written.st_ino, written.st_size, written.st_mtime_ns):
-            return now
-    return written
-
-
-def create(path: AnyPath, data: bytes | Iterable[bytes], *, sync: bool = True, mode: int = 0o666) -> os.stat_result:
+def create(
+    path: AnyPath, data: bytes | Iterable[bytes], *, sync: bool = True, mode: int = 0o666, shared: bool = True
+) -> os.stat_result:
     """Write a new file that must not exist yet; its directory is for the caller to sync.
 
     Args:
         mode: who may read it (0o600 for secrets), less what the umask takes.
+        shared: whether its folder may be a shared one: what :func:`make_dir` returned.
 
     Raises: FileExistsError, StoreUnusable: nothing changed, no file is left.
     """
     try:
-        descriptor = _open_new(path, mode)
+        descriptor = _open_new(path, mode, shared)
     except (FileExistsError, FileNotFoundError):
         raise
     except OSError as error:
@@ -303,8 +302,8 @@ def create(path: AnyPath, data: bytes | Iterable[bytes], *, sync: bool = True, m
         raise refused(error, path) from error
 
 
-def make_dir(path: AnyPath, *, exist_ok: bool = False, sync: bool = False) -> None:
-    """Make one directory (its parent must exist); ``sync`` makes its name durable.
+def make_dir(path: AnyPath, *, exist_ok: bool = False, sync: bool = False) -> bool:
+    """Make one directory (its parent must exist); ``sync`` makes its name durable. Return whether a group shares it.
 
     Raises:
         FileExistsError: only without ``exist_ok``.
@@ -316,10 +315,10 @@ def make_dir(path: AnyPath, *, exist_ok: bool = False, sync: bool = False) -> No
     except FileExistsError:
         if not exist_ok or not is_folder(path):
             raise
-        return
+        return True
     except OSError as error:
         raise refused(error, path) from error
-    share_folder(path)
+    shared = share_folder(path)
     try:
         if sync:
             sync_dir(os.path.dirname(path) or ".")
@@ -328,6 +327,7 @@ def make_dir(path: AnyPath, *, exist_ok: bool = False, sync: bool = False) -> No
             note("rmdir", path)
             os.rmdir(path)
         raise refused(error, path) from error
+    return shared
 
 
 def make_dirs(path: Path) -> None:

@@ -76,11 +76,11 @@ class Locks:
         # parent's lock. Each open has a lock of its own, so that threads exclude each other too.
         path = f"{self._text_folder}/{name}"
         while True:
-            descriptor = self._open(path)
+            descriptor, found = self._open(path)
             try:
                 lock_descriptor(descriptor, path, self._timeout_s)
                 try:
-                    if _names(path, descriptor):
+                    if _names(path, found):
                         yield
                         return
                 finally:
@@ -90,10 +90,10 @@ class Locks:
                 with contextlib.suppress(OSError):  # or what was done would go unproven
                     os.close(descriptor)
 
-    def _open(self, path: str) -> int:
+    def _open(self, path: str) -> tuple[int, os.stat_result]:
         self._prepare()
         try:
-            return files.open_to_append(path, durable=False)
+            return files.opened_to_append(path, durable=False)
         except FileNotFoundError as error:  # the folder went away: the store was moved or removed
             self._prepared = False
             if files.is_folder(self._folder.parent) and not files.is_folder(self._folder):
@@ -139,7 +139,7 @@ class Locks:
             from filelock import FileLock
 
             self._prepare()
-            os.close(self._open(path))  # made with the mode that a shared folder needs
+            os.close(self._open(path)[0])  # made with the mode that a shared folder needs
             opened: deque[int] = deque(maxlen=1)
             # A soft lock outlives its holder's crash, so a file system without flock is refused instead.
             lock = FileLock(path, fallback_to_soft=False, on_acquired=opened.append)
@@ -163,10 +163,11 @@ class Locks:
             known.lock.release(force=True)
 
 
-def _names(path: str, descriptor: int) -> bool:
+def _names(path: str, opened: os.stat_result) -> bool:
     """Whether the path still names the open file: a lock file may have been deleted by hand."""
     try:
-        return os.path.samestat(os.lstat(path), os.fstat(descriptor))
+        found = os.lstat(path)
+        return (found.st_ino, found.st_dev) == (opened.st_ino, opened.st_dev)
     except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError as error:

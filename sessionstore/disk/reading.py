@@ -70,6 +70,20 @@ def status(path: AnyPath, *, follow: bool = False) -> os.stat_result | None:
         raise refused(error, path) from error
 
 
+def stamp_of(status: os.stat_result) -> tuple[int, int, int, int]:
+    """Return what changes when a file does: inode, size and both times (never one alone)."""
+    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
+def after_rename(written: os.stat_result, path: AnyPath) -> os.stat_result:
+    """Return the status of a file after its rename, which sets the ctime; as before when another program touched it."""
+    with contextlib.suppress(OSError):
+        now = os.lstat(path)
+        if (now.st_ino, now.st_size, now.st_mtime_ns) == (written.st_ino, written.st_size, written.st_mtime_ns):
+            return now
+    return written
+
+
 def changed_ns(status: os.stat_result) -> int:
     """Return when a file last changed, in ns since 1970: the later of mtime and ctime.
 

@@ -17,7 +17,8 @@ _SHARED = stat.S_ISGID | stat.S_IWGRP
 _CAN_CHANGE = hasattr(os, "fchmod")  # Windows has no modes and no groups
 
 
-def _is_shared(folder: str) -> bool:
+def is_shared(folder: str) -> bool:
+    """Whether a folder is of a group, whose members write in it."""
     try:
         return os.stat(folder or ".").st_mode & _SHARED == _SHARED
     except OSError:  # the next operation in this folder says why
@@ -26,16 +27,21 @@ def _is_shared(folder: str) -> bool:
 
 def share_file(descriptor: int, path: AnyPath) -> None:
     """Let the group write a new file in a shared folder."""
-    if _CAN_CHANGE and _is_shared(os.path.dirname(path)):
+    if _CAN_CHANGE and is_shared(os.path.dirname(path)):
         with contextlib.suppress(PermissionError):  # a mount that has one mode for all
             os.fchmod(descriptor, stat.S_IMODE(os.fstat(descriptor).st_mode) | 0o060)
 
 
-def share_folder(path: AnyPath) -> None:
-    """Let the group write in a new folder of a shared folder, and in the folders that will be made in it."""
-    if _CAN_CHANGE and _is_shared(os.path.dirname(path)):
-        with contextlib.suppress(PermissionError):
-            os.chmod(path, stat.S_IMODE(os.stat(path).st_mode) | stat.S_ISGID | 0o070)
+def share_folder(path: AnyPath) -> bool:
+    """Let the group write in a new folder of a shared folder, and in the folders that will be made in it.
+
+    Returns: whether it is shared; what is made in one that is not has the modes that it needs.
+    """
+    if not _CAN_CHANGE or not is_shared(os.path.dirname(path)):
+        return False
+    with contextlib.suppress(PermissionError):
+        os.chmod(path, stat.S_IMODE(os.stat(path).st_mode) | stat.S_ISGID | 0o070)
+    return True
 
 
 def keep_access(descriptor: int, old: os.stat_result | None) -> None:

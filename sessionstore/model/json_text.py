@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 
 from sessionstore.errors import Corrupt
+from sessionstore.model import values
 from sessionstore.model.gc_pause import gc_paused
 from sessionstore.model.values import MAX_DEPTH as MAX_DEPTH
 from sessionstore.model.values import plain as plain
@@ -42,9 +43,9 @@ def parse(data: bytes, path: str) -> Any:
     """
     try:
         if len(data) < _LARGE_TEXT:
-            return _parse_quickly(data)
+            return parse_surely(data)
         with gc_paused():
-            return _parse_quickly(data)
+            return parse_surely(data)
     except (msgspec.MsgspecError, ValueError, RecursionError):  # it is wrong, or needs a closer look
         return _parse_strictly(data, path)
 
@@ -72,21 +73,32 @@ def plain_copy(value: Any, where: str) -> Any:
 
     Raises: InvalidRecord.
     """
+    copy = copied_surely(value)
+    return plain(value, where) if copy is None else copy
+
+
+def copied_surely(value: Any) -> Any:
+    """Return a copy of JSON data of the plain types, made in C; None: it needs the closer look of :func:`plain`."""
+    if values.has_hooks():
+        return None
     try:
         data = _encode(value)
         copy = None if nested_beyond_limit(data) else _decode(data)
-        if copy is not None and copy == value:  # a tuple, a NaN, a key that is a number: none is equal to its JSON
+        if copy == value:  # a tuple, a NaN, a key that is a number: none is equal to its JSON
             return copy
     except (msgspec.MsgspecError, ValueError, TypeError, OverflowError, RecursionError):
-        pass  # it needs the closer look, which names the place
-    return plain(value, where)
+        pass
+    return None
 
 
 _decode, _encode, _format = msgspec.json.Decoder().decode, msgspec.json.Encoder().encode, msgspec.json.format
 
 
-def _parse_quickly(data: bytes) -> Any:
-    """Return the value of a text that is certainly correct, in two thirds of the time. Raises: ValueError: unsure."""
+def parse_surely(data: bytes) -> Any:
+    """Return the value of a text that is certainly correct, in two thirds of the time of a strict look.
+
+    Raises: ValueError, msgspec.MsgspecError, RecursionError: unsure.
+    """
     value = _decode(data)
     if not is_whole(data, value):
         raise ValueError
@@ -196,17 +208,39 @@ def locate(data: bytes, keys: Sequence[str | int]) -> tuple[int | None, int | No
 
 
 class Fixed(dict[str, Any]):
-    """Plain data that does not change any more, laid out once: what many documents have in common."""
+    """Plain data that does not change any more, laid out and encoded once: what many documents have in common."""
 
     def __init__(self, value: dict[str, Any]) -> None:
         super().__init__(value)
         self._texts: dict[str, str] = {}
+        self._encoded: msgspec.Raw | None = None
+
+    def encoded(self) -> msgspec.Raw:
+        """Return its JSON, for an encoder. Raises: OverflowError: it holds an integer of more than 64 bits."""
+        if self._encoded is None:
+            self._encoded = msgspec.Raw(_encode(dict(self)))
+        return self._encoded
+
+    def copied(self) -> dict[str, Any]:
+        """Return a copy that its owner may change, all of its own."""
+        return {name: _copied(value) for name, value in self.items()}
 
     def laid_out(self, newline: str) -> str:
         """Return the text at this indent; see :func:`layout`."""
         if newline not in self._texts:
             self._texts[newline] = _layout(dict(self), newline)
         return self._texts[newline]
+
+
+def _copied(value: Any) -> Any:
+    if not value or type(value) not in _CONTAINERS:
+        return value
+    inner = value.values() if isinstance(value, dict) else value
+    if _CONTAINERS.isdisjoint(map(type, inner)):
+        return dict(value) if isinstance(value, dict) else list(value)
+    return (
+        {name: _copied(item) for name, item in value.items()} if isinstance(value, dict) else list(map(_copied, inner))
+    )
 
 
 class Layouts:

@@ -16,6 +16,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from sessionstore.model.json_text import Fixed
+
 Relation = Literal["same", "ahead", "behind", "diverged"]
 #: Digests that a record keeps.
 KEPT = 32
@@ -30,10 +32,15 @@ _encode = msgspec.json.Encoder().encode
 
 def digest(tables: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:
     """Return the digest of the content of a session.json, 16 hexadecimal digits."""
-    content = {name: table for name, table in tables.items() if name != "session" and table}
+    content: dict[str, Any] = {name: table for name, table in tables.items() if name != "session" and table}
+    fixed: Fixed | None = None
     for document in tables["session"].values():
         content["session"] = {key: value for key, value in document.items() if key not in VOLATILE}
+        if isinstance(provenance := document.get("provenance"), Fixed):
+            fixed = provenance
     try:
+        if fixed is not None:  # most of the bytes, and encoded before
+            content["session"] = {**content["session"], "provenance": fixed.encoded()}
         encoded = _encode(content)
     except OverflowError:  # an integer of more than 64 bits
         encoded = json.dumps(content, separators=(",", ":"), ensure_ascii=False).encode()

@@ -108,6 +108,10 @@ def check_changes(changes: Mapping[str, Any]) -> dict[str, Any]:
     kept = [name for name in changes if name in STORE_FIELDS]
     if kept:
         raise InvalidRecord(f"{', '.join(kept)}: kept by the store, cannot be set")
+    copy = json_text.copied_surely(changes)
+    if copy is not None and keeps_rules(copy, partial=True):
+        found: dict[str, Any] = copy
+        return found
     not_finite: dict[str, str] = {}
     plain = {name: _plain_field(name, value, not_finite) for name, value in changes.items()}
     if problems := _check(plain, partial=True):
@@ -160,6 +164,8 @@ def read_record(tables: Mapping[str, Any], data: bytes, path: str, session_id: s
         extra = {key: value for key, value in document.items() if key not in RULES}
     if problems := _check(known):
         raise _corrupt(problems, data, path, doc_id)
+    if type(provenance := known.get("provenance")) is json_text.Fixed:  # shared: who gets the record may change its own
+        known = {**known, "provenance": provenance.copied()}
     return SessionRecord(**{**known, "session_id": session_id}, extra=extra)
 
 

@@ -70,6 +70,11 @@ def register(kind: type[Known], to_json: Callable[[Known], Any]) -> None:
     _registered[kind] = to_json
 
 
+def has_hooks() -> bool:
+    """Whether types were registered in this process."""
+    return bool(_registered)
+
+
 def plain(value: Any, where: str = "value", not_finite: dict[str, str] | None = None, _depth: int = 0) -> Any:
     """Return ``value`` as dicts with text keys, lists, text, numbers, booleans and None; nothing shared with it.
 

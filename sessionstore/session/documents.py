@@ -23,9 +23,10 @@ from tinydb.table import Table
 
 from sessionstore.disk import files
 from sessionstore.disk.locks import Locks
-from sessionstore.disk.reading import is_emptied
+from sessionstore.disk.reading import is_emptied, stamp_of
 from sessionstore.errors import Conflict, Corrupt, InvalidRecord, SessionGone, StoreUnusable
 from sessionstore.model import json_text
+from sessionstore.session import shared_parts
 
 Tables = dict[str, dict[str, Any]]
 Stamp = tuple[int, int, int, int]
@@ -34,11 +35,6 @@ _MAX_TRIES = 100
 _LARGE_BYTES = 1 << 16  # from here on, what was laid out is kept for the next change
 #: The bytes of a document; parsing takes up to five times as much memory. Larger data belongs in streams, artifacts.
 MAX_DOCUMENT_BYTES = 32 << 20
-
-
-def stamp_of(status: os.stat_result) -> Stamp:
-    """Return what changes when a file does: inode, size and both times (never one alone)."""
-    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 class DocumentStorage(Storage):
@@ -182,17 +178,16 @@ class DocumentStorage(Storage):
 
     def _replace(self, change: Callable[[Tables, bytes], Result]) -> tuple[Result, os.stat_result, files.Proof | None]:
         for _ in range(_MAX_TRIES):
-            tables, data, status = self.load()
+            data, status = read(self._text_path)
+            tables = check_tables(shared_parts.parse(data, self._text_path), data, self._text_path)
             result = change(tables, data)
             if len(data) > _LARGE_BYTES and self._layouts is None:
                 self._layouts = json_text.Layouts()
             encoded = encode(tables, layouts=self._layouts if len(data) > _LARGE_BYTES else None)
-            if self.stamp() != stamp_of(status):  # it was edited by hand meanwhile, or the lock file was removed
-                continue
             try:
-                return result, *files.put_visible(
-                    self._text_path, encoded, sync=self._sync, must_exist=self._must_exist
-                )
+                return result, *files.put_visible(self._text_path, encoded, sync=self._sync, seen=status)
+            except Conflict:  # it was edited by hand meanwhile, or the lock file was removed
+                continue
             except FileNotFoundError as error:
                 raise SessionGone(f"{self.path.parent} was removed; nothing was changed") from error
         raise Conflict(f"{self.path} is changed again and again by a program that takes no lock")

@@ -7,6 +7,7 @@ Not here: the index (store.store), many sessions at once (store.batch).
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -66,12 +67,14 @@ class Creator:
         given = records.check_changes({**fields, "session_name": name})
         not_finite = given.pop(records.NOT_FINITE, None)
         created = datetime.now(UTC) if created_at is None else instant(json_text.plain(created_at, "created_at"))
-        self._root.prepare(self._settings)
+        if not self._root.prepared:  # what is removed by hand later is made again when it is missed
+            self._root.prepare(self._settings)
         if not self._swept:  # what creators that died left in staging
             self._swept = True
             trash.sweep_staging(self._root)
         record = SessionRecord.new(
-            self._reservations.reserve(created, name),
+            # An id of an earlier minute may be taken many times over: those are passed over before anything is built.
+            self._reservations.reserve(created, name, look=created_at is not None),
             new_uuid(),
             created_at=json_text.utc_text(created),
             created_by=_CREATED_BY,
@@ -98,12 +101,21 @@ class Creator:
         """Build the folder in staging. Raises: StoreUnusable: nothing was made."""
         staged = self.staged(draft)
         with self._undone(staged):
-            files.make_dir(staged)
+            shared = self._make_dir(staged)
             # No reader opens this folder, so nothing needs replacing.
-            status = files.create(f"{staged}/{DOCUMENT}", _document(draft), sync=sync)
+            status = files.create(f"{staged}/{DOCUMENT}", _document(draft), sync=sync, shared=shared)
             if sync:
                 files.sync_dir(staged)
         return status
+
+    def _make_dir(self, staged: str) -> bool:
+        try:
+            return files.make_dir(staged)
+        except StoreUnusable as error:
+            if error.errno != errno.ENOENT:
+                raise
+        self._root.prepare(self._settings)  # the folder of staging was removed by hand
+        return files.make_dir(staged)
 
     def give_name(self, draft: Draft, status: os.stat_result) -> os.stat_result:
         """Give a staged folder its name, or the next free one; return the status of the record's file.

@@ -3,7 +3,10 @@
 The file is named by the minute, a line is a hash of what two ids share when some file system takes them for one (case,
 width, normal form), and the next number of a name is how often its line stands there. A creator reads on from where it
 stopped: choosing costs the same for the first and the ten-thousandth id, and makes no file.
-A reservation only chooses a number; the exclusive rename of the new folder decides.
+On a local file system a line is appended without a lock: the kernel puts appends one behind the other, and the number
+is how often the line stands before the end of one's own. Whatever is unusual (a torn or edited file, a number that was
+typed as a name, a name that turned out to be taken) goes under the lock of the file.
+A reservation only chooses a number, some of which nobody may use; the exclusive rename of the new folder decides.
 Not here: the form of names and ids (model.names).
 """
 
@@ -17,7 +20,7 @@ import threading
 from collections import Counter
 from datetime import datetime, timedelta
 
-from sessionstore.disk import files
+from sessionstore.disk import files, filesystem
 from sessionstore.disk.append_file import AppendFile, renewed_after_fork
 from sessionstore.errors import SessionGone, StoreUnusable
 from sessionstore.layout import StoreRoot
@@ -37,6 +40,7 @@ class IdReservations:
         self._file = AppendFile(root.claims, durable=False)
         self._counts: Counter[bytes] = Counter()
         self._read_to = (0, 0)  # which file of this minute (it may be deleted by hand), and up to which byte
+        self._unlocked = False  # whether lines may be appended without the lock
         self._mutex = threading.RLock()  # a signal handler may close the store during a reservation
         self._reserving = False
         renewed_after_fork(self)
@@ -48,21 +52,28 @@ class IdReservations:
         self._file.close()
         self._mutex, self._reserving, self._read_to = threading.RLock(), False, (0, 0)
 
-    def reserve(self, created: datetime, name: str | None) -> str:
-        """Reserve and return a session id whose folder does not exist yet.
+    def reserve(self, created: datetime, name: str | None, look: bool = True) -> str:
+        """Reserve and return a session id.
+
+        Args:
+            look: whether its folder must not exist yet; else the rename finds out, and another one is asked for.
 
         Raises: LockTimeout, StoreUnusable.
         """
-        first = names.make_id(created, name)
+        minute = names.minute_of(created)
+        first = names.id_of(minute, name)
         while True:
             with self._mutex:
                 self._reserving = True
                 try:
-                    number = self._next(f"{created:%Y%m%d%H%M}", created, first)
+                    self._go_to(minute, created)
+                    number = None if look else self._next_unlocked(first)
+                    if number is None:
+                        number = self._next(first)
                 finally:
                     self._reserving = False
             session_id = names.numbered(first, number)
-            if not os.path.lexists(f"{self._root.text}/{session_id}"):
+            if not look or not os.path.lexists(f"{self._root.text}/{session_id}"):
                 return session_id
 
     def close(self) -> None:
@@ -71,18 +82,41 @@ class IdReservations:
             if not self._reserving:  # by this very thread, interrupted by a signal
                 self._file.close()
 
-    def _next(self, minute: str, now: datetime, first: str) -> int:
+    def _go_to(self, minute: str, now: datetime) -> None:
         if minute != self._minute:
             self._file.close()
             self._file = AppendFile(self._root.claims / minute, durable=False)
             self._minute, self._read_to = minute, (0, 0)
             self._sweep(f"{now - timedelta(minutes=1):%Y%m%d%H%M}")
+            self._unlocked = os.name != "nt" and filesystem.is_local(self._root.claims)
+
+    def _next_unlocked(self, first: str) -> int | None:
+        """Append a line and return its number; None: something is unusual, and the line stands for no one."""
+        if not self._unlocked or _NUMBERED.fullmatch(first):
+            return None
+        line = _line_of(first)
+        try:
+            end = self._file.write_unlocked(line)
+        except (SessionGone, StoreUnusable):  # the folder was removed by hand, or the disk is full: as the lock says
+            return None
+        if end % _LINE_BYTES:  # behind a torn line
+            return None
+        self._read_on(end - _LINE_BYTES)
+        number = self._counts[line] = self._counts[line] + 1
+        self._read_to = (self._file.opened, end)
+        return None if number > 1 and self._counts[_line_of(names.numbered(first, number))] else number
+
+    def _next(self, first: str) -> int:
         line, size = _line_of(first), self._lock()
         try:
-            self._read_on(size)
-            number = self._free(first, line)
-            torn = -size % _LINE_BYTES  # an edited file or a full disk: an incomplete line reserves nothing
-            end = self._file.write(b"\n" * torn + line * (number - self._counts[line]), size)
+            while True:
+                self._read_on(size)
+                number = self._free(first, line)
+                torn = -size % _LINE_BYTES  # an edited file or a full disk: an incomplete line reserves nothing
+                end = self._file.write(b"\n" * torn + line * (number - self._counts[line]), size)
+                size = self._file.end() if self._unlocked else end
+                if size == end:
+                    break  # else another creator has appended in between: the lines are read, and count as taken
         finally:
             self._file.unlock()
         self._counts[line] = number

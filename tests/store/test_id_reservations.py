@@ -6,7 +6,9 @@ import errno
 import os
 import shutil
 import threading
+from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -57,15 +59,19 @@ def test_claims_of_minutes_that_are_over_are_removed(store: SessionStore, monkey
 def test_a_handle_that_is_closed_while_another_thread_chooses_an_id_costs_no_session(
     store: SessionStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write, closing = AppendFile.write, threading.Thread(target=store.close)
+    closing = threading.Thread(target=store.close)
 
-    def closed_meanwhile(self: AppendFile, data: bytes, size: int) -> int:
-        if self.path.parent == store.root.claims and closing.ident is None:
-            closing.start()
-            closing.join(0.1)
-        return write(self, data, size)
+    def closed_meanwhile(write: Callable[..., int]) -> Callable[..., int]:
+        def written(self: AppendFile, *arguments: Any) -> int:
+            if self.path.parent == store.root.claims and closing.ident is None:
+                closing.start()
+                closing.join(0.1)
+            return write(self, *arguments)
 
-    monkeypatch.setattr(AppendFile, "write", closed_meanwhile)
+        return written
+
+    for way in ("write", "write_unlocked"):
+        monkeypatch.setattr(AppendFile, way, closed_meanwhile(getattr(AppendFile, way)))
     assert store.create("x").record.session_name == "x"
     closing.join()
 
@@ -149,3 +155,35 @@ def test_a_signal_handler_may_close_the_store_while_an_id_is_chosen(
     thread.start()
     thread.join(10)
     assert (handled, made) == ([1], ["x"])
+
+
+@pytest.mark.parametrize("first", ["locked", "unlocked"])
+def test_a_creator_without_the_lock_and_one_with_it_never_get_ids_that_a_file_system_may_take_for_one(
+    store: SessionStore, frozen: datetime, monkeypatch: pytest.MonkeyPatch, first: str
+) -> None:
+    """Between the look at the file and the write of one creator comes the write of another."""
+    store.create("other")
+    with sessionstore.open(store.root.path) as beside:
+        beside.create("other")
+        mine, theirs = store._creator._reservations, beside._creator._reservations
+        way = "write" if first == "locked" else "write_unlocked"
+        write, ids = getattr(AppendFile, way), list[str]()
+
+        def interleaved(self: AppendFile, *arguments: Any) -> int:
+            monkeypatch.setattr(AppendFile, way, write)
+            ids.append(theirs.reserve(frozen, "fLIGHT", look=False))
+            return int(write(self, *arguments))
+
+        monkeypatch.setattr(AppendFile, way, interleaved)
+        ids.append(mine.reserve(frozen, "Flight", look=first == "locked"))
+        ids += [each.reserve(frozen, "flight", look=False) for each in (mine, theirs)]
+    assert len({names.collision_key(each) for each in ids}) == 4, ids
+
+
+def test_a_torn_line_sends_creators_to_the_lock_which_mends_it(store: SessionStore, frozen: datetime) -> None:
+    made = [store.create("x").session_id]
+    (file,) = store.root.claims.iterdir()
+    with file.open("ab") as torn:
+        torn.write(b"torn")
+    made += [store.create("x").session_id for _ in range(3)]
+    assert len(set(made)) == 4 and file.stat().st_size % 25 == 0

@@ -94,8 +94,8 @@ def test_a_name_taken_between_choosing_and_naming_gives_the_next(
 ) -> None:
     claim = IdReservations.reserve
 
-    def claim_and_lose(self: IdReservations, created: datetime, name: str | None) -> str:
-        chosen = claim(self, created, name)
+    def claim_and_lose(self: IdReservations, created: datetime, name: str | None, look: bool = True) -> str:
+        chosen = claim(self, created, name, look)
         if chosen.endswith("-x"):
             store.root.folder(chosen).mkdir()
         return chosen

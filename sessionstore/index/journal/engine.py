@@ -176,11 +176,16 @@ class JournalIndex:
 
     def _append(self, changes: Iterable[Change], durable: bool = False) -> None:
         given = list(changes)
-        with self._translated(), self._breaker.guard(), self._unavailable_when_locked():
+        with self._breaker.guard():
             try:
-                self._journal.append(given, durable, LOCK_WAIT_S / 2)
-            except LockTimeout:
-                self._append_when_free(given, durable)
+                try:
+                    self._journal.append(given, durable, LOCK_WAIT_S / 2)
+                except LockTimeout:
+                    self._append_when_free(given, durable)
+            except LockTimeout as error:
+                raise IndexUnavailable(str(error)) from error
+            except SessionGone as error:
+                raise self._gone() from error
         if self._journal.size > self._rows.check_from_bytes:
             self._rows.keep_within_bound(LOCK_WAIT_S)
 
@@ -209,7 +214,10 @@ class JournalIndex:
         try:
             yield
         except SessionGone as error:
-            raise IndexUnavailable(f"{self._journal.path}: the folder is gone") from error
+            raise self._gone() from error
+
+    def _gone(self) -> IndexUnavailable:
+        return IndexUnavailable(f"{self._journal.path}: the folder is gone")
 
     def replace_all(self, rows: Iterable[SessionRow]) -> None:
         """Write the file anew, ordered by creation: the same rows give the same bytes."""

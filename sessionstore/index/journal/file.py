@@ -71,6 +71,7 @@ class Journal:
         self._writing = threading.RLock()  # the file; taken before the other
         self._depth = 0
         self.size = 0  # of the file, when it was locked or written last
+        self._whole = (0, 0)  # which open file, and its size when it ended with a whole line of our own
         self._compaction_due = False
         self._replaced = False  # by this process, within the present exclusive block
         renewed_after_fork(self)
@@ -202,8 +203,10 @@ class Journal:
             size = self._lock(None if deadline is None else max(0.0, deadline - time.monotonic()))
             try:
                 with self._mutex:
-                    with files.refusals(self.path):
-                        self.size = self._cut_torn_end(size)
+                    if (self._file.opened, size) != self._whole:  # others wrote since
+                        with files.refusals(self.path):
+                            size = self._cut_torn_end(size)
+                    self.size = size
                     self._depth = 1
                     yield
                     if self._compaction_due:  # last of all: what is written after it would go into the old file
@@ -242,6 +245,7 @@ class Journal:
             if self._replaced:  # by ourselves, in this very block
                 self.size, self._replaced = self._file.lock(), False
             self.size = self._file.write(data, self.size)
+            self._whole = (self._file.opened, self.size)
             if self._sync or durable:
                 self._file.sync()
 
