@@ -4,9 +4,9 @@ The file is named by the minute, a line is a hash of what two ids share when som
 width, normal form), and the next number of a name is how often its line stands there. A creator reads on from where it
 stopped: choosing costs the same for the first and the ten-thousandth id, and makes no file.
 On a local file system a line is appended without a lock: the kernel puts appends one behind the other, and the number
-is how often the line stands before the end of one's own. Whatever is unusual (a torn or edited file, a number that was
+is how often the line stands before the end of one's own. An unusual case (a torn or edited file, a number that was
 typed as a name, a name that turned out to be taken) goes under the lock of the file.
-A reservation only chooses a number, some of which nobody may use; the exclusive rename of the new folder decides.
+A reservation only chooses a number, and some numbers stay unused; the exclusive rename of the new folder decides.
 Not here: the form of names and ids (model.names).
 """
 
@@ -91,7 +91,7 @@ class IdReservations:
             self._unlocked = os.name != "nt" and filesystem.is_local(self._root.claims)
 
     def _next_unlocked(self, first: str) -> int | None:
-        """Append a line and return its number; None: something is unusual, and the line stands for no one."""
+        """Append a line and return its number; None: the case is unusual, and the line stays unused."""
         if not self._unlocked or _NUMBERED.fullmatch(first):
             return None
         line = _line_of(first)
