@@ -14,6 +14,7 @@ import contextlib
 import errno
 import os
 import shutil
+import stat
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -32,12 +33,12 @@ from sessionstore.disk.reading import (
     folder_names,
     is_folder,
     is_plain,
+    is_still,
     open_to_read,
     opened,
     read,
     refusals,
     refused,
-    stamp_of,
     status,
 )  # fmt: skip
 from sessionstore.disk.rename import rename_noreplace, replace_patiently
@@ -46,11 +47,11 @@ from sessionstore.errors import Conflict, OutcomeUnknown, UnsafeFile
 
 __all__ = [
     "changed_ns", "entries", "folder_names", "is_folder", "is_plain", "open_to_read", "opened", "read", "refusals",
-    "refused", "stamp_of", "status",
+    "refused", "status",
 ]  # fmt: skip
 
 #: Called with (operation, path, payload) before each system call that changes the disk; what it raises is raised there:
-#: for tests. The payload is the bytes of a write, the target of a rename, the size of a truncate.
+#: for tests. The payload: the bytes of a write, the target of a rename, the size of a truncate.
 Observer = Callable[[str, str, bytes | str | int | None], None]
 observer: Observer | None = None
 
@@ -94,11 +95,11 @@ def opened_to_append(path: AnyPath, *, durable: bool) -> tuple[int, os.stat_resu
                 descriptor = os.open(path, flags | os.O_CREAT, 0o666)
                 share_file(descriptor, path)
         except OSError as error:
-            if error.errno in NOT_PLAIN_ERRORS or isinstance(error, IsADirectoryError):
-                raise UnsafeFile("not a plain file", str(path)) from error
-            raise
+            if error.errno not in NOT_PLAIN_ERRORS and not isinstance(error, IsADirectoryError):
+                raise
+            raise UnsafeFile("not a plain file", str(path)) from error
         try:
-            if not is_plain(found := os.fstat(descriptor)):
+            if not stat.S_ISREG((found := os.fstat(descriptor)).st_mode):
                 raise UnsafeFile("not a plain file", str(path))
             if durable and found.st_size == 0:
                 # An empty file may be new, made by us or by a process that failed, died or has not come to this line
@@ -235,7 +236,7 @@ def put_visible(
         finally:
             os.close(descriptor)
         proof = Proof(path) if sync else None
-        if seen is not None and stamp_of(os.lstat(path)) != stamp_of(seen):
+        if seen is not None and not is_still(path, seen):
             raise Conflict(f"{path} was changed by another program since it was read")
         note("replace", temporary, str(path))
         if _WINDOWS:
@@ -392,9 +393,5 @@ def truncate(descriptor: int, size: int, path: AnyPath) -> None:
 def remove(path: AnyPath) -> None:
     """Remove one file; one that is gone already is fine."""
     note("unlink", path)
-    try:
+    with contextlib.suppress(FileNotFoundError), refusals(path):
         os.unlink(path)
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise refused(error, path) from error

@@ -75,6 +75,11 @@ def stamp_of(status: os.stat_result) -> tuple[int, int, int, int]:
     return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
+def is_still(path: AnyPath, seen: os.stat_result) -> bool:
+    """Whether a path names the very file that was seen, unchanged. Raises: OSError: nothing is there, or no answer."""
+    return stamp_of(os.lstat(path)) == stamp_of(seen)
+
+
 def after_rename(written: os.stat_result, path: AnyPath) -> os.stat_result:
     """Return the status of a file after its rename, which sets the ctime; as before when another program touched it."""
     with contextlib.suppress(OSError):

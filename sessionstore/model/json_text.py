@@ -79,7 +79,7 @@ def plain_copy(value: Any, where: str) -> Any:
 
 def copied_surely(value: Any) -> Any:
     """Return a copy of JSON data of the plain types, made in C; None: it needs the closer look of :func:`plain`."""
-    if values.has_hooks():
+    if values.registered:
         return None
     try:
         data = _encode(value)

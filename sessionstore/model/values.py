@@ -49,7 +49,8 @@ _NUMBERS: frozenset[type] = frozenset((int, float, bool))
 _CONTAINERS: frozenset[type] = frozenset((dict, list, tuple))
 _LONG = 16
 Known = TypeVar("Known")
-_registered: dict[type, Callable[[Any], Any]] = {}
+#: What was registered in this process; for reading.
+registered: dict[type, Callable[[Any], Any]] = {}
 
 
 class Plain(dict[str, Any]):
@@ -67,12 +68,7 @@ def register(kind: type[Known], to_json: Callable[[Known], Any]) -> None:
     """
     if kind in _SCALARS or kind in _CONTAINERS:
         raise InvalidRecord(f"{kind.__name__} has a form in JSON already; register a class of your own")
-    _registered[kind] = to_json
-
-
-def has_hooks() -> bool:
-    """Whether types were registered in this process."""
-    return bool(_registered)
+    registered[kind] = to_json
 
 
 def plain(value: Any, where: str = "value", not_finite: dict[str, str] | None = None, _depth: int = 0) -> Any:
@@ -171,7 +167,7 @@ class _Copy:
             return value
         if type(value) is float:
             return value if math.isfinite(value) else self._null(value, where, pointer)
-        if type(value) is not str and _registered and (convert := _hook_of(type(value))) is not None:
+        if type(value) is not str and registered and (convert := _hook_of(type(value))) is not None:
             return self.of(convert(value), where, pointer, depth + 1) if depth < MAX_DEPTH else self._too_deep(where)
         if isinstance(value, str) and not isinstance(value, Enum):
             return _text(value, where)
@@ -288,7 +284,7 @@ def _text(value: str, where: str) -> str:
 
 def _hook_of(kind: type) -> Callable[[Any], Any] | None:
     """Return what was registered for a type, or for the nearest one that it derives from."""
-    return next((_registered[each] for each in kind.__mro__ if each in _registered), None)
+    return next((registered[each] for each in kind.__mro__ if each in registered), None)
 
 
 def _foreign(value: Any, where: str = "value") -> Any:

@@ -117,7 +117,7 @@ def test_a_value_that_holds_itself_is_refused() -> None:
 
 
 def test_a_type_that_was_registered_is_stored_as_its_function_says(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(values, "_registered", {})
+    monkeypatch.setattr(values, "registered", {})
 
     class Celsius:
         def __init__(self, degrees: float) -> None:
@@ -189,12 +189,12 @@ class Pose(dict):  # type: ignore[type-arg]  # a type that has a form of its own
 
 @pytest.fixture
 def registered() -> Iterator[None]:
-    before = dict(values._registered)
+    before = dict(values.registered)
     values.register(Kelvin, lambda value: {"kelvin": Decimal(str(value.kelvin))})
     values.register(Pose, lambda value: list(value.values()))
     yield
-    values._registered.clear()
-    values._registered.update(before)
+    values.registered.clear()
+    values.registered.update(before)
 
 
 ROWS = [
