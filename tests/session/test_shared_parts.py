@@ -25,7 +25,7 @@ def _nothing_known(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.fixture
 def updated(store: SessionStore, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The file of a session that was changed, so that its provenance is known."""
-    monkeypatch.setattr("sessionstore.model.provenance.gather", lambda *_: dict(PROVENANCE))
+    monkeypatch.setattr("sessionstore.model.provenance.gather", lambda **_: dict(PROVENANCE))
     store.create("first").update(notes="once")
     assert len(shared_parts._known) == 1
     return store.get("first").folder / "session.json"
