@@ -63,7 +63,9 @@ def _is_system_call(function: object) -> bool:
 @pytest.fixture
 def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SessionStore:
     """A store of 20 sessions whose provenance does not depend on what is installed here."""
-    monkeypatch.setattr("sessionstore.model.provenance.gather", lambda *_: {"python": "3.11", "packages": {"a": "1.0"}})
+    monkeypatch.setattr(
+        "sessionstore.model.provenance.gather", lambda *_, **__: {"python": "3.11", "packages": {"a": "1.0"}}
+    )
     fill_store(tmp_path / "small", 20)
     return sessionstore.open(tmp_path / "small")
 
