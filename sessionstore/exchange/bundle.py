@@ -19,7 +19,7 @@ from pathlib import Path
 from sessionstore.disk import files
 from sessionstore.disk.bulk_sync import sync_trees
 from sessionstore.errors import Conflict, InvalidName
-from sessionstore.exchange import bag
+from sessionstore.exchange import bag, run_crate
 from sessionstore.exchange.archives import ArchiveWriter, TarZstWriter, ZipWriter
 from sessionstore.exchange.compare import STREAM_SUFFIX
 from sessionstore.exchange.trees import CHUNK_BYTES, Tree, is_session, read_whole
@@ -105,11 +105,11 @@ def _members(trees: Iterable[Tree], progress: Progress | None) -> Iterator[_Memb
     """Yield each member: the payload first, then the tags, which need its digests."""
     digests: dict[str, str] = {}
     sizes: dict[str, int] = {}
-    records: list[bag.Described] = []
+    records: list[run_crate.Described] = []
     listed: dict[str, dict[str, int]] = {}
     for tree in sorted(trees, key=lambda each: each.name):
         document = read_whole(tree, DOCUMENT) if is_session(tree) else None
-        if document is not None and (record := bag.described(document, tree.name)) is not None:
+        if document is not None and (record := run_crate.described(document, tree.name)) is not None:
             records.append(record)
         mine = listed[tree.name] = {}
         prefix = f"{bag.PAYLOAD}{tree.name}/"

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import io
 import json
+import platform
 import random
 import stat
+import sys
 import tarfile
 import warnings
 import zipfile
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 
 import bagit
@@ -25,6 +28,7 @@ from sessionstore.exchange.bundle import write_bundle
 from sessionstore.exchange.merge import merge
 from sessionstore.exchange.trees import FolderTree
 from sessionstore.exchange.verify import Bundle, verify_bundle
+from sessionstore.reruns.programs import run_program
 from sessionstore.store import SessionStore
 from tests.exchange.test_merge import contents, flown, listed
 
@@ -71,6 +75,36 @@ def test_other_programs_validate_it(there: SessionStore, tmp_path: Path) -> None
         assert archive.testzip() is None
         archive.extractall(tmp_path / "unzipped")
     assert bagit.Bag(str(tmp_path / "unzipped" / "sessions")).validate()
+
+
+def test_the_description_says_what_went_into_a_run_what_ran_and_how_it_ended(
+    there: SessionStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FLEET", "north")
+    (tmp_path / "plan of flight.txt").write_text("up")
+    command = [sys.executable, "-c", "import sys; sys.exit(3)"]
+    ended = run_program(there, command, "Mine", ["plan of flight.txt"], ["FLEET"], metadata={"rerun_of": "elsewhere"})
+    mark = {"id": "glider", "number": 1, "point": "p", "parameters": {"wind": 2.5, "mode": {"a": 1}}}
+    first = next(row.session_id for row in there.find() if row.session_name == "Moth")
+    there.create(
+        "Point", seed=4, function={"place": "/sims/glider.py:glide"}, metadata={"sweep": mark, "rerun_of": first}
+    )
+    crate = ROCrate(str(packed(there, tmp_path / "fleet") / "data"))
+
+    runs = {each["name"]: each for each in crate.contextual_entities if each.type == "CreateAction"}
+    mine, point = runs["Mine"], runs["Point"]
+    assert mine["instrument"]["name"] == " ".join(command) and mine["instrument"]["operatingSystem"]
+    assert mine["instrument"]["softwareRequirements"]["softwareVersion"] == platform.python_version()
+    assert mine["actionStatus"].endswith("FailedActionStatus") and mine["error"] == "the program ended with exit code 3"
+    (plan,) = mine["object"]
+    assert plan["name"] == "plan of flight.txt" and plan["sha256"] == sha256(b"up").hexdigest() and plan.type == "File"
+    assert [(each["name"], each["value"]) for each in mine["environment"]] == [("FLEET", "north")]
+    assert mine["result"]["@id"] == f"{ended.session_id}/" and mine["result"]["isBasedOn"]["name"] == "elsewhere"
+    values = {each["name"]: each["value"] for each in point["object"]}
+    assert values == {"seed": 4, "wind": 2.5, "mode": '{"a":1}'}
+    assert point["instrument"]["name"] == "/sims/glider.py:glide" and point["result"]["isBasedOn"]["@id"] == f"{first}/"
+    assert len({each["instrument"]["@id"] for each in runs.values()}) == 3  # the two flights have the same program
 
 
 def rewritten(path: Path, change: Callable[[zipfile.ZipFile, zipfile.ZipInfo, bytes], None]) -> Path:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import random
 import subprocess
+import sys
 import types
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -156,6 +158,33 @@ def test_the_interval_is_that_of_student_s_t() -> None:
     assert found.half_width is not None
     assert (found.mean - found.half_width, found.mean + found.half_width) == pytest.approx((low, high), abs=1e-4)
     assert summary([4.0]).half_width is None
+
+
+JOB = """
+import ast, sys
+from dask_jobqueue import SLURMCluster
+
+(call,) = [
+    node.value for node in ast.walk(ast.parse(sys.stdin.read()))
+    if isinstance(node, ast.Assign) and getattr(getattr(node.value, "func", None), "id", "") == "SLURMCluster"
+]
+given = {each.arg: ast.literal_eval(each.value) for each in call.keywords}
+with SLURMCluster(**given, python="python3", scheduler_options={"dashboard_address": None}) as cluster:
+    print(cluster.job_script())
+"""
+
+
+def test_the_program_for_slurm_submits_the_job_that_the_page_describes(tmp_path: Path) -> None:
+    pytest.importorskip("dask_jobqueue", reason="dask-jobqueue is not installed")
+    (program,) = [block.text for block in blocks(DOCS / "clusters.md", "text") if "SLURMCluster(" in block.text]
+    command = [sys.executable, "-W", "ignore", "-c", JOB]
+    done = subprocess.run(command, input=program, text=True, capture_output=True, cwd=tmp_path, timeout=120)
+    assert done.returncode == 0, done.stderr
+    lines = {" ".join(line.split()) for line in done.stdout.splitlines()}
+    assert {"#SBATCH -p normal", "#SBATCH --cpus-per-task=8", "#SBATCH -t 04:00:00", "#SBATCH --requeue"} <= lines
+    (worker,) = [line for line in lines if "dask_worker tcp://" in line]
+    assert "--nworkers 8 " in worker and "--nthreads 1 " in worker and "--lifetime 3h50m" in worker
+    assert subprocess.run(["bash", "-n"], input=done.stdout, text=True).returncode == 0
 
 
 def test_the_files_for_clusters_are_whole() -> None:
