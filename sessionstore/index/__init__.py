@@ -16,7 +16,7 @@ Not here: adopting folders, staleness, the computed status (store); the filter l
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from pathlib import Path as FilePath
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -196,6 +196,10 @@ class PageView(View, Protocol):
 
     def names(self) -> Set[str]:
         """Return the ids of all rows."""
+        ...
+
+    def states(self) -> Iterator[tuple[str, tuple[int, int]]]:
+        """Yield the id of each row, with size and time (ns) of the file that it mirrors."""
         ...
 
     def names_key(self) -> str:

@@ -7,10 +7,12 @@ Not here: what is done about a difference (store.catalog), one session (session.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from operator import attrgetter
 
 import msgspec
 
+from sessionstore.disk import reading
 from sessionstore.errors import NotApplied, SessionGone, Unreadable
 from sessionstore.index import FileStamp, RowStamp
 from sessionstore.layout import DOCUMENT, StoreRoot
@@ -29,6 +31,9 @@ def stamp_in(row: RowStamp) -> FileStamp:
     return FileStamp(row.size, row.mtime_ns)
 
 
+_size_and_time = attrgetter("size", "mtime_ns")
+
+
 class FolderRows:
     """The sessions of one store as their folders hold them; nothing is written."""
 
@@ -44,24 +49,31 @@ class FolderRows:
         return names.stamp_of(name) is not None or os.path.lexists(self.root.folder(name) / DOCUMENT)
 
     @staticmethod
-    def found_again(here: Iterable[tuple[str, RowStamp]]) -> Iterator[str]:
+    def found_again(here: Collection[tuple[str, RowStamp]]) -> Iterator[str]:
         """Yield the sessions whose row says that there is no file, though the folder is there."""
         return (name for name, row in here if row.size < 0 and stamp_in(row) == ABSENT)
 
-    def edited(self, here: Iterable[tuple[str, RowStamp]]) -> Iterator[str]:
+    def edited(self, here: Collection[tuple[str, RowStamp]]) -> Iterator[str]:
         """Yield the sessions whose file is not the one that their row mirrors."""
-        look, folder, end = os.lstat, f"{self.root.path}/", f"/{DOCUMENT}"  # 10,000 times: each name looked up costs
-        for name, row in here:
-            try:
-                found = look(folder + name + end)
-            except OSError:
-                yield name
-                continue
-            changed_ns = found.st_ctime_ns  # as files.changed_ns, without the call
-            if found.st_mtime_ns > changed_ns:
-                changed_ns = found.st_mtime_ns
-            if changed_ns != row.mtime_ns or found.st_size != row.size:
-                yield name
+        states = map(_size_and_time, [row for _, row in here])
+        return self.differing(zip([name for name, _ in here], states, strict=True))
+
+    def differing(self, states: Iterable[tuple[str, tuple[int, int]]]) -> Iterator[str]:
+        """Yield the sessions whose file has another size or time (ns) than given, or is not there."""
+        look, end = os.stat, f"/{DOCUMENT}"  # 1,000,000 times: each name looked up costs
+        with reading.folder_opened(self.root.path) as opened:
+            folder = "" if opened is not None else f"{self.root.path}/"
+            for name, (size, mtime_ns) in states:
+                try:
+                    found = look(folder + name + end, dir_fd=opened, follow_symlinks=False)
+                except OSError:
+                    yield name
+                    continue
+                changed_ns = found.st_ctime_ns  # as files.changed_ns, without the call
+                if found.st_mtime_ns > changed_ns:
+                    changed_ns = found.st_mtime_ns
+                if changed_ns != mtime_ns or found.st_size != size:
+                    yield name
 
     def stamp_of(self, session_id: str) -> FileStamp:
         """Return which state the document of a session is in; :data:`ABSENT` without one."""

@@ -150,7 +150,8 @@ class StorePages:
         return on_disk is known or on_disk == known
 
     def _compared(self, view: PageView) -> bool:
-        self._bring_up_to_date(view, verify=True)
+        if any(self._catalog.folders.differing(view.states())):
+            self._bring_up_to_date(view, verify=True)
         return True
 
     def _bring_up_to_date(self, view: PageView, verify: bool) -> None:

@@ -14,6 +14,7 @@ from sessionstore.disk import files, filesystem
 from sessionstore.errors import AmbiguousSession, SessionNotFound, StoreUnusable
 from sessionstore.index.journal import columns
 from sessionstore.index.journal.engine import JournalIndex
+from sessionstore.index.journal.pages import PageView
 from sessionstore.layout import StoreRoot
 from sessionstore.store import SessionStore, pages
 from sessionstore.store.pages import Agreements
@@ -241,3 +242,22 @@ def test_a_page_and_a_name_are_found_where_no_columns_can_be_written(
     with sessionstore.open(six.root.path) as other:
         assert other.page('name="run 3"').total == 1
         assert other.get("run 4").record.metadata["n"] == 4
+
+
+def test_comparing_all_makes_nothing_of_all_rows_and_finds_what_was_put_deleted_and_edited(
+    six: SessionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    six.page()
+    six.create("late", metadata={"n": 6})
+    six.delete("run 0")
+    six.update("run 1", notes="changed")
+    with monkeypatch.context() as unused:
+        unused.setattr(PageView, "stamps", None)
+        six.compare()
+    edit_by_hand(six, "late", metadata={"n": 66})
+    edit_by_hand(six, "run 3", metadata={"n": 33})
+    six.compare()
+    assert names(six, "metadata.n>5") == ["late", "run 3"] and len(six) == 6
+    (six.get("run 4").folder / "session.json").unlink()
+    six.compare()
+    assert "run 4" not in names(six, "status=created")

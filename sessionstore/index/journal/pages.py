@@ -81,6 +81,14 @@ class PageView:
             found.update((row.session_id, row) for row in self._changed.values() if row is not None)
         return found
 
+    def states(self) -> Iterator[tuple[str, tuple[int, int]]]:
+        """Yield each id with size and time of the file that its row mirrors; as :meth:`stamps`, but one by one."""
+        heads, replaced = self._heads, set(self._replaced_names())
+        sizes_and_times = zip(heads.numbers("size", "q"), heads.numbers("mtime", "q"), strict=True)
+        found = zip(heads.ids(), sizes_and_times, strict=True)
+        late = ((row.session_id, (row.size, row.mtime_ns)) for row in self._changed.values() if row is not None)
+        return itertools.chain((each for each in found if each[0] not in replaced) if replaced else found, late)
+
     def names(self) -> set[str]:
         """Return the ids of all rows."""
         found = set(self._heads.ids())
