@@ -31,6 +31,7 @@ from sessionstore.store import trash
 from sessionstore.store.delivery import Delivery
 from sessionstore.store.folder_rows import (
     MISSING_FOLDER,
+    SIZE_AND_TIME,
     UNREAD,
     UNREADABLE,
     FolderRows,
@@ -287,14 +288,17 @@ class Catalog:
     def _compare(self, stamps: Mapping[str, RowStamp], verify: bool) -> tuple[Set[str], set[str], set[str]]:
         """Return the folders that may be sessions, those that must be read, and the rows that have no folder: it is
         gone now, or was called missing before. At rest no further set is made."""
-        known = stamps.keys()
+        known, here, stale = stamps.keys(), stamps, set[str]()
         on_disk = self.root.session_ids(known)
-        differing = self.folders.edited if verify else self.folders.found_again
-        if on_disk is known or on_disk == known:
-            return on_disk, set(differing(stamps.items())), set()
-        stale = {name for name in on_disk - known if self.folders.is_session(name)}
-        stale.update(differing([(name, row) for name, row in stamps.items() if name in on_disk]))
-        return on_disk, stale, set(known - on_disk)
+        away = set[str]()
+        if on_disk is not known and on_disk != known:
+            stale.update(name for name in on_disk - known if self.folders.is_session(name))
+            here, away = {name: row for name, row in stamps.items() if name in on_disk}, set(known - on_disk)
+        if verify:
+            stale.update(self.folders.edited(zip(here, map(SIZE_AND_TIME, here.values()), strict=True)))
+        else:
+            stale.update(self.folders.found_again(here.items()))
+        return on_disk, stale, away
 
     def _rests(self, version: object) -> bool:
         """Whether neither index nor folders have changed since a listing found that they agree."""

@@ -7,7 +7,7 @@ Not here: what is done about a difference (store.catalog), one session (session.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from operator import attrgetter
 
 import msgspec
@@ -31,7 +31,8 @@ def stamp_in(row: RowStamp) -> FileStamp:
     return FileStamp(row.size, row.mtime_ns)
 
 
-_size_and_time = attrgetter("size", "mtime_ns")
+#: Size and time of the file that a row mirrors, as a pair.
+SIZE_AND_TIME = attrgetter("size", "mtime_ns")
 
 
 class FolderRows:
@@ -49,17 +50,12 @@ class FolderRows:
         return names.stamp_of(name) is not None or os.path.lexists(self.root.folder(name) / DOCUMENT)
 
     @staticmethod
-    def found_again(here: Collection[tuple[str, RowStamp]]) -> Iterator[str]:
+    def found_again(here: Iterable[tuple[str, RowStamp]]) -> Iterator[str]:
         """Yield the sessions whose row says that there is no file, though the folder is there."""
         return (name for name, row in here if row.size < 0 and stamp_in(row) == ABSENT)
 
-    def edited(self, here: Collection[tuple[str, RowStamp]]) -> Iterator[str]:
-        """Yield the sessions whose file is not the one that their row mirrors."""
-        states = map(_size_and_time, [row for _, row in here])
-        return self.differing(zip([name for name, _ in here], states, strict=True))
-
-    def differing(self, states: Iterable[tuple[str, tuple[int, int]]]) -> Iterator[str]:
-        """Yield the sessions whose file has another size or time (ns) than given, or is not there."""
+    def edited(self, states: Iterable[tuple[str, tuple[int, int]]]) -> Iterator[str]:
+        """Yield the sessions whose file has another size or time (ns) than their row says, or is not there."""
         look, end = os.stat, f"/{DOCUMENT}"  # 1,000,000 times: each name looked up costs
         with reading.folder_opened(self.root.path) as opened:
             folder = "" if opened is not None else f"{self.root.path}/"

@@ -150,7 +150,7 @@ class StorePages:
         return on_disk is known or on_disk == known
 
     def _compared(self, view: PageView) -> bool:
-        if any(self._catalog.folders.differing(view.states())):
+        if any(self._catalog.folders.edited(view.states())):
             self._bring_up_to_date(view, verify=True)
         return True
 
