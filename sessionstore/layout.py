@@ -48,6 +48,7 @@ VERSION_CONTROL = {
 /.sessionstore/*
 !/.sessionstore/format.json
 !/.sessionstore/history.jsonl
+!/.sessionstore/page-views.json
 .tmp-*
 """,
     ".gitattributes": b"""# The bytes are checked: line ends must stay as they are.

@@ -24,6 +24,7 @@ from sessionstore.server.live.comparing import Comparing
 from sessionstore.server.live.feeds import Feeds
 from sessionstore.server.live.overviews import Summaries
 from sessionstore.server.live.record_cache import DocumentCache
+from sessionstore.server.live.record_values import RecordValues
 from sessionstore.server.live.store_changes import Changes
 from sessionstore.session import Session
 from sessionstore.store import SessionStore
@@ -66,6 +67,7 @@ class Context:
     changes: Changes = field(init=False)
     simulations: Simulations = field(init=False)
     comparing: Comparing = field(init=False)
+    values: RecordValues = field(init=False)
     summaries: Summaries = field(default_factory=Summaries)
 
     def __post_init__(self) -> None:
@@ -77,6 +79,7 @@ class Context:
         self.documents = DocumentCache()
         self.changes = Changes(self.store, self.hidden)
         self.comparing = Comparing(self.store)
+        self.values = RecordValues(self.store)
         self.simulations = Simulations(self.store, self.buildings, self.settings.index)
 
     async def close(self) -> None:

@@ -23,6 +23,7 @@ from sessionstore.query import MISSING, parse_path
 DAY = "day"
 DEFAULT_FIGURES = ("duration_sim_s", "points", "distance_m", "windows_cleaned")
 MAX_GROUPS = 1000
+_MOST_NAMED = 40
 _Path = tuple[str, ...]
 
 
@@ -76,25 +77,35 @@ class Group(msgspec.Struct):
         }
 
 
-def grouped(rows: Iterable[SessionRow], by: str, of: Sequence[str] = DEFAULT_FIGURES) -> list[Group]:
+def grouped(
+    rows: Iterable[SessionRow],
+    by: str,
+    of: Sequence[str] = DEFAULT_FIGURES,
+    own: Sequence[Any] | None = None,
+) -> list[Group]:
     """Return the groups, the largest first; the one without a value last.
 
     Args:
         by: a field of the filter language (``metadata.site``), ``tags``, or ``day``.
         of: numbers that are added up, each a field or a key of metadata.
+        own: the value of each row where rows do not hold it (None: no value); the filter of a group of up to
+            40 sessions names them, that of a larger one is None.
 
     Raises: InvalidQuery: a field that does not exist.
     """
-    values, text = _values_of(by)
+    values, text = _values_of(by) if own is None else (None, "")
     figures = {name: _path(name) for name in of}
     found: dict[str, Group] = {}
-    for row in rows:
-        for value in values(row):
+    for at, row in enumerate(rows):
+        for value in values(row) if values else (own or ())[at : at + 1]:
             key = json.dumps(value, sort_keys=True, default=str)
             group = found.get(key)
             if group is None:
-                group = found[key] = Group(value, _where(by, text, value), figures={name: Figure() for name in of})
+                where = _where(by, text, value) if values else ""
+                group = found[key] = Group(value, where, figures={name: Figure() for name in of})
             group.count += 1
+            if not values:
+                group.where = _named(group, row)
             group.newest = max(group.newest, row.created_at)
             group.statuses[row.status] += 1
             for name, path in figures.items():
@@ -119,6 +130,13 @@ def _values_of(by: str) -> tuple[Callable[[SessionRow], Sequence[Any]], str]:
         return (None if found is MISSING else found,)
 
     return value, by
+
+
+def _named(group: Group, row: SessionRow) -> str | None:
+    """Return the filter that names the sessions of a group and one more; None once there are too many to name."""
+    if group.where is None or group.count > _MOST_NAMED:
+        return None
+    return f"{group.where}{' or ' if group.where else ''}session_id={json.dumps(row.session_id, ensure_ascii=False)}"
 
 
 def _where(by: str, text: str, value: Any) -> str | None:

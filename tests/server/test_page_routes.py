@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+import sessionstore
 from sessionstore.model.row import FILTER_ALIASES, FILTER_FIELDS
 from sessionstore.query import parse
 from sessionstore.server.routes.filters import describe
@@ -90,3 +91,10 @@ def test_modules_of_the_page_are_small_and_never_make_markup_of_text() -> None:
         text = path.read_text("utf-8")
         assert len(text.splitlines()) < 400, path
         assert not forbidden.search(text), path
+
+
+def test_no_file_of_the_page_holds_the_mark_of_a_merge_conflict() -> None:
+    web = Path(sessionstore.__file__).parent / "server" / "web"
+    texts = {path.name: path.read_text() for path in web.rglob("*") if path.is_file()}
+    marks = ("<<<<<<< ", ">>>>>>> ", "\n=======\n")
+    assert [name for name, text in texts.items() if any(mark in text for mark in marks)] == []

@@ -15,6 +15,7 @@ from tests.web.test_pages import AXE
 pytestmark = pytest.mark.web
 Opener = Callable[..., Any]
 CHARTS = "document.querySelector('session-view').charts.charts"
+XY = "[...document.querySelector('session-view').layout.panels.values()].find((each) => each.axes)"
 LAYOUT = "document.querySelector('session-view').layout"
 
 
@@ -74,6 +75,34 @@ def test_pointing_at_a_moment_in_a_chart_shows_it_in_every_panel(site: Running, 
     assert page.evaluate(f"{PLAYER}.t") == 5, "the player stays where it was"
     page.mouse.move(5, 5)
     until(page, "() => document.querySelector('.of-drones th.group').textContent === 'at 00:05.0'")
+
+
+def test_any_field_is_plotted_against_any_other_and_its_points_lead_to_their_moment(
+    site: Running, open_page: Opener
+) -> None:
+    query = "?layout=xy~8x8;drones~4x8"
+    page = session_page(site, open_page, query=query)
+    for words, text in (("field on the x axis", "position.0"), ("field on the y axis", "position.1")):
+        picker = page.get_by_label(words)
+        picker.fill(f"motion {text}")
+        page.get_by_role("option", name=f"motion_history.{text}", exact=True).click()
+    until(page, f"() => {XY}?.lines.length === 2")
+    page.wait_for_url("**xy%28*")
+    at = page.evaluate(
+        f"() => {{ const {{ frame, lines: [line] }} = {XY}; const i = line.t.length - 5;"
+        " return [frame.x(line.x[i]), frame.y(line.y[i]), line.t[i], line.x[i]]; }"
+    )
+    box = page.locator(".xy canvas").bounding_box()
+    page.mouse.move(box["x"] + at[0] + 6, box["y"] + at[1])
+    page.mouse.move(box["x"] + at[0], box["y"] + at[1])
+    until(page, "() => !document.querySelector('.xy .chart-tip').hidden")
+    page.mouse.click(box["x"] + at[0], box["y"] + at[1])
+    until(page, f"() => {PLAYER}.t > 0")
+    moment = site.client.get(
+        f"/api/sessions/{site.store.get('Butterfly').session_id}/moment", params={"t": page.evaluate(f"{PLAYER}.t")}
+    ).json()
+    places = [each["position"][0] for each in moment["drones"].values()]
+    assert min(abs(each - at[3]) for each in places) < 0.5
 
 
 def test_the_buttons_of_the_heading_stay_in_one_line_at_200_percent(site: Running, open_page: Opener) -> None:
@@ -172,3 +201,20 @@ def test_axe_finds_nothing_in_panels_and_their_menus(site: Running, open_page: O
         found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
         assert not found, [(each["id"], [node["target"] for node in each["nodes"]]) for each in found]
         page.keyboard.press("Escape")
+
+
+def test_a_layout_that_is_kept_in_the_store_is_there_for_another_browser(site: Running, open_page: Opener) -> None:
+    page = session_page(site, open_page, query="?layout=scene~6x8;strip~6x8")
+    page.get_by_role("button", name="Panels").click()
+    page.get_by_label("Save this layout as").fill("two")
+    page.get_by_role("button", name="For all").click()
+    page.get_by_text("kept in the store").wait_for()
+    assert site.client.get("/api/page-views").json()["layouts"] == {"two": "scene~6x8;strip~6x8"}
+    other = session_page(site, open_page, name="Storm")
+    other.get_by_role("button", name="Panels").click()
+    other.get_by_role("button", name="two", exact=True).click()
+    other.locator(".of-strip").wait_for()
+    other.get_by_role("button", name="Panels").click()
+    other.get_by_role("button", name="Take the layout two out of the store").click()
+    until(other, "() => !document.querySelector('.panel-menu').innerText.includes('for all')")
+    assert site.client.get("/api/page-views").json()["layouts"] == {}

@@ -159,29 +159,31 @@ def _recorded(session: Session, query: Mapping[str, Any], start_s: float, end_s:
     tape = session.tape(query["stream"])
     start_s = max(0.0, start_s)
     path, drone, by_length = query["field"].split("."), query.get("drone"), query.get("derive") == "norm"
-    sampled = tape.seek(end_s) - tape.seek(start_s) > MOST_BYTES
+    too_long = tape.seek(end_s) - tape.seek(start_s) > MOST_BYTES
     found: Lines = {}
     for line in (
-        _sampled(tape, start_s, end_s) if sampled else tape.in_time(start_s, end_s, attempt=query.get("attempt"))
+        sampled(tape, start_s, end_s) if too_long else tape.in_time(start_s, end_s, attempt=query.get("attempt"))
     ):
         name = str(line.data.get("drone", query["field"]))
         if drone is not None and name != drone:
             continue
-        value = _under(line.data, path)
+        value = under(line.data, path)
         if by_length:
             value = norm(value)
         if isinstance(value, int | float) and not isinstance(value, bool):
             found.setdefault(name, []).append((line.t_s, value))
-    return found, sampled
+    return found, too_long
 
 
-def _sampled(tape: Tape, start_s: float, end_s: float) -> Iterator[Line]:
-    for index in range(_SAMPLES + 1):
-        offset = tape.seek(start_s + (end_s - start_s) * index / _SAMPLES)
+def sampled(tape: Tape, start_s: float, end_s: float, samples: int = _SAMPLES) -> Iterator[Line]:
+    """Yield a record at each of so many even steps of a stretch."""
+    for index in range(samples + 1):
+        offset = tape.seek(start_s + (end_s - start_s) * index / samples)
         yield from itertools.islice(tape.read(offset, damaged="skip"), 1)
 
 
-def _under(value: Any, path: list[str]) -> Any:
+def under(value: Any, path: list[str]) -> Any:
+    """Return the value under a path of keys and places in lists; None where there is none."""
     for key in path:
         if isinstance(value, Mapping):
             value = value.get(key)

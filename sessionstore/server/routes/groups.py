@@ -13,6 +13,7 @@ from sessionstore.errors import SessionStoreError
 from sessionstore.server.http.operations import Call, Operation, split_names
 from sessionstore.server.http.problems import problem_of
 from sessionstore.server.http.reply import Reply, content_etag, encode, json_reply
+from sessionstore.server.live.record_values import is_record_value, metric
 from sessionstore.server.routes import api_schemas
 from sessionstore.store.grouping import DEFAULT_FIGURES, check_groups, grouped
 
@@ -23,7 +24,11 @@ _MOST_SESSIONS, _MOST_NAMES = 200, 30
 class GroupsQuery(api_schemas.Strict):
     """Of a list in groups."""
 
-    by = api_schemas.text(300, required=True, metadata={"description": "A field, `metadata.site`, `tags` or `day`."})
+    by = api_schemas.text(
+        300,
+        required=True,
+        metadata={"description": "A field, `metadata.site`, `tags`, `day`, `seed`, `provenance.X` or `metrics.X`."},
+    )
     of = api_schemas.text(2000, metadata={"description": "Numbers, comma-separated: `points,metadata.wind_ms`."})
     where = api_schemas.text(4096, metadata={"description": "A filter: only these sessions."})
 
@@ -41,9 +46,10 @@ class ValuesBody(api_schemas.Strict):
 
     ids = fields.List(api_schemas.text(300), required=True, validate=validate.Length(min=1, max=_MOST_SESSIONS))
     metrics = fields.List(
-        api_schemas.text(300), required=True, validate=validate.Length(min=1, max=_MOST_NAMES),
+        api_schemas.text(300), load_default=list, validate=validate.Length(max=_MOST_NAMES),
         metadata={"description": "Such as `drones.d1.distance_m`; a name alone is found in `last` and `totals` too."},
     )  # fmt: skip
+    notes = fields.Boolean(load_default=False, metadata={"description": "The notes too, under `notes`."})
 
 
 class ValuesReply(api_schemas.Open):
@@ -57,7 +63,9 @@ def list_groups(call: Call) -> Reply:
     """Return the sessions in groups, with figures of each."""
     query = call.query
     rows = call.context.store.find(query.get("where"), verify=False)
-    groups = grouped(rows, query["by"], split_names(query.get("of")) or DEFAULT_FIGURES)
+    by = query["by"]
+    values = call.context.values.of(rows, by) if is_record_value(by) else None
+    groups = grouped(rows, by, split_names(query.get("of")) or DEFAULT_FIGURES, values)
     check_groups(groups)
     body = encode({"by": query["by"], "total": len(rows), "groups": [group.to_dict() for group in groups]})
     return Reply(body, etag=content_etag(body))
@@ -69,26 +77,16 @@ def values_of_sessions(call: Call) -> Reply:
     problems: dict[str, Any] = {}
     for session_id in dict.fromkeys(call.body["ids"]):
         try:
-            metrics = call.context.exact(session_id).record.performance_metrics
+            record = call.context.exact(session_id).record
         except SessionStoreError as error:
             problems[session_id] = problem_of(error, call.context.hidden).to_dict()
             continue
-        found = {name: _metric(metrics, name.split(".")) for name in call.body["metrics"]}
+        metrics = record.performance_metrics
+        found = {name: metric(metrics, name.split(".")) for name in call.body["metrics"]}
         values[session_id] = {name: value for name, value in found.items() if value is not None}
+        if call.body["notes"]:
+            values[session_id]["notes"] = record.notes
     return json_reply({"values": values, "problems": problems})
-
-
-def _metric(metrics: Any, path: list[str]) -> Any:
-    """Return a metric by its path; a bare name is looked for among the last values and the totals too."""
-    places: tuple[list[str], ...] = ([], ["last"], ["totals"])
-    return next((found for place in places if (found := _under(metrics, [*place, *path])) is not None), None)
-
-
-def _under(value: Any, keys: list[str]) -> Any:
-    """Return the value under keys; None where there is none."""
-    for key in keys:
-        value = value.get(key) if isinstance(value, dict) else None
-    return value
 
 
 def operations() -> list[Operation]:

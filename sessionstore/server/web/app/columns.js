@@ -1,8 +1,9 @@
 /* What a row of the list shows: status in word, shape and colour; how far; why it ended early. */
 import { el } from './dom.js';
 import { count, instant, live, metres, seconds } from './format.js';
-import { METRIC, metricCell, metricKey } from './metrics.js';
+import { METRIC, metricCell, metricKey, NOTES } from './metrics.js';
 import { address } from './router.js';
+import { SPARK, sparkCell, sparkKey } from './sparks.js';
 
 /* The names are those of `sessionstore list --columns`: [label, the field that sorts, width, how a row shows it, class]. */
 const KNOWN = {
@@ -21,7 +22,8 @@ const KNOWN = {
   points: ['Points', 'points', '84px', (row) => count(row.points), 'points'],
   buildings: ['Buildings', 'num_buildings', '84px', (row) => count(row.num_buildings), 'number'],
   tags: ['Tags', 'tags', 'minmax(110px, 1fr)', (row) => (row.tags || []).map((tag) => el('span.tag', {}, tag)), 'tags'],
-  note: ['Note', 'end_reason', 'minmax(110px, 1fr)', (row) => reason(row) || '', 'phase'],
+  notes: ['Notes', null, 'minmax(140px, 1.5fr)', (row) => metricCell(row, NOTES), 'notes'],
+  note: ['End reason', 'end_reason', 'minmax(110px, 1fr)', (row) => reason(row) || '', 'phase'],
   rev: ['Revision', 'rev', '76px', (row) => count(row.rev), 'number'],
   uuid: ['UUID', 'uuid', '290px', (row) => row.uuid, 'text'],
 };
@@ -37,10 +39,11 @@ export function columnsOf(names) {
 function column(name) {
   if (KNOWN[name]) {
     const [label, field, width, show, kind] = KNOWN[name];
-    return { name, label, field, width, show, kind };
+    return { name, label, field, width, show, kind, metric: name === NOTES ? NOTES : undefined };
   }
   const metric = name.match(METRIC)?.[1];
-  if (metric) return { name, metric, label: metric, field: null, width: 'minmax(96px, 1fr)', kind: 'number', show: (row) => metricCell(row, metric) };
+  if (metric) return { name, metric, label: metric, field: name, width: 'minmax(96px, 1fr)', kind: 'number', show: (row) => metricCell(row, metric) };
+  if (SPARK.test(name)) return { name, spark: true, label: name.slice(6), field: null, width: '112px', kind: 'spark-cell', show: (row) => sparkCell(row, name) };
   if (!/^metadata\../.test(name)) return null;
   const path = steps(name.slice(9));
   return { name, label: path.join('.'), field: name, width: 'minmax(110px, 1fr)', kind: 'text', show: (row) => value(path.reduce((found, key) => found?.[key], row.metadata)) };
@@ -91,8 +94,8 @@ export function status(row) {
 }
 
 /** Everything that a drawn row depends on. */
-export function rowKey(row) {
-  return `${row.session_id}:${row.rev}:${row.status}:${row.duration_sim_s}:${row.points}:${row.problem || ''}:${metricKey(row)}`;
+export function rowKey(row, columns) {
+  return `${row.session_id}:${row.rev}:${row.status}:${row.duration_sim_s}:${row.points}:${row.problem || ''}:${metricKey(row)}:${sparkKey(row, columns)}`;
 }
 
 export function cells(row, columns) {

@@ -6,9 +6,9 @@ import { parse, write } from './field_spec.js';
 const MOST = 200;
 
 export class FieldPicker {
-  constructor(source, onChoose) {
+  constructor(source, onChoose, words = '+ chart any field') {
     Object.assign(this, { source, onChoose, found: [], at: -1 });
-    this.input = el('input', { type: 'search', placeholder: '+ chart any field', 'aria-label': 'Chart any field', size: 28, autocomplete: 'off', role: 'combobox', 'aria-expanded': 'false', 'aria-controls': 'chart-fields', 'aria-autocomplete': 'list' });
+    this.input = el('input', { type: 'search', placeholder: words, 'aria-label': words === '+ chart any field' ? 'Chart any field' : words.slice(2), size: 28, autocomplete: 'off', role: 'combobox', 'aria-expanded': 'false', 'aria-controls': 'chart-fields', 'aria-autocomplete': 'list' });
     this.list = el('div.field-list', { id: 'chart-fields', role: 'listbox', 'aria-label': 'Recorded numbers', hidden: true });
     this.node = el('div.field-picker', {}, this.input, this.list);
     this.input.addEventListener('focus', () => this.open());

@@ -5,7 +5,7 @@ import { count, instant, metres, number, seconds } from './format.js';
 import { address, go, query } from './router.js';
 
 /* What can be grouped by, offered first; any other field or key of metadata is typed. */
-export const BY = [['status', 'how it ended'], ['day', 'the day it was made (UTC)'], ['tags', 'each tag'], ['metadata.seed', 'the seed'], ['workflow_state', 'the phase'], ['num_drones', 'how many drones']];
+export const BY = [['status', 'how it ended'], ['day', 'the day it was made (UTC)'], ['tags', 'each tag'], ['seed', 'the seed it was run with'], ['workflow_state', 'the phase'], ['num_drones', 'how many drones']];
 const FIGURES = [['duration_sim_s', 'Simulated', seconds], ['distance_m', 'Distance', metres], ['windows_cleaned', 'Windows', count], ['points', 'Points', count]];
 
 export class Groups {

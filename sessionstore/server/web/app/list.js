@@ -8,10 +8,12 @@ import { failed, notice } from './notices.js';
 import { address, go, keep, query } from './router.js';
 import { chosen, columnsOf, DEFAULT, NAMES, namesOf, remember } from './columns.js';
 import { BY, Groups } from './groups.js';
-import { noteMany, tagMany } from './many.js';
+import { exportMany, noteMany, tagMany } from './many.js';
+import { editInline } from './inline.js';
 import { fetchMetrics, pathsOf } from './metrics.js';
 import { Rows } from './rows.js';
 import { Search } from './search.js';
+import { fetchSparks, SPARK } from './sparks.js';
 import { chooseView } from './views.js';
 
 /** Of a large store: when the files that no row shows were last compared with the list. */
@@ -39,7 +41,7 @@ class SessionList extends HTMLElement {
     this.table = el('div.grid-groups', { tabindex: 0, role: 'region', 'aria-label': 'Groups', hidden: true });
     this.groups = new Groups(this.table);
     fill(this, el('h1.away', {}, 'Sessions'), el('div.bar-top', {}, this.search.node, this.counts), el('div.bar-second', {}, this.actions, el('div.row.tools', {}, this.group, this.fields, this.views, this.choose)), this.note, this.table, this.grid);
-    this.rows = new Rows(this.grid, this.columns, { onOpen: (row) => go(address(['session', row.session_id])), onSelect: () => this.select(), onState: (error) => this.state(error), onShown: calm(80, (rows) => this.measure(rows)) });
+    this.rows = new Rows(this.grid, this.columns, { onOpen: (row) => go(address(['session', row.session_id])), onSelect: () => this.select(), onState: (error) => this.state(error), onShown: calm(80, (rows) => this.measure(rows)), onEdit: (row, what) => this.edit(row, what) });
     this.head();
     this.keys();
     takesFiles(this, () => { this.read(true); this.count(); });
@@ -69,8 +71,8 @@ class SessionList extends HTMLElement {
       ['a', 'select all that match', () => this.all()],
       ['c', 'compare the selected', () => this.compare()],
       ['#', 'delete the selected', () => this.remove()],
-      ['t', 'tags of the selected', () => this.tag()],
-      ['n', 'notes of the selected', () => this.notes()],
+      ['t', 'tags of the selected, or in the row', () => this.tag()],
+      ['n', 'notes of the selected, or in the row', () => this.notes()],
       ['e', 'export the selected', () => this.export()],
       ['g', 'group by a field', () => { this.group.focus(); this.group.select(); }],
       ['v', 'saved views', chooseView],
@@ -100,6 +102,8 @@ class SessionList extends HTMLElement {
   async measure(rows) {
     const paths = this.columns.map((each) => each.metric).filter(Boolean);
     try { if (await fetchMetrics(rows, paths)) this.rows.draw(); } catch (error) { failed('Metrics not read', error); }
+    const sparks = this.columns.filter((each) => each.spark).map((each) => each.name);
+    try { if (sparks.length && await fetchSparks(rows, sparks)) this.rows.draw(); } catch (error) { failed('Sparklines not read', error); }
   }
 
   async read(keepPlace = false) {
@@ -178,8 +182,8 @@ class SessionList extends HTMLElement {
     const label = ({ kind, field, label: text }) => {
       const down = this.sort === `-${field}`;
       const sorted = down || this.sort === field;
-      if (!field) return el(`div.${kind}`, { role: 'columnheader', title: `Metric ${text}` }, text.split('.').at(-1));
-      const button = el('button.plain', { type: 'button', on: { click: () => this.order(field) } }, text, sorted ? (down ? ' ↓' : ' ↑') : '');
+      if (!field) return el(`div.${kind}`, { role: 'columnheader', title: text }, text.split('.').at(-1));
+      const button = el('button.plain', { type: 'button', title: text, on: { click: () => this.order(field) } }, field.startsWith('metrics.') ? text.split('.').at(-1) : text, sorted ? (down ? ' ↓' : ' ↑') : '');
       return el(`div.${kind}`, { role: 'columnheader', 'aria-sort': sorted ? (down ? 'descending' : 'ascending') : 'none' }, button);
     };
     this.every = el('input', { type: 'checkbox', 'aria-label': 'Select all that match', on: { click: () => (this.every.checked ? this.all() : this.rows.clear()) } });
@@ -202,17 +206,20 @@ class SessionList extends HTMLElement {
     const boxes = NAMES.map(([name, label]) => el('label.row', {}, el('input', { type: 'checkbox', value: name, checked: now.includes(name) }), label));
     const more = el('input', { type: 'text', id: 'more-columns', placeholder: 'site, weather.wind, "a.b"', value: now.filter((each) => each.startsWith('metadata.')).map((each) => each.slice(9)).join(', '), spellcheck: 'false' });
     const metrics = el('input', { type: 'text', id: 'metric-columns', placeholder: 'totals.distance_m', list: 'metric-paths', value: now.filter((each) => each.startsWith('metrics.')).map((each) => each.slice(8)).join(', '), spellcheck: 'false', autocomplete: 'off' });
+    const sparks = el('input', { type: 'text', id: 'spark-columns', placeholder: 'metrics.distance_m, motion_history.battery', list: 'spark-paths', value: now.filter((each) => SPARK.test(each)).map((each) => each.slice(6)).join(', '), spellcheck: 'false', autocomplete: 'off' });
     const paths = el('datalist', { id: 'metric-paths' });
+    const fields = el('datalist', { id: 'spark-paths' });
     const [row] = [...this.rows.chosen, this.rows.current?.session_id].filter(Boolean);
+    if (row) json(`${one(row)}/fields`).then(({ streams }) => fill(fields, Object.entries(streams).flatMap(([stream, names]) => names.map((each) => el('option', { value: `${stream}.${each}` }))).slice(0, 300)), () => {});
     if (row) json(one(row)).then((found) => fill(paths, pathsOf(found.performance_metrics).slice(0, 200).map((each) => el('option', { value: each }))), () => {});
-    const form = el('form', { method: 'dialog' }, el('h2', {}, 'Columns'), el('div.choices', {}, boxes), el('p', {}, el('label', { for: 'more-columns' }, 'Keys of metadata, apart by commas'), more), el('p', {}, el('label', { for: 'metric-columns' }, 'Metrics, apart by commas'), metrics, paths), 
+    const form = el('form', { method: 'dialog' }, el('h2', {}, 'Columns'), el('div.choices', {}, boxes), el('p', {}, el('label', { for: 'more-columns' }, 'Keys of metadata, apart by commas'), more), el('p', {}, el('label', { for: 'metric-columns' }, 'Metrics, apart by commas'), metrics, paths), el('p', {}, el('label', { for: 'spark-columns' }, 'Sparklines (stream.field), apart by commas'), sparks, fields),
       el('div.row', {}, el('button.main', { type: 'submit' }, 'Show'), el('button', { type: 'button', on: { click: () => done(DEFAULT) } }, 'Default'), el('button', { type: 'button', on: { click: () => dialog.close() } }, 'Cancel')));
     const dialog = el('dialog.edit', { 'aria-label': 'Columns' }, form);
     const done = (names) => { this.show(names); dialog.close(); };
     form.addEventListener('submit', (event) => {
       event.preventDefault();
       const ticked = boxes.map((each) => each.firstChild).filter((each) => each.checked).map((each) => each.value);
-      const wanted = [...ticked, ...namesOf(more.value).map((key) => `metadata.${key}`), ...namesOf(metrics.value).map((key) => `metrics.${key}`)];
+      const wanted = [...ticked, ...namesOf(more.value).map((key) => `metadata.${key}`), ...namesOf(metrics.value).map((key) => `metrics.${key}`), ...namesOf(sparks.value).map((key) => `spark.${key}`)];
       done([...now.filter((each) => wanted.includes(each)), ...wanted.filter((each) => !now.includes(each))]);
     });
     dialog.addEventListener('close', () => dialog.remove());
@@ -253,17 +260,16 @@ class SessionList extends HTMLElement {
   }
 
   export() {
-    for (const id of this.rows.chosen) {
-      const link = el('a', { href: `${one(id)}/export`, download: `${id}.zip` });
-      document.body.append(link);
-      link.click();
-      link.remove();
-    }
+    const ids = this.rows.chosen.size ? [...this.rows.chosen] : [this.rows.current?.session_id].filter(Boolean);
+    if (ids.length) exportMany(ids);
   }
 
-  tag() { if (this.rows.chosen.size) tagMany([...this.rows.chosen], () => this.read(true)); }
+  /** Change tags or notes in the row itself. */
+  edit(row, what) { if (row) editInline(() => this.rows.lineOf(row.session_id), row, what, () => { this.grid.focus(); this.read(true); }); }
 
-  notes() { if (this.rows.chosen.size) noteMany([...this.rows.chosen], () => this.read(true)); }
+  tag() { if (!this.rows.chosen.size) this.edit(this.rows.current, 'tags'); else tagMany([...this.rows.chosen], () => this.read(true)); }
+
+  notes() { if (!this.rows.chosen.size) this.edit(this.rows.current, 'notes'); else noteMany([...this.rows.chosen], () => this.read(true)); }
 
   async remove() {
     const ids = [...this.rows.chosen];

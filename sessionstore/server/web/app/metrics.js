@@ -4,6 +4,7 @@ import { el } from './dom.js';
 import { number } from './format.js';
 
 export const METRIC = /^metrics\.(.+)/;
+export const NOTES = 'notes';
 const MOST = 200;
 const known = new Map(); // "id:rev" -> {path: value}
 const limit = 20000;
@@ -24,14 +25,15 @@ export function metricCell(row, path) {
 export const metricKey = (row) => Object.keys(known.get(key(row)) || {}).length;
 
 /** Fetch what the rows on the screen lack; true when something new is here. */
-export async function fetchMetrics(rows, paths) {
-  const lacking = rows.filter((row) => !has(row, paths)).slice(0, MOST);
-  if (!paths.length || !lacking.length) return false;
-  const { values } = await json('/api/sessions/values', { method: 'POST', body: { ids: lacking.map((row) => row.session_id), metrics: paths } });
+export async function fetchMetrics(rows, wanted) {
+  const paths = wanted.filter((each) => each !== NOTES);
+  const lacking = rows.filter((row) => !has(row, wanted)).slice(0, MOST);
+  if (!wanted.length || !lacking.length) return false;
+  const { values } = await json('/api/sessions/values', { method: 'POST', body: { ids: lacking.map((row) => row.session_id), metrics: paths, notes: paths.length < wanted.length } });
   if (known.size > limit) known.clear();
   for (const row of lacking) {
     const found = values[row.session_id] || {};
-    known.set(key(row), { ...known.get(key(row)), ...Object.fromEntries(paths.map((path) => [path, found[path] ?? null])) });
+    known.set(key(row), { ...known.get(key(row)), ...Object.fromEntries(wanted.map((path) => [path, found[path] ?? null])) });
   }
   return true;
 }

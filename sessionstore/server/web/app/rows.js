@@ -15,11 +15,11 @@ const SPARE = 8;
 const kept = { chosen: [] }; // the selection survives a visit to another place of the page
 
 export class Rows {
-  constructor(grid, columns, { onOpen, onSelect, onState, onShown }) {
+  constructor(grid, columns, { onOpen, onSelect, onState, onShown, onEdit }) {
     this.grid = grid;
     this.columns = columns;
     layOut(grid, columns);
-    this.act = { onOpen, onSelect, onState, onShown };
+    this.act = { onOpen, onSelect, onState, onShown, onEdit };
     this.spacer = el('div.spacer', { role: 'presentation' });
     this.header = el('div.head', { role: 'row', 'aria-rowindex': 1 });
     this.holder = el('div.holder', { role: 'rowgroup' }, this.spacer);
@@ -108,11 +108,11 @@ export class Rows {
     for (let index = first; index < last; index += 1) {
       const row = this.rows[index];
       missing ||= !row;
-      const key = row ? `${index}:${rowKey(row)}:${this.chosen.has(row.session_id)}` : `${index}:wait`;
+      const key = row ? `${index}:${rowKey(row, this.columns)}:${this.chosen.has(row.session_id)}` : `${index}:wait`;
       used.add(key);
       if (!this.shown.has(key)) this.shown.set(key, this.holder.appendChild(this.make(row, index)));
     }
-    for (const [key, node] of this.shown) if (!used.has(key)) { node.remove(); this.shown.delete(key); }
+    for (const [key, node] of this.shown) if (!used.has(key) && !node.querySelector('.inline')) { node.remove(); this.shown.delete(key); }
     this.mark();
     if (missing) this.more();
     this.act.onShown?.(this.rows.slice(first, last).filter(Boolean));
@@ -132,12 +132,19 @@ export class Rows {
     node.append(el('div.pick', { role: 'gridcell', on: { click: (event) => event.stopPropagation() } }, box), ...cells(row, this.columns));
     node.setAttribute('aria-selected', chosen);
     node.addEventListener('click', (event) => {
-      if (event.target.closest('a')) return;
+      if (event.target.closest('a, .inline, .tag, .tags, .notes')) { if (!event.target.closest('a, .inline')) this.move(index - this.at); return; } // a double click edits these
       this.move(index - this.at);
       this.act.onOpen(row);
     });
+    node.addEventListener('dblclick', (event) => {
+      const on = event.target.closest('.tag, .tags, .notes');
+      if (on) this.act.onEdit(row, on.classList.contains('notes') ? 'notes' : 'tags');
+    });
     return node;
   }
+
+  /** The element of a row that is drawn. */
+  lineOf(id) { return document.getElementById(`row-${this.rows.findIndex((row) => row?.session_id === id)}`); }
 
   mark() {
     for (const node of this.holder.querySelectorAll('.line.at')) node.classList.remove('at');
@@ -184,7 +191,7 @@ export class Rows {
   async all() {
     let cursor;
     do {
-      const page = await json('/api/sessions', { query: { ...this.question, fields: 'session_id', limit: 1000, cursor } });
+      const page = await json('/api/sessions', { query: { where: this.question.where, fields: 'session_id', limit: 1000, cursor } }); // in any order
       for (const row of page.sessions) this.chosen.add(row.session_id);
       cursor = page.next_cursor;
     } while (cursor);

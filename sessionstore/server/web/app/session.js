@@ -1,13 +1,14 @@
 /* The place Session: the record on top, the player, the tabs beside it, the charts below, one moment for all. */
 import { Player } from '../player/player.js';
 import { SceneTools } from '../player/scene_tools.js';
-import { ask, follow, json, one } from './api.js';
+import { follow, json, one } from './api.js';
 import { Charts } from './charts.js';
 import { status } from './columns.js';
 import { STREAM, TABS } from './constants.js';
 import { calm, el, fill } from './dom.js';
+import { download } from './download.js';
 import { Editor } from './edit.js';
-import { bytes, instant, live, metres, moment, seconds } from './format.js';
+import { instant, live, metres, moment, seconds } from './format.js';
 import { keys } from './keys.js';
 import { Marks } from './marks.js';
 import { failed, notice } from './notices.js';
@@ -285,7 +286,7 @@ class SessionView extends HTMLElement {
       const entry = ({ name, about, extensions: [extension], install }) => {
         const words = about[0].toUpperCase() + about.slice(1);
         if (install) return el('span.missing', { title: `It is not installed: ${install}` }, words, el('code.small', {}, install));
-        const make = () => { items.hidden = true; this.exportFile(`${base}/export/${name}`, `${id}${extension}`); };
+        const make = () => { items.hidden = true; download(`${base}/export/${name}`, `${id}${extension}`); };
         return el('button', { type: 'button', on: { click: make } }, words);
       };
       const able = formats.filter((each) => each.writes && each.extensions.length);
@@ -293,31 +294,7 @@ class SessionView extends HTMLElement {
     } catch (error) { fill(place, el('span.error', {}, error.message)); }
   }
 
-  exportPage(address, name) { return this.exportFile(address, name, 'text/html', 'the page'); }
-
-  /** A long flight takes a while to be written: say that it is under way, and for how long. */
-  async exportFile(address, name, type = 'application/octet-stream', what = name) {
-    const began = performance.now();
-    const text = el('span', {}, `Making ${what} …`);
-    const close = notice(text, { seconds: 3600 });
-    const timer = setInterval(() => fill(text, `Making ${what} … ${seconds((performance.now() - began) / 1000)}`), 1000);
-    try {
-      const reply = await ask(address);
-      const parts = [];
-      let size = 0;
-      for (const reader = reply.body.getReader(); ;) {
-        const { done, value } = await reader.read();
-        if (done) break;
-        parts.push(value);
-        size += value.length;
-        fill(text, `Loading ${what} … ${bytes(size)}`);
-      }
-      const link = el('a', { href: URL.createObjectURL(new Blob(parts, { type })), download: name });
-      link.click();
-      setTimeout(() => URL.revokeObjectURL(link.href), 60000);
-      notice(`${name}: ${bytes(size)}`);
-    } catch (error) { failed('Not exported', error); } finally { clearInterval(timer); close(); }
-  }
+  exportPage(address, name) { return download(address, name, { type: 'text/html', what: 'the page' }); }
 
   async remove() {
     try {

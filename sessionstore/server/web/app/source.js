@@ -24,6 +24,7 @@ export class ApiSource {
   stream(name, query) { return json(`${this.base}/streams/${encodeURIComponent(name)}`, { query: this.of(query) }); }
   figures(query) { return json(`${this.base}/figures`, { query: this.of(query) }); }
   fields() { return json(`${this.base}/fields`).then((found) => found.streams); }
+  xy(query) { return json(`${this.base}/xy`, { query: this.of(query) }); }
   series(query) { return json(`${this.base}/series`, { query: this.of(query) }); }
   async seriesText(query) { return (await ask(`${this.base}/series`, { query: this.of(query) })).text(); }
   moment(t) { return json(`${this.base}/moment`, { query: this.of({ t }) }); }

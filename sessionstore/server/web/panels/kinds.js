@@ -8,14 +8,16 @@ import { STREAM, TABS } from '../app/constants.js';
 import { MapPanel } from './map.js';
 import { markdown } from './markdown.js';
 import { StripPanel } from './strip.js';
+import { XyPanel } from './xy.js';
 
 const LOG = TABS.find(({ title: text }) => text === 'Log')?.name; // messages and log lines share a table
 const kindOf = (name) => (name === LOG ? STREAM.LOG : name);
-const TITLES = { scene: '3D', time: 'Timeline', tabs: 'Tables', charts: 'Charts', map: 'Map', strip: 'States', drones: 'Drones', marks: 'Marks', json: 'JSON', provenance: 'Provenance', artifacts: 'Artifacts', notes: 'Notes', values: 'Values', ...Object.fromEntries(TABS.map(({ name, title: text }) => [kindOf(name), text])) };
+const TITLES = { scene: '3D', time: 'Timeline', tabs: 'Tables', charts: 'Charts', map: 'Map', strip: 'States', drones: 'Drones', marks: 'Marks', json: 'JSON', provenance: 'Provenance', artifacts: 'Artifacts', notes: 'Notes', values: 'Values', xy: 'x-y plot', ...Object.fromEntries(TABS.map(({ name, title: text }) => [kindOf(name), text])) };
 const TABLES = ['drones', ...TABS.map(({ name }) => kindOf(name)), 'marks', 'json', 'provenance', 'artifacts'];
 
 export function title({ kind, argument }) {
   if (kind === 'chart') return parseChart(argument).map(label).join(', ') || 'Chart';
+  if (kind === 'xy' && parseChart(argument).length === 2) { const [x, y] = parseChart(argument); return `${label(y)} against ${label(x)}`; }
   return argument ? `${{ stream: '', media: '', strip: 'States: ' }[kind] ?? `${TITLES[kind]}: `}${argument}` : TITLES[kind] || kind;
 }
 
@@ -23,7 +25,7 @@ export function title({ kind, argument }) {
 export async function kinds(view) {
   const [streams, files] = await Promise.all([view.source.streams().catch(() => []), view.source.artifacts().catch(() => ({ artifacts: [] }))]);
   const media = files.artifacts.filter(({ name }) => IMAGES.test(name) || VIDEOS.test(name));
-  const plain = ['scene', 'map', 'chart', 'charts', 'strip', 'values', 'notes', 'tabs', ...TABLES].map((kind) => [kind, '', kind === 'chart' ? 'Chart of any field' : kind === 'charts' ? 'Charts of the flight' : TITLES[kind]]);
+  const plain = ['scene', 'map', 'chart', 'charts', 'xy', 'strip', 'values', 'notes', 'tabs', ...TABLES].map((kind) => [kind, '', kind === 'chart' ? 'Chart of any field' : kind === 'charts' ? 'Charts of the flight' : TITLES[kind]]);
   return [...plain, ...view.tabs.ownStreams(streams).map(({ stream }) => ['stream', stream, `Stream ${stream}`]), ...media.map(({ name }) => ['media', name, name])];
 }
 
@@ -35,6 +37,7 @@ export function make(view, panel) {
   if (kind === 'chart') return chart(view, argument);
   if (kind === 'map') return new MapPanel(view);
   if (kind === 'strip') return new StripPanel(view, argument);
+  if (kind === 'xy') return new XyPanel(view, argument);
   if (kind === 'values') return values(view);
   if (kind === 'notes') return notes(view);
   if (kind === 'media') return media(view, argument);

@@ -1,6 +1,7 @@
-/* The menu of panels: add one, arrange them, save the layout by a name, take a saved one. */
+/* The menu of panels: add one, arrange them, save the layout by a name (in this browser, or in the store for all), take a saved one. */
 import { el, fill } from '../app/dom.js';
 import { notice } from '../app/notices.js';
+import { share, sharedOf } from '../app/page_views.js';
 import { DEFAULT } from './layout.js';
 
 const PLACE = 'layouts';
@@ -25,15 +26,17 @@ export function panelMenu(layout, kinds) {
     fill(items, el('div.quiet.small.in-menu', {}, 'Loading …'));
     items.hidden = false;
     button.setAttribute('aria-expanded', 'true');
-    const offered = await kinds();
+    const [offered, common] = await Promise.all([kinds(), sharedOf('layouts')]);
     const name = el('input', { type: 'text', placeholder: 'Save as …', 'aria-label': 'Save this layout as', size: 16, maxlength: 60 });
     const keep = () => { const text = name.value.trim(); if (text && store({ ...saved(), [text]: layout.text })) { close(); notice(`Layout “${text}” saved in this browser; its address can be shared`); } };
+    const forAll = async () => { const text = name.value.trim(); if (text && await share('layouts', text, layout.text)) { close(); notice(`Layout “${text}” kept in the store: everybody who opens it has it`); } };
     name.addEventListener('keydown', (event) => { if (event.key === 'Enter') { event.preventDefault(); keep(); } });
     const kept = Object.entries(saved()).map(([title, text]) => el('div.row', {}, act(title, () => layout.set(text)), el('span.grow'), el('button.plain.small', { type: 'button', 'aria-label': `Forget the layout ${title}`, on: { click: () => { const rest = saved(); delete rest[title]; store(rest); open(); } } }, '✕')));
+    const ours = Object.entries(common).map(([title, text]) => el('div.row', {}, act(title, () => layout.set(text)), el('span.badge.quiet', {}, 'for all'), el('span.grow'), el('button.plain.small', { type: 'button', 'aria-label': `Take the layout ${title} out of the store`, on: { click: async () => { if (await share('layouts', title, null)) open(); } } }, '✕')));
     fill(items,
       act(layout.arranging ? 'Arranging: done' : 'Arrange: drag and resize', () => layout.arrange(!layout.arranging), { 'aria-pressed': String(layout.arranging) }),
       layout.isDefault ? null : act('The first layout again', () => layout.set(DEFAULT)),
-      el('div.row.in-menu', {}, name, el('button', { type: 'button', on: { click: keep } }, 'Save')), kept,
+      el('div.row.in-menu', {}, name, el('button', { type: 'button', title: 'In this browser', on: { click: keep } }, 'Save'), el('button', { type: 'button', title: 'In the store, for everybody who opens it', on: { click: forAll } }, 'For all')), kept, ours,
       el('div.quiet.small.in-menu', {}, 'Add a panel'),
       el('div.add-panels', {}, offered.map(([kind, argument, title]) => act(title, () => layout.add(kind, argument, kind === 'charts' ? { w: 12, h: 1 } : kind === 'strip' ? { w: 12, h: 4 } : {})))));
     items.querySelector('button').focus({ preventScroll: true });
