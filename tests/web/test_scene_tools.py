@@ -158,3 +158,33 @@ def test_labels_do_not_lie_over_one_another(ring: Running, open_page: Opener) ->
       return [all.length, all.filter((a, i) => all.some((b, j) => j > i && over(a, b))).length];
     }}""")
     assert overlaps == [2, 0]
+
+
+def test_a_line_shows_how_high_a_drone_is_above_the_ground_or_the_roof_below(ring: Running, open_page: Opener) -> None:
+    page = opened(ring, open_page, "?t=7.3")
+    assert page.evaluate(f"{PLAYER}.stage.flat || {PLAYER}.stage.scene.lines.upright.count === 4"), "two drones fly"
+    heights = page.evaluate("""async () => {
+      const { Ground } = await import('/player/ground.js');
+      const house = { outline: [[0, 0], [10, 0], [10, 10], [0, 10]], ground: 0, roof: 8 };
+      const ground = new Ground({ base: [0, 0, 1], buildings: [house] });
+      return [[5, 5, 20], [5, 5, 4], [15, 5, 20], [5, 5, 0.5]].map((place) => ground.under(...place));
+    }""")
+    assert heights == [8, 1, 1, 0.5], "over the roof, below it, beside it, below the base"
+
+
+def test_roofs_of_a_city_file_are_drawn_without_webgl_too(ring: Running, open_page: Opener) -> None:
+    page = opened(ring, open_page)
+    normals = page.evaluate("""async () => {
+      const { FlatScene } = await import('/player/flat.js');
+      const corners = [[0, 0, 0], [8, 0, 0], [8, 6, 0], [0, 6, 0], [0, 3, 5], [8, 3, 5]];
+      const [a, b, c, d, e, f] = corners;
+      const faces = [[a, b, f, e], [d, e, f, c], [a, e, d], [b, c, f]];
+      const scene = new FlatScene(document.createElement('canvas'));
+      const windows = { dirt: [], places: [], normals: [], sizes: [] };
+      const house = { outline: [a, b, c, d].map(([x, y]) => [x, y]), ground: 0, roof: 5, visible: true, faces };
+      scene.build({ base: [0, 0, 0], buildings: [house], windows }, { size: 20, reach: 20 });
+      return scene.faces.map(({ normal }) => normal.map((each) => Math.round(each * 100) / 100));
+    }""")
+    assert len(normals) == 4
+    assert normals[0][1] < 0 < normals[0][2] and normals[1][1] > 0 and normals[1][2] > 0, "both halves look up and out"
+    assert normals[2][0] == -1 and normals[3][0] == 1

@@ -4,7 +4,7 @@
 import { colour, css } from '../app/dom.js';
 import { project } from './math.js';
 import { outline, radius } from './shapes.js';
-import { townLines } from './town.js';
+import { newell, townLines } from './town.js';
 
 const LIGHT = [0.4, -0.57];
 const FEWEST = 2; // pixels: a window smaller than this is not drawn
@@ -23,7 +23,7 @@ export class FlatScene {
 
   build(world, extent) {
     const { windows } = world;
-    this.faces = world.buildings.flatMap(faces);
+    this.faces = world.buildings.flatMap((each) => (each.faces?.length ? surfaces(each) : faces(each)));
     this.lines = townLines(world, extent).filter(([name]) => name !== 'edge');
     this.dirt = windows.dirt;
     for (let i = 0; i < windows.dirt.length; i += 1) hang(pane(windows, i), this.faces);
@@ -33,7 +33,7 @@ export class FlatScene {
   setTrail(name, places, tint, paints = null) { this.trails.set(name, { places, tint, paints }); }
   keepTrails(names) { for (const name of this.trails.keys()) if (!names.has(name)) this.trails.delete(name); }
 
-  draw(camera, [x, y, width, height], drones, { trails = true, dot = 1 } = {}) {
+  draw(camera, [x, y, width, height], drones, { trails = true, dot = 1, below = [] } = {}) {
     const view = camera.matrix(width, height);
     const { pen } = this;
     const top = this.canvas.height - y - height;
@@ -47,6 +47,7 @@ export class FlatScene {
     for (const [name, places] of this.lines) this.strokes(spot, places, css(name));
     this.solids(spot, camera);
     if (trails) for (const { places, tint, paints } of this.trails.values()) { if (paints) this.painted(spot, places, paints); else this.trail(spot, places, paint(tint)); }
+    this.strokes(spot, below.flatMap(({ x, y, z, ground }) => [x, y, z, x, y, ground, x - 0.6, y, ground, x + 0.6, y, ground]), css('edge'));
     const size = (each) => Math.max(LEAST * dot, radius(each.kind) / camera.scale(height));
     for (const each of drones) this.drone(spot, each, size(each));
     pen.restore();
@@ -138,6 +139,19 @@ function mixed(dirt) {
   const share = Math.min(1, Math.max(0, dirt));
   const [clean, dirty] = [colour('clean'), colour('dirty')];
   return clean.map((each, i) => each + (dirty[i] - each) * share);
+}
+
+/** Walls and roofs as the city file has them; files turn them either way, so each is turned away from the middle. */
+function surfaces({ faces: rows, visible }) {
+  const mean = (points) => [0, 1, 2].map((axis) => points.reduce((sum, each) => sum + each[axis], 0) / points.length);
+  const centre = mean(rows.flat());
+  return rows.flatMap((corners) => {
+    const normal = newell(corners);
+    const middle = mean(corners);
+    if (!normal) return [];
+    const out = normal.reduce((sum, each, axis) => sum + each * (middle[axis] - centre[axis]), 0) >= 0;
+    return [{ corners, normal: out ? normal : normal.map((each) => -each), middle, visible, panes: [] }];
+  });
 }
 
 function faces({ outline: points, ground, roof, visible }) {

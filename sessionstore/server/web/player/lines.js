@@ -12,6 +12,7 @@ export class Lines {
     this.gl = gl;
     this.line = program(gl, ...LINE);
     this.trails = new Map();
+    this.upright = { ...arrays(gl, this.line, [['place', 3, []], ['paint', 4, []]], { usage: gl.DYNAMIC_DRAW }), count: 0 };
     this.strip = { ...arrays(gl, this.line, [['place', 3, []], ['paint', 4, []]], { order: [], usage: gl.DYNAMIC_DRAW }), count: 0 };
   }
 
@@ -27,6 +28,14 @@ export class Lines {
 
   paints(tints) {
     return this.groups.flatMap(([name, places]) => Array.from({ length: places.length / 3 }, () => [...tints[name], 1]).flat());
+  }
+
+  /** Lines from drones down to what is below them; renewed with every picture. */
+  stems(below, tint) {
+    this.upright.count = below.length * 2;
+    if (!below.length) return;
+    refill(this.gl, this.upright.buffers.place, new Float32Array(below.flatMap(({ x, y, z, ground }) => [x, y, z, x, y, ground])));
+    refill(this.gl, this.upright.buffers.paint, new Float32Array(below.flatMap(() => [...tint, 0.9, ...tint, 0.9])));
   }
 
   setTrail(name, places, tint, paints = null) {
@@ -73,6 +82,10 @@ export class Lines {
     if (this.still) {
       gl.bindVertexArray(this.still.vao);
       gl.drawArrays(gl.LINES, 0, this.still.count);
+    }
+    if (this.upright.count) {
+      gl.bindVertexArray(this.upright.vao);
+      gl.drawArrays(gl.LINES, 0, this.upright.count);
     }
     if (!trails) return;
     if (this.stale) this.join();

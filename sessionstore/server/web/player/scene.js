@@ -5,7 +5,7 @@
 import { colour } from '../app/dom.js';
 import { arrays, context, program, refill } from './gl.js';
 import { Lines } from './lines.js';
-import { outline, radius, raise } from './shapes.js';
+import { DISC, outline, radius, raise } from './shapes.js';
 import { Town, townLines } from './town.js';
 
 const SOLID = [
@@ -25,6 +25,8 @@ const SOLID = [
    }`,
   'in vec3 shade; out vec4 colour; void main() { colour = vec4(shade, 1.0); }',
 ];
+const MARK = 'mark below a drone';
+const MARK_M = 0.08; // above the ground, or both would flicker
 const LEAST_PIXELS = 7; // of a drone's radius: one far away is still seen
 
 export class Scene {
@@ -61,7 +63,7 @@ export class Scene {
   }
 
   /** Draw one view into a part of the canvas: [x, y, width, height] in device pixels from the lower left. */
-  draw(camera, [x, y, width, height], drones, { trails = true, dot = 1 } = {}) {
+  draw(camera, [x, y, width, height], drones, { trails = true, dot = 1, below = [] } = {}) {
     const { gl } = this;
     const view = camera.matrix(width, height);
     gl.enable(gl.SCISSOR_TEST);
@@ -71,7 +73,9 @@ export class Scene {
     gl.clear(gl.COLOR_BUFFER_BIT | gl.DEPTH_BUFFER_BIT);
     gl.enable(gl.DEPTH_TEST);
     this.town.draw(view, this.tints);
+    if (below.length) this.drawDrones(view, camera, height, below.map((each) => ({ kind: MARK, x: each.x, y: each.y, z: each.ground + MARK_M, yaw: 0, tint: this.tints.edge })), dot * 0.6);
     this.drawDrones(view, camera, height, drones, dot);
+    this.lines.stems(below, this.tints.edge);
     this.lines.draw(view, trails);
     return view;
   }
@@ -101,7 +105,7 @@ export class Scene {
 
   body(kind) {
     if (!this.bodies.has(kind)) {
-      const mesh = raise(outline(kind), -0.14, 0.22);
+      const mesh = kind === MARK ? raise(DISC, 0, 0.01) : raise(outline(kind), -0.14, 0.22);
       const made = arrays(this.gl, this.solid, [['place', 3, mesh.positions], ['normal', 3, mesh.normals], ['spot', 4, [], 1], ['tilt', 2, [], 1], ['look', 4, [], 1]]);
       this.bodies.set(kind, { ...made, count: mesh.positions.length / 3 });
     }

@@ -28,6 +28,9 @@ function multirotor() {
   return points;
 }
 
+/** The mark on the ground below a drone. */
+export const DISC = ring(16, 1);
+
 /* Seen from above, nose towards +x, within a circle of radius 1. */
 const OUTLINES = {
   arrow: [[1, 0], [-0.8, 0.75], [-0.35, 0], [-0.8, -0.75]],

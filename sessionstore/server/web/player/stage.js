@@ -2,6 +2,7 @@
 import { el } from '../app/dom.js';
 import { Camera } from './camera.js';
 import { FlatScene } from './flat.js';
+import { Ground } from './ground.js';
 import { Labels } from './labels.js';
 import { Scene } from './scene.js';
 
@@ -36,6 +37,7 @@ export class Stage {
 
   /** Take in a world, and frame what is worth seeing of it unless somebody has chosen another view meanwhile. */
   build(world, seen) {
+    this.ground = new Ground(world);
     this.scene.build(world, seen);
     this.frame(seen);
   }
@@ -78,8 +80,9 @@ export class Stage {
     const fine = this.canvas.width / this.labels.canvas.width;
     const dot = this.ratio * this.share;
     const seen = [...drones.filter((each) => each.id !== options.hidden), ...(options.ghosts || [])];
+    const below = this.cameras['3d'].first || !this.kinds.some((kind) => kind === '3d' || kind === 'all') ? [] : this.ground?.below(seen) || [];
     if (this.kinds.length > 1) this.scene.wipe?.();
-    this.drawn = this.parts().map(([camera, ...part]) => ({ camera, part, view: this.scene.draw(camera, part.map((each) => Math.round(each * fine)), seen, { ...options, dot }) }));
+    this.drawn = this.parts().map(([camera, ...part]) => ({ camera, part, view: this.scene.draw(camera, part.map((each) => Math.round(each * fine)), seen, { ...options, dot, below: camera.kind === '3d' ? below : [] }) }));
     this.labels.write(this.drawn, drones.filter((each) => each.id !== options.hidden), options);
   }
 

@@ -101,8 +101,8 @@ function creases(faces) {
   return [...found.values()].flatMap(({ line }) => line);
 }
 
-/** The normal of a polygon in space (Newell's method); null for one without area. */
-function newell(face) {
+/** The unit normal of a polygon in space (Newell's method); null for one without area. */
+export function newell(face) {
   const sum = [0, 0, 0];
   face.forEach(([x, y, z], i) => {
     const [u, v, w] = face[(i + 1) % face.length];
