@@ -176,7 +176,7 @@ def _recorded(session: Session, query: Mapping[str, Any], start_s: float, end_s:
 
 
 def sampled(tape: Tape, start_s: float, end_s: float, samples: int = _SAMPLES) -> Iterator[Line]:
-    """Yield a record at each of so many even steps of a stretch."""
+    """Yield a record at each even step of a stretch."""
     for index in range(samples + 1):
         offset = tape.seek(start_s + (end_s - start_s) * index / samples)
         yield from itertools.islice(tape.read(offset, damaged="skip"), 1)

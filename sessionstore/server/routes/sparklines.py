@@ -1,8 +1,8 @@
 """Sparklines: one field of many sessions as small lines, for the rows that a list shows.
 
-A line is the field thinned with minima and maxima kept; of a stream of more than :data:`MOST_BYTES` so many records at
-even distances are read instead, so that a screen of rows costs about the same whatever was recorded. Of a field with a
-line for each drone the first few are given.
+A line is the field thinned with minima and maxima kept; of a stream of more than :data:`MOST_BYTES` 60 records at even
+distances are read instead, so that a screen of rows costs about the same for short and long recordings. Of a field with
+a line for each drone the first few are given.
 Not here: charts (field_series).
 """
 

@@ -1,8 +1,8 @@
 """Any recorded number against any other: points of both at the same moments, a line for each drone.
 
 Of one stream the two values are of the same record; of two streams the value of x is its last one at or before the
-moment of y. Both may be derived (rate, moving mean) before they are paired. A long line is thinned to what a picture of
-:data:`GRID` by :data:`GRID` points can tell apart: neighbours that fall on the same point are left out.
+moment of y. Both may be derived (rate, moving mean) before they are paired. A long line is thinned to a picture of
+:data:`GRID` by :data:`GRID` points: neighbours that fall on the same point are left out.
 Not here: a number over time (field_series), drawing (web).
 """
 
