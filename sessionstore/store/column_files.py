@@ -9,6 +9,7 @@ Not here: making and reading Parquet (analysis.columns), findings about the cach
 
 from __future__ import annotations
 
+import contextlib
 import os
 import struct
 import time
@@ -227,3 +228,14 @@ def drop(root: StoreRoot, session_id: str, stream: str) -> None:
         files.remove(base.with_suffix(suffix))
     if not files.entries(base.parent) and files.is_folder(base.parent):
         files.remove_tree(base.parent)
+
+
+def forget(root: StoreRoot, session_id: str) -> None:
+    """Remove all columns of a session that is gone for good; where that fails the doctor finds them.
+
+    Those of a session that has the id again stay.
+    """
+    folder = folder_of(root, session_id)
+    with contextlib.suppress(SessionStoreError):
+        if not files.is_folder(root.folder(session_id)) and files.is_folder(folder):
+            files.remove_tree(folder)

@@ -29,7 +29,7 @@ from sessionstore.session.motion import PointOrder
 from sessionstore.session.recorder import Recorder
 from sessionstore.session.run_clock import Start
 from sessionstore.session.stream_writer import SyncMode
-from sessionstore.store import lookup, merge_log, open_runs, trash
+from sessionstore.store import column_files, lookup, merge_log, open_runs, trash
 from sessionstore.store.batch import Batch
 from sessionstore.store.catalog import Catalog
 from sessionstore.store.creation import Creator
@@ -321,6 +321,7 @@ class SessionStore(StoreMapping):
             )
             for entry in due:
                 trash.discard(self.root, entry.folder.parent)
+                column_files.forget(self.root, entry.session_id)
             for log in logs:
                 trash.discard(self.root, log)
         return due
