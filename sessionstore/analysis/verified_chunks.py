@@ -38,6 +38,7 @@ SMALL_BYTES = 1 << 20
 #: When a reading has to be done (time.monotonic()); set by who has to answer by then.
 deadline_s: ContextVar[float] = ContextVar("deadline_s", default=math.inf)
 _BLOCK_BYTES = 2 << 20  # what one thread of Arrow parses
+_PART_BYTES = 1 << 17  # of a block with a line that needs a closer look: about what is read line by line for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,19 +147,37 @@ def chunks(path: Path, tally: Tally, rules: Rules, chunk_bytes: int = CHUNK_BYTE
             counts["torn"] += 1
 
 
+def _stretches(found: Iterator[Block]) -> Iterator[tuple[Block, bool]]:
+    """Yield each block and whether it can be parsed at once; of one that cannot, parts, since most of them can."""
+    for block in found:
+        if is_plain(block):
+            yield block, True
+            continue
+        for part in _parts_of(block):
+            yield part, is_plain(part)
+
+
+def _parts_of(block: Block) -> Iterator[Block]:
+    start = 0
+    while start < len(block.data):
+        end = block.data.find(b"\n", start + _PART_BYTES) + 1 or len(block.data)
+        yield Block(block.data[start:end], block.offset + start)
+        start = end
+
+
 def _parsed_ahead(blocks: Iterator[Block], rules: Rules, small: bool) -> Iterator[tuple[Block, Chunk | None]]:
     """Yield each block with what Arrow made of it: one is parsed in a thread while the next one is verified."""
     if rules.text or rules.numbers_repeat:
         yield from ((block, None) for block in blocks)
         return
     if small:
-        yield from ((block, _parsed(block, None) if is_plain(block) else None) for block in blocks)
+        yield from ((block, _parsed(block, None) if plain else None) for block, plain in _stretches(blocks))
         return
     shapes = ShapeReader()
     with ThreadPoolExecutor(1) as pool:
         waiting: tuple[Block, Future[Chunk | None] | None] | None = None
-        for block in blocks:
-            future = pool.submit(_parsed, block, shapes) if is_plain(block) else None
+        for block, plain in _stretches(blocks):
+            future = pool.submit(_parsed, block, shapes) if plain else None
             if waiting is not None:
                 yield waiting[0], waiting[1].result() if waiting[1] is not None else None
             waiting = block, future

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,13 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from sessionstore.analysis import engines, query, some_columns
+from sessionstore.analysis import engines, query, some_columns, verified_chunks
 from sessionstore.analysis.query import ask
 from sessionstore.analysis.referenced import column_names
 from sessionstore.analysis.streams import LeftOut, file_table
 from sessionstore.errors import InvalidQuery
-from sessionstore.session.stream_line import line_bytes
-from sessionstore.session.verified_blocks import Tally
+from sessionstore.session.stream_line import Line, line_bytes
+from sessionstore.session.verified_blocks import Block, Tally, trusted
 from sessionstore.store import SessionStore
 
 
@@ -146,3 +147,22 @@ def test_edited_lines_are_left_out_and_a_torn_end_is_counted(
     path.write_bytes(whole.replace(b'"v":2.0', b'"v":9.0'))
     answer = ask(store, "select sum(v) s from own")
     assert answer.table().to_pylist() == [{"s": 3.0}] and dict(answer.left_out.counts) == {("own", "edited"): 1}
+
+
+def test_one_edited_line_of_many_is_looked_for_in_a_part_of_them(
+    store: SessionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = recorded(store, [{"v": number / 2} for number in range(400)])
+    path.write_bytes(path.read_bytes().replace(b'"v":25.0,', b'"v":99.0,'))
+    one_by_one: list[Line] = []
+
+    def counted(block: Block, counts: Counter[str]) -> list[Line]:
+        one_by_one.extend(found := trusted(block, counts))
+        return found
+
+    monkeypatch.setattr(verified_chunks, "_PART_BYTES", 1000)
+    monkeypatch.setattr(verified_chunks, "trusted", counted)
+    left_out = LeftOut()
+    table = file_table(path, "id", "own", left_out)
+    assert table["n"].to_pylist() == [n for n in range(400) if n != 50] and 0 < len(one_by_one) < 40
+    assert dict(left_out.counts) == {("own", "edited"): 1}
