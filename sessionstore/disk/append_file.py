@@ -12,7 +12,7 @@ import contextlib
 import os
 import weakref
 from pathlib import Path
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 from sessionstore.disk import files
 from sessionstore.disk.locks import DEFAULT_TIMEOUT_S, lock_descriptor, unlock_descriptor
@@ -71,7 +71,8 @@ class AppendFile:
             if self.descriptor < 0 or self._forks != _fork_count:
                 self._open()
             try:
-                lock_descriptor(self.descriptor, self._text_path, self._timeout_s if timeout_s is None else timeout_s)
+                wait_s = self._timeout_s if timeout_s is None else timeout_s
+                lock_descriptor(self.descriptor, self._text_path, wait_s, asking=True)
                 found = os.lstat(self._text_path)
                 if (found.st_dev, found.st_ino) == self._identity:
                     return found.st_size
@@ -124,6 +125,14 @@ class AppendFile:
         self.opened += 1
         self._synced_when_closed = False
 
+    def is_in_place(self) -> bool:
+        """Whether the path still names the open file."""
+        try:
+            found = os.lstat(self._text_path)
+        except OSError:
+            return False
+        return (found.st_dev, found.st_ino) == self._identity
+
     def _check_folder(self) -> None:
         if not self._pinned:
             return
@@ -143,12 +152,7 @@ class AppendFile:
         try:
             files.write_all(self.descriptor, data, self._text_path)
         except OSError as error:
-            try:
-                files.truncate(self.descriptor, size, self._text_path)  # a short write must not become a torn line
-            except OSError as second:
-                reason = f"a write failed ({error.strerror}) and so did taking it back ({second.strerror})"
-                raise OutcomeUnknown(error.errno, reason, self._text_path) from second
-            raise files.refused(error, self.path) from error
+            self.take_back(error, size)
         return size + len(data)
 
     def write_unlocked(self, data: bytes) -> int:
@@ -167,6 +171,15 @@ class AppendFile:
     def end(self) -> int:
         """Return where the last write ended, which another one may have pushed further than was known before it."""
         return os.lseek(self.descriptor, 0, os.SEEK_CUR)
+
+    def take_back(self, error: OSError, size: int) -> NoReturn:
+        """Cut what a failed write left behind the size before it, and raise. Raises: as :meth:`write`."""
+        try:
+            files.truncate(self.descriptor, size, self._text_path)  # a short write must not become a torn line
+        except OSError as second:
+            reason = f"a write failed ({error.strerror}) and so did taking it back ({second.strerror})"
+            raise OutcomeUnknown(error.errno, reason, self._text_path) from second
+        raise files.refused(error, self.path) from error
 
     def sync(self) -> None:
         """Make what was written durable.

@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from sessionstore.disk import files, filesystem
+from sessionstore.disk import bell, files, filesystem
 from sessionstore.errors import LockTimeout, StoreUnusable
 
 if TYPE_CHECKING:
@@ -174,26 +174,34 @@ def _names(path: str, opened: os.stat_result) -> bool:
         raise files.refused(error, path) from error
 
 
-def lock_descriptor(descriptor: int, path: str, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
+def lock_descriptor(descriptor: int, path: str, timeout_s: float = DEFAULT_TIMEOUT_S, asking: bool = False) -> None:
     """Lock an open file for this descriptor; the system frees it when the descriptor closes or the process dies.
 
+    Args:
+        asking: whether a holder that keeps the lock between its writes is asked to free it (see :mod:`bell`).
+
     Raises:
-        LockTimeout: a stopped process may hold it; nothing changed.
+        LockTimeout: a stopped process may hold it, which is named where the system says so; nothing changed.
         StoreUnusable: the file system has no locks.
     """
     try:
         if _try_lock(descriptor):
             return
-        begin = time.monotonic()
-        while not _try_lock(descriptor):
-            waited = time.monotonic() - begin
-            if waited > timeout_s:
-                raise LockTimeout(f"{path} was not free within {timeout_s:.3g} s")
-            time.sleep(min(_LONGEST_S, _SHORTEST_S + waited / 4))
+        with bell.ringing(os.path.dirname(path) or ".") if asking else contextlib.nullcontext():
+            _wait(descriptor, path, timeout_s)
     except LockTimeout:
         raise
     except OSError as error:
         raise StoreUnusable(error.errno, f"cannot lock: {error.strerror}", path) from error
+
+
+def _wait(descriptor: int, path: str, timeout_s: float) -> None:
+    begin = time.monotonic()
+    while not _try_lock(descriptor):
+        waited = time.monotonic() - begin
+        if waited > timeout_s:
+            raise LockTimeout(f"{path} was not free within {timeout_s:.3g} s{bell.holder_of(descriptor)}")
+        time.sleep(min(_LONGEST_S, _SHORTEST_S + waited / 4))
 
 
 if os.name == "nt":

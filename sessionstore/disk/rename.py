@@ -13,9 +13,14 @@ from collections.abc import Callable
 
 from sessionstore.disk.reading import AnyPath
 
+#: How many names this process has moved: a file that is kept open may be elsewhere by now.
+moves = 0
+
 
 def rename_noreplace(source: bytes, target: bytes) -> bool:
     """Rename by renameat2(RENAME_NOREPLACE), Linux 3.15 and glibc 2.28; False where the system has no such call."""
+    global moves
+    moves += 1
     call = _renameat2()
     if call is None:
         return False

@@ -16,7 +16,7 @@ from sessionstore.errors import InvalidRecord, StoreUnusable, TimeOrderError
 from sessionstore.model import json_text
 from sessionstore.model.instants import instant, now_text
 from sessionstore.session.full_disk import FullDiskWait
-from sessionstore.session.stream_writer import StreamWriter
+from sessionstore.session.stream_lease import LeasedWriter
 
 #: ``zero``: times count from 0; ``epoch``: they are seconds since 1970; ``keep``: store even such times as they are.
 Start = Literal["zero", "epoch", "keep"]
@@ -47,6 +47,8 @@ class RunClock:
 
         Raises: TimeOrderError: it looks like seconds since 1970, and ``start`` does not say so.
         """
+        if type(t_s) is float and t_s < _EPOCH_S[0] and self._start == "zero":
+            return t_s
         if t_s is None or self._start == "keep" or isinstance(t_s, bool) or not hasattr(t_s, "__float__"):
             return t_s
         if self._start == "epoch":
@@ -93,14 +95,14 @@ def _instant(t_s: Any) -> datetime:
         raise TimeOrderError(f"t_s={t_s!r} is not an instant in seconds since 1970: {error}") from error
 
 
-class RunWriter(StreamWriter):
+class RunWriter(LeasedWriter):
     """A stream of a run: times of the program become sim_time, and a full disk is waited for (full_disk)."""
 
     clock: RunClock
     full_disk: FullDiskWait
 
     def append(self, record: Mapping[str, Any], t_s: float | None = None, at_least_s: float = -math.inf) -> None:
-        """Store one record; see :meth:`StreamWriter.append`."""
+        """Store one record; see :meth:`LeasedWriter.append`."""
         sim_time_s = self.clock.sim_time_s(t_s)
         try:
             super().append(record, sim_time_s, at_least_s)

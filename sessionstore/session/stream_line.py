@@ -94,6 +94,12 @@ def line_bytes(payload: bytes, n: int, time_text: bytes, order_text: bytes) -> b
     return b'%b,"c":"%08x"}\n' % (head, zlib.crc32(head))
 
 
+def ordered_line_bytes(payload: bytes, n: int, t_s: float) -> bytes:
+    """Return one line of a stream in order, as :func:`line_bytes` does."""
+    head = b'{"n":%d,"t":%a,%b' % (n, t_s, payload[1:-1]) if len(payload) > 2 else b'{"n":%d,"t":%a' % (n, t_s)
+    return b'%b,"c":"%08x"}\n' % (head, zlib.crc32(head))
+
+
 def mark_bytes(content: dict[str, Any]) -> bytes:
     """Return the line of a mark."""
     head = b'{"<":%b' % msgspec.json.encode(content)

@@ -220,7 +220,7 @@ class StreamWriter:
                 self._failure = str(error)
                 raise
             finally:
-                self._file.unlock()
+                self._unlock()
             if self.sync == "full" or not self._waits_for_sync:
                 self._sync_as_asked()
 
@@ -236,8 +236,11 @@ class StreamWriter:
             try:
                 yield self._catch_up(size) if (self._file.opened, size) != self._seen else size
             finally:
-                self._file.unlock()
+                self._unlock()
             self._sync_as_asked()
+
+    def _unlock(self) -> None:
+        self._file.unlock()
 
     def _put(self, data: bytes, size: int) -> None:
         try:
