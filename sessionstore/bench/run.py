@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from sessionstore.bench import analysis, engines, flights, formats, growth, moving, scale, sweeps, workloads
+from sessionstore.bench import analysis, calls, engines, flights, formats, growth, moving, scale, sweeps, workloads
 from sessionstore.bench.figures import Figures
 
 
@@ -54,6 +54,8 @@ PARTS: dict[str, tuple[Part, tuple[str, ...]]] = {
     "append": (workloads.append, ("W3",)),
     "look": (workloads.look, ("W4", "W5", "W6")),
     "storm": (workloads.storm, ("W7",)),
+    "calls": (calls.calls, ("W15",)),
+    "busy": (calls.busy, ("W16",)),
     "seek": (workloads.seek, ("W8",)),
     "sizes": (scale.sizes, ("W1", "W4", "W5", "W6", "W9", "W10")),
     "imports": (scale.imports, ("W11",)),

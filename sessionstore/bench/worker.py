@@ -1,8 +1,8 @@
 """One process of a measurement: ``python -m sessionstore.bench.worker TASK JSON``; one JSON line on stdout.
 
-Tasks: storm (create and count up until the time is over), cold (time one operation after the imports), memory (list and
-say what that took), follow (say when each record of a stream is seen), rows (put rows into an index). It waits for a
-line on stdin before it begins.
+Tasks: calls (create, or change one, so many times), storm (create and count up until the time is over), cold (time one
+operation after the imports), memory (list and say what that took), follow (say when each record of a stream is seen),
+rows (put rows into an index). It waits for a line on stdin before it begins.
 Not here: what the figures mean (workloads).
 """
 
@@ -109,6 +109,17 @@ def rows(steps: Iterator[None], seconds: float) -> dict[str, Any]:
     return {"rate": done / (time.perf_counter() - begin)}
 
 
+def calls(system: System, op: str, count: int) -> dict[str, Any]:
+    """Create sessions, or change one, so many times; what it calls is counted from outside (calls)."""
+    system.create(0)
+    for number in range(1, count + 1):
+        if op == "create":
+            system.create(number)
+        else:
+            system.change(0, workflow_state=("SCAN", "PLAN", "EXECUTE", "VERIFY")[number % 4])
+    return {}
+
+
 def main(task: str, text: str) -> None:
     """Do one task and print what it found."""
     options = json.loads(text)
@@ -125,7 +136,14 @@ def main(task: str, text: str) -> None:
         next(options["steps"])
     print("ready", flush=True)
     sys.stdin.readline()
-    tasks: dict[str, Any] = {"storm": storm, "cold": cold, "memory": memory, "follow": follow, "rows": rows}
+    tasks: dict[str, Any] = {
+        "storm": storm,
+        "calls": calls,
+        "cold": cold,
+        "memory": memory,
+        "follow": follow,
+        "rows": rows,
+    }
     found = tasks[task](system, **options) if system else tasks[task](**options)
     print(json.dumps(found), flush=True)
 

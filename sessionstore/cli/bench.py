@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from sessionstore.session.recorder import Recorder
 
 _PARTS = (
-    "create", "update", "append", "look", "storm", "seek", "sizes", "imports", "engines", "formats", "moving",
-    "analysis", "sweeps", "flights", "growth",
+    "create", "update", "append", "look", "storm", "calls", "busy", "seek", "sizes", "imports", "engines", "formats",
+    "moving", "analysis", "sweeps", "flights", "growth",
 )  # fmt: skip
 
 

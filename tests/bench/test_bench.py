@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
@@ -14,6 +15,7 @@ from click.testing import CliRunner
 
 import sessionstore
 from sessionstore.bench import LIMIT, LIMIT_DURABLE, OURS, contestants, moving, plot, report, sweeps
+from sessionstore.bench.calls import counts_in
 from sessionstore.bench.figures import Figure, Figures, Target, in_turn
 from sessionstore.bench.generate import fill_store, fill_stream, sparse_stream
 from sessionstore.bench.postgres import server
@@ -266,3 +268,28 @@ def test_flights_are_measured_with_what_they_record_and_a_hundred_drones_have_a_
     assert all(each.median > 0 for each in figures)
     motions = list(tmp_path.glob("*/*/motion_history.jsonl"))
     assert len(motions) == 6 and all(motion.stat().st_size > 1000 for motion in motions)
+
+
+def test_calls_are_read_from_what_strace_counts() -> None:
+    table = (
+        "% time     seconds  usecs/call     calls    errors syscall\n"
+        "------ ----------- ----------- --------- --------- ---------\n"
+        " 52.69    0.006471           6      1003           pwrite64\n"
+        " 47.31    0.005810         148        39        39 stat\n"
+        "------ ----------- ----------- -------- ---------\n"
+        "100.00    0.012281          11      1042        39 total\n"
+    )
+    assert counts_in(table) == {"pwrite64": 1003, "stat": 39}
+
+
+@pytest.mark.slow
+def test_system_calls_are_counted_and_a_listing_loses_nothing_while_others_write(tmp_path: Path) -> None:
+    if shutil.which("strace") is None:
+        pytest.skip("strace is not installed")
+    figures = Figures()
+    plan = replace(QUICK, sizes=(30,), storm_s=0.3)
+    run(tmp_path, plan, figures, ["calls", "busy"], ["sessionstore"])
+    found = {(each.case, each.system): each.median for each in figures}
+    assert found["create: syncs", OURS] == 3 and found["update: syncs", OURS] == 2
+    assert found["create: system calls", "limit_fsync"] < found["create: system calls", OURS] < 40
+    assert all(not each.lost and not each.errors for each in figures)

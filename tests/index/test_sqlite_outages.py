@@ -68,7 +68,7 @@ def test_an_sqlite_file_of_a_newer_version(tmp_path: Path) -> None:
     outage.store.index.close()
     with contextlib.closing(sqlite3.connect(tmp_path / "index.sqlite", isolation_level=None)) as other:
         other.execute("PRAGMA user_version = 99")
-        outage.during("schema 99, this version knows 1")
+        outage.during(f"schema 99, this version knows {SCHEMA}")
         other.execute("PRAGMA user_version = 1")
     outage.after()
 

@@ -1,6 +1,8 @@
 """The tables in an SQLite file, the expressions on them, and what a filter implies in them.
 
 Rows are JSON; indexes stand on ``json_extract`` of the record's fields, and of the metadata keys that the user named.
+A row that lacks a value stands in no index of it: a new session has none of most fields, and each index that it stands
+in is a page written. So what asks for a missing value looks at all rows.
 Not here: connections and transactions (index.sqlite), the walk over a filter (index.narrowing).
 """
 
@@ -18,7 +20,7 @@ from sessionstore.errors import IndexUnavailable, NewerFormat
 from sessionstore.index.sql.prefilter import Condition, Narrowing
 from sessionstore.query import Path as Keys
 
-SCHEMA = 1
+SCHEMA = 2
 _POLL_S = 0.002
 _APPLICATION = 0x53455353  # "SESS": marks our files
 _FIELDS = (
@@ -60,12 +62,13 @@ def ensure(connection: sqlite3.Connection, path: Path, keys: tuple[Keys, ...]) -
     _turn_to_wal(connection)
     connection.execute("BEGIN IMMEDIATE")
     try:
-        if _version_of(connection, path) == 0:
+        version = _version_of(connection, path)
+        if version == 0:
             for statement in _TABLES.split(";\nCREATE "):
                 connection.execute(statement if statement.lstrip().startswith("CREATE") else f"CREATE {statement}")
-            for field in _FIELDS:
-                _index_on(connection, (field,))
             connection.execute(f"PRAGMA application_id = {_APPLICATION}")
+        if version < SCHEMA:
+            _make_indexes(connection)
             connection.execute(f"PRAGMA user_version = {SCHEMA}")
         for key in missing:
             _index_on(connection, key)
@@ -125,9 +128,22 @@ def _index_names(connection: sqlite3.Connection) -> set[str]:
     return {name.decode() for (name,) in rows}
 
 
+def _make_indexes(connection: sqlite3.Connection) -> None:
+    """Make the indexes of the fields, and anew those of an earlier version, which held every row."""
+    expressions = connection.execute(
+        "SELECT name FROM sqlite_master WHERE type = 'index' AND sql LIKE '%json_extract%'"
+    )
+    names = [name.decode() if isinstance(name, bytes) else name for (name,) in expressions.fetchall()]
+    for name in names:
+        connection.execute(f'DROP INDEX "{name}"')
+    for keys in [(field,) for field in _FIELDS] + [tuple(name.removeprefix("sessions_").split(".")) for name in names]:
+        _index_on(connection, keys)
+
+
 def _index_on(connection: sqlite3.Connection, keys: Keys) -> None:
     name = '"sessions_' + ".".join(keys) + '"'  # fields are ours, keys hold no quotes (index.url)
-    connection.execute(f"CREATE INDEX IF NOT EXISTS {name} ON sessions ({_value(keys)})")
+    value = _value(keys)
+    connection.execute(f"CREATE INDEX IF NOT EXISTS {name} ON sessions ({value}) WHERE {value} IS NOT NULL")
 
 
 def _value(keys: Keys) -> str:
