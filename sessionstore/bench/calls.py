@@ -46,7 +46,7 @@ def calls(bench: Bench) -> None:
 
 
 def _counted(bench: Bench, name: str, op: str, number: int) -> dict[str, int]:
-    """Return how often a process that does so many operations makes each system call."""
+    """Return how often a process with this number of operations makes each system call."""
     folder = bench.folder("calls")
     options = json.dumps({"system": name, "folder": str(folder / "store"), "op": op, "count": number})
     worker = [sys.executable, "-m", "sessionstore.bench.worker", "calls", options]

@@ -1,6 +1,6 @@
 """One process of a measurement: ``python -m sessionstore.bench.worker TASK JSON``; one JSON line on stdout.
 
-Tasks: calls (create, or change one, so many times), storm (create and count up until the time is over), cold (time one
+Tasks: calls (create, or change one, a number of times), storm (create and count up until the time is over), cold (time one
 operation after the imports), memory (list and say what that took), follow (say when each record of a stream is seen),
 rows (put rows into an index). It waits for a line on stdin before it begins.
 Not here: what the figures mean (workloads).
@@ -110,7 +110,7 @@ def rows(steps: Iterator[None], seconds: float) -> dict[str, Any]:
 
 
 def calls(system: System, op: str, count: int) -> dict[str, Any]:
-    """Create sessions, or change one, so many times; what it calls is counted from outside (calls)."""
+    """Create sessions, or change one, a number of times; what it calls is counted from outside (calls)."""
     system.create(0)
     for number in range(1, count + 1):
         if op == "create":
