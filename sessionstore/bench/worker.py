@@ -1,8 +1,8 @@
 """One process of a measurement: ``python -m sessionstore.bench.worker TASK JSON``; one JSON line on stdout.
 
-Tasks: calls (create, or change one, a number of times), storm (create and count up until the time is over), cold (time one
-operation after the imports), memory (list and say what that took), follow (say when each record of a stream is seen),
-rows (put rows into an index). It waits for a line on stdin before it begins.
+Tasks: calls (create, or change one, a number of times), storm (create and count up until the time is over), cold (time
+one operation after the imports), memory (list and say what that took), follow (say when each record of a stream is
+seen), rows (put rows into an index). It waits for a line on stdin before it begins.
 Not here: what the figures mean (workloads).
 """
 
