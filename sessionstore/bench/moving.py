@@ -324,22 +324,20 @@ def without_lineage() -> Iterator[None]:
 
 
 def _lineage(bench: Bench, folder: Path) -> None:
-    """Updates with and without lineage, in turn one by one: what disturbs the machine hits both.
+    """Updates with and without lineage, in turn one by one, by their CPU time: what disturbs the machine hits both.
 
-    By time, as a store syncs them by default; and by CPU, not synced, which is the least that an update can cost.
+    Synced, as a store does by default; and not synced, which is the least that an update can cost.
     """
-    _updates(bench, folder / "updated", {}, "update", time.perf_counter, UPDATES // 4)
-    _updates(bench, folder / "not-synced", {"sync": "os"}, "update, not synced, by CPU", time.thread_time, UPDATES)
+    _updates(bench, folder / "updated", {}, "update, by CPU", UPDATES // 4)
+    _updates(bench, folder / "not-synced", {"sync": "os"}, "update, not synced, by CPU", UPDATES)
 
 
-def _updates(
-    bench: Bench, place: Path, options: dict[str, Any], case: str, clock: Callable[[], float], pairs: int
-) -> None:
+def _updates(bench: Bench, place: Path, options: dict[str, Any], case: str, pairs: int) -> None:
     values: dict[str, list[float]] = {"without lineage": [], OURS: []}
     with sessionstore.open(place, **options) as store:
         session = store.create("Run", metadata={"v": 0})
         for number in range(LINEAGE_ROUNDS * bench.plan.rounds + 1):
-            passed = _pairs_of_updates(session, number, pairs, clock)
+            passed = _pairs_of_updates(session, number, pairs)
             for name, seconds in zip(values, passed, strict=True):
                 if number:  # the first round warms up
                     values[name].append(pairs / seconds)
@@ -348,17 +346,15 @@ def _updates(
         bench.figures.add(Figure("M6", case, name, "/s", each, None, **mine))  # type: ignore[arg-type]
 
 
-def _pairs_of_updates(
-    session: Session, round_number: int, pairs: int, clock: Callable[[], float]
-) -> tuple[float, float]:
-    """Return the seconds of updates without lineage, and of as many with it; one of each makes a pair."""
+def _pairs_of_updates(session: Session, round_number: int, pairs: int) -> tuple[float, float]:
+    """Return the CPU seconds of updates without lineage, and of as many with it; one of each makes a pair."""
     bare = full = 0.0
     for pair in range(pairs):
         for which in (0, 1) if pair % 2 else (1, 0):
             with without_lineage() if which == 0 else contextlib.nullcontext():
-                begin = clock()
+                begin = time.thread_time()
                 session.update(notes=f"{round_number} {pair} {which}")
-                passed_s = clock() - begin
+                passed_s = time.thread_time() - begin
             if which == 0:
                 bare += passed_s
             else:
