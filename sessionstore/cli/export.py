@@ -6,6 +6,8 @@ Not here: what is in them (server.routes.offline_page, exchange.bundle, formats)
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -89,11 +91,12 @@ def _export_to(to: str, out: Path, folder: str | None, index: str | None, keys: 
         for key in keys_of(keys):
             session = find_session(store, key, elsewhere=True)
             files.make_dirs(out)
-            parts = export_partitions(session, out, to)
-            for path in parts if parts is not None else ():
-                click.echo(str(path))
-            if parts is None:
-                click.echo(str(export_session(session, out / f"{session.session_id}{extension}", to)))
+            with _watched([session]) as (watched,):
+                parts = export_partitions(watched, out, to)
+                written = list(parts) if parts is not None else []
+                if parts is None:
+                    written = [export_session(watched, out / f"{session.session_id}{extension}", to)]
+            click.echo("\n".join(map(str, written)))
 
 
 def _export_together(path: Path, to: str | None, folder: str | None, index: str | None, keys: tuple[str, ...]) -> None:
@@ -104,7 +107,20 @@ def _export_together(path: Path, to: str | None, folder: str | None, index: str 
     with open_store(folder, index) as store:
         sessions = [find_session(store, key, elsewhere=True) for key in keys_of(keys)]
         files.make_dirs(path.parent)
-        click.echo(str(export_sessions(sessions, path, to)))
+        with _watched(sessions) as watched:
+            written = export_sessions(watched, path, to)
+        click.echo(str(written))
+
+
+@contextmanager
+def _watched(sessions: list[Session]) -> Iterator[list[Session]]:
+    """Show how much of the streams of sessions was read, while what is given is exported."""
+    from sessionstore.cli.remote import byte_progress
+    from sessionstore.formats.watched import WatchedSession
+
+    with byte_progress("exporting") as count:
+        count.expect(sum(tape.size() for session in sessions for tape in session.tapes().values()))
+        yield [WatchedSession(session, count) for session in sessions]
 
 
 def _page(session: Session) -> bytes:

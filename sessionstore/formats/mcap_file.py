@@ -17,6 +17,7 @@ import msgspec
 from sessionstore.errors import Corrupt, InvalidRecord
 from sessionstore.formats.mcap_records import Sent, messages
 from sessionstore.formats.partial import until_damaged
+from sessionstore.formats.protobuf_values import ProtobufValues
 from sessionstore.formats.protocol import ImportReport, Options
 from sessionstore.formats.robot_messages import MessageSink
 from sessionstore.session import stream_names
@@ -173,13 +174,13 @@ def _decoder_of(schema: Any, channel: Any) -> Callable[[bytes], Any] | None:
     if channel.message_encoding == "json":
         return msgspec.json.Decoder().decode
     if channel.message_encoding == "protobuf":
-        from google.protobuf.json_format import MessageToDict
         from mcap_protobuf.decoder import DecoderFactory as Protobuf
 
         protobuf = Protobuf().decoder_for("protobuf", schema)
         if protobuf is None:
             return None
-        return lambda data: MessageToDict(protobuf(data), preserving_proto_field_name=True)
+        values = ProtobufValues()
+        return lambda data: values.of(protobuf(data))
     from mcap_ros2.decoder import DecoderFactory as Ros2
 
     found: Callable[[bytes], Any] | None = Ros2().decoder_for(channel.message_encoding, schema)
