@@ -53,5 +53,12 @@ def test_a_long_line_is_thinned_to_what_shows() -> None:
         assert max(values) > 1 - 2 / GRID and min(values) < -1 + 2 / GRID
 
 
+def test_what_is_no_number_has_no_point() -> None:
+    nan, steps = float("nan"), [float(step) for step in range(GRID * 2)]
+    line = [(t_s, nan if t_s % 2 else t_s) for t_s in steps]
+    points = paired({"a": line}, {"a": line})["a"]
+    assert len(points) == GRID and on_grid(points) == points
+
+
 def test_a_value_before_the_first_x_has_no_point() -> None:
     assert paired({"a": [(1.0, 5.0)]}, {"a": [(0.5, 1.0), (1.5, 2.0)]}) == {"a": [(1.5, 5.0, 2.0)]}

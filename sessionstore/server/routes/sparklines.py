@@ -8,6 +8,7 @@ Not here: charts (field_series).
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from marshmallow import fields, validate
@@ -63,7 +64,11 @@ def lines_of(session: Session, stream: str, path: list[str]) -> list[list[list[f
     for record in records:
         value = under(record.data, path)
         name = str(record.data.get("drone", ""))
-        if type(value) not in (int, float) or (name not in lines and len(lines) == _MOST_LINES):
+        if (
+            type(value) not in (int, float)
+            or not math.isfinite(value)
+            or (name not in lines and len(lines) == _MOST_LINES)
+        ):
             continue
         lines.setdefault(name, []).append((record.t_s, value))
     return [[[round(t_s, 3), value] for t_s, value in extremes(line, _POINTS)] for line in lines.values()]

@@ -8,6 +8,7 @@ Not here: a number over time (field_series), drawing (web).
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections.abc import Mapping
 from typing import Any
@@ -81,7 +82,8 @@ def paired(xs: Lines, ys: Lines) -> dict[str, list[Point]]:
             continue
         times = [t_s for t_s, _ in other]
         places = [(t_s, bisect_right(times, t_s) - 1, y) for t_s, y in line]
-        found[name] = [(t_s, other[at][1], y) for t_s, at, y in places if at >= 0]
+        points = [(t_s, other[at][1], y) for t_s, at, y in places if at >= 0]
+        found[name] = [each for each in points if math.isfinite(each[1]) and math.isfinite(each[2])]
     if not found and len(ys) == 1 and xs:  # a number of the whole run against one of each drone
         line = next(iter(ys.values()))
         swapped = paired({"": line}, xs)

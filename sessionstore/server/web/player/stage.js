@@ -6,6 +6,7 @@ import { Ground } from './ground.js';
 import { Labels } from './labels.js';
 import { Scene } from './scene.js';
 
+const MOST_HEIGHTS = 24; // drones: more lines than these hide what they should show
 const FOUR = ['3d', 'top', 'front', 'side'];
 
 export class Stage {
@@ -80,7 +81,7 @@ export class Stage {
     const fine = this.canvas.width / this.labels.canvas.width;
     const dot = this.ratio * this.share;
     const seen = [...drones.filter((each) => each.id !== options.hidden), ...(options.ghosts || [])];
-    const below = this.cameras['3d'].first || !this.kinds.some((kind) => kind === '3d' || kind === 'all') ? [] : this.ground?.below(seen) || [];
+    const below = seen.length > MOST_HEIGHTS || this.cameras['3d'].first || !this.kinds.some((kind) => kind === '3d' || kind === 'all') ? [] : this.ground?.below(seen) || [];
     if (this.kinds.length > 1) this.scene.wipe?.();
     this.drawn = this.parts().map(([camera, ...part]) => ({ camera, part, view: this.scene.draw(camera, part.map((each) => Math.round(each * fine)), seen, { ...options, dot, below: camera.kind === '3d' ? below : [] }) }));
     this.labels.write(this.drawn, drones.filter((each) => each.id !== options.hidden), options);
