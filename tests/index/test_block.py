@@ -229,7 +229,7 @@ def test_no_listing_waits_for_a_thread_that_waits_for_a_stopped_writer(
 ) -> None:
     index, waiting = JournalIndex(path), threading.Event()
 
-    def lock(descriptor: int, path: str, timeout_s: float) -> None:
+    def lock(descriptor: int, path: str, timeout_s: float, **_: bool) -> None:
         waiting.set()
         lock_descriptor(descriptor, path, timeout_s)
 
@@ -359,7 +359,7 @@ def test_a_listing_waits_for_no_stopped_writer_in_order_to_compact(
     monkeypatch.setattr(row_journal, "_LINES_BEHIND", 20)
     patience = []
 
-    def lock(descriptor: int, path: str, timeout_s: float) -> None:
+    def lock(descriptor: int, path: str, timeout_s: float, **_: bool) -> None:
         patience.append(timeout_s)
         lock_descriptor(descriptor, path, 0.0)
 
