@@ -38,7 +38,7 @@ export function chooseView() {
   };
   const input = el('input', { type: 'text', id: 'view-name', required: true, maxlength: 80, value: query().view || '' });
   const form = el('form', { method: 'dialog' }, el('h2', {}, 'Views'), list, el('p', {}, el('label', { for: 'view-name' }, 'Save what is shown now as'), input), el('p.quiet.small', {}, 'Search, filters, order, columns and groups are kept in this browser, or in the store for everybody who opens it. The address of the page holds all of them too.'),
-    el('div.row', {}, el('button.main', { type: 'submit' }, 'Save'), el('button', { type: 'button', on: { click: () => forAll() } }, 'Save for all'), el('button', { type: 'button', on: { click: () => dialog.close() } }, 'Close')));
+    el('div.row', {}, el('button.main', { type: 'submit' }, 'Save'), el('button', { type: 'button', on: { click: () => forAll() } }, 'For all'), el('button', { type: 'button', on: { click: () => dialog.close() } }, 'Close')));
   const dialog = el('dialog.edit', { 'aria-label': 'Views' }, form);
   form.addEventListener('submit', (event) => { event.preventDefault(); if (input.value.trim() && save(input.value.trim())) dialog.close(); });
   dialog.addEventListener('close', () => dialog.remove());
