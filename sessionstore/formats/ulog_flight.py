@@ -170,9 +170,12 @@ class Flight:
             into.set(gps=origin.as_record())
         if count:
             into.set(drones=[{"id": drone, "kind": "px4"}], duration_sim_s=into.motion.movements[drone].last_s)
+        return count
+
+    def close(self) -> None:
+        """Give back what was kept."""
         for kept in (self._local, self._places, self._attitude, self._battery, self._utc):
             kept.close()
-        return count
 
     def _seconds(self, timestamp: int) -> float:
         return (timestamp - self._start_us) / 1e6

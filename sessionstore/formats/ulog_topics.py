@@ -82,7 +82,12 @@ class TopicReader:
 
     def read(self, file: BinaryIO, path: Path) -> None:
         """Read all of it. Raises: Corrupt."""
-        scan = LogScan(file, path)
+        try:
+            self._read(LogScan(file, path))
+        finally:
+            self._flight.close()
+
+    def _read(self, scan: LogScan) -> None:
         for piece in scan.pieces():
             self._take(piece, scan)
         for key in list(self._waiting):
