@@ -129,7 +129,8 @@ class Flight:
     def _take_attitude(self, rows: Rows) -> None:
         if "q" in (rows.dtype.names or ()) and rows.dtype["q"].shape == (4,):
             kept = np.zeros(len(rows), self._attitude.dtype)
-            kept["t"], kept["q"] = rows[TIMESTAMP], rows["q"]
+            with np.errstate(invalid="ignore"):
+                kept["t"], kept["q"] = rows[TIMESTAMP], rows["q"]
             self._attitude.append(kept)
 
     def _take_battery(self, rows: Rows) -> None:
@@ -264,7 +265,8 @@ def _column(rows: Rows, name: str) -> Floats | None:
     """Return a field with one number a message, or None."""
     if name not in (rows.dtype.names or ()) or rows.dtype[name].shape:
         return None
-    found: Floats = rows[name].astype(np.float64)
+    with np.errstate(invalid="ignore"):  # a signalling NaN of a damaged log
+        found: Floats = rows[name].astype(np.float64)
     return found
 
 
@@ -294,7 +296,8 @@ def _where(right: npt.NDArray[np.bool_], values: list[Any]) -> list[Any]:
 def _orientations(rows: Rows, known: npt.NDArray[np.bool_]) -> list[Any]:
     """Return roll, pitch, yaw in east-north-up of quaternions in north-east-down, as ``session.frames`` does."""
     q = rows["q"]
-    length = np.sqrt((q * q).sum(axis=1))
+    with np.errstate(over="ignore", invalid="ignore"):
+        length = np.sqrt((q * q).sum(axis=1))
     right = known & np.isfinite(length) & (length > 0)
     unit: Floats = q / np.where(right, length, 1.0)[:, None]
     w, x, y, z = (unit[:, number] for number in range(4))
