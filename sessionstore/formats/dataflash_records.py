@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sessionstore.formats.registry import chunks
+from sessionstore.formats.byte_walk import ByteWalk, ByteWindow
 
 HEAD = b"\xa3\x95"
 FMT = 0x80
@@ -60,43 +60,23 @@ class Kind:
 
 
 @dataclass(slots=True)
-class Walk:
-    """What a walk through a file met besides whole messages."""
+class Walk(ByteWalk):
+    """What a walk met besides whole messages, and the types of messages that it was given."""
 
-    size: int = 0
     kinds: dict[int, Kind] = field(default_factory=dict)
     unusable: dict[int, str] = field(default_factory=dict)
-    passed_over: int = 0
-    places: int = 0
-    first_damage: int | None = None
-    ended_at: int | None = None
 
     def problems(self) -> list[str]:
         """Return what a report says of it."""
-        found = list(self.unusable.values())
-        if self.passed_over:
-            places = "1 place" if self.places == 1 else f"{self.places} places"
-            found.append(
-                f"damaged: {self.passed_over} bytes in {places} are no messages, from byte {self.first_damage}"
-            )
-        if self.ended_at is not None:
-            found.append(f"partial: whole messages end at byte {self.ended_at} of {self.size}")
-        return found
+        return [*self.unusable.values(), *ByteWalk.problems(self)]
 
 
 def messages(path: Path, walk: Walk) -> Iterator[tuple[Kind, bytes, int]]:
     """Yield (kind, buffer, offset of the body) of each whole message of a known type; ``walk`` gets the rest."""
     walk.kinds[FMT] = _kind(FMT, "FMT", "BBnNZ", "Type,Length,Name,Format,Columns")
-    data, position, parts, ended = b"", 0, chunks(path), False
-    while True:
-        if len(data) - position < _LONGEST and not ended:
-            part = next(parts, b"")
-            ended = not part
-            walk.size += len(part)
-            data, position = data[position:] + part, 0
-            continue
-        if position >= len(data):
-            return
+    window = ByteWindow(path, _LONGEST, walk)
+    while window.more():
+        data, position = window.data, window.position
         kind = (
             walk.kinds.get(data[position + 2])
             if data[position : position + 2] == HEAD and position + 2 < len(data)
@@ -105,31 +85,27 @@ def messages(path: Path, walk: Walk) -> Iterator[tuple[Kind, bytes, int]]:
         if kind is not None:
             end = position + 3 + kind.body.size
             if end > len(data):
-                walk.ended_at = walk.size - len(data) + position
+                walk.ended_at = window.place(position)
                 return
             if kind.number == FMT:
                 _define(walk, data, position + 3)
             yield kind, data, position + 3
-            position = end
+            window.position = end
             continue
         found = data.find(HEAD, position + 1)
-        after = found if found >= 0 else max(position + 1, len(data) - (0 if ended else 1))
-        _pass_over(walk, data, position, after, ended and found < 0)
-        position = after
+        after = found if found >= 0 else max(position + 1, len(data) - (0 if window.ended else 1))
+        _pass_over(walk, data[position:after], window.place(position), window.ended and found < 0)
+        window.position = after
 
 
-def _pass_over(walk: Walk, data: bytes, start: int, end: int, is_end: bool) -> None:
+def _pass_over(walk: Walk, gap: bytes, start: int, is_end: bool) -> None:
     """Count bytes that are no message; zeros and 0xFF at the end are the padding of a flash page."""
-    gap = data[start:end]
-    offset = walk.size - len(data) + start
     if is_end and not gap.strip(b"\xff\x00"):
         return
     if is_end and gap[:2] == HEAD[: len(gap[:2])] and len(gap) < _LONGEST:
-        walk.ended_at = offset
+        walk.ended_at = start
         return
-    walk.passed_over += len(gap)
-    walk.places += 1
-    walk.first_damage = offset if walk.first_damage is None else walk.first_damage
+    walk.pass_over(start, start + len(gap))
 
 
 def _define(walk: Walk, data: bytes, offset: int) -> None:

@@ -20,9 +20,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sessionstore.errors import InvalidRecord
+from sessionstore.formats.byte_walk import ByteWalk
 from sessionstore.formats.geodesy import Origin
 from sessionstore.formats.protocol import ImportReport, Options
-from sessionstore.formats.tlog_frames import TlogWalk, packets
+from sessionstore.formats.tlog_frames import packets
 from sessionstore.formats.topic_streams import TopicStreams
 from sessionstore.formats.vehicle import Vehicle, Vehicles, is_place
 from sessionstore.session import frames, stream_names
@@ -63,7 +64,7 @@ class TelemetryLog:
         """Read a log. Raises: InvalidRecord: it holds no packets that can be read."""
         report = ImportReport(str(path), self.name)
         reading = _Reading(into, report, _Seen(path))
-        walk = TlogWalk()
+        walk = ByteWalk("packets")
         for at_us, message in packets(path, walk, _decoder()):
             reading.take(at_us, message)
         reading.finish()
@@ -87,7 +88,7 @@ class _Seen:
         self.counts: dict[int, Counter[str]] = {}
         self.origins: dict[int, Origin] = {}
         self.origin: Origin | None = None
-        for at_us, message in packets(path, TlogWalk(), _decoder()):
+        for at_us, message in packets(path, ByteWalk("packets"), _decoder()):
             self.start_us = at_us if self.start_us is None else self.start_us
             name, system = message.get_type(), message.get_srcSystem()
             self.counts.setdefault(system, Counter())[name] += 1

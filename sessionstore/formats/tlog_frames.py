@@ -9,11 +9,10 @@ Not here: what a message means (tlog).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sessionstore.formats.registry import chunks
+from sessionstore.formats.byte_walk import ByteWalk, ByteWindow
 
 _V1, _V2 = 0xFE, 0xFD
 _STAMP_BYTES = 8
@@ -24,52 +23,18 @@ _MOST_APART_US = 30 * 86_400 * 10**6
 _FIRST_US, _LAST_US = 946_684_800 * 10**6, 4_102_444_800 * 10**6
 
 
-@dataclass(slots=True)
-class TlogWalk:
-    """What a walk through a file met besides whole packets."""
-
-    size: int = 0
-    passed_over: int = 0
-    places: int = 0
-    first_damage: int | None = None
-    ended_at: int | None = None
-
-    def pass_over(self, start: int, end: int) -> None:
-        """Count bytes that are no packet."""
-        self.passed_over += end - start
-        self.places += 1
-        self.first_damage = start if self.first_damage is None else self.first_damage
-
-    def problems(self) -> list[str]:
-        """Return what a report says of it."""
-        found = []
-        if self.passed_over:
-            places = "1 place" if self.places == 1 else f"{self.places} places"
-            found.append(f"damaged: {self.passed_over} bytes in {places} are no packets, from byte {self.first_damage}")
-        if self.ended_at is not None:
-            found.append(f"partial: whole packets end at byte {self.ended_at} of {self.size}")
-        return found
-
-
-def packets(path: Path, walk: TlogWalk, decode: Any) -> Iterator[tuple[int, Any]]:
+def packets(path: Path, walk: ByteWalk, decode: Any) -> Iterator[tuple[int, Any]]:
     """Yield (microseconds since 1970, message) of each packet that ``decode`` takes; ``walk`` gets the rest.
 
     Args:
         decode: takes the bytes of a packet; raises for one whose checksum is wrong.
     """
-    data, position, parts, ended = b"", 0, chunks(path), False
+    window = ByteWindow(path, _LONGEST, walk)
     before_us: int | None = None
     gap: int | None = None  # where bytes began that are no packets
-    while True:
-        if len(data) - position < _LONGEST and not ended:
-            part = next(parts, b"")
-            ended = not part
-            walk.size += len(part)
-            data, position = data[position:] + part, 0
-            continue
-        if position >= len(data):
-            break
-        here, end = walk.size - len(data) + position, _end_of(data, position)
+    while window.more():
+        data, position, ended = window.data, window.position, window.ended
+        here, end = window.place(position), _end_of(data, position)
         found = _packet(data, position, end, decode, before_us, gap is not None)
         if found is not None:
             if gap is not None:
@@ -77,13 +42,13 @@ def packets(path: Path, walk: TlogWalk, decode: Any) -> Iterator[tuple[int, Any]
                 gap = None
             before_us = found[0]
             yield found
-            position = end
+            window.position = end
             continue
         if gap is None:
             gap = here
             if ended and (end > len(data) or (not end and len(data) - position < _STAMP_BYTES + 2)):
                 break  # the last packet is cut off
-        position = _next(data, position, ended)
+        window.position = _next(data, position, ended)
     walk.ended_at = gap
 
 
