@@ -27,7 +27,7 @@ MUTANTS = (
     Mutant(
         "a lock file deleted by hand is not noticed",
         "sessionstore/disk/locks.py",
-        "if _names(path, descriptor):",
+        "if _names(path, found):",
         "if True:",
         _PLANTED + "who_waited_for_a_lock_file_that_was_deleted_by_hand_does_not_hold_it",
     ),
@@ -400,8 +400,8 @@ MUTANTS = (
     Mutant(
         "an edit by hand during an update is lost",
         "sessionstore/session/documents.py",
-        "if self.stamp() != stamp_of(status):",
-        "if False:",
+        "sync=self._sync, seen=status)",
+        "sync=self._sync, seen=None)",
         "tests/proof/test_races.py::test_an_edit_by_hand_during_an_update_is_not_lost",
     ),
     Mutant(
@@ -433,9 +433,11 @@ MUTANTS = (
         "                {entry.session_id for entry in due} | (merge_log.retired_ids(self.root) if logs else set())\n"
         "            )\n"
         "            for entry in due:\n"
-        "                trash.discard(self.root, entry.folder.parent)\n",
+        "                trash.discard(self.root, entry.folder.parent)\n"
+        "                column_files.forget(self.root, entry.session_id)\n",
         "            for entry in due:\n"
         "                trash.discard(self.root, entry.folder.parent)\n"
+        "                column_files.forget(self.root, entry.session_id)\n"
         "            self.index.remove({entry.session_id for entry in due})\n",
         _PLANTED + "the_trash_is_kept_while_the_rows_cannot_be_removed",
     ),
@@ -512,8 +514,8 @@ MUTANTS = (
     Mutant(
         "an edit that keeps the size is not noticed",
         "sessionstore/store/folder_rows.py",
-        "if changed_ns != row.mtime_ns or found.st_size != row.size:",
-        "if found.st_size != row.size:",
+        "if changed_ns != mtime_ns or found.st_size != size:",
+        "if found.st_size != size:",
         _PLANTED + "an_edit_that_keeps_size_and_time_of_the_file_is_listed",
     ),
     Mutant(
