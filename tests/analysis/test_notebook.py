@@ -42,4 +42,4 @@ def test_a_notebook_shows_what_it_holds(tmp_path: Path) -> None:
     assert "completed" in shown["store"] and shown["store"].count("<tr") == 3
     assert "scout-1" in shown["session"] and "<b>" not in "".join(shown.values())
     assert "30 records" in shown["stream"] and "sim_time" in shown["stream"] and shown["stream"].count("<tr") == 11
-    assert "metadata.wind" in shown["comparison"] and "position" in shown["comparison"]
+    assert "metadata.wind" in shown["comparison"] and "path of scout-1 at 1.1 s" in shown["comparison"]

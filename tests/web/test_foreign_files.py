@@ -75,8 +75,9 @@ def test_the_export_menu_offers_what_is_installed_and_names_the_extra_of_the_oth
     picture(page, "export_menu")
     menu.get_by_role("button", name="Tracks as KML 2.2").click()
     page.get_by_text("has no GPS origin, which geographic formats need").wait_for()
-    session.update(gps={"lat": 52.0, "lon": 4.3, "alt": 1.0})
     page.get_by_role("button", name="Export ▾").click()
+    session.update(gps={"lat": 52.0, "lon": 4.3, "alt": 1.0}, notes="a menu that is open stays open")
+    page.locator(".facts").get_by_text("a menu that is open stays open").wait_for()
     with page.expect_download() as download:
         menu.get_by_role("button", name="Tracks as KML 2.2").click()
     assert download.value.suggested_filename == f"{session.session_id}.kml"

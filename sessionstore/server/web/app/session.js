@@ -98,9 +98,8 @@ class SessionView extends HTMLElement {
     this.tabs = new Tabs(this.source, record, { marks: this.marks, start: asked.tab, player: this.player, values: this.values, onSeek: (t) => this.player.seek(t), onChange: () => this.put() });
     this.charts = new Charts(this.source, { drones: record.drones, onSeek: (t) => this.player.seek(t), cursor: () => this.player.t, values: this.values, playing: () => this.player.playing, onHover: (t) => this.player.hover(t), onPick: (id) => this.player.pick(id), own: (asked.charts || '').split(',').filter(Boolean), onOwn: () => this.put() });
     this.editor = new Editor(this.source, (changed, tag) => this.show(changed, tag));
-    this.head = el('header.session-head');
     this.layout = new Layout(asked.layout, { make: (panel) => make(this, panel), title, onChange: () => this.put() });
-    this.menu = panelMenu(this.layout, () => kinds(this));
+    this.heading();
     fill(this, this.head, this.layout.node);
     this.show(record, etag);
     if (this.player.chosen) this.picked(this.player.chosen);
@@ -196,7 +195,6 @@ class SessionView extends HTMLElement {
     this.values.close();
     this.record = { ...this.record, status: 'deleted', problem: 'moved to the trash, or its folder was removed' };
     this.show(this.record);
-    for (const button of this.head.querySelectorAll('button')) button.disabled = true;
     this.warn(el('span', {}, 'This session was deleted; the page shows what was loaded before. ', el('a', { href: '/trash' }, 'Open the trash'), ' · ', el('a', { href: '/sessions' }, 'All sessions')));
   }
 
@@ -249,21 +247,26 @@ class SessionView extends HTMLElement {
     const simulated = Math.max(record.duration_sim_s ?? 0, seen.duration_sim_s ?? 0);
     const known = record.duration_sim_s !== null || seen.duration_sim_s !== undefined;
     const drones = record.drones.length ? record.drones : seen.drones || [];
-    fill(
-      this.head,
-      el('div.row.title', {}, el('h1', { dir: 'auto' }, this.titleOf(record)), status(record), live(record.status) ? el('strong', {}, record.workflow_state) : null,
+    for (const button of this.actions.querySelectorAll(':scope > button, :scope > .menu > button')) button.disabled = record.status === 'deleted';
+    fill(this.about, el('h1', { dir: 'auto' }, this.titleOf(record)), status(record), live(record.status) ? el('strong', {}, record.workflow_state) : null,
         record.problem ? el('span.warn-text', {}, record.problem) : record.end_reason && record.end_reason !== 'completed' ? el('span.quiet', {}, record.end_reason) : null,
-        (record.tags || []).map((tag) => el('span.tag', { dir: 'auto' }, tag)),
-        el('div.row.actions', {}, this.attemptChoice(), el('button', { type: 'button', on: { click: () => this.editor.open() } }, 'Edit'), this.menu, this.exports(), el('button.danger', { type: 'button', on: { click: () => this.remove() } }, 'Delete'))),
-      el('div.facts', {}, fact('simulated', planned ? `${seconds(simulated)} of ${seconds(planned)}` : seconds(known ? simulated : null)), fact('started', el('time', { title: `${record.started_at || record.created_at} (UTC)` }, instant(record.started_at || record.created_at))),
+        (record.tags || []).map((tag) => el('span.tag', { dir: 'auto' }, tag)));
+    fill(this.facts, fact('simulated', planned ? `${seconds(simulated)} of ${seconds(planned)}` : seconds(known ? simulated : null)), fact('started', el('time', { title: `${record.started_at || record.created_at} (UTC)` }, instant(record.started_at || record.created_at))),
         fact('drones', drones.length), fact('buildings', record.num_buildings || null), fact('windows cleaned', record.num_buildings ? totals.windows_cleaned : null), fact('distance', totals.distance_m === undefined ? null : metres(totals.distance_m)), fact('points', (totals.points ?? seen.points)?.toLocaleString('en')), origin(record, this.reruns).map(([label, content]) => fact(label, content)),
-        record.notes ? fact('notes', el('bdi', {}, record.notes.length > 160 ? `${record.notes.slice(0, 160)} …` : record.notes)) : null),
-    );
+        record.notes ? fact('notes', el('bdi', {}, record.notes.length > 160 ? `${record.notes.slice(0, 160)} …` : record.notes)) : null);
   }
 
   /** The name as it was typed first, the id second. */
   titleOf({ session_name: name, session_id: id }) {
     return name ? [name, el('span.quiet.id', {}, ` ${id}`)] : id;
+  }
+
+  /** Make the heading; what it says is written anew with each record, its buttons stay: a menu of theirs may be open. */
+  heading() {
+    this.about = el('div.about');
+    this.facts = el('div.facts');
+    this.actions = el('div.row.actions', {}, this.attemptChoice(), el('button', { type: 'button', on: { click: () => this.editor.open() } }, 'Edit'), panelMenu(this.layout, () => kinds(this)), this.exports(), el('button.danger', { type: 'button', on: { click: () => this.remove() } }, 'Delete'));
+    this.head = el('header.session-head', {}, el('div.row.title', {}, this.about, this.actions), this.facts);
   }
 
   exports() {
