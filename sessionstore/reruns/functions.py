@@ -46,7 +46,7 @@ def called_again(store: SessionStore, facts: Mapping[str, Any], name: str | None
             stack.enter_context(contextlib.chdir(facts["folder"]))
         try:
             program.record(store, name or function["name"], marks, function["parameters"], begun.append)
-        except Exception:
+        except Exception:  # once it has begun, its session is marked failed and holds the traceback
             if not begun:
                 raise
     return store.get(begun[0])
