@@ -15,7 +15,7 @@ FLEET = ("scout-1", "climber-1")
 def fly(
     store: SessionStore, name: str, drones: tuple[str, ...] = FLEET, seed: int = 1, fault: Any = None, **more: Any
 ) -> Session:
-    """Record drones that climb with a metre of GPS noise; ``bent`` leaves its path, ``lands`` changes its mode."""
+    """Record drones that climb; ``bent`` leaves its path, ``hops`` for a while, ``lands`` changes its mode."""
     noise = random.Random(seed)
     fleet = [{"id": each, "kind": each.split("-")[0]} for each in drones]
     with store.start(store.create(name, drones=fleet).session_id) as run:
@@ -25,6 +25,8 @@ def fly(
                 run.stream("events").append({"kind": "fault", "fault": fault[1], "drone": fault[2]}, t_s)
             for at, drone in enumerate(drones):
                 east = 5.0 * at + noise.gauss(0, 0.05) + (3.0 if more.get("bent", {}).get(drone, 99) <= t_s else 0.0)
+                since, until = more.get("hops", {}).get(drone, (99, 99))
+                east += 3.0 if since <= t_s < until else 0.0
                 gps = [east + noise.gauss(0, 0.3), noise.gauss(0, 0.3), t_s]
                 mode = "landing" if more.get("lands", {}).get(drone, 99) <= t_s else "flying"
                 run.motion.append(drone, t_s, [east, 0.0, t_s], mode=mode, battery=1.0, gps=gps)
@@ -63,6 +65,26 @@ def test_the_same_fault_in_both_is_no_difference(store: SessionStore) -> None:
     found = first([fly(store, "one", fault=fault), fly(store, "two", seed=2, fault=fault, lands={"scout-1": 15.0})])
     assert (found["field"], found["a"], found["b"]) == ("mode", "flying", "landing")
     assert 14.9 <= found["sim_time"] <= 15.1
+
+
+def test_the_same_fault_at_another_moment_struck_twice(store: SessionStore) -> None:
+    one = fly(store, "one", fault=(8.0, "link_loss", "scout-1"))
+    two = fly(store, "two", seed=2, fault=(12.0, "link_loss", "scout-1"))
+    rows = [row for row in compare([one, two])["by_role"][0] if row["field"] == "fault"]
+    assert [(row["sim_time"], row["a"], row["b"]) for row in rows] == [
+        (8.0, "link_loss", None), (12.0, None, "link_loss"),
+    ]  # fmt: skip
+
+
+def test_a_drone_that_is_aside_for_less_than_a_second_flies_the_same_path(store: SessionStore) -> None:
+    short, long = (
+        fly(store, "two", seed=2, hops={"scout-1": (5.0, 5.5)}),
+        fly(store, "three", seed=2, hops={"scout-1": (5.0, 7.0)}),
+    )
+    one = fly(store, "one")
+    assert compare([one, short])["by_role"] == [[]]
+    (row,) = compare([one, long])["by_role"][0]
+    assert (row["field"], row["drone"]) == ("path", "scout-1") and 4.9 <= row["sim_time"] <= 5.1
 
 
 def test_flights_of_one_seed_differ_at_their_first_other_record(store: SessionStore) -> None:
