@@ -49,6 +49,8 @@ def test_lists_and_streams_come_as_csv(served: Running, made: str) -> None:
         ["session_id", "points", "metadata.site"],
         [made, "2", "north"],
     ]
+    [row] = csv.DictReader(io.StringIO(served.client.get("/api/sessions", params={"format": "csv"}).text))
+    assert (row["copies"], row["tags"]) == ("[]", "[]"), "lists are JSON in a cell"
     stream = served.client.get(f"/api/sessions/{made}/streams/mine", params={"format": "csv"}).text
     assert list(csv.DictReader(io.StringIO(stream))) == [{"n": "0", "t": "0.1", "value": "1", "deep": '{"k": [1]}'}]
 

@@ -26,6 +26,6 @@ def csv_text(rows: Iterable[Mapping[str, Any]], columns: Sequence[str] | None = 
 
 
 def _cell(value: Any) -> Any:
-    if isinstance(value, bool | dict | list):
+    if isinstance(value, bool | dict | list | tuple):
         return json.dumps(value, ensure_ascii=False)
     return value

@@ -140,8 +140,9 @@ _HEAD = """<meta name="viewport" content="width=device-width"><link rel="icon" h
 <link rel="stylesheet" href="/tokens.css"><link rel="stylesheet" href="/page.css">
 <link rel="stylesheet" href="/docs/style.css">"""
 _BAR = """<header id="top"><a class="brand" href="/sessions"><img src="/icon.svg" alt=""><span>sessionstore</span></a>
-<nav aria-label="Places"><a href="/sessions">Sessions</a><a href="/compare">Compare</a><a href="/control">Control</a>
-<a href="/trash">Trash</a><a href="/docs" aria-current="page">API</a></nav></header>"""
+<nav aria-label="Places"><a href="/sessions">Sessions</a><a href="/compare">Compare</a><a href="/sweeps">Sweeps</a>
+<a href="/control">Control</a><a href="/query">Query</a><a href="/trash">Trash</a>
+<a href="/docs" aria-current="page">API</a></nav></header>"""
 
 
 def page(description: dict[str, Any]) -> str:

@@ -10,11 +10,14 @@ from typing import Any
 from marshmallow import fields, validate
 
 from sessionstore.errors import SessionStoreError
+from sessionstore.model.record import SessionRecord
 from sessionstore.server.http.operations import Call, Operation, split_names
 from sessionstore.server.http.problems import problem_of
 from sessionstore.server.http.reply import Reply, content_etag, encode, json_reply
+from sessionstore.server.live.record_cache import observed
 from sessionstore.server.live.record_values import is_record_value, metric
 from sessionstore.server.routes import api_schemas
+from sessionstore.session import Session
 from sessionstore.store.grouping import DEFAULT_FIGURES, check_groups, grouped
 
 TAG = "sessions"
@@ -50,6 +53,12 @@ class ValuesBody(api_schemas.Strict):
         metadata={"description": "Such as `drones.d1.distance_m`; a name alone is found in `last` and `totals` too."},
     )  # fmt: skip
     notes = fields.Boolean(load_default=False, metadata={"description": "The notes too, under `notes`."})
+    observed = fields.Boolean(
+        load_default=False,
+        metadata={
+            "description": "`duration_sim_s`, `points`, `num_drones` of the streams, where the record is silent."
+        },
+    )
 
 
 class ValuesReply(api_schemas.Open):
@@ -77,7 +86,8 @@ def values_of_sessions(call: Call) -> Reply:
     problems: dict[str, Any] = {}
     for session_id in dict.fromkeys(call.body["ids"]):
         try:
-            record = call.context.exact(session_id).record
+            session = call.context.exact(session_id)
+            record = session.record
         except SessionStoreError as error:
             problems[session_id] = problem_of(error, call.context.hidden).to_dict()
             continue
@@ -86,7 +96,17 @@ def values_of_sessions(call: Call) -> Reply:
         values[session_id] = {name: value for name, value in found.items() if value is not None}
         if call.body["notes"]:
             values[session_id]["notes"] = record.notes
+        if call.body["observed"] and (seen := _seen(session, record)):
+            values[session_id]["observed"] = seen
     return json_reply({"values": values, "problems": problems})
+
+
+def _seen(session: Session, record: SessionRecord) -> dict[str, Any]:
+    """Return how far the streams are, where the record does not say it: while a program appends, and after a kill."""
+    known = {"status": record.status, "drones": record.drones, "duration_sim_s": record.duration_sim_s}
+    found: dict[str, Any] = observed(session, known).get("observed", {})
+    drones = found.pop("drones", None)
+    return found if drones is None else {**found, "num_drones": len(drones)}
 
 
 def operations() -> list[Operation]:

@@ -2,6 +2,7 @@
 import { el } from './dom.js';
 import { count, instant, live, metres, seconds } from './format.js';
 import { METRIC, metricCell, metricKey, NOTES } from './metrics.js';
+import { observedKey, whole } from './observed.js';
 import { address } from './router.js';
 import { SPARK, sparkCell, sparkKey } from './sparks.js';
 
@@ -13,13 +14,13 @@ const KNOWN = {
   started: ['Started', 'started_at', '118px', (row) => when(row.started_at), 'when'],
   ended: ['Ended', 'ended_at', '118px', (row) => when(row.ended_at), 'when'],
   run: ['Simulated of planned', 'duration_sim_s', 'minmax(212px, 1.2fr)', progress, 'run'],
-  simulated: ['Simulated', 'duration_sim_s', '84px', (row) => seconds(row.duration_sim_s), 'number'],
+  simulated: ['Simulated', 'duration_sim_s', '84px', (row) => seconds(whole(row).duration_sim_s), 'number'],
   planned: ['Planned', 'duration_planned_s', '84px', (row) => seconds(row.duration_planned_s), 'number'],
   phase: ['Phase', 'workflow_state', 'minmax(110px, 1.3fr)', (row) => reason(row) || row.workflow_state, 'phase'],
-  drones: ['Drones', 'num_drones', '56px', (row) => el('span', { title: fleet(row) }, count(row.num_drones)), 'drones'],
+  drones: ['Drones', 'num_drones', '56px', (row) => el('span', { title: fleet(row) }, count(whole(row).num_drones)), 'drones'],
   windows: ['Windows', 'windows_cleaned', '72px', (row) => count(row.windows_cleaned), 'windows'],
   distance: ['Distance', 'distance_m', '76px', (row) => (row.distance_m === null ? '–' : metres(row.distance_m)), 'distance'],
-  points: ['Points', 'points', '84px', (row) => count(row.points), 'points'],
+  points: ['Points', 'points', '84px', (row) => count(whole(row).points), 'points'],
   buildings: ['Buildings', 'num_buildings', '84px', (row) => count(row.num_buildings), 'number'],
   tags: ['Tags', 'tags', 'minmax(110px, 1fr)', (row) => (row.tags || []).map((tag) => el('span.tag', {}, tag)), 'tags'],
   notes: ['Notes', null, 'minmax(140px, 1.5fr)', (row) => metricCell(row, NOTES), 'notes'],
@@ -95,7 +96,7 @@ export function status(row) {
 
 /** Everything that a drawn row depends on. */
 export function rowKey(row, columns) {
-  return `${row.session_id}:${row.rev}:${row.status}:${row.duration_sim_s}:${row.points}:${row.problem || ''}:${metricKey(row)}:${sparkKey(row, columns)}`;
+  return `${row.session_id}:${row.rev}:${row.status}:${row.duration_sim_s}:${row.points}:${row.problem || ''}:${metricKey(row)}:${observedKey(row)}:${sparkKey(row, columns)}`;
 }
 
 export function cells(row, columns) {
@@ -123,7 +124,7 @@ function fleet(row) {
 
 function progress(row) {
   const planned = row.duration_planned_s;
-  const done = row.duration_sim_s;
+  const done = whole(row).duration_sim_s;
   const share = planned ? Math.min(1, (done || 0) / planned) : 0;
   const bar = el('span.bar', { class: short(row) ? 'short' : '', 'aria-hidden': 'true' }, el('span', { style: { width: `${share * 100}%` } }));
   return [planned ? bar : null, el('span', {}, planned ? pair(done || 0, planned) : seconds(done))];

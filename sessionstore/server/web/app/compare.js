@@ -99,11 +99,11 @@ class SessionCompare extends HTMLElement {
   }
 
   heading(session, i) {
-    const { session_id: id } = session;
+    const { session_id: id } = session; // the name as typed first, the id second
     const swatch = el('i.swatch', { class: `swatch ${DASHES[i]}`, 'aria-hidden': 'true' });
     swatch.style.color = `var(--${TINTS[i]})`;
     const away = this.ids.length > 2 ? el('button.plain.small', { type: 'button', title: `Without ${id}`, 'aria-label': `Without ${id}`, on: { click: () => this.with(this.ids.filter((_, at) => at !== i)) } }, '✕') : null;
-    return el('div.row', {}, swatch, el('h2', {}, el('a', { href: address(['session', id]) }, `${letter(i)} · ${id}`)), el('span.grow'), away);
+    return el('div.row', {}, swatch, el('h2', {}, el('a', { href: address(['session', id]) }, `${letter(i)} · ${session.session_name || id}`)), session.session_name && session.session_name !== id ? el('span.quiet.small.id', { dir: 'auto' }, id) : null, el('span.grow'), away);
   }
 
   /** What is set side by side: the starts, the take-offs, or moments that were given in the address. */

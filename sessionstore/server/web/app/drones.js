@@ -9,7 +9,10 @@ import { metres, moment, number, percent } from './format.js';
 const NOW = ['Mode', 'Battery', 'Height', 'Speed', 'Link'];
 const WHOLE = ['Flown', 'Cleaned'];
 /* Columns that a recording may not have: each is shown once a value of it was seen. */
-const OPTIONAL = ['Mode', 'Battery', 'Link', 'Cleaned'];
+const OPTIONAL = ['Mode', 'Battery', 'Link', 'Flown', 'Cleaned'];
+/* While it plays: an answer of so many seconds ago is that of the moment; an older one, while the next is on its way, is marked ≈. */
+const FRESH_S = 0.4;
+const STALE_S = 3;
 
 export class DroneTable {
   constructor(player, values = null) {
@@ -28,6 +31,7 @@ export class DroneTable {
   setRecord(record) {
     this.metrics = record.performance_metrics?.drones || {};
     if (record.num_buildings && Object.values(this.metrics).some((each) => each.windows_cleaned !== undefined)) this.saw('Cleaned');
+    if (Object.values(this.metrics).some((each) => typeof each.distance_m === 'number')) this.saw('Flown');
     const known = this.player.drones.map((each) => each.id).join();
     const told = record.drones.map((each) => each.id).join();
     if (told && told !== known) this.player.setDrones(record.drones);
@@ -47,7 +51,7 @@ export class DroneTable {
     const done = this.metrics[id] || {};
     const name = el('button.plain.drone-name', { type: 'button', title: `${id}: ${kind}; click: choose, double click: follow`, on: { click: () => this.player.pick(id), dblclick: () => this.player.pick(id, true) } }, sign(kind, this.player.tints.get(id)?.css), el('span', {}, id));
     const still = done.moved === false && !done.idle ? el('span.badge.warn-text', { title: 'This drone never moved by more than a centimetre' }, 'never moved') : null;
-    const row = el('tr', {}, el('td', {}, name, still), Object.values(cells), el('td.number', {}, metres(done.distance_m)), el('td.number.of-cleaned', {}, done.windows_cleaned ?? '–'));
+    const row = el('tr', {}, el('td', {}, name, still), Object.values(cells), el('td.number.of-flown', {}, metres(done.distance_m)), el('td.number.of-cleaned', {}, done.windows_cleaned ?? '–'));
     this.rows.set(id, { row, cells });
     return row;
   }
@@ -62,7 +66,9 @@ export class DroneTable {
   columns() {
     for (const name of OPTIONAL) this.node.classList.toggle(`no-${name.toLowerCase()}`, !this.seen.has(name));
     this.when.colSpan = NOW.filter((name) => !OPTIONAL.includes(name) || this.seen.has(name)).length;
-    this.whole.colSpan = WHOLE.filter((name) => !OPTIONAL.includes(name) || this.seen.has(name)).length;
+    const whole = WHOLE.filter((name) => this.seen.has(name)).length;
+    this.whole.hidden = !whole;
+    if (whole) this.whole.colSpan = whole;
   }
 
   choose(id) {
@@ -77,13 +83,15 @@ export class DroneTable {
     this.told = now;
     if (this.built !== this.player.drones.length) { this.build(); return; }
     const { seen: t, hovered, playing, rate } = this.player;
-    const exact = playing ? (this.values?.at(t, true), this.values?.near(t, 0.4 * Math.max(1, rate))) : this.values?.at(t);
+    const old = STALE_S * Math.max(1, rate);
+    const exact = playing ? this.values?.at(t, true) || this.values?.near(t, old) : this.values?.at(t);
+    const about = Boolean(exact && playing && Math.abs(exact.sim_time - t) > FRESH_S * Math.max(1, rate));
     set(this.when, `at ${moment(t)}${hovered === null || playing ? '' : ', pointed at'}`);
     const states = new Map((this.player.state || []).map((each) => [each.id, each]));
-    for (const [id, { cells, row }] of this.rows) this.write(cells, row, states.get(id), exact?.drones[id], playing);
+    for (const [id, { cells, row }] of this.rows) this.write(cells, row, states.get(id), exact?.drones[id], playing, about);
   }
 
-  write(cells, row, drawn, exact, playing) {
+  write(cells, row, drawn, exact, playing, about) {
     const state = playing || !exact ? drawn : { ...drawn, ...exact, z: exact.position[2], mode: exact.mode ?? drawn?.mode, battery: exact.battery ?? drawn?.battery };
     row.classList.toggle('absent', !state);
     set(cells.mode, state ? state.mode || '–' : 'not there');
@@ -94,7 +102,7 @@ export class DroneTable {
     set(cells.battery, charge === null ? '–' : percent(charge));
     cells.battery.classList.toggle('warn-text', charge !== null && charge < 0.25);
     set(cells.height, state ? `${state.z.toFixed(1)} m` : '–');
-    set(cells.speed, typeof exact?.speed === 'number' ? `${exact.speed.toFixed(2)} m/s` : '–');
+    set(cells.speed, typeof exact?.speed === 'number' ? `${about ? '≈ ' : ''}${exact.speed.toFixed(2)} m/s` : '–');
     const link = exact?.link ? [0, exact.link.rssi_dbm, exact.link.delivered] : this.values?.source.moment ? null : drawn?.rssi;
     if (link) this.saw('Link');
     set(cells.link, link ? `${link[2] ? '' : 'lost '}${number(link[1], 0)} dBm` : '–');

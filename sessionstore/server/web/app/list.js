@@ -11,6 +11,7 @@ import { BY, Groups } from './groups.js';
 import { exportMany, noteMany, tagMany } from './many.js';
 import { editInline } from './inline.js';
 import { fetchMetrics, pathsOf } from './metrics.js';
+import { fetchObserved } from './observed.js';
 import { Rows } from './rows.js';
 import { Search } from './search.js';
 import { fetchSparks, SPARK } from './sparks.js';
@@ -54,6 +55,7 @@ class SessionList extends HTMLElement {
 
   disconnectedCallback() {
     this.stop?.();
+    clearTimeout(this.observing);
     this.rows.close();
   }
 
@@ -100,10 +102,21 @@ class SessionList extends HTMLElement {
 
   /** Fetch the metrics that the columns show, for the rows on the screen. */
   async measure(rows) {
+    this.observe(rows);
     const paths = this.columns.map((each) => each.metric).filter(Boolean);
     try { if (await fetchMetrics(rows, paths)) this.rows.draw(); } catch (error) { failed('Metrics not read', error); }
     const sparks = this.columns.filter((each) => each.spark).map((each) => each.name);
     try { if (sparks.length && await fetchSparks(rows, sparks)) this.rows.draw(); } catch (error) { failed('Sparklines not read', error); }
+  }
+
+  /** How far sessions are whose records do not say it yet: from their streams, again while they run. */
+  async observe(rows) {
+    clearTimeout(this.observing);
+    let found = { again: 4000 };
+    if (!document.hidden) try { found = await fetchObserved(rows); } catch { /* the row stays as it is; asked again */ }
+    if (!this.isConnected) return;
+    if (found.news) this.rows.draw();
+    else if (found.again) { clearTimeout(this.observing); this.observing = setTimeout(() => this.observe(rows), found.again); }
   }
 
   async read(keepPlace = false) {

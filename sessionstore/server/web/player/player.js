@@ -53,7 +53,7 @@ export class Player {
     this.stage.level = this.world.base[2];
     this.stage.build(this.world, extent(this.world, this.tape.places()));
     this.tape.end = Math.max(this.tape.end, scene.max_time || 0);
-    if (this.live) this.t = this.tape.end;
+    if (this.atEdge) this.t = this.tape.end; // a link to a moment of a flight that goes on leads to that moment
     this.t = Math.min(this.t, this.tape.end);
     this.scale();
     this.stale = true;
