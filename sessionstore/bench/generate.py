@@ -41,7 +41,17 @@ def _folders(store: SessionStore, count: int) -> Iterator[SessionRow]:
         yield to_row(record, files.create(os.path.join(path, DOCUMENT), data, sync=False))
 
 
-_PROVENANCE: dict[str, Any] = {"command": ["bench"], "python": "3.11", "host": "bench", "seed": 7}
+#: As a program with forty packages has it: the sessions that one process made have it in common.
+_PROVENANCE: dict[str, Any] = {
+    "command": ["fly.py", "--scenario", "facade", "--minutes", "10"],
+    "python": "3.11.7",
+    "platform": "Linux-6.1.0-x86_64-with-glibc2.36",
+    "host": "bench",
+    "packages": {f"package-{number}": f"{number % 7}.{number}.1" for number in range(40)},
+    "folder": "/home/bench/flights",
+    "git": {"commit": "0" * 40, "branch": "main", "folder": ".", "dirty": False},
+    "seed": 7,
+}
 
 
 def fill_stream(path: Path, count: int, hertz: float = 20.0, drones: int = 5) -> None:

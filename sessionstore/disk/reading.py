@@ -216,6 +216,35 @@ def opened(path: AnyPath) -> Iterator[int]:
             os.close(descriptor)
 
 
+def read_plainly(folder: int, name: str, limit: int) -> tuple[bytes, os.stat_result] | None:
+    """Return the bytes and the status of a file below an open folder, by four calls; None: :func:`read` says why not.
+
+    Args:
+        folder: a descriptor; see :func:`folder_opened`.
+        limit: bytes; a larger file is not read.
+    """
+    if elsewhere:
+        return None
+    try:
+        descriptor = os.open(name, _READ_FLAGS, dir_fd=folder)
+    except OSError:
+        return None
+    try:
+        found = os.fstat(descriptor)
+        size = found.st_size
+        if size > limit or not stat.S_ISREG(found.st_mode):
+            return None
+        data = os.read(descriptor, size + 1)
+        return (data, found) if len(data) == size else None  # it is being written: it is looked at again
+    except OSError:
+        return None
+    finally:
+        try:  # noqa: SIM105  # a context manager costs as much as a system call
+            os.close(descriptor)
+        except OSError:  # what was read is read
+            pass
+
+
 def read(path: AnyPath, limit: int | None = None) -> tuple[bytes, os.stat_result]:
     """Return the bytes of a plain file and the status of the very file they came from.
 

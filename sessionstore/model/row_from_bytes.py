@@ -20,6 +20,7 @@ from sessionstore.model import json_text
 from sessionstore.model.field_rules import MAX_COUNT
 from sessionstore.model.instants import is_stored_form
 from sessionstore.model.names import MAX_TYPED_BYTES
+from sessionstore.model.provenance_text import IN_ITS_PLACE, KnownTexts
 from sessionstore.model.record import FORMAT, RULES
 from sessionstore.model.row import SessionRow, to_row
 
@@ -50,6 +51,10 @@ class _Document(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     workflow: dict[str, dict[str, Any]] | UnsetType = UNSET
 
 
+_known = KnownTexts()
+_CUT_OUT = {"": IN_ITS_PLACE}
+_IN_ITS_PLACE = msgspec.json.encode(_CUT_OUT)
+_WORTH_CUTTING = 2048  # bytes of a document; a small provenance is parsed as fast as it is looked for
 _decode, _encode = msgspec.json.Decoder(_Document).decode, msgspec.json.Encoder().encode
 _NOT_PLAIN = (msgspec.MsgspecError, InvalidRecord, ValueError, RecursionError)
 
@@ -57,16 +62,21 @@ _NOT_PLAIN = (msgspec.MsgspecError, InvalidRecord, ValueError, RecursionError)
 def row_of(data: bytes, status: os.stat_result, session_id: str) -> SessionRow | None:
     """Return the row that mirrors a record in a file of these bytes and this status; None: parse it in full."""
     try:
-        document = _decode(data)
+        around = _known.around(data, _IN_ITS_PLACE) if len(data) >= _WORTH_CUTTING else None
+        document = _decode(data if around is None else around)
         ((doc_id, record),) = document.session.items()
+        if around is not None and record.provenance != _CUT_OUT:
+            return None  # it was cut out of another place
         for text in {record.created_at, record.updated_at, record.started_at, record.ended_at}:
             if text is not None and not is_stored_form(text):
                 return None
         if not (_is_number(doc_id) and all(map(_is_number, document.workflow or ()))):
             return None
         record.metadata = msgspec.Raw(_encode(record.metadata))  # once, for the row and for the look at all keys
-        if not json_text.is_whole(data, document):
+        if not json_text.is_whole(data if around is None else around, document):
             return None
+        if around is None and len(data) >= _WORTH_CUTTING:
+            _known.learn(data)
     except _NOT_PLAIN:
         return None
     record.session_id = session_id

@@ -3,7 +3,8 @@
 The sessions that one process made have one provenance, two thirds of their bytes. A change of a session needs no more
 of it than that it stays: its text is cut out, compared with those that this process has parsed and laid out before,
 and put back. What is not certainly as the package lays it out is parsed in full (documents), which says what is wrong.
-Not here: the layout (model.json_text), reading for programs, which get data of their own (documents).
+Not here: where it stands (model.provenance_text), the layout (model.json_text), reading for programs, which get data of
+their own (documents).
 """
 
 from __future__ import annotations
@@ -13,26 +14,9 @@ from typing import Any
 import msgspec
 
 from sessionstore.model import json_text
+from sessionstore.model.provenance_text import DIGITS, IN_ITS_PLACE, INDENT, MOST, place_of
 
-#: How many are known at most, and how long one may be, in bytes.
-MOST, LONGEST = 16, 1 << 16
-_INDENT = "\n      "
-_FIELD = _INDENT.encode() + b'"provenance": '
-_BEGIN, _END = _FIELD + b"{\n", _INDENT.encode() + b"}"
-#: Stands for the part that was cut out; a document that holds it itself is parsed in full.
-_IN_ITS_PLACE = 8_112_963_841_460_667
-_DIGITS = b"%d" % _IN_ITS_PLACE
 _known: dict[bytes, json_text.Fixed] = {}
-
-
-def _place_of(data: bytes) -> tuple[int, int] | None:
-    """Return where the text of the field begins and ends; no text in a document holds a line's end."""
-    begin = data.find(_BEGIN)
-    if begin < 0:
-        return None
-    begin += len(_FIELD)
-    end = data.find(_END, begin) + len(_END)
-    return (begin, end) if begin < end <= begin + LONGEST else None
 
 
 def parse(data: bytes, path: str) -> Any:
@@ -50,14 +34,14 @@ def parse(data: bytes, path: str) -> Any:
 
 
 def _parse_around(data: bytes) -> Any:
-    place = _place_of(data)
+    place = place_of(data)
     known = None if place is None else _known.get(data[place[0] : place[1]])
-    if place is None or known is None or _DIGITS in data:
+    if place is None or known is None or DIGITS in data:
         return None
     try:
-        value = json_text.parse_surely(data[: place[0]] + _DIGITS + data[place[1] :])
+        value = json_text.parse_surely(data[: place[0]] + DIGITS + data[place[1] :])
         ((_, record),) = value["session"].items()
-        if record["provenance"] != _IN_ITS_PLACE:
+        if record["provenance"] != IN_ITS_PLACE:
             return None  # it was cut out of another place
     except (msgspec.MsgspecError, ValueError, RecursionError, TypeError, LookupError, AttributeError):
         return None  # it needs a closer look
@@ -67,7 +51,7 @@ def _parse_around(data: bytes) -> Any:
 
 def _learn(value: Any, data: bytes) -> None:
     """Remember the provenance of a document that was parsed in full, when it stands there as it would be laid out."""
-    place = _place_of(data)
+    place = place_of(data)
     try:
         ((_, record),) = value["session"].items()
         found = record["provenance"]
@@ -76,7 +60,7 @@ def _learn(value: Any, data: bytes) -> None:
     if place is None or type(found) is not dict or not found:
         return
     fixed, text = json_text.Fixed(found), data[place[0] : place[1]]
-    if fixed.laid_out(_INDENT).encode() == text:
+    if fixed.laid_out(INDENT).encode() == text:
         if len(_known) >= MOST:
             _known.clear()
         _known[text] = record["provenance"] = fixed

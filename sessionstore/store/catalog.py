@@ -17,7 +17,7 @@ import msgspec
 
 from sessionstore.disk import files, filesystem
 from sessionstore.errors import Corrupt, NewerFormat, NotApplied, OutcomeUnknown, UnsafeFile
-from sessionstore.index import Page, PageOrder, RowStamp, SessionIndex, View, look
+from sessionstore.index import Lined, Page, PageOrder, RowStamp, SessionIndex, View, look
 from sessionstore.index.filtering import parse_sort, select, sort_order
 from sessionstore.layout import StoreRoot
 from sessionstore.model import liveness
@@ -40,6 +40,7 @@ from sessionstore.store.folder_rows import (
     still_known,
 )
 from sessionstore.store.pages import StorePages
+from sessionstore.store.row_lines import read_lines
 
 #: How long a listing waits for a deletion or restoration, which takes a millisecond.
 MOVE_LOCK_WAIT_S = 0.2
@@ -318,22 +319,27 @@ class Catalog:
     def fill(self, index: SessionIndex) -> int:
         """Make any index hold what the folders hold; return how many there are. Raises: as :meth:`rebuild`."""
         self.root.prepare()
-        with gc_paused():
-            with self.root.locks.store():
-                rows = list(self.folders.read(self.folders.names()))
-                index.replace_all(rows)
-            moved_on = index is self.index and self._has_moved_on(rows)
-        if moved_on:
+        with gc_paused(), self.root.locks.store():
+            count, moved_on = self._fill_by_line(index) if isinstance(index, Lined) else self._fill_by_row(index)
+        if moved_on and index is self.index:
             self.reconcile()
-        return len(rows)
+        return count
 
-    def _has_moved_on(self, rows: list[SessionRow]) -> bool:
-        """Whether anything was written while the folders were read: its row may have been covered by our older one.
-
-        The index need not be asked: it held these rows, and later ones are newer.
-        """
+    def _fill_by_row(self, index: SessionIndex) -> tuple[int, bool]:
+        """Return how many sessions there are, and whether anything was written while the folders were read: its row
+        may have been covered by our older one. The index need not be asked: it held these rows, and later ones are
+        newer."""
+        rows = list(self.folders.read(self.folders.names()))
+        index.replace_all(rows)
         _, stale, away = self._compare({row.session_id: row for row in rows}, verify=True)
-        return bool(stale or away)
+        return len(rows), bool(stale or away)
+
+    def _fill_by_line(self, index: Lined) -> tuple[int, bool]:
+        """As :meth:`_fill_by_row`; who writes a session puts a row, so the files are not looked at once more."""
+        since, folders = index.version(), self.root.state()
+        lines = read_lines(self.folders, sorted(self.root.session_ids()), index.line_of)
+        same = self.root.state() == folders  # no folder came or went; not asked later: the index changes the state, too
+        return len(lines), not index.replace_lines(lines, since) or not same
 
 
 def _tree_of(where: str | Filter | None) -> Filter | None:

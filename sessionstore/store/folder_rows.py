@@ -7,17 +7,20 @@ Not here: what is done about a difference (store.catalog), one session (session.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from operator import attrgetter
 
 import msgspec
 
 from sessionstore.disk import reading
+from sessionstore.disk.reading import read_plainly
 from sessionstore.errors import NotApplied, SessionGone, Unreadable
 from sessionstore.index import FileStamp, RowStamp
 from sessionstore.layout import DOCUMENT, StoreRoot
 from sessionstore.model import json_text, names
 from sessionstore.model.row import SessionRow
+from sessionstore.model.row_from_bytes import row_of
+from sessionstore.session.documents import MAX_DOCUMENT_BYTES
 from sessionstore.session.handle import read_row
 
 #: What a listing shows in place of a status when the record cannot be read, and when the folder is gone.
@@ -85,20 +88,39 @@ class FolderRows:
 
     def read(self, session_ids: Iterable[str]) -> Iterator[SessionRow]:
         """Yield the row of each folder; a broken one gives a row that says what is wrong."""
-        for session_id in sorted(session_ids):
+        return self._read(sorted(session_ids), lambda _: True)
+
+    def read_found(self, names: Iterable[str]) -> Iterator[SessionRow]:
+        """Yield the rows as :meth:`read` does; a folder that is no session has none."""
+        return self._read(names, self.is_session)
+
+    def _read(self, names: Iterable[str], may_be: Callable[[str], bool]) -> Iterator[SessionRow]:
+        end = f"/{DOCUMENT}"
+        with reading.folder_opened(self.root.path) as folder:
+            for name in names:
+                if folder is not None and (found := read_plainly(folder, name + end, MAX_DOCUMENT_BYTES)) is not None:
+                    row = row_of(*found, name)
+                    if row is not None:
+                        yield row
+                        continue
+                if may_be(name) and (row := self._closely(name)) is not None:
+                    yield row
+
+    def _closely(self, session_id: str) -> SessionRow | None:
+        """Return the row of one folder; None: it is gone."""
+        try:
             try:
+                return self._row(session_id)
+            except Unreadable:
+                stamp = self.stamp_of(session_id)  # before reading: a repair meanwhile is then noticed
                 try:
-                    yield self._row(session_id)
-                except Unreadable:
-                    stamp = self.stamp_of(session_id)  # before reading: a repair meanwhile is then noticed
-                    try:
-                        yield self._row(session_id)
-                    except Unreadable as error:
-                        yield broken_row(session_id, self._within(error), stamp)
-            except SessionGone:
-                continue
-            except NotApplied as error:  # the disk, permissions or open files are at fault, and may be well again
-                yield broken_row(session_id, self._within(error), UNREAD)
+                    return self._row(session_id)
+                except Unreadable as error:
+                    return broken_row(session_id, self._within(error), stamp)
+        except SessionGone:
+            return None
+        except NotApplied as error:  # the disk, permissions or open files are at fault, and may be well again
+            return broken_row(session_id, self._within(error), UNREAD)
 
     def _within(self, error: Exception) -> str:
         """Return what an error says with its place as the store sees it: the row outlives a move of the store."""

@@ -58,6 +58,7 @@ ALLOWED = {
     ("exchange/remote/zipped.py", "io.BufferedReader"): "range reads of an archive",
     ("exchange/remote/store.py", "tempfile.mkdtemp"): "the folder of a mirror, removed with its process",
     ("formats/kept_rows.py", "tempfile.SpooledTemporaryFile"): "rows of a log that wait, outside any store",
+    ("store/row_lines.py", "os.write"): "the pipe to the process that puts the index together",
     ("sweeps/forking.py", "os.write"): "the pipe to the process that waits for a child",
     ("sweeps/isolated.py", "os.write"): "the pipe to the process that waits for a point",
     ("sweeps/running.py", "tempfile.TemporaryDirectory"): "the scratch folder of a bundle that a worker sent",

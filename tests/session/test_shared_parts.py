@@ -71,7 +71,7 @@ def test_what_was_edited_by_hand_is_read_or_refused_as_in_full(updated: Path, ol
     assert outcome(shared_parts.parse) == outcome(json_text.parse)
 
 
-@pytest.mark.parametrize("own", [0, shared_parts._IN_ITS_PLACE])
+@pytest.mark.parametrize("own", [0, shared_parts.IN_ITS_PLACE])
 def test_the_same_bytes_in_a_table_of_the_user_are_not_taken_for_the_provenance(updated: Path, own: int) -> None:
     data = updated.read_bytes()
     ((text, _),) = shared_parts._known.items()

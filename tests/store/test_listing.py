@@ -7,8 +7,9 @@ import json
 import os
 import shutil
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,11 +20,10 @@ from sessionstore.errors import (
     SessionGone,
     SessionNotFound,
 )
-from sessionstore.index import look
+from sessionstore.index import Line, look
 from sessionstore.layout import StoreRoot
-from sessionstore.model.row import SessionRow
 from sessionstore.session import Session
-from sessionstore.store import SessionStore
+from sessionstore.store import SessionStore, row_lines
 
 
 def ids(store: SessionStore, where: str = "") -> list[str]:
@@ -228,13 +228,13 @@ def test_what_happens_while_the_folders_are_read_is_not_covered_by_a_rebuild(
 ) -> None:
     store.create("x")
     store.create("y")
-    replace_all = store.index.replace_all
 
-    def late(rows: Iterable[SessionRow]) -> None:
+    def late(*given: Any) -> list[Line]:
+        lines = row_lines.read_lines(*given)
         happens(store)  # all folders have been read
-        replace_all(rows)
+        return lines
 
-    monkeypatch.setattr(store.index, "replace_all", late)
+    monkeypatch.setattr("sessionstore.store.catalog.read_lines", late)
     assert store.rebuild() == 2
     known = {row.session_id: (row.status, row.rev, row.tags) for row in store.index.find()}
     with sessionstore.open(store.root.path) as other:

@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
 from sys import intern
+from typing import TypeVar
 from zlib import crc32
 
 import msgspec
@@ -31,6 +32,9 @@ _HEAD = b'{"table":"sessions","id":-2,"doc":null,"bytes":'
 _LONGEST_HEAD = 200
 _LINES_AT_ONCE = 1000
 _CHUNK_BYTES = 1 << 16  # the allocator reuses memory up to this size
+
+
+_Item = TypeVar("_Item")
 
 
 class BlockHead(msgspec.Struct):
@@ -72,10 +76,20 @@ def block_of(rows: Sequence[SessionRow]) -> list[bytes]:
     Args:
         rows: each session once, ordered by creation.
     """
+    return block_of_lines(rows, row_line)
+
+
+def row_line(row: SessionRow) -> bytes:
+    """Return the line of a row."""
+    head = b'{"table":"sessions","id":%d,"doc":%s' % (doc_id_of(row.session_id), _encode(row))
+    return b'%s,"c":"%08x"}\n' % (head, crc32(head))  # as line_of, whose call costs a fifth more
+
+
+def block_of_lines(rows: Sequence[_Item], line: Callable[[_Item], bytes]) -> list[bytes]:
+    """Return what stands for rows as :func:`block_of` does; ``line`` gives the line of each."""
     pieces, size, crc = [], 0, 0
     for start in range(0, len(rows), _LINES_AT_ONCE):
-        some = rows[start : start + _LINES_AT_ONCE]
-        piece = b"".join([line_of(SESSIONS, doc_id_of(row.session_id), _encode(row)) for row in some])
+        piece = b"".join([line(row) for row in rows[start : start + _LINES_AT_ONCE]])
         size, crc = size + len(piece), crc32(piece, crc)
         pieces.append(piece)
     if pieces:
@@ -98,6 +112,22 @@ def read_block(descriptor: int) -> tuple[dict[str, SessionRow], int] | None:
     except NOT_WHOLE:
         return None
     return None if rows is None else (rows, begin + sizes.bytes)
+
+
+def end_of_whole_block(descriptor: int) -> int:
+    """Return where the block at the beginning of a file ends, once its checksum is verified; 0: there is none, or it
+    is damaged."""
+    try:
+        if (found := read_head(descriptor)) is None:
+            return 0
+        (sizes, begin), crc = found, 0
+        left = sizes.bytes
+        os.lseek(descriptor, begin, os.SEEK_SET)
+        while left and (part := os.read(descriptor, min(_CHUNK_BYTES, left))):
+            left, crc = left - len(part), crc32(part, crc)
+    except NOT_WHOLE:
+        return 0
+    return 0 if left or b"%08x" % crc != sizes.crc.encode() else begin + sizes.bytes
 
 
 def decode_rows(data: bytes) -> list[SessionRow]:

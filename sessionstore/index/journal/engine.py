@@ -24,11 +24,11 @@ import msgspec
 
 from sessionstore.disk import files, filesystem
 from sessionstore.disk.append_file import renewed_after_fork
-from sessionstore.errors import Corrupt, IndexUnavailable, LockTimeout, NotApplied, OutcomeUnknown, SessionGone
-from sessionstore.index import RowStamp
+from sessionstore.errors import IndexUnavailable, LockTimeout, NotApplied, OutcomeUnknown, SessionGone
+from sessionstore.index import Line, RowStamp
 from sessionstore.index.circuit_breaker import CircuitBreaker
 from sessionstore.index.filtering import select
-from sessionstore.index.journal.block import doc_id_of
+from sessionstore.index.journal.block import doc_id_of, row_line
 from sessionstore.index.journal.pages import Pages, PageView
 from sessionstore.index.journal.raw_tables import SESSIONS, Change
 from sessionstore.index.journal.row_journal import RowJournal, by_creation
@@ -221,13 +221,26 @@ class JournalIndex:
 
     def replace_all(self, rows: Iterable[SessionRow]) -> None:
         """Write the file anew, ordered by creation: the same rows give the same bytes."""
-        self._claim.take()
-        with self._rewriting(BUSY_WAIT_S):
-            try:
-                self._journal.refresh()
-            except Corrupt:
-                self._journal.keep_aside()
+        with self._anew():
             self._rows.rewrite_rows(rows)
+
+    @contextlib.contextmanager
+    def _anew(self) -> Iterator[None]:
+        """Hold the lock of the file while all of it is replaced; a damaged one is kept aside."""
+        self._claim.take()
+        with self._rewriting(BUSY_WAIT_S), self._rows.replacing():
+            yield
+
+    def line_of(self, row: SessionRow) -> bytes:
+        """Return the line of a row; see :class:`sessionstore.index.Lined`."""
+        return row_line(row)
+
+    def replace_lines(self, lines: list[Line], since: object) -> bool:
+        """Write the file anew, as :meth:`replace_all`; return whether it was still of the version ``since``."""
+        with self._anew():
+            now = self.version()
+            self._rows.rewrite_lines(lines)
+            return now == since
 
     def stamps(self) -> Mapping[str, RowStamp]:
         """Return the rows themselves, by session id: they hold the state of their files. A snapshot."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterable, Iterator
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from pathlib import Path
 from zlib import crc32
 
@@ -18,7 +18,17 @@ import msgspec
 
 from sessionstore.disk import filesystem
 from sessionstore.errors import Corrupt, NotApplied, OutcomeUnknown
-from sessionstore.index.journal.block import NOT_WHOLE, block_of, doc_id_of, end_of_block, intern_rows, read_block
+from sessionstore.index import Line
+from sessionstore.index.journal.block import (
+    NOT_WHOLE,
+    block_of,
+    block_of_lines,
+    doc_id_of,
+    end_of_block,
+    end_of_whole_block,
+    intern_rows,
+    read_block,
+)
 from sessionstore.index.journal.file import Journal
 from sessionstore.index.journal.raw_tables import SESSIONS, TABLE_BLOCK, TABLE_DROPPED, RawTables, Tables, is_whole
 from sessionstore.model.gc_pause import gc_paused
@@ -93,6 +103,7 @@ class SessionRows:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._others = RawTables(path)
+        self.passes_over_block = False  # all rows are about to be replaced
         self.begin()
 
     def begin(self) -> None:
@@ -131,6 +142,8 @@ class SessionRows:
 
     def read_on(self, descriptor: int, offset: int) -> int:
         """Take in the block at the beginning of a file; return where the lines behind it begin."""
+        if offset == 0 and self.passes_over_block and (end := end_of_whole_block(descriptor)):
+            return end
         if offset == 0 and (found := read_block(descriptor)) is not None:
             self.rows, offset = found
             self._row_lines = self.block = len(self.rows)
@@ -226,9 +239,32 @@ class RowJournal:
         """Replace the file by these rows as a block, and the other tables. Raises: as ``Journal.rewrite``."""
         self._rewrite_ordered(by_creation({row.session_id: row for row in rows}.values()))
 
+    @contextlib.contextmanager
+    def replacing(self) -> Iterator[None]:
+        """Replace all rows in the block, with the file locked: it is read for its other tables, no row is decoded.
+
+        A damaged file is kept aside. What was read is forgotten afterwards.
+        """
+        try:
+            self.content.passes_over_block = True
+            try:
+                self.file.refresh()
+            except Corrupt:
+                self.file.keep_aside()
+            yield
+        finally:
+            self.content.passes_over_block = False
+            self.file.forget()
+
+    def rewrite_lines(self, lines: list[Line]) -> None:
+        """Replace the file by the rows of these lines, and the other tables. Raises: as ``Journal.rewrite``."""
+        self._rewrite_block(block_of_lines(sorted(lines), itemgetter(2)))
+
     def _rewrite_ordered(self, rows: list[SessionRow]) -> tuple[os.stat_result, int]:
         """Write the file; return its status, and where the block ends."""
-        block = block_of(rows)
+        return self._rewrite_block(block_of(rows))
+
+    def _rewrite_block(self, block: list[bytes]) -> tuple[os.stat_result, int]:
         self.check_from_bytes = _BYTES_BEHIND
         tables = {name: table for name, table in self.file.tables.items() if name != SESSIONS}
         written = self.file.rewrite(tables, block)
