@@ -336,10 +336,12 @@ class Catalog:
 
     def _fill_by_line(self, index: Lined) -> tuple[int, bool]:
         """As :meth:`_fill_by_row`; who writes a session puts a row, so the files are not looked at once more."""
-        since, folders = index.version(), self.root.state()
-        lines = read_lines(self.folders, sorted(self.root.session_ids()), index.line_of)
-        same = self.root.state() == folders  # no folder came or went; not asked later: the index changes the state, too
-        return len(lines), not index.replace_lines(lines, since) or not same
+        since, at_rest = index.version(), self.root.state_at_rest()
+        names = self.root.session_ids()
+        lines = read_lines(self.folders, sorted(names), index.line_of)
+        same = at_rest is not None and at_rest == self.root.state()  # asked now: the index changes the state, too
+        alone = index.replace_lines(lines, since)
+        return len(lines), not alone or not (same or self.root.session_ids(names) == names)
 
 
 def _tree_of(where: str | Filter | None) -> Filter | None:
