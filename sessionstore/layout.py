@@ -231,12 +231,10 @@ class StoreRoot:
         found = files.status(self.text, follow=True)
         return None if found is None else (found.st_dev, found.st_ino, found.st_mtime_ns, found.st_ctime_ns)
 
-    def state_at_rest(self) -> object:
-        """Return :meth:`state` where the next folder that comes or goes surely changes it; None: too new, or no store."""
-        found = files.status(self.text, follow=True)
-        if found is None or files.changed_ns(found) > time.time_ns() - SETTLED_S * 1e9:
-            return None
-        return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_ctime_ns
+    def state_at_rest(self) -> tuple[int, int, int, int] | None:
+        """Return :meth:`state` where the next folder that comes or goes surely changes it, else None."""
+        found = self.state()
+        return None if found is None or max(found[2:]) > time.time_ns() - SETTLED_S * 1e9 else found
 
     def session_ids(self, known: Set[str] = frozenset()) -> Set[str]:
         """Return the names of the folders that may be sessions; a store that is not there has none.

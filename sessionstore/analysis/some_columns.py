@@ -24,10 +24,10 @@ import pyarrow as pa
 
 from sessionstore.analysis import engines
 from sessionstore.analysis.column_types import is_exact
-from sessionstore.analysis.line_checksums import Places, ends_of, is_plain
 from sessionstore.analysis.streams import named_columns
 from sessionstore.analysis.verified_chunks import SMALL_BYTES, check_time
 from sessionstore.session import stream_source
+from sessionstore.session.line_checksums import Places, ends_of, is_plain
 from sessionstore.session.stream_line import NUMBER, SIM_TIME, Line, parse_line
 from sessionstore.session.stream_reader import order_of_source
 from sessionstore.session.stream_tail import tail_of

@@ -24,9 +24,9 @@ from pyarrow import json as arrow_json
 
 from sessionstore.analysis import column_types
 from sessionstore.analysis.arrow_columns import inferred_array, text_array
-from sessionstore.analysis.line_checksums import is_plain
 from sessionstore.analysis.shapes import ShapeReader
 from sessionstore.session import stream_source
+from sessionstore.session.line_checksums import is_plain
 from sessionstore.session.stream_line import CHECKSUM, NUMBER, SIM_TIME, Line
 from sessionstore.session.stream_order import StreamOrder
 from sessionstore.session.stream_reader import order_of_source

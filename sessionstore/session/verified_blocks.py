@@ -51,6 +51,11 @@ class Block:
         return self.data[:-1].split(b"\n")
 
     @functools.cached_property
+    def count(self) -> int:
+        """How many lines there are."""
+        return self.data.count(b"\n")
+
+    @functools.cached_property
     def heads(self) -> list[bytes]:
         """The lines without their checksums, when all are verified."""
         return [raw[:-TAIL_LENGTH] for raw in self.lines]
@@ -67,12 +72,13 @@ def blocks(source: Source, chunk_bytes: int, tally: Tally, low: int = 0, high: i
         position += len(part)
         if tally.crc32 is not None:
             tally.crc32 = zlib.crc32(part, tally.crc32)
-        data = rest + part
-        cut = data.rfind(b"\n") + 1
-        rest, data = data[cut:], data[:cut]
-        if data:
-            yield Block(data, offset)
-            offset += cut
+        cut = part.rfind(b"\n") + 1
+        if not cut:
+            rest += part
+            continue
+        data, rest = b"".join((rest, memoryview(part)[:cut])), part[cut:]  # copied once
+        yield Block(data, offset)
+        offset += len(data)
     if rest and not isinstance(parse_line(rest, offset), Damage):
         yield Block(rest + b"\n", offset)
 

@@ -113,9 +113,17 @@ def processes(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     count = [1]
     monkeypatch.setattr(row_lines, "_processes", lambda sessions: count[0])
     monkeypatch.setattr(row_lines, "_AT_ONCE", 3)
+    forked, fork = [], os.fork
+
+    def noted() -> int:
+        forked.append(fork())
+        return forked[-1]
+
+    monkeypatch.setattr(os, "fork", noted)
     yield count
-    with pytest.raises(ChildProcessError):  # none is left
-        os.waitpid(-1, os.WNOHANG)
+    for pid in forked:
+        with pytest.raises(ChildProcessError):  # it has ended, and was waited for
+            os.waitpid(pid, os.WNOHANG)
 
 
 def index_of(store: SessionStore) -> bytes:

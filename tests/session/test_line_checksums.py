@@ -10,8 +10,8 @@ import pytest
 pytest.importorskip("numpy")
 pytest.importorskip("duckdb")
 
-from sessionstore.analysis import line_checksums
-from sessionstore.analysis.line_checksums import all_right, ends_of
+from sessionstore.session import line_checksums
+from sessionstore.session.line_checksums import all_right, ends_of
 from sessionstore.session.stream_line import line_bytes, parse_line
 
 

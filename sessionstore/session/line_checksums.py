@@ -38,6 +38,7 @@ def ends_of(data: bytes) -> Places:
 def is_plain(block: Block) -> bool:
     """Whether every line has the right checksum, and none needs a closer look; as verified_blocks has it."""
     data, ends = block.data, ends_of(block.data)
+    block.count = len(ends)
     if not has_plain_keys(data) or not all_right(data, ends):
         return False
     long = numpy.flatnonzero(numpy.diff(ends, prepend=-1) > SHORT)
