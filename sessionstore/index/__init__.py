@@ -10,7 +10,7 @@ is only that what was put is found, and that :meth:`SessionIndex.stamps` is righ
 
 Others come from entry points of the group ``sessionstore.index_engines``: the name is the scheme, the object is called
 with (url, root) and returns a :class:`SessionIndex`, which may be :class:`Snapshots`, :class:`Notifies`,
-:class:`SharedByStores`, :class:`Paged`, :class:`Lined` and :class:`Compactable`, too. Settings in a URL: index.url.
+:class:`SharedByStores`, :class:`Paged`, :class:`Compactable` and Lined (index.lined), too. Settings in a URL: index.url.
 Not here: adopting folders, staleness, the computed status (store); the filter language (query).
 """
 
@@ -251,35 +251,6 @@ class SharedByStores(Protocol):
 
     def forget(self, host: str, path: str) -> int:
         """Unregister a store with its rows; return how many stores were removed. Raises: IndexUnavailable."""
-        ...
-
-
-#: When a session was created, its id, and the line that an index holds of it.
-Line = tuple[str, str, bytes]
-
-
-@runtime_checkable
-class Lined(Protocol):
-    """What an engine may offer further: a row is one line of it, which any process can make without the others."""
-
-    def version(self) -> object:
-        """As ``SessionIndex.version``."""
-        ...
-
-    def line_of(self, row: SessionRow) -> bytes:
-        """Return the line of a row."""
-        ...
-
-    def replace_lines(self, lines: list[Line], since: object) -> bool:
-        """Hold exactly these rows afterwards, or what was there before.
-
-        Args:
-            since: the version before the first of the rows was read.
-
-        Returns: whether no row was put or removed since then.
-
-        Raises: as :meth:`SessionIndex.put`.
-        """
         ...
 
 

@@ -142,7 +142,7 @@ _Part = tuple[list[int], list[float], list[Sequence[Any]]]
 
 
 def _test_of_blocks() -> Callable[[Block], bool]:
-    """Return what tells whether a block can be decoded as a whole: a fifth of the time where numpy is installed."""
+    """Return the test whether a block can be decoded as a whole: a fifth of the time where numpy is installed."""
     try:
         from sessionstore.session.line_checksums import is_plain as at_once
     except ModuleNotFoundError:

@@ -17,8 +17,9 @@ import msgspec
 
 from sessionstore.disk import files, filesystem
 from sessionstore.errors import Corrupt, NewerFormat, NotApplied, OutcomeUnknown, UnsafeFile
-from sessionstore.index import Lined, Page, PageOrder, RowStamp, SessionIndex, View, look
+from sessionstore.index import Page, PageOrder, RowStamp, SessionIndex, View, look
 from sessionstore.index.filtering import parse_sort, select, sort_order
+from sessionstore.index.lined import Lined
 from sessionstore.layout import StoreRoot
 from sessionstore.model import liveness
 from sessionstore.model.gc_pause import gc_paused

@@ -16,7 +16,7 @@ import signal
 from collections.abc import Callable, Iterator, Sequence
 from typing import NoReturn
 
-from sessionstore.index import Line
+from sessionstore.index.lined import Line
 from sessionstore.model.row import SessionRow
 from sessionstore.store.folder_rows import FolderRows
 

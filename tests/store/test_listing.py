@@ -20,7 +20,8 @@ from sessionstore.errors import (
     SessionGone,
     SessionNotFound,
 )
-from sessionstore.index import Line, look
+from sessionstore.index import look
+from sessionstore.index.lined import Line
 from sessionstore.layout import StoreRoot
 from sessionstore.session import Session
 from sessionstore.store import SessionStore, row_lines

@@ -25,13 +25,14 @@ import msgspec
 from sessionstore.disk import files, filesystem
 from sessionstore.disk.append_file import renewed_after_fork
 from sessionstore.errors import IndexUnavailable, LockTimeout, NotApplied, OutcomeUnknown, SessionGone
-from sessionstore.index import Line, RowStamp
+from sessionstore.index import RowStamp
 from sessionstore.index.circuit_breaker import CircuitBreaker
 from sessionstore.index.filtering import select
 from sessionstore.index.journal.block import doc_id_of, row_line
 from sessionstore.index.journal.pages import Pages, PageView
 from sessionstore.index.journal.raw_tables import SESSIONS, Change
 from sessionstore.index.journal.row_journal import RowJournal, by_creation
+from sessionstore.index.lined import Line
 from sessionstore.model.gc_pause import gc_paused
 from sessionstore.model.row import SessionRow, as_interrupted
 from sessionstore.query import Filter

@@ -18,7 +18,6 @@ import msgspec
 
 from sessionstore.disk import filesystem
 from sessionstore.errors import Corrupt, NotApplied, OutcomeUnknown
-from sessionstore.index import Line
 from sessionstore.index.journal.block import (
     NOT_WHOLE,
     block_of,
@@ -31,6 +30,7 @@ from sessionstore.index.journal.block import (
 )
 from sessionstore.index.journal.file import Journal
 from sessionstore.index.journal.raw_tables import SESSIONS, TABLE_BLOCK, TABLE_DROPPED, RawTables, Tables, is_whole
+from sessionstore.index.lined import Line
 from sessionstore.model.gc_pause import gc_paused
 from sessionstore.model.row import SessionRow
 from sessionstore.session.stream_writer import Quarantine
