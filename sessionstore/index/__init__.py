@@ -10,7 +10,8 @@ is only that what was put is found, and that :meth:`SessionIndex.stamps` is righ
 
 Others come from entry points of the group ``sessionstore.index_engines``: the name is the scheme, the object is called
 with (url, root) and returns a :class:`SessionIndex`, which may be :class:`Snapshots`, :class:`Notifies`,
-:class:`SharedByStores`, :class:`Paged`, :class:`Compactable` and Lined (index.lined), too. Settings in a URL: index.url.
+:class:`SharedByStores`, :class:`Paged`, :class:`Compactable` and Lined (index.lined), too.
+Settings in a URL: index.url.
 Not here: adopting folders, staleness, the computed status (store); the filter language (query).
 """
 
