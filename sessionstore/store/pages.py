@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Set
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from sessionstore.store.catalog import Catalog
 
 _ROUNDS = 3
+_LATEST = datetime.max.replace(tzinfo=UTC).timestamp()
 RootState = tuple[int, int, int, int]
 _Answer = TypeVar("_Answer")
 
@@ -55,7 +57,8 @@ class Agreements:
         """Return the last one that this process knows of, or that a process before it wrote down."""
         if self._known is None:
             try:
-                self._known = msgspec.json.decode(files.read(self._path)[0], type=Agreement)
+                found = msgspec.json.decode(files.read(self._path)[0], type=Agreement)
+                self._known = found if 0 <= found.compared_at < _LATEST else Agreement()
             except (OSError, SessionStoreError, msgspec.MsgspecError, UnicodeDecodeError):
                 self._known = Agreement()
         return self._known

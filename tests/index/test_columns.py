@@ -239,6 +239,18 @@ def test_a_flipped_bit_that_is_not_looked_for_is_noticed(twin: Twin, monkeypatch
         test_a_flipped_bit_anywhere_is_made_anew(twin)
 
 
+def test_a_block_that_changes_after_it_was_checked_is_noticed_when_it_is_read_again(twin: Twin) -> None:
+    path = next(each for each in made(twin) if each.name.endswith("heads.columns"))
+    file = column_file.ColumnFile.opened(path)
+    assert file.read("at", 0, 8)
+    with path.open("r+b") as other:  # the same inode
+        other.seek(-1, os.SEEK_END)
+        other.write(b"\xff")
+    file._recent.clear()
+    with pytest.raises(column_file.Damaged, match="block 0 was changed"):
+        file.read("at", 0, 8)
+
+
 @pytest.mark.parametrize("spoilt", [b"", b"{}\n", b"garbage", b"\0" * 70_000])
 def test_a_file_with_other_bytes_is_made_anew(spoilt: bytes, twin: Twin) -> None:
     for number in range(3):

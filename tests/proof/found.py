@@ -195,6 +195,21 @@ IN_OUR_CODE = (
         "interrupts with the oldest core packages",
         "tests/disk/test_locks.py::test_ctrl_c_right_after_the_system_gave_the_store_lock_leaves_it_free_for_others",
     ),
+    Found(
+        "a damaged note of when files were compared ended every listing",
+        "damaged columns",
+        "tests/proof/test_columns.py::test_an_instant_of_comparing_that_no_clock_has_ends_no_listing",
+    ),
+    Found(
+        "columns with right checksums and sections of other sizes, of another program, raised a bare error",
+        "damaged columns",
+        "tests/proof/test_columns.py::test_columns_of_another_byte_order_version_or_count_are_made_anew",
+    ),
+    Found(
+        "a block of columns that changed after its first check was believed when it was read again",
+        "a reading that tried to get a wrong page",
+        "tests/index/test_columns.py::test_a_block_that_changes_after_it_was_checked_is_noticed_when_it_is_read_again",
+    ),
 )
 IN_THE_HARNESS = (
     Found(

@@ -23,6 +23,42 @@ _PLANTED = "tests/proof/test_planted_faults.py::test_"
 _POWER_CUT = "tests/proof/test_crash_states.py::test_a_power_cut_within_an_operation_leaves_before_or_after"
 
 MUTANTS = (
+    # ---------------------------------------------------------------- columns of pages, batches
+    Mutant(
+        "a block of columns is not checked",
+        "sessionstore/index/journal/column_file.py",
+        "if crc32(memoryview(data)[at : at + BLOCK_BYTES]) != self._sums[number]:",
+        "if False:",
+        "tests/index/test_columns.py::test_a_block_that_changes_after_it_was_checked_is_noticed_when_it_is_read_again",
+    ),
+    Mutant(
+        "the sections of columns may have any size",
+        "sessionstore/index/journal/column_file.py",
+        "if (found := self._section(name)[1]) != wanted:",
+        "if (found := wanted) != wanted:",
+        "tests/proof/test_columns.py::test_columns_of_another_byte_order_version_or_count_are_made_anew",
+    ),
+    Mutant(
+        "columns are those of any journal",
+        "sessionstore/index/journal/heads.py",
+        "return found.st_size >= self.end and self._identity == identity_of(descriptor, self.end)",
+        "return found.st_size >= self.end",
+        "tests/index/test_columns.py::test_a_journal_written_anew_in_place_or_copied_back_makes_columns_stale",
+    ),
+    Mutant(
+        "any instant of comparing is believed",
+        "sessionstore/store/pages.py",
+        "found if 0 <= found.compared_at < _LATEST else Agreement()",
+        "found",
+        "tests/proof/test_columns.py::test_an_instant_of_comparing_that_no_clock_has_ends_no_listing",
+    ),
+    Mutant(
+        "a syncfs that failed is taken for done",
+        "sessionstore/disk/bulk_sync.py",
+        "if function(descriptor) != 0:",
+        "if function(descriptor) > 0:",
+        "tests/proof/test_syscalls.py::test_a_syncfs_that_fails_is_told_and_leaves_no_session_of_its_batch",
+    ),
     # ---------------------------------------------------------------- disk
     Mutant(
         "a lock file deleted by hand is not noticed",

@@ -9,6 +9,7 @@ Not here: how the fault is made (crash_states, syscalls, power), how a store is 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,9 @@ import sessionstore
 from sessionstore.boxes.session_buildings_box import SessionBuildingsBox
 from sessionstore.boxes.session_db_box import SessionDBBox
 from sessionstore.disk import files
-from sessionstore.session import Session
+from sessionstore.index.journal import columns
+from sessionstore.session import Session, stream_lease
+from sessionstore.session.stream_lease import LeasedWriter
 from sessionstore.store import SessionStore
 from sessionstore.store.history import History
 
@@ -122,6 +125,26 @@ def _appended(durable: bool, count: int = 1) -> Callable[[World, int], list[Worl
     return steps
 
 
+def _burst(store: SessionStore, number: int) -> None:
+    """Append as a recorder does, which keeps the lock of its stream from one append to the next."""
+    pause_s, stream_lease._BURST_S = stream_lease._BURST_S, 1e9
+    try:
+        writer = LeasedWriter(_session(store, "A").stream_path(STREAM), "os")
+        for each in range(3):
+            writer.append({"v": number * 10 + each})
+        writer.close()
+    finally:
+        stream_lease._BURST_S = pause_s
+
+
+def _burst_steps(world: World, number: int) -> list[World] | None:
+    if "A" not in world.live:
+        return None
+    lines = world.live["A"].lines
+    new = tuple(number * 10 + each for each in range(3))
+    return [world.change("A", lines=lines + new[:count]) for count in range(4)]
+
+
 def _tear(store: SessionStore) -> None:
     """Leave what a killed writer leaves: half a line."""
     for path in store.root.path.glob(f"*-A/{STREAM}.jsonl"):
@@ -178,6 +201,30 @@ def _edit_and_undo(store: SessionStore, number: int) -> None:
 
 def _edited_and_undone(world: World, number: int) -> list[World] | None:
     return [world, world.change("A", value=number), world] if "A" in world.live else None
+
+
+@contextmanager
+def pages_of_few_rows() -> Iterator[None]:
+    """Let pages be read from columns however few sessions there are."""
+    before = columns.MIN_ROWS, columns._ROW_BYTES
+    columns.MIN_ROWS = columns._ROW_BYTES = 1
+    try:
+        yield
+    finally:
+        columns.MIN_ROWS, columns._ROW_BYTES = before
+
+
+def _page(store: SessionStore, number: int) -> None:
+    """Ask for a page: the columns of the journal and of two fields are made."""
+    with pages_of_few_rows():
+        store.page("metadata.v>=0", sort="session_name", limit=5)
+
+
+def _lose_columns(store: SessionStore) -> None:
+    folder = store.root.private / "columns"
+    for path in sorted(folder.iterdir()) if folder.exists() else ():
+        _tell(("unlink", path))
+        path.unlink()
 
 
 def _compact(store: SessionStore, number: int) -> None:
@@ -257,6 +304,7 @@ OPERATIONS = {
         Operation("append", _append("full"), _appended(durable=True)),
         Operation("append_os", _append("os"), _appended(durable=False)),
         Operation("extend", _append("full", 3), _appended(durable=True, count=3)),
+        Operation("burst", _burst, _burst_steps),
         Operation("torn_append", _append("full"), _appended(durable=True), _tear),
         Operation("record", _record, _recorded),
         Operation("delete", lambda store, number: store.delete("A"), _moved("A", to_trash=True)),
@@ -265,6 +313,7 @@ OPERATIONS = {
         Operation("edit_undo", _edit_and_undo, _edited_and_undone),
         Operation("rebuild", lambda store, number: store.rebuild(), _unchanged),
         Operation("compact", _compact, _unchanged),
+        Operation("page", _page, _unchanged, _lose_columns),
         Operation("lose_index", lambda store, number: store.find(), _unchanged, _lose_index),
         Operation("damage_index", lambda store, number: store.find(), _unchanged, _damage_index),
     )
@@ -308,7 +357,7 @@ def world_from(data: dict[str, Any]) -> World:
 
 def may_stop_between(number: int, names: tuple[str, ...]) -> bool:
     """Whether a refused operation may leave one of its steps behind: those that are made of several."""
-    return names[number - 2] in ("record", "empty_trash", "edit_undo", "batch")
+    return names[number - 2] in ("record", "empty_trash", "edit_undo", "batch", "burst")
 
 
 def possible(names: tuple[str, ...], world: World) -> Iterator[tuple[int, Operation, list[World]]]:

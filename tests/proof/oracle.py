@@ -18,7 +18,10 @@ from sessionstore.errors import Corrupt, SessionStoreError
 from sessionstore.layout import DOCUMENT, StoreRoot
 from sessionstore.session import Session
 from sessionstore.store import SessionStore
-from tests.proof.operations import STREAM, TABLE, Model, World
+from tests.proof.operations import STREAM, TABLE, Model, World, pages_of_few_rows
+
+#: What is asked of pages, as (filter, order).
+_QUESTIONS = (("", "-created_at"), ("metadata.v>=1", "session_name"), ("status=created", "-metadata.v"))
 
 
 def seen(store: SessionStore) -> tuple[World, list[str]]:
@@ -74,11 +77,29 @@ def judge(path: Path, allowed: list[World], *, power: bool, afterwards: bool = T
         with sessionstore.open(path) as store:
             found, wrong = seen(store)
             wrong += _compare(found, allowed, power)
+            wrong += pages_that_differ(store)
             if afterwards and not wrong:
                 wrong += _go_on(store, found)
         return wrong
     except (SessionStoreError, OSError, AssertionError, LookupError) as error:
         return [f"{type(error).__name__}: {error}"]
+
+
+def pages_that_differ(store: SessionStore) -> list[str]:
+    """Return what a page, a name or a count says otherwise than all rows, which are compared with their files."""
+    wrong = []
+    with pages_of_few_rows():
+        for where, sort in _QUESTIONS:
+            rows, page = store.find(where, sort), store.page(where, sort)
+            if (page.rows, page.total) != (rows, len(rows)):
+                shown = [(row.session_id, row.rev) for row in page.rows]
+                wrong.append(f"the page {where!r} by {sort} shows {shown}, all rows {len(rows)} sessions")
+        for row in store.find():
+            if row.session_name and store.get(row.session_name).session_id != row.session_id:
+                wrong.append(f"{row.session_name} is another session by the columns")
+        if sorted(store.keys()) != sorted(row.session_id for row in store.find()):
+            wrong.append("the columns know other sessions")
+    return wrong
 
 
 def _compare(found: World, allowed: list[World], power: bool) -> list[str]:
@@ -129,6 +150,7 @@ def _go_on(store: SessionStore, found: World) -> list[str]:
         store.delete(store.get(name).session_id)
         del expected[name]
     again, wrong = seen(store)
+    wrong += pages_that_differ(store)
     wrong = [f"afterwards: {each}" for each in wrong]
     for name, model in found.live.items():
         if model.damaged and name in again.live:  # a bad line stays where it is; only a bad end is cut

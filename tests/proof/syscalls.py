@@ -32,11 +32,11 @@ from tests.proof.operations import World
 
 #: What changes the disk; a process is killed just before one of them.
 MUTATING = (
-    "write,pwrite64,fsync,fdatasync,rename,renameat,renameat2,unlink,unlinkat,mkdir,mkdirat,rmdir,"
+    "write,pwrite64,fsync,fdatasync,syncfs,rename,renameat,renameat2,unlink,unlinkat,mkdir,mkdirat,rmdir,"
     "ftruncate,truncate,utimensat,flock"
 )
 #: What may fail besides: opening, looking and reading.
-ALSO_FAILING = "openat,newfstatat,read,getdents64"
+ALSO_FAILING = "openat,newfstatat,read,pread64,getdents64"
 #: What the child itself tells and waits with: no call of ours.
 HARNESS_CALLS = ("readv", "writev", "exit_group")
 #: Which error each call gets; the others get EIO.

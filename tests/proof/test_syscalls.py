@@ -19,9 +19,9 @@ from tests.proof.volumes import chosen, need, need_root, volume
 pytestmark = [pytest.mark.proof, pytest.mark.slow, pytest.mark.timeout(36000)]
 
 #: A transient failure of these may leave a session behind that a second attempt would make again, under the same name.
-NOT_TRIED_AGAIN = ("record", "batch")
+NOT_TRIED_AGAIN = ("record", "batch", "burst")
 #: These answer from the folders when the index cannot be mended: nothing was to be stored.
-READING = ("lose_index", "damage_index")
+READING = ("lose_index", "damage_index", "page")
 
 
 @pytest.fixture
@@ -72,7 +72,9 @@ class Bench:
         said = {words[0] for words in trial.said}
         if attempts == 2 and trial.said and trial.said[-1][0] == "refused":
             self.count.wrong.append(f"{names}: {fault}: a second attempt was refused too ({trial.said})")
-        syncing = call in ("fsync", "fdatasync") and hit and "index.jsonl" not in hit and names[-1] not in READING
+        syncing = (
+            call in ("fsync", "fdatasync", "syncfs") and hit and "index.jsonl" not in hit and names[-1] not in READING
+        )
         if syncing and not said & {"refused", "unknown"}:
             self.count.wrong.append(f"{names}: {fault}: acknowledged all the same: {hit}")
         self.judge(names, trial, fault)
@@ -125,6 +127,14 @@ def test_an_error_at_any_syscall_of_any_operation_is_told_and_leaves_before_or_a
             for call, nth in chosen(bench.calls(names, f"{MUTATING},{ALSO_FAILING}"), turn):
                 bench.refuse(names, call, nth, for_ever=for_ever)
     assert bench.count.counts["errors"] >= 300
+
+
+def test_a_syncfs_that_fails_is_told_and_leaves_no_session_of_its_batch(bench: Bench) -> None:
+    with tally("T2, T5 an error at each syscall of each operation, once") as bench.count:
+        bench.refuse(("batch",), "syncfs", 1, for_ever=False)
+        names = {path.name.partition("-")[2] for path in (bench.scratch / "store").glob("2*")}
+        bench.count.wrong += [f"{name} was made" for name in names if name.startswith("n2")]
+    assert bench.count.counts["errors"] == 1
 
 
 @pytest.mark.parametrize("for_ever", [False, True], ids=["once", "for ever"])

@@ -5,7 +5,7 @@
     the data: the sections one behind the other
 
 The file is derived and replaced as a whole; nothing is changed in place, and no write waits for the disk. A reader
-checks each block that it reads, once, so that the first page of a million rows reads a few of them. A file that is cut,
+checks each block that it reads, so that the first page of a million rows reads a few of them. A file that is cut,
 changed, of a later version or of another byte order is :class:`Damaged`: who reads it makes it anew.
 It is read, not mapped: a mapped file that another program shortens ends the process.
 Not here: what stands in the sections (index.journal.heads, index.journal.field_column).
@@ -63,7 +63,6 @@ class ColumnFile:
         self._whole: dict[str, bytes] = {}
         self._descriptor, self._begin = -1, 0
         self._sums = memoryview(b"").cast("I")
-        self._checked = bytearray()
         self._bytes = 0
         self._recent: dict[int, bytes] = {}  # blocks of which single values were read
 
@@ -105,7 +104,6 @@ class ColumnFile:
         found = cls(header.meta, header.sections)
         found._descriptor, found._begin, found._bytes = descriptor, sums_end, header.bytes
         found._sums = memoryview(sums).cast("I")
-        found._checked = bytearray(len(found._sums))
         return found
 
     def read(self, name: str, begin: int, end: int) -> bytes:
@@ -131,9 +129,11 @@ class ColumnFile:
             kept = self._whole[name] = self.read(name, 0, self._section(name)[1])
         return kept
 
-    def length(self, name: str) -> int:
-        """Return how many bytes a section has. Raises: Damaged."""
-        return self._section(name)[1]
+    def check_lengths(self, lengths: Mapping[str, int]) -> None:
+        """Compare the bytes of sections with what they should have. Raises: Damaged."""
+        for name, wanted in lengths.items():
+            if (found := self._section(name)[1]) != wanted:
+                raise Damaged(f"{name} has {found} bytes, not {wanted}")
 
     def _section(self, name: str) -> tuple[int, int]:
         try:
@@ -158,10 +158,8 @@ class ColumnFile:
             raise Damaged("it was cut")
         for at in range(0, len(data), BLOCK_BYTES):
             number = (first + at) // BLOCK_BYTES
-            if not self._checked[number]:
-                if crc32(memoryview(data)[at : at + BLOCK_BYTES]) != self._sums[number]:
-                    raise Damaged(f"block {number} was changed")
-                self._checked[number] = True
+            if crc32(memoryview(data)[at : at + BLOCK_BYTES]) != self._sums[number]:  # also one that was right before
+                raise Damaged(f"block {number} was changed")
         return data
 
     def close(self) -> None:

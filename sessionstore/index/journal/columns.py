@@ -51,17 +51,19 @@ class Columns:
     """The heads of a journal, the lines behind them, and columns of fields; of one state of the journal's file."""
 
     def __init__(self, path: Path, folder: Path, found: Heads, descriptor: int) -> None:
+        self._descriptor = -1  # until the journal is known to be open
         self.heads, self.folder, self.path = found, folder, path
         self.behind = Behind(path, found, descriptor)
-        self._descriptor = os.dup(descriptor)
+        with files.refusals(path):
+            self._descriptor = os.dup(descriptor)
         self._fields: dict[FieldPath, FieldColumn | None] = {}
         self._numbers: dict[int, int | None] = {}  # of the lines behind
         self._positions: dict[int, tuple[str, int]] = {}
         self._active: list[tuple[int, SessionRow]] | None = None
 
     def __del__(self) -> None:
-        os.close(self._descriptor)
-        self.behind.close()
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
 
     def is_worth_using(self, opened: bool) -> bool:
         """Whether few bytes stand behind the columns; more of them where they have been read already."""

@@ -44,6 +44,7 @@ class FieldColumn:
             self._kind: str = file.meta["kind"]
             self.path: Path = tuple(file.meta["path"])
             self.base: str = file.meta["base"]
+            file.check_lengths({"codes": count, "place": 4 * count})
         except (KeyError, TypeError) as error:
             raise Damaged(f"its first line lacks {error}") from error
         self._values: Sequence[Any] | None = None

@@ -14,7 +14,7 @@ import os
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
-from typing import Any
+from typing import Annotated, Any
 from zlib import crc32
 
 import msgspec
@@ -32,6 +32,10 @@ _END_BYTES = 16
 _CHUNK_BYTES = 1 << 18
 _MOST_STATUSES = 255
 _INSTANT_BYTES = 27  # as records hold instants; a session that cannot be read may have none
+_WIDTHS = {  # bytes a row
+    "at": 8, "long": 4, "size": 8, "mtime": 8, "status": 1, "points": 8, "distance": 8, "hashes": 8, "hash_rows": 4,
+    "created": _INSTANT_BYTES,
+}  # fmt: skip
 
 
 class _Owner(msgspec.Struct, gc=False):
@@ -64,6 +68,28 @@ class _Table(msgspec.Struct, gc=False):
     table: str
 
 
+class _Meta(msgspec.Struct):
+    """What the first line of the file says of its rows.
+
+    Attributes:
+        end: up to which byte of the journal they are.
+        base: of the columns of fields that belong to them.
+        newest: creation and id of the last row.
+        first, last: what identifies the journal; ``last`` is the end of the last line that was read, in hexadecimal.
+    """
+
+    count: Annotated[int, msgspec.Meta(ge=0)]
+    end: Annotated[int, msgspec.Meta(ge=0)]
+    base: str
+    statuses: list[str]
+    names_sum: str
+    newest: tuple[str, str]
+    device: int
+    inode: int
+    first: str
+    last: str
+
+
 _decode_line = msgspec.json.Decoder(_Line).decode
 _decode_lines = msgspec.json.Decoder(_Line).decode_lines
 _decode_block = msgspec.json.Decoder(_BlockLine).decode_lines
@@ -74,29 +100,23 @@ class Heads:
     """The heads, from a file or just made; ``count`` rows."""
 
     def __init__(self, file: ColumnFile) -> None:
-        meta = file.meta
         self.file = file
         self._ids: list[str] | None = None
         try:
-            self.count: int = meta["count"]
-            self.end: int = meta["end"]
-            self.base: str = meta["base"]
-            self.statuses: list[str] = meta["statuses"]
-            self.names_sum: int = int(meta["names_sum"], 16)
-            self.newest: tuple[str, str] = tuple(meta["newest"])
-            self._identity = (meta["device"], meta["inode"], meta["first"], meta["last"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise Damaged(f"its first line lacks {error}") from error
+            meta = msgspec.convert(file.meta, _Meta)
+            self.names_sum = int(meta.names_sum, 16)
+            self.last = bytes.fromhex(meta.last)
+        except ValueError as error:
+            raise Damaged(f"its first line is not of heads: {error}") from error
+        self.count, self.end, self.base = meta.count, meta.end, meta.base
+        self.statuses, self.newest = meta.statuses, meta.newest
+        self._identity = meta.device, meta.inode, meta.first, meta.last
+        file.check_lengths({name: wide * self.count for name, wide in _WIDTHS.items()})
 
     @property
     def identity(self) -> tuple[int, int]:
         """Device and inode of the journal."""
         return self._identity[0], self._identity[1]
-
-    @property
-    def last(self) -> bytes:
-        """The end of the last line that was read."""
-        return bytes.fromhex(self._identity[3])
 
     def is_of(self, descriptor: int) -> bool:
         """Whether an open journal is the one that these are of, and only grew."""
@@ -143,6 +163,13 @@ class Heads:
         """Return all instants of creation."""
         data, wide = self.file.whole("created").decode(), _INSTANT_BYTES
         return [data[at : at + wide].rstrip("\0") for at in range(0, len(data), wide)]
+
+    def all_statuses(self) -> list[str]:
+        """Return the states of all sessions. Raises: Damaged."""
+        try:
+            return list(map(self.statuses.__getitem__, self.file.whole("status")))
+        except IndexError as error:
+            raise Damaged("a state has no name") from error
 
     def created_within(self, clause: Compare | Between) -> bytearray | None:
         """Return a mask of the rows that a clause about created_at fits; None: it compares with no instant."""

@@ -286,7 +286,7 @@ class PageView:
         """Return the heads of all rows, oldest first. Raises: Damaged."""
         heads = self._heads
         with gc_paused():
-            status = map(heads.statuses.__getitem__, heads.file.whole("status"))
+            status = heads.all_statuses()
             points = [None if n < 0 else n for n in heads.numbers("points", "q")]
             metres = [None if x != x else x for x in heads.numbers("distance", "d")]
             found: list[Head] = list(zip(heads.ids(), status, heads.all_created(), points, metres, strict=True))
