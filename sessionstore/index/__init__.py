@@ -134,6 +134,11 @@ class View(Protocol):
         """Whether all that was read of this view is one state of the index: no row was put in between."""
         ...
 
+    def changed_since(self, earlier: Any) -> set[str] | None:
+        """Return the ids of all rows that differ from those of an earlier view of this kind, and perhaps of others;
+        None: unknown. Rows that were removed need not be among them."""
+        ...
+
 
 @runtime_checkable
 class Snapshots(Protocol):
@@ -154,6 +159,9 @@ class LiveView:
 
     def is_one_state(self) -> bool:
         return self._index.version() == self.version
+
+    def changed_since(self, earlier: LiveView) -> set[str] | None:
+        return set() if earlier.version == self.version else None
 
 
 #: What :meth:`PageView.heads` says of a session: id, status, created_at, points, distance in m.
@@ -197,6 +205,10 @@ class PageView(View, Protocol):
 
     def names(self) -> Set[str]:
         """Return the ids of all rows."""
+        ...
+
+    def stamp_of(self, session_id: str) -> FileStamp | None:
+        """Return which file state a row mirrors; None: there is no row."""
         ...
 
     def states(self) -> Iterator[tuple[str, tuple[int, int]]]:

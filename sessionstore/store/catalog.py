@@ -42,6 +42,7 @@ from sessionstore.store.folder_rows import (
 )
 from sessionstore.store.pages import StorePages
 from sessionstore.store.row_lines import read_lines
+from sessionstore.store.watching import Asked, FileWatch
 
 #: How long a listing waits for a deletion or restoration, which takes a millisecond.
 MOVE_LOCK_WAIT_S = 0.2
@@ -72,6 +73,7 @@ class Catalog:
         #: What a person should know of the last listing: the index did not answer, or could not be updated.
         self.notice: str | None = None
         self.folders = FolderRows(root)
+        self.watching = FileWatch(root)
         self.delivery = Delivery(root, index, self.folders, (_delivery_of, pickled))
         self.pages = StorePages(self)
         self._at_rest: tuple[object, Set[str]] | None = None  # a state of index and folders in which the two agreed
@@ -151,42 +153,50 @@ class Catalog:
         self.notice = None
         try:
             try:
+                asked = self.watching.ask()
                 view = look(self.index)
-                fresh, gone, written = self.reconcile(verify, view)
+                fresh, gone, written = self.reconcile(verify, view, asked)
                 if not (fresh or gone or written):
                     found = view.find(tree, self.interrupted(view.active()))
                     if view.is_one_state():
                         return found
-                known = self.index.find() if written else view.find()
                 overtaken = written or not view.is_one_state()
+                known = [] if overtaken else view.find()
             except Corrupt:
                 self.rebuild()
-                fresh, gone, known, overtaken = [], set(), self.index.find(), True
+                fresh, gone, overtaken = [], set(), True
             if overtaken:
-                late, away, _ = self._overtaken(known, verify)
+                known, late, away = self._overtaken(verify)
                 fresh, gone = [*fresh, *late], gone | away
         except (NotApplied, OutcomeUnknown, NewerFormat, UnsafeFile) as error:  # away, not to be read, no plain file
             known, fresh, gone = [], list(self.folders.read(self.folders.names())), set()
             self.notice = f"the index does not answer, so {len(fresh)} folders were read instead: {error}"
         return self._answer(tree, known, fresh, gone)
 
-    def _overtaken(self, known: list[SessionRow], verify: bool) -> Difference:
-        """Re-check rows that other processes wrote during this listing.
+    def _overtaken(self, verify: bool) -> tuple[list[SessionRow], list[SessionRow], set[str]]:
+        """Return the rows of the index, those that must be read anew, and the sessions that are gone: checked again,
+        since this listing, or other processes during it, wrote some.
 
         A writer that was stopped between its file and its row puts the row late: over a newer one, or after the session
         went to the trash; who deletes and was stopped drops the row of a session that was restored. Each is put right
         by the next listing, but no reader in between may see a state older than one already acknowledged.
         """
+        asked = self.watching.ask()
+        view = look(self.index)
+        known = view.find()
         here = {row.session_id: row for row in known if row.host is None}
         on_disk = self.root.session_ids(known=here.keys())
         late = {name for name in on_disk - here.keys() if self.folders.is_session(name)}
         if verify:
-            late.update(name for name in on_disk & here.keys() if self.folders.stamp_of(name) != stamp_in(here[name]))
+            suspects = self.watching.suspects(asked, view)
+            both = on_disk & here.keys()
+            checked = both if suspects is None else both & suspects
+            late.update(name for name in checked if self.folders.stamp_of(name) != stamp_in(here[name]))
         away = here.keys() - on_disk
         trashed, back = self._whereabouts(away, on_disk)
         gone = {name for name in away - back if name in trashed or here[name].status != MISSING_FOLDER}
         fresh = [still_known(row, here.get(row.session_id)) for row in self.folders.read(late | back)]
-        return Difference(fresh, gone)
+        return known, fresh, gone
 
     def _whereabouts(self, away: Set[str], on_disk: Set[str]) -> tuple[Set[str], Set[str]]:
         """Return which of the sessions that have a row and were not seen are in the trash, and which are back.
@@ -237,19 +247,26 @@ class Catalog:
 
     # ------------------------------------------------------------ folders and index
 
-    def reconcile(self, verify: bool = True, view: View | None = None) -> Difference:
+    def reconcile(self, verify: bool = True, view: View | None = None, asked: Asked | None = None) -> Difference:
         """Bring the index up to date with the folders; return what it could not take.
 
         Args:
             view: what the index holds; by default it is asked now.
+            asked: what was suspected before.
 
         Raises: Corrupt, IndexUnavailable: of the index; StoreUnusable: the folder cannot be read.
         """
-        view = look(self.index) if view is None else view
-        if not verify and not self.delivery.pending and self._rests(view.version):
+        if asked is None or view is None:
+            asked, view = self.watching.ask(), look(self.index) if view is None else view
+        suspects = self.watching.suspects(asked, view) if verify else set[str]()
+        if suspects is not None and not suspects and not self.delivery.pending and self._rests(view.version):
             return Difference([], set())
         stamps = view.stamps()
-        on_disk, stale, away = self._compare(stamps, verify)
+        on_disk, stale, away = self._compare(stamps, verify, suspects)
+        if verify:
+            self.watching.compared(asked, view, stale)
+            if suspects is None:
+                self.watching.count_pass(len(stamps))
         stale |= self.delivery.pending & on_disk  # never older than an update of this very process
         if not stale and not away:
             self._at_rest = (view.version, on_disk) if len(on_disk) == len(stamps) else None
@@ -287,16 +304,26 @@ class Catalog:
             return Difference(fresh, gone)
         return Difference(untold, set(), written=True)
 
-    def _compare(self, stamps: Mapping[str, RowStamp], verify: bool) -> tuple[Set[str], set[str], set[str]]:
+    def _compare(
+        self, stamps: Mapping[str, RowStamp], verify: bool, suspects: Set[str] | None = None
+    ) -> tuple[Set[str], set[str], set[str]]:
         """Return the folders that may be sessions, those that must be read, and the rows that have no folder: it is
-        gone now, or was called missing before. At rest no further set is made."""
+        gone now, or was called missing before. At rest no further set is made.
+
+        Args:
+            suspects: only the files of these are compared.
+        """
         known, here, stale = stamps.keys(), stamps, set[str]()
         on_disk = self.root.session_ids(known)
         away = set[str]()
         if on_disk is not known and on_disk != known:
             stale.update(name for name in on_disk - known if self.folders.is_session(name))
             here, away = {name: row for name, row in stamps.items() if name in on_disk}, set(known - on_disk)
-        if verify:
+        if verify and suspects is not None:
+            stale.update(
+                name for name in suspects if name in here and self.folders.stamp_of(name) != stamp_in(here[name])
+            )
+        elif verify:
             stale.update(self.folders.edited(zip(here, map(SIZE_AND_TIME, here.values()), strict=True)))
         else:
             stale.update(self.folders.found_again(here.items()))

@@ -23,12 +23,13 @@ from sessionstore.errors import NotApplied, OutcomeUnknown, SessionStoreError, U
 from sessionstore.index import Head, Page, Paged, PageOrder, PagesDamaged, PageView
 from sessionstore.layout import SETTLED_S, StoreRoot
 from sessionstore.query import Filter
-from sessionstore.store.folder_rows import MISSING_FOLDER, UNREADABLE
+from sessionstore.store.folder_rows import ABSENT, MISSING_FOLDER, UNREADABLE
 
 if TYPE_CHECKING:
     from sessionstore.store.catalog import Catalog
+    from sessionstore.store.watching import Asked
 
-_ROUNDS = 3
+_ROUNDS = 5  # names, files, the rows of a page; and other processes write
 _LATEST = datetime.max.replace(tzinfo=UTC).timestamp()
 RootState = tuple[int, int, int, int]
 _Answer = TypeVar("_Answer")
@@ -99,7 +100,8 @@ class StorePages:
         Args:
             verify: compare its rows with their files.
         """
-        return self._answer(lambda view: self._shown(view, tree, order, verify))
+        began = time.time()
+        return self._answer(lambda view: self._shown(view, tree, order, verify, began))
 
     def heads(self) -> list[Head] | None:
         """Return the heads of all sessions, oldest first; not compared with their files."""
@@ -112,7 +114,7 @@ class StorePages:
     def compare_all(self) -> float | None:
         """Compare every file with its row, and bring the index up to date; return when that began (since 1970, s)."""
         began = time.time()
-        if self._answer(self._compared) is None:
+        if self._compare_files() is None:
             return None
         self._agreements.note(compared_at=began)
         return began
@@ -123,10 +125,12 @@ class StorePages:
             return None
         try:
             for _ in range(_ROUNDS):
+                asked = self._catalog.watching.ask()
                 if (view := index.page_view()) is None:
                     return None
                 try:
                     self._check_names(view)
+                    self._check_files(view, asked)
                     return ask(view)
                 except PagesDamaged:
                     view.discard()
@@ -152,10 +156,44 @@ class StorePages:
         on_disk = self._root.session_ids(known)
         return on_disk is known or on_disk == known
 
-    def _compared(self, view: PageView) -> bool:
-        if any(self._catalog.folders.edited(view.states())):
-            self._bring_up_to_date(view, verify=True)
-        return True
+    def _check_files(self, view: PageView, asked: Asked) -> None:
+        """Bring the rows up to date whose files were noted as written, where the files are watched.
+
+        Raises: _Again, _AllRows, as ``reconcile``.
+        """
+        watching = self._catalog.watching
+        suspects = watching.suspects(asked, view)
+        if not suspects:
+            return
+        stale, new = set[str](), False
+        for name in suspects:
+            known, now = view.stamp_of(name), self._catalog.folders.stamp_of(name)
+            if known is None:
+                new = new or (now != ABSENT)
+            elif known != now:
+                stale.add(name)
+        watching.compared(asked, view, stale)
+        if new:
+            self._bring_up_to_date(view, verify=False)
+        if stale:
+            self._read_again(sorted(stale))
+            raise _Again
+
+    def _compare_files(self) -> bool | None:
+        """Compare every file with its row; None where all rows are to be asked."""
+        watching = self._catalog.watching
+        asked, once = watching.ask(), False
+
+        def compared(view: PageView) -> bool:
+            nonlocal once
+            if not once or watching.suspects(asked, view) is None:
+                stale, once = set(self._catalog.folders.edited(view.states())), True
+                watching.compared(asked, view, stale)
+                if stale:
+                    self._bring_up_to_date(view, verify=True)
+            return True
+
+        return self._answer(compared)
 
     def _bring_up_to_date(self, view: PageView, verify: bool) -> None:
         difference = self._catalog.reconcile(verify, view)
@@ -164,14 +202,15 @@ class StorePages:
         if difference.written:
             raise _Again
 
-    def _shown(self, view: PageView, tree: Filter | None, order: PageOrder, verify: bool) -> Page:
+    def _shown(self, view: PageView, tree: Filter | None, order: PageOrder, verify: bool, began: float) -> Page:
         found = view.page(tree, order, self._catalog.interrupted(view.active()))
         if found is None:
             raise _AllRows
         if verify and (moved := self._catalog.folders.moved_on(found.rows)):
             self._read_again(moved)
             raise _Again
-        return found._replace(compared_at=self._agreements.last().compared_at)
+        watched = self._catalog.watching.is_verified(view)
+        return found._replace(compared_at=began if watched else self._agreements.last().compared_at)
 
     def _read_again(self, session_ids: list[str]) -> None:
         """Put the rows of records that were edited. Raises: _AllRows: one is gone, or cannot be read."""

@@ -86,7 +86,8 @@ class SessionStore(StoreMapping):
         self.close()
 
     def close(self) -> None:
-        """Close the index."""
+        """Close the index, and watch the files no more."""
+        self.catalog.watching.end()
         self.index.close()
         self._creator.close()
 
@@ -237,6 +238,21 @@ class SessionStore(StoreMapping):
         from sessionstore.index.changes import Watch
 
         return Watch(self.index, poll_s)
+
+    def watch_files(self, on: bool = True) -> bool:
+        """Let the system note which files are written (inotify): lists compare only these. Return whether it does.
+
+        No thread is started: each question first reads what was noted. A process that has compared all files of 1,000
+        sessions or more three times begins by itself. False: there is no inotify, the file system is not local, or a
+        user may not watch as many folders (fs.inotify.max_user_watches); then all files are compared, as before.
+
+        Args:
+            on: False ends it, and it does not begin by itself any more.
+        """
+        if on:
+            return self.catalog.watching.begin()
+        self.catalog.watching.end()
+        return False
 
     def rebuild(self) -> int:
         """Make the index anew from the folders; return how many there are. Twice gives the same bytes.

@@ -35,6 +35,7 @@ from sessionstore.session.stream_writer import StreamWriter, SyncMode
 from sessionstore.store import SessionStore
 from sessionstore.store.catalog import Catalog, Difference
 from sessionstore.store.folder_rows import UNREAD, broken_row
+from sessionstore.store.watching import Asked
 
 AT_ONCE = 16
 
@@ -138,7 +139,7 @@ class RemoteCatalog(Catalog):
     def _select(self, tree: Filter | None, verify: bool) -> list[SessionRow]:
         return select(list(self.rows.values()), tree)
 
-    def reconcile(self, verify: bool = True, view: View | None = None) -> Difference:
+    def reconcile(self, verify: bool = True, view: View | None = None, asked: Asked | None = None) -> Difference:
         """Return that nothing differs: there is no index."""
         return Difference([], set())
 

@@ -103,6 +103,13 @@ class JournalSnapshot:
         """Return True: nothing is asked again."""
         return True
 
+    def changed_since(self, earlier: JournalSnapshot) -> set[str]:
+        """Return the sessions whose rows are other ones."""
+        if self.rows is earlier.rows:
+            return set()
+        before = earlier.rows.get
+        return {name for name, row in self.rows.items() if before(name) is not row}
+
 
 class JournalIndex:
     """The default engine; see the module and :class:`~sessionstore.index.SessionIndex`.

@@ -70,6 +70,26 @@ class PageView:
         """Return True: it is of one state of the file."""
         return True
 
+    def changed_since(self, earlier: PageView) -> set[str] | None:
+        """Return the sessions whose rows are other ones; None: the columns are."""
+        if self._changed is earlier._changed:
+            return set()
+        if self._columns is not earlier._columns:
+            return None
+        before = earlier._changed.get
+        return {
+            row.session_id for number, row in self._changed.items() if row is not None and before(number) is not row
+        }
+
+    def stamp_of(self, session_id: str) -> FileStamp | None:
+        """Return which file state a row mirrors; None: there is no row."""
+        doc_id = doc_id_of(session_id)
+        if doc_id in self._changed:
+            row = self._changed[doc_id]
+            return None if row is None else FileStamp(row.size, row.mtime_ns)
+        number = self._heads.number_of(doc_id)
+        return None if number is None else FileStamp(*self._heads.stamp(number))
+
     def stamps(self) -> Mapping[str, RowStamp]:
         """Return which file state each row mirrors."""
         heads = self._heads

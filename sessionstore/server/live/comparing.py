@@ -1,8 +1,10 @@
 """Comparing all files of a large store with its index in the background, while its list is being looked at.
 
-A page compares the rows that it shows. A record that was edited by hand and is not shown is found here: a pass over
-all files, then a pause of twenty times as long, at least a second, as long as lists are asked for.
-Not here: what a pass does (store.pages).
+A page compares the rows that it shows. A record that was edited by hand and is not shown is found here: the files are
+watched where that can be, and a pass every ten minutes finds what is not seen so (an edit through a hard link
+elsewhere). Where they cannot be watched: a pass over all files, then a pause of twenty times as long, at least a
+second. Both as long as lists are asked for.
+Not here: what a pass does (store.pages), what watching means (store.watching).
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from sessionstore.store import SessionStore
 
 PAUSE = 20.0
 SHORTEST_PAUSE_S = 1.0
+WATCHED_PAUSE_S = 600.0
 #: A list that was asked for this long ago is no longer looked at.
 IDLE_S = 60.0
 
@@ -46,10 +49,21 @@ class Comparing:
         while not self._closed.is_set():
             began = time.monotonic()
             with contextlib.suppress(SessionStoreError):  # lists say what is wrong; the next pass tries again
+                self._store.watch_files()
                 self._store.compare()
-            if self._closed.wait(max(SHORTEST_PAUSE_S, PAUSE * (time.monotonic() - began))):
+            if self._paused(max(SHORTEST_PAUSE_S, PAUSE * (time.monotonic() - began))):
                 return
             with self._mutex:
                 if time.monotonic() - self._wanted_at > IDLE_S:
                     self._thread = None
                     return
+
+    def _paused(self, seconds: float) -> bool:
+        """Wait between two passes, longer while the files are watched; return whether to end."""
+        began, watched = time.monotonic(), self._store.catalog.watching.is_on
+        while not self._closed.wait(SHORTEST_PAUSE_S):
+            if watched and not self._store.catalog.watching.is_on:
+                return False  # more happened than could be noted
+            if time.monotonic() - began >= (WATCHED_PAUSE_S if watched else seconds):
+                return False
+        return True
