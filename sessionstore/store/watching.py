@@ -23,7 +23,7 @@ from sessionstore.layout import DOCUMENT, StoreRoot
 
 #: Of the watches that a user may have, this share: other programs (editors) need some.
 SHARE = 0.75
-#: Of sessions at least, and after so many comparisons of all files, a process begins by itself.
+#: Of sessions at least, and after this number of comparisons of all files, a process begins by itself.
 MIN_SESSIONS, BEGIN_AFTER = 1000, 3
 #: When it could not begin, it is tried again after this time.
 RETRY_S = 60.0
