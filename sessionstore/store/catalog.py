@@ -42,7 +42,7 @@ from sessionstore.store.folder_rows import (
 )
 from sessionstore.store.pages import StorePages
 from sessionstore.store.row_lines import read_lines
-from sessionstore.store.watching import Asked, FileWatch
+from sessionstore.store.watching import MIN_SESSIONS, Asked, FileWatch
 
 #: How long a listing waits for a deletion or restoration, which takes a millisecond.
 MOVE_LOCK_WAIT_S = 0.2
@@ -153,7 +153,7 @@ class Catalog:
         self.notice = None
         try:
             try:
-                asked = self.watching.ask()
+                asked = self.watching.ask() if self.watching.is_on else None
                 view = look(self.index)
                 fresh, gone, written = self.reconcile(verify, view, asked)
                 if not (fresh or gone or written):
@@ -252,21 +252,22 @@ class Catalog:
 
         Args:
             view: what the index holds; by default it is asked now.
-            asked: what was suspected before.
+            asked: what was suspected before that; without it, all files are compared.
 
         Raises: Corrupt, IndexUnavailable: of the index; StoreUnusable: the folder cannot be read.
         """
-        if asked is None or view is None:
-            asked, view = self.watching.ask(), look(self.index) if view is None else view
-        suspects = self.watching.suspects(asked, view) if verify else set[str]()
+        view = look(self.index) if view is None else view
+        suspects = None if verify else set[str]()
+        if verify and asked is not None:
+            suspects = self.watching.suspects(asked, view)
         if suspects is not None and not suspects and not self.delivery.pending and self._rests(view.version):
             return Difference([], set())
         stamps = view.stamps()
         on_disk, stale, away = self._compare(stamps, verify, suspects)
-        if verify:
+        if verify and asked is not None:
             self.watching.compared(asked, view, stale)
-            if suspects is None:
-                self.watching.count_pass(len(stamps))
+        elif verify and len(stamps) >= MIN_SESSIONS:
+            self.watching.count_pass()
         stale |= self.delivery.pending & on_disk  # never older than an update of this very process
         if not stale and not away:
             self._at_rest = (view.version, on_disk) if len(on_disk) == len(stamps) else None

@@ -190,13 +190,13 @@ class StorePages:
                 stale, once = set(self._catalog.folders.edited(view.states())), True
                 watching.compared(asked, view, stale)
                 if stale:
-                    self._bring_up_to_date(view, verify=True)
+                    self._bring_up_to_date(view, verify=True, asked=watching.ask() if watching.is_on else None)
             return True
 
         return self._answer(compared)
 
-    def _bring_up_to_date(self, view: PageView, verify: bool) -> None:
-        difference = self._catalog.reconcile(verify, view)
+    def _bring_up_to_date(self, view: PageView, verify: bool, asked: Asked | None = None) -> None:
+        difference = self._catalog.reconcile(verify, view, asked)
         if difference.fresh or difference.gone:  # the index cannot be written: all rows are right all the same
             raise _AllRows
         if difference.written:

@@ -139,20 +139,16 @@ class FileWatch:
         self._watched: _Watched | None = None
         self._passes = 0  # comparisons of all files by this process
         self._allowed = True
+        self.is_on = False  # whether the files are watched
         self._not_before = 0.0
         renewed_after_fork(self)
 
     def renew_after_fork(self) -> None:
         """Leave the events to the parent."""
         self._mutex, self._passes = threading.Lock(), 0
-        watched, self._watched = self._watched, None
+        watched, self._watched, self.is_on = self._watched, None, False
         if watched is not None:
             watched.close()
-
-    @property
-    def is_on(self) -> bool:
-        """Whether the files are watched."""
-        return self._watched is not None
 
     def begin(self) -> bool:
         """Watch the files from now on; return whether that can be. Every file is compared once more."""
@@ -167,7 +163,7 @@ class FileWatch:
             self._not_before = time.monotonic() + RETRY_S
             return False
         with self._mutex:
-            before, self._watched = self._watched, found
+            before, self._watched, self.is_on = self._watched, found, True
         if before is not None:  # of a thread that was faster: what it had compared is compared again
             before.close()
         return True
@@ -179,7 +175,7 @@ class FileWatch:
             self._allowed = not for_good
 
     def _end(self) -> None:
-        watched, self._watched, self._passes = self._watched, None, 0
+        watched, self._watched, self._passes, self.is_on = self._watched, None, 0, False
         if watched is not None:
             watched.close()
 
@@ -225,11 +221,10 @@ class FileWatch:
             for name in stale:
                 watched.suspected.setdefault(name, 0)
 
-    def count_pass(self, sessions: int) -> None:
-        """Count a comparison of all files; a process that makes many of them had better watch."""
+    def count_pass(self) -> None:
+        """Count a comparison of many files; a process that makes more of them had better watch."""
         self._passes += 1
-        due = self._passes >= BEGIN_AFTER and sessions >= MIN_SESSIONS and self._watched is None
-        if due and self._allowed and time.monotonic() >= self._not_before:
+        if self._passes >= BEGIN_AFTER and self._allowed and time.monotonic() >= self._not_before:
             self.begin()
 
 

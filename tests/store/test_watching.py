@@ -16,7 +16,7 @@ import sessionstore
 from sessionstore.disk import inotify
 from sessionstore.errors import StoreNotFound
 from sessionstore.index.journal import columns
-from sessionstore.store import SessionStore, watching
+from sessionstore.store import SessionStore, catalog, watching
 from sessionstore.store.folder_rows import MISSING_FOLDER, UNREADABLE, FolderRows
 
 pytestmark = pytest.mark.skipif(not inotify.most_watches(), reason="no inotify here")
@@ -86,7 +86,7 @@ def test_one_edit_costs_a_look_at_one_file(watched: SessionStore, looks: list[st
 def test_a_process_that_compares_all_files_again_and_again_begins_to_watch(
     store: SessionStore, looks: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watching, "MIN_SESSIONS", 2)
+    monkeypatch.setattr(catalog, "MIN_SESSIONS", 2)
     for number in range(3):
         store.create(f"run {number}")
     for _ in range(watching.BEGIN_AFTER + 1):
