@@ -1,6 +1,6 @@
 """The buildings box: the scene of a session, stored in its ``scene`` table.
 
-In: buildings and a base as plain dicts. Out: the same. Duty: replay finds the buildings in the folder.
+In: buildings, a base and the ground as plain dicts. Out: the same. Duty: replay finds the buildings in the folder.
 Not here: reading city models (simulation.world), drawing.
 """
 
@@ -32,21 +32,30 @@ class SessionBuildingsBox:
         self.store: SessionStore = box.store
 
     def save_buildings(
-        self, session_id: str, buildings: Iterable[Mapping[str, Any]], base: Mapping[str, Any] | None = None
+        self,
+        session_id: str,
+        buildings: Iterable[Mapping[str, Any]],
+        base: Mapping[str, Any] | None = None,
+        ground: Iterable[Mapping[str, Any]] = (),
     ) -> int:
         """Replace the scene of a session, durably; return the number of buildings.
 
         Args:
             buildings: each with at least a name; ``"visible": False`` marks one that only the physics knows.
             base: the base station (position [x, y, z] in metres, orientation, origin of the local frame ...).
+            ground: what is drawn around them: each with a ``use`` (road, rail, water, land, plants, terrain) and
+                ``faces``, rings [x, y, z, x, y, z ...] in metres; or heights on a grid: ``origin`` [x, y], ``step_m``
+                and ``heights``, rows from the south, null for none.
 
         Raises: SessionNotFound, InvalidRecord, LockTimeout, StoreUnusable: nothing changed.
         """
         with gc_paused():  # thousands of buildings are a million objects without a cycle
             given = plain_copy([dict(each) for each in buildings], "buildings")
+            around = plain_copy([dict(each) for each in ground], "ground")
         rows = [{**each, "kind": "building"} for each in given]
         hidden = sum(1 for row in rows if row.get("visible") is False)
         scene = ([{**plain(dict(base), "base"), "kind": "base"}] if base else []) + rows
+        scene += [{**each, "kind": "ground"} for each in around]
 
         def put_scene(tables: Tables) -> None:
             tables[SCENE] = {str(number): row for number, row in enumerate(scene, 1)}
@@ -66,6 +75,10 @@ class SessionBuildingsBox:
     def get_base(self, session_id: str) -> dict[str, Any] | None:
         """Return the base station, or None when the session has none stored. Raises: SessionNotFound, Corrupt."""
         return next((row for row in self._scene(session_id) if row.get("kind") == "base"), None)
+
+    def list_ground(self, session_id: str) -> list[dict[str, Any]]:
+        """Return the ground around the buildings, as rows of ``save_buildings``. Raises: SessionNotFound, Corrupt."""
+        return [row for row in self._scene(session_id) if row.get("kind") == "ground"]
 
     def _scene(self, session_id: str) -> list[dict[str, Any]]:
         return list(self.store.get(session_id).tables().get(SCENE, {}).values())

@@ -124,7 +124,8 @@ class HMRSSimulationLive:
         """Store the buildings, then spawn the drones: a session shows what it is about before it flies."""
         recorder, fleet = self._open_recorder(), self.fleet
         boxes = SessionBuildingsBox(self.session_db_box)
-        boxes.save_buildings(self.session_id, (b.as_record() for b in fleet.world.buildings), base_record(fleet))
+        buildings, ground = (b.as_record() for b in fleet.world.buildings), fleet.world.city.ground
+        boxes.save_buildings(self.session_id, buildings, base_record(fleet), ground)
         recorder.stream(stream_names.WINDOWS).extend(facade_lines(fleet), 0.0)
         self._update_workflow_state("buildings_spawned", f"{len(fleet.world.buildings)} buildings")
         man_fleet(fleet, self.scenario, self._command_ids)

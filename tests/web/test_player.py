@@ -105,7 +105,7 @@ def test_a_frame_is_a_handful_of_draws_however_many_drones_and_windows(crowd: Ru
         assert page.evaluate(f"{PLAYER}.world.windows.dirt.length") > 100
         draws = page.evaluate(f"(() => {{ window.draws = 0; {PLAYER}.draw(); return window.draws; }})()")
         # the town, its lines, the trails, each kind of drone; of few drones the marks below them and their heights
-        assert draws == 3 + kinds + heights
+        assert draws == 4 + kinds + heights, "walls, their shadows, lines, trails"
 
 
 def test_nothing_is_drawn_while_nothing_changes(crowd: Running, open_page: Opener) -> None:

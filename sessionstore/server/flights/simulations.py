@@ -75,7 +75,8 @@ class Simulations:
             session = self._store.get(session_id)
             city = city_of(plan, session.folder)
             records = building_records(city)
-            self._buildings.save_buildings(session_id, records, {"name": "base", "position": plan.base_position})
+            base = {"name": "base", "position": plan.base_position}
+            self._buildings.save_buildings(session_id, records, base, city.ground)
             plan.session_id = session_id
             state = {} if session.record.workflow_state == "buildings_spawned" else _SPAWNED
             keep_plan(session, plan, **state)

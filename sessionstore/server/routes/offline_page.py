@@ -65,9 +65,11 @@ def _data(session: Session, look: Find) -> dict[str, Any]:
         return made[0]
 
     window = stretch(session, None, None, POINTS // KEPT_OF_A_SLICE, max_points=POINTS, find=find)
+    rows = list(session.tables().get("scene", {}).values())
     scene = {
         "base_position": session.record.base_position,
-        "buildings": [each for each in session.tables().get("scene", {}).values() if each.get("kind") == "building"],
+        "buildings": [each for each in rows if each.get("kind") == "building"],
+        "ground": [each for each in rows if each.get("kind") == "ground"],
         "max_time": Replay(session).bounds()[1],
     }
     record = {**session.record.to_dict(), "status": session.status, "problem": session.interrupted(), "owner": None}

@@ -68,10 +68,11 @@ def replay_data(context: Context, session: Session, window: Window, scene: bool,
 
 
 def scene_of(context: Context, session: Session) -> dict[str, Any]:
-    """Return buildings and base."""
+    """Return buildings, ground and base."""
     record = session.record
     return {
         "buildings": context.buildings.list_buildings(session.session_id),
+        "ground": context.buildings.list_ground(session.session_id),
         "base": context.buildings.get_base(session.session_id),
         "base_position": record.base_position,
         "base_orientation": record.base_orientation,

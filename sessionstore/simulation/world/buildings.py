@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from math import hypot
+from typing import Any
 
 from sessionstore.simulation.world.geometry import (
     Ring,
@@ -131,7 +132,7 @@ class Origin:
 
 @dataclass
 class City:
-    """What a reader of city files returns: footprints in a local frame, and what it passed over."""
+    """What a reader of city files returns: footprints in a local frame, the ground, and what it passed over."""
 
     footprints: list[Footprint]
     origin: Origin = field(default_factory=Origin)
@@ -139,3 +140,4 @@ class City:
     replaced: dict[str, int] = field(default_factory=dict)
     source: str = ""
     sha256: str = ""
+    ground: list[dict[str, Any]] = field(default_factory=list)  # rows of the scene, to be drawn

@@ -20,6 +20,7 @@ from sessionstore.simulation.world.cityjson_text import Repeated, parse_json
 from sessionstore.simulation.world.facades import window_estimate
 from sessionstore.simulation.world.geojson import metres_per_degree, read_geojson
 from sessionstore.simulation.world.geometry import Ring, Vec2
+from sessionstore.simulation.world.ground import MAX_CORNERS, ground_rows
 from sessionstore.simulation.world.raw_city import RawCity, box_of, tidy
 from sessionstore.simulation.world.recorded_city import city_of_session, is_session
 from sessionstore.simulation.world.reference_system import to_wgs84
@@ -101,7 +102,12 @@ def localise(raw: RawCity, gps: Gps | None = None) -> City:
     up = nearest.ground_m
     moved = _with_near_faces([_shift(f, east, north, up) for f in raw.footprints])
     where = _gps(raw, east, north, up, gps)
-    return City(moved, Origin(east, north, up, raw.crs, where), dict(raw.ignored), dict(raw.replaced))
+    ground, beyond = ground_rows(raw.ground, east, north, up)
+    ignored = dict(raw.ignored)
+    ignored |= {
+        f"{kind} beyond the {MAX_CORNERS:,} corners of ground nearest to the base": n for kind, n in beyond.items()
+    }
+    return City(moved, Origin(east, north, up, raw.crs, where), ignored, dict(raw.replaced), ground=ground)
 
 
 def _free_place(footprints: list[Footprint], middle: Vec2) -> Vec2:

@@ -1,5 +1,5 @@
 """Read CityJSON 1.0, 1.1 and 2.0, and CityJSONSeq: each Building or BuildingPart becomes one footprint with
-heights.
+heights; roads, water, land, plants and terrain are kept as ground.
 
 Every geometry type counts (MultiSurface, CompositeSurface, Solid, MultiSolid, CompositeSolid, GeometryInstance); of
 one object all geometries of the most detailed level that has faces. A flat outline of a Building whose BuildingParts
@@ -23,6 +23,7 @@ from sessionstore.simulation.world.buildings import Footprint
 from sessionstore.simulation.world.city_faces import Face, drawn_faces, footprint_of, is_flat
 from sessionstore.simulation.world.cityjson_text import Repeated, documents_of
 from sessionstore.simulation.world.geometry import Vec3
+from sessionstore.simulation.world.ground import MAX_OBJECTS, USES, Surfaces
 from sessionstore.simulation.world.heights import (
     DEFAULT_HEIGHT_M,
     HIGHEST_GROUND_M,
@@ -48,7 +49,7 @@ NOT_UNDERSTOOD = (IndexError, KeyError, TypeError, ValueError, AttributeError, R
 
 
 def read_cityjson(path: Path, text: str, default_height_m: float | None = None) -> RawCity:
-    """Return all buildings of a CityJSON or CityJSONSeq text, in metres.
+    """Return all buildings and the ground of a CityJSON or CityJSONSeq text, in metres.
 
     Raises:
         CityFileError: nothing is returned; it names the place at fault.
@@ -121,7 +122,7 @@ class _Reader:
         for name, item in objects.items():
             kind = item.get("type") if isinstance(item, Mapping) else None
             if kind not in BUILDING_TYPES:
-                self.raw.pass_over(str(kind)[:60])
+                self._around(name, str(kind)[:60], item)
                 continue
             faces = self._most_detailed(name, item)
             if faces is not None:
@@ -132,6 +133,16 @@ class _Reader:
                 self.raw.pass_over("outline of a building whose parts have bodies")
             else:
                 self._building(name, item, faces, objects)
+
+    def _around(self, name: str, kind: str, item: object) -> None:
+        """What is not a building: ground is kept to be drawn, all else is counted."""
+        room = len(self.raw.ground) < MAX_OBJECTS
+        faces = self._most_detailed(name, item) if kind in USES and room and isinstance(item, Mapping) else None
+        known = _without_nodata(faces or ())
+        if known:
+            self.raw.ground.append(Surfaces(kind, known))
+        else:
+            self.raw.pass_over(kind)
 
     def _vertex(self, v: Any) -> Vec3 | None:
         """In metres; None for what is not three numbers: only geometries that use it are lost."""
@@ -160,7 +171,7 @@ class _Reader:
                 by_level.setdefault(_lod(geometry.get("lod")), []).extend(faces)
         if by_level:
             return by_level[max(by_level)]
-        if not bad and not item.get("children"):
+        if not bad and not item.get("children") and item.get("type") in BUILDING_TYPES:
             self.raw.pass_over("Building without geometry")
         return None
 

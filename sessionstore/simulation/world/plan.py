@@ -37,6 +37,7 @@ def report(world: World) -> dict[str, Any]:
         "buildings_with_windows": len({f.building.name for f in world.facades}),
         "windows": len(world.windows),
         "windows_serviceable": sum(w.reachable for w in world.windows),
+        "ground": {row["use"]: len(row.get("faces") or row["heights"]) for row in city.ground},
         "passed_over": dict(city.ignored),
         "replaced": dict(city.replaced),
     }
@@ -54,6 +55,8 @@ def report_text(facts: dict[str, Any]) -> str:
         f"base        {', '.join(f'{v:.10g}' for v in facts['origin'])} in the file"
         + (f"; {facts['gps']['lat']}, {facts['gps']['lon']}" if facts["gps"] else ""),
     ]
+    if facts["ground"]:
+        lines.append("ground      " + ", ".join(f"{number} {use}" for use, number in facts["ground"].items()))
     lines += [f"passed over {count} x {why}" for why, count in facts["passed_over"].items()]
     lines += [f"replaced    {count} x {what}" for what, count in facts["replaced"].items()]
     return "\n".join(lines)

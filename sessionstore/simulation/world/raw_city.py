@@ -15,6 +15,7 @@ from statistics import median
 from sessionstore.simulation.errors import CityFileError
 from sessionstore.simulation.world.buildings import Footprint
 from sessionstore.simulation.world.geometry import Ring, Vec2
+from sessionstore.simulation.world.ground import Surfaces, scaled
 from sessionstore.simulation.world.reference_system import mercator_scale
 
 MAX_EXTENT_M = 50_000.0  # from the middle of the mass; a drone flies a few kilometres
@@ -28,6 +29,7 @@ class RawCity:
     """Footprints in the frame of the file, in metres."""
 
     footprints: list[Footprint] = field(default_factory=list)
+    ground: list[Surfaces] = field(default_factory=list)  # what is drawn around the buildings
     crs: str = "unknown"
     ignored: dict[str, int] = field(default_factory=dict)
     replaced: dict[str, int] = field(default_factory=dict)
@@ -73,6 +75,7 @@ def _shrink_mercator(raw: RawCity) -> None:
     scale = mercator_scale(raw.crs, median(f.rings[0][0][1] for f in raw.footprints))
     if scale != 1.0:
         raw.unit_m *= scale
+        raw.ground = [scaled(each, scale) for each in raw.ground]
         raw.footprints = [
             replace(f, rings=tuple(tuple((x * scale, y * scale) for x, y in ring) for ring in f.rings))
             for f in raw.footprints

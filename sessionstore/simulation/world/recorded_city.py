@@ -1,6 +1,6 @@
 """The town of a recorded session, out of the scene in its folder: to fly again where it was flown.
 
-Buildings stand as the scene holds them, hidden ones stay hidden; the origin and its GPS come from the base.
+Buildings and ground are as the scene holds them, hidden ones stay hidden; the origin and its GPS come from the base.
 Refused: a folder whose scene cannot be read. A session without buildings gives open ground.
 Not here: writing the scene (boxes.session_buildings_box), city files (city).
 """
@@ -37,11 +37,12 @@ def city_of_session(path: str | Path) -> City:
     try:
         rows = list(Session(StoreRoot(folder.parent), folder.name).tables().get(SCENE, {}).values())
         footprints = [_footprint(row) for row in rows if row.get("kind") == "building"]
+        ground = [row for row in rows if row.get("kind") == "ground"]
         origin = next((_origin(row) for row in rows if row.get("kind") == "base"), Origin())
     except (SessionStoreError, KeyError, TypeError, ValueError) as error:
         raise CityFileError(str(path), "scene", f"{type(error).__name__}: {error}") from error
     digest = hashlib.sha256(json_text.layout(rows)).hexdigest()
-    return City(footprints, origin, source=f"session {folder.name}", sha256=digest)
+    return City(footprints, origin, source=f"session {folder.name}", sha256=digest, ground=ground)
 
 
 def _footprint(row: Mapping[str, Any]) -> Footprint:

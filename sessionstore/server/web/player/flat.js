@@ -2,11 +2,13 @@
 
    Sorting faces is not as right as a depth buffer where buildings stand close; drones and trails lie over all. */
 import { colour, css } from '../app/dom.js';
+import { USES } from './ground.js';
 import { project } from './math.js';
 import { outline, radius } from './shapes.js';
-import { newell, townLines } from './town.js';
+import { LIGHT as LIGHT_3, newell, SHADOW, townLines } from './town.js';
 
 const LIGHT = [0.4, -0.57];
+const NEAR = 0.2; // metres before the eye
 const FEWEST = 2; // pixels: a window smaller than this is not drawn
 const LEAST = 5; // pixels of a drone's radius
 
@@ -17,6 +19,9 @@ export class FlatScene {
     this.trails = new Map();
     this.faces = [];
     this.lines = [];
+    this.ground = [];
+    this.shades = [];
+    this.shadows = true;
   }
 
   recolour() {}
@@ -26,9 +31,12 @@ export class FlatScene {
     this.faces = world.buildings.flatMap((each) => (each.faces?.length ? surfaces(each) : faces(each)));
     this.lines = townLines(world, extent).filter(([name]) => name !== 'edge');
     this.dirt = windows.dirt;
+    this.ground = world.ground || [];
+    this.shades = world.buildings.flatMap(cast);
     for (let i = 0; i < windows.dirt.length; i += 1) hang(pane(windows, i), this.faces);
   }
 
+  setShadows(on) { this.shadows = on; }
   setDirt(dirt) { this.dirt = dirt; }
   setTrail(name, places, tint, paints = null) { this.trails.set(name, { places, tint, paints }); }
   keepTrails(names) { for (const name of this.trails.keys()) if (!names.has(name)) this.trails.delete(name); }
@@ -44,7 +52,11 @@ export class FlatScene {
     pen.clip();
     pen.fillStyle = css(camera.kind === 'top' ? 'land' : 'sky');
     pen.fillRect(x, top, width, height);
-    for (const [name, places] of this.lines) this.strokes(spot, places, css(name));
+    const level = (corners) => clipped(view, corners).map(([u, v]) => [x + ((u + 1) / 2) * width, top + ((1 - v) / 2) * height]);
+    const draw = (grid) => { for (const [name, places] of this.lines) if (grid === (name === 'grid')) this.strokes(spot, places, css(name)); };
+    draw(true);
+    this.floor(level, camera);
+    draw(false);
     this.solids(spot, camera);
     if (trails) for (const { places, tint, paints } of this.trails.values()) { if (paints) this.painted(spot, places, paints); else this.trail(spot, places, paint(tint)); }
     this.strokes(spot, below.flatMap(({ x, y, z, ground }) => [x, y, z, x, y, ground, x - 0.6, y, ground, x + 0.6, y, ground]), css('edge'));
@@ -52,6 +64,23 @@ export class FlatScene {
     for (const each of drones) this.drone(spot, each, size(each));
     pen.restore();
     return view;
+  }
+
+  /** The ground, each use over those below it, and the shadows on it as one shape. */
+  floor(level, camera) {
+    const { pen } = this;
+    const path = (corners) => { level(corners).forEach(([x, y], i) => (i ? pen.lineTo(x, y) : pen.moveTo(x, y))); pen.closePath(); };
+    for (const use of USES) {
+      const found = this.ground.filter((each) => each.use === use);
+      if (!found.length) continue;
+      pen.fillStyle = css(`use-${use}`);
+      for (const { corners } of found) { pen.beginPath(); path(corners); pen.fill(); }
+    }
+    if (!this.shadows || !['3d', 'top'].includes(camera.kind)) return;
+    pen.fillStyle = css('shadow', SHADOW);
+    pen.beginPath();
+    for (const each of this.shades) path(each);
+    pen.fill();
   }
 
   /** Walls with their windows and roofs that are turned to the viewer, the far ones first. */
@@ -164,6 +193,27 @@ function faces({ outline: points, ground, roof, visible }) {
   });
   const middle = [0, 1].map((axis) => way.reduce((sum, each) => sum + each[axis], 0) / way.length);
   return [...walls, { corners: way.map(([x, y]) => [x, y, roof]), normal: [0, 0, 1], middle: [...middle, roof], visible, panes: [] }];
+}
+
+/** The shadows of what faces the light, laid on the level where the building stands; all turned one way. */
+function cast(building) {
+  const rows = building.faces?.length ? surfaces(building) : faces(building);
+  return rows.filter(({ normal }) => normal[0] * LIGHT_3[0] + normal[1] * LIGHT_3[1] + normal[2] * LIGHT_3[2] > 0).map(({ corners }) => {
+    const laid = corners.map(([x, y, z]) => { const high = Math.max(0, z - building.ground) / LIGHT_3[2]; return [x - LIGHT_3[0] * high, y - LIGHT_3[1] * high, building.ground]; });
+    return newell(laid)?.[2] < 0 ? laid.reverse() : laid;
+  });
+}
+
+/** A polygon in the picture, from -1 to 1, without what lies behind the eye. */
+function clipped(m, corners) {
+  const seen = corners.map(([x, y, z]) => [m[0] * x + m[4] * y + m[8] * z + m[12], m[1] * x + m[5] * y + m[9] * z + m[13], m[3] * x + m[7] * y + m[11] * z + m[15]]);
+  const found = [];
+  seen.forEach((a, i) => {
+    const b = seen[(i + 1) % seen.length];
+    if (a[2] > NEAR) found.push(a);
+    if (a[2] > NEAR !== b[2] > NEAR) { const share = (NEAR - a[2]) / (b[2] - a[2]); found.push(a.map((each, axis) => each + (b[axis] - each) * share)); }
+  });
+  return found.map(([x, y, w]) => [x / w, y / w]);
 }
 
 /** Hang a window on the wall that it is in. */

@@ -52,7 +52,7 @@ export function refill(gl, buffer, data) {
 
     Raises: when the browser gives no WebGL 2. */
 export function context(canvas) {
-  const gl = canvas.getContext('webgl2', { alpha: false, preserveDrawingBuffer: false, antialias: !inSoftware() });
+  const gl = canvas.getContext('webgl2', { alpha: false, stencil: true, preserveDrawingBuffer: false, antialias: !inSoftware() });
   if (!gl) throw new Error('no WebGL 2');
   return gl;
 }

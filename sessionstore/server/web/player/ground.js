@@ -1,21 +1,31 @@
-/* What lies below a drone: the highest roof under it, else the ground; for the line and the mark that show its height. */
+/* The ground as faces of a use; and what lies below a drone: the highest roof under it, else the ground, for the line and
+   the mark that show its height. */
 
+/** From below to above where they overlap. */
+export const USES = ['terrain', 'land', 'plants', 'water', 'rail', 'road'];
 const LEAST_M = 0.4; // lower than this a drone stands
 
 export class Ground {
-  constructor({ base, buildings }) {
+  constructor({ base, buildings, ground = [] }) {
     this.level = base[2] || 0;
-    this.buildings = buildings.map(({ outline, roof }) => {
-      const [xs, ys] = [0, 1].map((axis) => outline.map((corner) => corner[axis]));
-      return { outline, roof, west: Math.min(...xs), east: Math.max(...xs), south: Math.min(...ys), north: Math.max(...ys) };
-    });
+    this.patches = ground.map(({ corners }) => ({ corners, ...boxOf(corners) }));
+    this.buildings = buildings.map(({ outline, roof }) => ({ outline, roof, ...boxOf(outline) }));
+  }
+
+  /** The height of the ground at a place: the level of the base where nothing is known. */
+  level_at(x, y) {
+    const found = this.patches.findLast((each) => holds(each, x, y) && inside(each.corners, x, y));
+    if (!found) return this.level;
+    let [sum, all] = [0, 0];
+    for (const [u, v, w] of found.corners) { const near = 1 / (0.01 + (x - u) ** 2 + (y - v) ** 2); sum += near * w; all += near; }
+    return sum / all;
   }
 
   /** The height of what is below a place, in metres. */
   under(x, y, z) {
-    let found = Math.min(this.level, z);
+    let found = Math.min(this.level_at(x, y), z);
     for (const each of this.buildings) {
-      if (x < each.west || x > each.east || y < each.south || y > each.north || each.roof > z + LEAST_M || each.roof <= found) continue;
+      if (!holds(each, x, y) || each.roof > z + LEAST_M || each.roof <= found) continue;
       if (inside(each.outline, x, y)) found = each.roof;
     }
     return found;
@@ -25,6 +35,35 @@ export class Ground {
   below(drones) {
     return drones.map((each) => ({ ...each, ground: this.under(each.x, each.y, each.z) })).filter(({ z, ground }) => z - ground > LEAST_M);
   }
+}
+
+const holds = ({ west, east, south, north }, x, y) => x >= west && x <= east && y >= south && y <= north;
+
+function boxOf(corners) {
+  const [xs, ys] = [0, 1].map((axis) => corners.map((corner) => corner[axis]));
+  return { west: Math.min(...xs), east: Math.max(...xs), south: Math.min(...ys), north: Math.max(...ys) };
+}
+
+/** Rings of corners, [[[x, y, z], ...], ...]; what is damaged is left out. */
+export function faces(rows) {
+  const whole = (row) => Array.isArray(row) && row.length >= 9 && row.length % 3 === 0 && row.every(Number.isFinite);
+  return (Array.isArray(rows) ? rows : []).filter(whole).map((row) => Array.from({ length: row.length / 3 }, (_, i) => row.slice(i * 3, i * 3 + 3)));
+}
+
+/** The faces of rows of a scene, those above last: [{ use, corners }]. */
+export function grounds(rows) {
+  const made = (Array.isArray(rows) ? rows : []).flatMap((row) => {
+    const use = USES.includes(row?.use) ? row.use : 'land';
+    return [...faces(row?.faces), ...terrain(row)].map((corners) => ({ use, corners }));
+  });
+  return made.sort((a, b) => USES.indexOf(a.use) - USES.indexOf(b.use));
+}
+
+/** Squares between heights on a grid. */
+function terrain({ origin, step_m: step, heights }) {
+  if (!Array.isArray(heights) || !Array.isArray(origin) || !(step > 0)) return [];
+  const place = (column, row) => { const z = heights[row]?.[column]; return Number.isFinite(z) ? [origin[0] + column * step, origin[1] + row * step, z] : null; };
+  return heights.flatMap((line, row) => line.map((_, column) => [[0, 0], [1, 0], [1, 1], [0, 1]].map(([u, v]) => place(column + u, row + v)))).filter((face) => !face.includes(null));
 }
 
 function inside(outline, x, y) {

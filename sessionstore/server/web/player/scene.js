@@ -1,9 +1,10 @@
 /* The picture with a depth buffer (WebGL 2): a town that stands still, lines, and the drones.
 
    Static things go to the graphics card once; for each frame only the places of the drones do, five times a second the
-   trails, and the dirt of windows when one was cleaned. A frame is four draws and one for each kind of drone. */
+   trails, and the dirt of windows when one was cleaned. A frame is six draws at most and one for each kind of drone. */
 import { colour } from '../app/dom.js';
 import { arrays, context, program, refill } from './gl.js';
+import { USES } from './ground.js';
 import { Lines } from './lines.js';
 import { DISC, outline, radius, raise } from './shapes.js';
 import { Town, townLines } from './town.js';
@@ -42,7 +43,7 @@ export class Scene {
   }
 
   recolour() {
-    this.tints = Object.fromEntries(['sky', 'land', 'grid', 'wall', 'wall-hidden', 'edge', 'clean', 'dirty', 'accent'].map((name) => [name, colour(name)]));
+    this.tints = Object.fromEntries(['sky', 'land', 'grid', 'wall', 'wall-hidden', 'edge', 'clean', 'dirty', 'accent', 'shadow', ...USES.map((use) => `use-${use}`)].map((name) => [name, colour(name)]));
     this.lines.recolour(this.tints);
   }
 
@@ -51,6 +52,7 @@ export class Scene {
     this.lines.set(townLines(world, extent), this.tints);
   }
 
+  setShadows(on) { this.town.shadows = on; }
   setDirt(dirt) { this.town.setDirt(dirt); }
   setTrail(name, places, tint, paints) { this.lines.setTrail(name, places, tint, paints); }
   keepTrails(names) { this.lines.keepTrails(names); }
@@ -70,9 +72,9 @@ export class Scene {
     gl.viewport(x, y, width, height);
     gl.scissor(x, y, width, height);
     gl.clearColor(...(camera.kind === 'top' ? this.tints.land : this.tints.sky), 1);
-    gl.clear(gl.COLOR_BUFFER_BIT | gl.DEPTH_BUFFER_BIT);
+    gl.clear(gl.COLOR_BUFFER_BIT | gl.DEPTH_BUFFER_BIT | gl.STENCIL_BUFFER_BIT);
     gl.enable(gl.DEPTH_TEST);
-    this.town.draw(view, this.tints);
+    this.town.draw(view, this.tints, camera);
     if (below.length) this.drawDrones(view, camera, height, below.map((each) => ({ kind: MARK, x: each.x, y: each.y, z: each.ground + MARK_M, yaw: 0, tint: this.tints.edge })), dot * 0.6);
     this.drawDrones(view, camera, height, drones, dot);
     this.lines.stems(below, this.tints.edge);

@@ -22,10 +22,12 @@ export class SceneTools {
     const toggle = (text, act) => { const button = el('button', { type: 'button', 'aria-pressed': 'false', on: { click: () => { const on = button.getAttribute('aria-pressed') !== 'true'; button.setAttribute('aria-pressed', String(on)); act(on, button); } } }, text); return button; };
     this.rule = toggle('Measure: click two places', (on) => this.measure(on));
     this.planned = events && toggle('Planned ways', (on) => this.setPlanned(on, events));
+    this.shadows = toggle('Shadows', (on) => { player.stage.scene.setShadows(on); player.stale = true; });
+    this.shadows.setAttribute('aria-pressed', 'true');
     this.film = toggle('Record a film (WebM)', (on) => (on ? this.startFilm() : this.stopFilm()));
     this.ghostField = el('input', { type: 'search', placeholder: 'id of another session', 'aria-label': 'Ghost of the session', value: asked.ghost || '' });
     this.ghostField.addEventListener('change', () => this.setGhost(this.ghostField.value.trim()));
-    this.items = el('div.items.scene-menu', { hidden: true }, cameraRow, byRow, lengthRow, this.rule, this.planned, sourceOf ? el('label', {}, 'Ghost of', this.ghostField) : null, el('button', { type: 'button', on: { click: () => this.picture() } }, 'Save a picture (PNG)'), this.film);
+    this.items = el('div.items.scene-menu', { hidden: true }, cameraRow, byRow, lengthRow, this.rule, this.planned, this.shadows, sourceOf ? el('label', {}, 'Ghost of', this.ghostField) : null, el('button', { type: 'button', on: { click: () => this.picture() } }, 'Save a picture (PNG)'), this.film);
     const button = el('button', { type: 'button', 'aria-haspopup': 'true', 'aria-expanded': 'false', on: { click: () => { this.items.hidden = !this.items.hidden; button.setAttribute('aria-expanded', String(!this.items.hidden)); } } }, 'Scene ▾');
     this.menu = el('div.menu', {}, button, this.items);
     this.menu.addEventListener('keydown', (event) => { if (event.key === 'Escape' && !this.items.hidden) { event.stopPropagation(); this.items.hidden = true; button.focus(); } });

@@ -61,7 +61,7 @@ export function sign(kind, fill = 'currentColor', size = 14) {
   return node;
 }
 
-/** Cut a simple polygon into triangles by its ears; returns indices. */
+/** Cut a polygon into triangles by its ears; returns indices. Where a ring that touches itself has none left, any corner that bends outwards is cut off. */
 export function triangles(points) {
   const left = points.map((_, index) => index);
   const area = points.reduce((sum, [x, y], i) => { const [u, v] = points[(i + 1) % points.length]; return sum + x * v - u * y; }, 0);
@@ -69,9 +69,9 @@ export function triangles(points) {
   const found = [];
   const side = (a, b, c) => (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0]);
   let misses = 0;
-  while (left.length > 2 && misses <= left.length) {
+  while (left.length > 2 && misses <= 2 * left.length) {
     const [a, b, c] = left.slice(0, 3).map((index) => points[index]);
-    const ear = side(a, b, c) > 1e-9 && !left.slice(3).some((index) => { const p = points[index]; return side(a, b, p) > 0 && side(b, c, p) > 0 && side(c, a, p) > 0; });
+    const ear = side(a, b, c) > 1e-9 && (misses > left.length || !left.slice(3).some((index) => { const p = points[index]; return side(a, b, p) > 0 && side(b, c, p) > 0 && side(c, a, p) > 0; }));
     if (ear || Math.abs(side(a, b, c)) <= 1e-9) {
       if (ear) found.push(left[0], left[1], left[2]);
       left.splice(1, 1);

@@ -1,10 +1,11 @@
 /* The scene of a session made ready for drawing: outlines of buildings, windows as columns, and how dirty they are when. */
+import { faces, grounds } from './ground.js';
 import { upper } from './tape.js';
 
 export function world(scene, facades) {
   const base = scene.base_position || [0, 0, 0];
   const buildings = (scene.buildings || []).map(building).filter(Boolean);
-  return { base, buildings, windows: columns(facades.windows) };
+  return { base, buildings, ground: grounds(scene.ground), windows: columns(facades.windows) };
 }
 
 function building(data) {
@@ -18,12 +19,6 @@ function building(data) {
   }
   if (!Array.isArray(outline) || outline.length < 3) return null;
   return { name: data.name, outline, ground, roof, visible: data.visible !== false, faces: faces(data.faces) };
-}
-
-/** Walls and roofs as the city file has them: [[[x, y, z], ...], ...]; none: the building is drawn as a prism. */
-function faces(rows) {
-  const whole = (row) => Array.isArray(row) && row.length >= 9 && row.length % 3 === 0 && row.every(Number.isFinite);
-  return (Array.isArray(rows) ? rows : []).filter(whole).map((row) => Array.from({ length: row.length / 3 }, (_, i) => row.slice(i * 3, i * 3 + 3)));
 }
 
 function columns(rows) {
