@@ -21,11 +21,10 @@ from sessionstore.analysis.flight_columns import base_of, packed_overview
 from sessionstore.analysis.streams import named_columns, named_table
 from sessionstore.analysis.verified_chunks import Chunk, ReadAgain, Rules, chunks
 from sessionstore.disk import files
-from sessionstore.disk.reading import elsewhere
 from sessionstore.errors import Conflict, NotApplied, OutcomeUnknown, SessionStoreError
 from sessionstore.layout import StoreRoot
 from sessionstore.model.field_rules import FINAL_STATUSES
-from sessionstore.session import Session, stream_names
+from sessionstore.session import Session, stream_names, stream_source
 from sessionstore.session.verified_blocks import Tally
 from sessionstore.store import column_files
 from sessionstore.store.column_files import ColumnFile, Derived, Key
@@ -86,7 +85,7 @@ def make(session: Session, stream: str) -> ColumnFile | None:
     if session.record.status not in FINAL_STATUSES:
         raise NotApplied(f"{session.session_id} has not ended: columns are made of ended sessions")
     source = session.stream_path(stream)
-    if elsewhere.get(str(source)) is not None:
+    if stream_source.is_elsewhere(source):
         raise NotApplied(f"{source.name} is in a remote store, which is read in place")
     stamp = column_files.stamp_of(source)
     if stamp is None or not stamp.size:

@@ -22,9 +22,8 @@ from sessionstore.analysis.arrow_columns import together
 from sessionstore.analysis.column_types import common, leaves
 from sessionstore.analysis.some_columns import some_columns
 from sessionstore.analysis.streams import LeftOut, stream_table
-from sessionstore.disk import files
 from sessionstore.layout import StoreRoot
-from sessionstore.session import Session
+from sessionstore.session import Session, stream_source
 from sessionstore.store import column_files
 from sessionstore.store.column_files import ColumnFile
 
@@ -123,13 +122,12 @@ def sources_of(
 def columns_of(root: StoreRoot, session_id: str, name: str) -> ColumnFile | None:
     """Return the columns of one stream when they fit and are whole, made now where that gains; None: read the lines."""
     path = f"{root.text}/{session_id}/{name}.jsonl"
-    status = files.status(path)
-    if status is None:
+    if stream_source.status(path) is None:
         return None
     found = column_files.find(root, session_id, name)
     if found is not None and column_files.is_whole(found):
         return found
-    if status.st_size < column_cache.WORTH_BYTES or not column_cache.made_by_queries(root):
+    if stream_source.size(path) < column_cache.WORTH_BYTES or not column_cache.made_by_queries(root):
         return None
     return column_cache.make_quietly(Session(root, session_id), name)
 

@@ -23,8 +23,8 @@ from pyarrow import compute
 from sessionstore.analysis.arrow_columns import together
 from sessionstore.analysis.column_types import cast, common, whole
 from sessionstore.analysis.verified_chunks import Chunk, ReadAgain, Rules, chunks
-from sessionstore.disk import files
 from sessionstore.errors import SessionStoreError
+from sessionstore.session import stream_source
 from sessionstore.session.stream_check import KINDS
 from sessionstore.session.verified_blocks import Tally
 
@@ -71,7 +71,7 @@ def stream_table(
     tables = []
     for session_id in session_ids:
         path = f"{root}/{session_id}/{name}.jsonl"
-        if files.status(path) is None:
+        if stream_source.status(path) is None:
             continue
         try:
             table = _some(Path(path), session_id, name, left_out, quick)

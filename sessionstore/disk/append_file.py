@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import weakref
+from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn, Protocol
 
@@ -42,10 +43,16 @@ class AppendFile:
         path: made by the first lock, when its directory exists.
         durable: whether making it syncs the directory.
         pinned: the folder of the file must stay the same: another folder of that name is another session.
+        missing: called before the file is made: it may put it in place, or raise.
     """
 
     def __init__(
-        self, path: Path, durable: bool = True, timeout_s: float = DEFAULT_TIMEOUT_S, pinned: bool = False
+        self,
+        path: Path,
+        durable: bool = True,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+        pinned: bool = False,
+        missing: Callable[[Path | str], None] | None = None,
     ) -> None:
         self.path = path
         self.descriptor = -1
@@ -56,7 +63,7 @@ class AppendFile:
         self._timeout_s = timeout_s
         self._identity = (0, 0)
         self._folder: tuple[int, int] | None = None  # the one that the file was first opened in
-        self._pinned = pinned
+        self._pinned, self._missing = pinned, missing
         self._forks = 0
 
     def lock(self, timeout_s: float | None = None) -> int:
@@ -115,7 +122,7 @@ class AppendFile:
         self.close()
         self._check_folder()
         try:
-            descriptor, found = files.opened_to_append(self._text_path, durable=self._durable)
+            descriptor, found = files.opened_to_append(self._text_path, durable=self._durable, missing=self._missing)
         except (FileNotFoundError, NotADirectoryError) as error:
             raise SessionGone(f"{self.path.parent} is gone; nothing was written to {self.path.name}") from error
         if self._pinned and found.st_nlink > 1:

@@ -9,19 +9,18 @@ Not here: charts (playback.charts), showing it (server.web).
 from __future__ import annotations
 
 import html
-import os
 from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 from typing import Any
 
-from sessionstore.disk import files
 from sessionstore.errors import InvalidQuery
 from sessionstore.model.record import SessionRecord
 from sessionstore.playback import alignment
 from sessionstore.playback.role_differences import Flight, flight_of, role_differences
-from sessionstore.session import Session
+from sessionstore.session import Session, stream_source
 from sessionstore.session.motion import MOTION_STREAM
 from sessionstore.session.stream_reader import Line, Tape
+from sessionstore.session.stream_source import Source
 
 MOST_SESSIONS = 6
 _CHUNK = 1 << 20
@@ -158,24 +157,24 @@ def _difference(line: Line, field: str, left: Any, right: Any) -> dict[str, Any]
 def same_bytes(left: Tape, right: Tape) -> int | None:
     """Return where the first line begins that is not the same in both files; None when all bytes are."""
     try:
-        descriptors = [files.open_to_read(tape.path) for tape in (left, right)]
+        with stream_source.opened(left.path) as ours, stream_source.opened(right.path) as theirs:
+            return _first_other_line(ours, theirs)
     except FileNotFoundError:
         return 0 if left.size() != right.size() else None
-    try:
-        at = line_begin = 0
-        while True:
-            a, b = (os.pread(descriptor, _CHUNK, at) for descriptor in descriptors)
-            if a == b:
-                if not a:
-                    return None
-                line_begin = at + a.rfind(b"\n") + 1 if b"\n" in a else line_begin
-                at += len(a)
-                continue
-            same = a[: _common(a, b)]
-            return at + same.rfind(b"\n") + 1 if b"\n" in same else line_begin
-    finally:
-        for descriptor in descriptors:
-            os.close(descriptor)
+
+
+def _first_other_line(ours: Source, theirs: Source) -> int | None:
+    at = line_begin = 0
+    while True:
+        a, b = ours.bytes_at(_CHUNK, at), theirs.bytes_at(_CHUNK, at)
+        if a == b:
+            if not a:
+                return None
+            line_begin = at + a.rfind(b"\n") + 1 if b"\n" in a else line_begin
+            at += len(a)
+            continue
+        same = a[: _common(a, b)]
+        return at + same.rfind(b"\n") + 1 if b"\n" in same else line_begin
 
 
 def _common(a: bytes, b: bytes) -> int:

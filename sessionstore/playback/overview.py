@@ -12,7 +12,6 @@ Not here: stretches that are short enough to be read whole (replay), when a summ
 from __future__ import annotations
 
 import math
-import os
 import sys
 import zlib
 from array import array
@@ -24,9 +23,8 @@ from pathlib import Path
 
 import msgspec
 
-from sessionstore.disk import files
 from sessionstore.playback.replay import History, Point, Window, point_of
-from sessionstore.session import Session
+from sessionstore.session import Session, stream_source
 from sessionstore.session.motion import MOTION_STREAM
 from sessionstore.session.stream_reader import Line, Tape, parse_line
 
@@ -334,11 +332,10 @@ def _three(value: object) -> tuple[float, float, float] | None:
 
 def _raw_lines(order: Order) -> Iterator[tuple[int, bytes]]:
     try:
-        with files.opened(order.path) as descriptor:
-            os.lseek(descriptor, order.low, os.SEEK_SET)
-            offset, rest, left = order.low, b"", order.high - order.low
-            while left > 0 and (part := os.read(descriptor, min(_CHUNK, left))):
-                left -= len(part)
+        with stream_source.opened(order.path) as source:
+            offset, rest, at = order.low, b"", order.low
+            while at < order.high and (part := source.read_at(min(_CHUNK, order.high - at), at)):
+                at += len(part)
                 pieces = (rest + part).split(b"\n")
                 rest = pieces.pop()
                 for raw in pieces:

@@ -7,13 +7,11 @@ Not here: parameters and metrics of any two sessions (playback.comparison), runn
 
 from __future__ import annotations
 
-import os
 from itertools import zip_longest
 from typing import Any, NamedTuple
 
-from sessionstore.disk import files
 from sessionstore.playback.comparison import same_bytes
-from sessionstore.session import Session
+from sessionstore.session import Session, stream_source
 from sessionstore.session.handle import CLOCK_STREAM
 from sessionstore.session.motion import MOTION_STREAM
 from sessionstore.session.stream_reader import Tape
@@ -98,7 +96,7 @@ def _difference(name: str, one: Tape, again: Tape, untimed: bool) -> Difference 
 def _lines_before(tape: Tape, offset: int) -> int:
     """Return how many lines of a file stand before an offset."""
     found = 0
-    with files.opened(tape.path) as descriptor:
+    with stream_source.opened(tape.path) as source:
         for at in range(0, offset, _CHUNK):
-            found += os.pread(descriptor, min(_CHUNK, offset - at), at).count(b"\n")
+            found += source.read_at(min(_CHUNK, offset - at), at).count(b"\n")
     return found

@@ -22,11 +22,12 @@ from sessionstore.model import json_text, lineage, records, row_from_bytes
 from sessionstore.model import liveness as owners
 from sessionstore.model.record import RECORD_FIELDS, SessionRecord
 from sessionstore.model.row import INTERRUPTED, SessionRow, to_row
-from sessionstore.session import documents, stream_names
+from sessionstore.session import documents, sealing, stream_names, stream_source
 from sessionstore.session.artifacts import Artifacts
 from sessionstore.session.documents import Database, DocumentStorage, SharedTable, Tables
 from sessionstore.session.mappings import Data, Metadata, Tags
 from sessionstore.session.motion import MOTION_STREAM
+from sessionstore.session.sealing import SealedStream
 from sessionstore.session.state import OWN_TABLES, Accepted, Update, merged
 from sessionstore.session.stream_reader import Tape
 from sessionstore.session.stream_writer import StreamWriter, SyncMode
@@ -206,9 +207,10 @@ class Session:
     def last_beat(self) -> float | None:
         """Return when the recording process last gave a sign of life, in epoch seconds."""
         try:
-            return os.stat(f"{self.folder_text}/{CLOCK_STREAM}.jsonl", follow_symlinks=False).st_mtime
+            found = stream_source.status(f"{self.folder_text}/{CLOCK_STREAM}.jsonl")
         except OSError:
             return None
+        return None if found is None else found.st_mtime
 
     def tables(self) -> Tables:
         """Return all tables of session.json as plain data."""
@@ -234,8 +236,8 @@ class Session:
 
     def tapes(self) -> dict[str, Tape]:
         """Return the streams that have been begun, by name."""
-        names = sorted(entry.name[:-6] for entry in files.entries(self.folder) if entry.name.endswith(".jsonl"))
-        return {name: Tape(self.folder / f"{name}.jsonl") for name in names if stream_names.is_stream_name(name)}
+        files_of = stream_names.files_of(entry.name for entry in files.entries(self.folder))
+        return {name: Tape(self.folder / f"{name}.jsonl") for name in files_of if stream_names.is_stream_name(name)}
 
     def attempts(self) -> list[float]:
         """Return the sim_time at which each attempt after the first one resumed, in seconds (see ``store.start``)."""
@@ -249,7 +251,7 @@ class Session:
         return Tape(self.stream_path(name))
 
     def stream_path(self, name: str) -> Path:
-        """Return the file of a stream. Raises: InvalidName."""
+        """Return the file of a stream (a sealed one has ``.gz`` behind it). Raises: InvalidName."""
         return self.folder / f"{stream_names.check(name)}.jsonl"
 
     def writer(self, name: str, sync: SyncMode = "batch") -> StreamWriter:
@@ -261,7 +263,7 @@ class Session:
 
     def _path_to_write(self, name: str, begun: Iterable[str] = ()) -> Path:
         path = self.stream_path(name)
-        if name not in stream_names.KINDS and files.status(path) is None:
+        if name not in stream_names.KINDS and stream_source.status(path) is None:
             stream_names.check_new(name, {*self.tapes(), *begun})
         return path
 
@@ -294,6 +296,14 @@ class Session:
             Conflict: the path exists. InvalidRecord: the session lacks what the format needs.
         """
         return late_imports.export_session()(self, path, to, options)
+
+    def seal(self) -> list[SealedStream]:
+        """Compress the streams, a sixth of the disk; every reading gives what it gave. Raises: as ``sealing.seal``."""
+        return sealing.seal(self)
+
+    def unseal(self) -> list[SealedStream]:
+        """Make the streams plain again; appending does it by itself. Raises: as ``sealing.unseal``."""
+        return sealing.unseal(self)
 
     # ------------------------------------------------------------ writing
 

@@ -16,6 +16,8 @@ from sessionstore.model import names
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 _MAX_LENGTH = 64
+#: How the file of a stream ends, and that of a sealed one.
+PLAIN, SEALED = ".jsonl", ".jsonl.gz"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,19 @@ DRAWN = tuple(kind.name for kind in KINDS.values() if kind.drawn)
 def kind_of(name: str) -> StreamKind:
     """Return what the table says of a stream; one that it does not name has a tab of its own under that name."""
     return KINDS.get(name) or StreamKind(name, name)
+
+
+def stem_of(file: str) -> str | None:
+    """Return the name of the stream that a file holds, plain or sealed; None: it holds none."""
+    for suffix in (PLAIN, SEALED):
+        if file.endswith(suffix):
+            return file.removesuffix(suffix)
+    return None
+
+
+def files_of(files: Iterable[str]) -> list[str]:
+    """Return the names of the streams among the files of a folder, sorted; plain and sealed are one stream."""
+    return sorted({stem for file in files if (stem := stem_of(file)) is not None})
 
 
 def is_stream_name(name: str) -> bool:

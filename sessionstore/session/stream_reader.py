@@ -12,13 +12,11 @@ from __future__ import annotations
 
 import contextlib
 import math
-import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
-from sessionstore.disk import files
 from sessionstore.errors import Corrupt
 from sessionstore.session import stream_source
 from sessionstore.session.stream_check import KINDS, Remarks, StreamCheck
@@ -55,12 +53,11 @@ class Tape:
 
     def exists(self) -> bool:
         """Whether the stream has been begun."""
-        return os.path.lexists(self.path)
+        return stream_source.status(self.path) is not None
 
     def size(self) -> int:
-        """Return the bytes of the file, a line being written included."""
-        found = files.status(self.path)
-        return 0 if found is None else found.st_size
+        """Return the bytes of the stream, a line being written included; of a sealed one, those of its lines."""
+        return stream_source.size(self.path)
 
     def read(
         self,
@@ -296,7 +293,7 @@ class Tape:
             with stream_source.opened(self.path) as source:
                 low, high = 0, (end := source.size)
                 while low < high:
-                    middle = (low + high) // 2
+                    middle = source.middle(low, high)
                     found = _first_line(source, middle)
                     if found is None or _latest(found) >= t_s:
                         high = middle
@@ -358,7 +355,10 @@ def lines_of(source: Source, offset: int) -> Iterator[Line | Damage | Mark]:
         pieces = (rest + part).split(b"\n")
         rest = pieces.pop()
         for raw in pieces:
-            yield parse_line(raw, offset)
+            found = parse_line(raw, offset)
+            if isinstance(found, Damage) and (lost := source.lost(offset)) is not None:
+                found.reason = lost
+            yield found
             offset += len(raw) + 1
     if rest and not isinstance(last := parse_line(rest, offset), Damage):
         last.end = position

@@ -2,7 +2,10 @@
 
 A file that another program rewrote in UTF-16 or UTF-32 is read through a copy in memory; offsets are then those of the
 UTF-8 text. A pointer of Git LFS in a stream's place is recognised, reads as empty and is never appended to.
-Not here: CRLF and byte order marks of single lines (stream_line), writing (disk.append_file).
+A sealed stream (``NAME.jsonl.gz``) reads as the plain one that it was made of; where both files are there, the plain
+one counts. Callers name the plain file.
+Not here: CRLF and byte order marks of single lines (stream_line), writing (disk.append_file), the members of a sealed
+stream (sealed_file), sealing (sealing).
 """
 
 from __future__ import annotations
@@ -13,7 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sessionstore.disk import files
-from sessionstore.disk.reading import Elsewhere, elsewhere
+from sessionstore.disk.reading import Elsewhere, elsewhere, stamp_of
+from sessionstore.session.sealed_file import SUFFIX, SealedFile
 
 CHUNK_BYTES = 1 << 18
 _HEAD_BYTES = 64
@@ -57,6 +61,18 @@ class Source:
         start = max(0, size - count)
         return self.read_at(size - start, start), size
 
+    def bytes_at(self, count: int, offset: int) -> bytes:
+        """Return up to that many bytes of the stream as they were written, in whatever encoding."""
+        return self._bytes_at(count, offset)
+
+    def middle(self, low: int, high: int) -> int:
+        """Return a place between two, for a bisection."""
+        return (low + high) // 2
+
+    def lost(self, offset: int) -> str | None:
+        """Return why the bytes at an offset are not those of the stream; None: they are."""
+        return None
+
     def _bytes(self) -> int:
         return os.fstat(self._descriptor).st_size
 
@@ -84,6 +100,46 @@ class RemoteSource(Source):
         return self._remote.read_at(count, offset)
 
 
+class SealedSource(Source):
+    """An open sealed stream, read as the plain one; what was inflated last is kept for the next reader."""
+
+    def __init__(self, sealed: SealedFile) -> None:
+        self.sealed = sealed
+        super().__init__(-1)
+
+    def middle(self, low: int, high: int) -> int:
+        """Return a place between two that is read without inflating a whole member."""
+        return self.sealed.middle(low, high) if self.encoding is None else super().middle(low, high)
+
+    def lost(self, offset: int) -> str | None:
+        """Return which member is damaged, where its bytes are lost."""
+        for begin, end in self.sealed.lost:
+            if begin <= offset < end:
+                return f"{end - begin:,} bytes of a sealed stream are damaged"
+        return None
+
+    def _bytes(self) -> int:
+        return self.sealed.size
+
+    def _bytes_at(self, count: int, offset: int) -> bytes:
+        return self.sealed.read_at(count, offset)
+
+
+class FileBytes:
+    """The bytes of an open file."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def size(self) -> int:
+        """Return the bytes of the file."""
+        return os.fstat(self._descriptor).st_size
+
+    def read_at(self, count: int, offset: int) -> bytes:
+        """Return up to that many bytes from an offset on, fewer at the end only."""
+        return _read_at(self._descriptor, count, offset)
+
+
 def encoding_of(head: bytes) -> str | None:
     """Return the encoding that the first bytes of a file mark; None: UTF-8."""
     return next((name for mark, name in _ENCODINGS if head.startswith(mark)), None)
@@ -91,12 +147,71 @@ def encoding_of(head: bytes) -> str | None:
 
 @contextlib.contextmanager
 def opened(path: Path | str) -> Iterator[Source]:
-    """Open a stream for reading. Raises: FileNotFoundError, UnsafeFile, StoreUnusable."""
+    """Open a stream for reading, also where only its sealed form is there.
+
+    Raises: FileNotFoundError, UnsafeFile, StoreUnusable; of a sealed one: Corrupt, NewerFormat.
+    """
     if elsewhere and (remote := elsewhere.get(str(path))) is not None:
         yield RemoteSource(remote)
         return
+    with contextlib.ExitStack() as stack:
+        try:
+            source = Source(stack.enter_context(files.opened(path)))
+        except FileNotFoundError:
+            source = stack.enter_context(_unplain(path))
+        yield source
+
+
+@contextlib.contextmanager
+def _unplain(path: Path | str) -> Iterator[Source]:
+    """Open a sealed stream; one that is unsealed at this moment is open as a plain one."""
+    try:
+        with opened_sealed(sealed_path(path)) as sealed:
+            yield SealedSource(sealed)
+            return
+    except FileNotFoundError:
+        pass
     with files.opened(path) as descriptor:
         yield Source(descriptor)
+
+
+@contextlib.contextmanager
+def opened_sealed(path: Path | str) -> Iterator[SealedFile]:
+    """Open the file of a sealed stream itself. Raises: as :func:`opened`."""
+    if elsewhere and (remote := elsewhere.get(str(path))) is not None:
+        yield SealedFile(remote, path)
+        return
+    with files.opened(path) as descriptor:
+        found = os.fstat(descriptor)
+        yield SealedFile(FileBytes(descriptor), path, (found.st_dev, *stamp_of(found)))
+
+
+def sealed_path(path: Path | str) -> Path:
+    """Return the file that the sealed form of a stream has."""
+    return Path(f"{path}{SUFFIX}")
+
+
+def is_elsewhere(path: Path | str) -> bool:
+    """Whether a stream is in a remote store, which is read in place."""
+    return bool(elsewhere) and (elsewhere.get(str(path)) or elsewhere.get(f"{path}{SUFFIX}")) is not None
+
+
+def status(path: Path | str) -> os.stat_result | None:
+    """Return the status of the file of a stream, plain or sealed; None: there is none. Raises: StoreUnusable."""
+    return files.status(path) or files.status(f"{path}{SUFFIX}") or files.status(path)
+
+
+def size(path: Path | str) -> int:
+    """Return the bytes of a stream; of a sealed one, those of the plain one. Raises: as :func:`opened`."""
+    found = files.status(path)
+    if found is not None:
+        return found.st_size
+    try:
+        with opened_sealed(sealed_path(path)) as sealed:
+            return sealed.size
+    except FileNotFoundError:
+        found = files.status(path)  # unsealed meanwhile
+        return 0 if found is None else found.st_size
 
 
 def _read_at(descriptor: int, count: int, offset: int) -> bytes:

@@ -10,7 +10,7 @@ process); what a power cut may take depends on the sync mode:
     os      what the system had not written yet
 
 Refused, with nothing written: what is not a record (stream_record), a sim_time that is not finite, a pointer of Git LFS
-in the stream's place. A file that another program changed is appended to as it is.
+in the stream's place. A file that another program changed is appended to as it is; a sealed one is unsealed first.
 Not here: which streams a session has (session), positions and velocities (motion), reading them (stream_reader).
 """
 
@@ -29,6 +29,7 @@ from sessionstore.disk import files
 from sessionstore.disk.append_file import AppendFile, renewed_after_fork
 from sessionstore.errors import Corrupt, InvalidRecord, OutcomeUnknown, StoreUnusable, StreamClosed, TimeOrderError
 from sessionstore.session import stream_sync
+from sessionstore.session.sealing import unsealed_to_append
 from sessionstore.session.stream_check import KINDS
 from sessionstore.session.stream_line import Line, line_bytes, mark_bytes
 from sessionstore.session.stream_order import ATTEMPT, StreamOrder
@@ -73,7 +74,7 @@ class StreamWriter:
         self.path = path
         self.sync = sync
         self.used = True  # since the pool last looked
-        self._file = AppendFile(path, durable=sync != "os", pinned=True)
+        self._file = AppendFile(path, durable=sync != "os", pinned=True, missing=unsealed_to_append)
         self._quarantine = quarantine or keep_beside
         self._strict = order == "stream"
         self._pooled = pooled

@@ -26,7 +26,7 @@ from sessionstore.model.gc_pause import gc_paused
 from sessionstore.model.row import FILTER_ALIASES, FILTER_FIELDS, SessionRow, as_interrupted
 from sessionstore.query import Filter
 from sessionstore.query import parse as parse_query
-from sessionstore.session import Session
+from sessionstore.session import Session, stream_source
 from sessionstore.session.handle import CLOCK_STREAM
 from sessionstore.store import trash
 from sessionstore.store.delivery import Delivery
@@ -241,9 +241,10 @@ class Catalog:
 
     def _beat_of(self, session_id: str) -> float | None:
         try:
-            return os.stat(self.root.path / session_id / f"{CLOCK_STREAM}.jsonl", follow_symlinks=False).st_mtime
+            found = stream_source.status(f"{self.root.text}/{session_id}/{CLOCK_STREAM}.jsonl")
         except OSError:
             return None
+        return None if found is None else found.st_mtime
 
     # ------------------------------------------------------------ folders and index
 

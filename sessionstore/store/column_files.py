@@ -23,6 +23,7 @@ import msgspec
 from sessionstore.disk import files
 from sessionstore.errors import SessionStoreError
 from sessionstore.layout import StoreRoot
+from sessionstore.session import stream_source
 
 FORMAT = 1
 _KEY, PARQUET, OVERVIEW = ".key", ".parquet", ".overview"
@@ -92,7 +93,7 @@ def folder_of(root: StoreRoot, session_id: str) -> Path:
 
 def stamp_of(path: str | Path) -> Stamp | None:
     """Return the state of a stream; None: it is not there. Raises: StoreUnusable."""
-    found = files.status(path)
+    found = stream_source.status(path)
     return None if found is None else Stamp(found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
@@ -183,6 +184,15 @@ def footer_crc32(path: Path, size: int) -> int | None:
         if end[4:] != b"PAR1" or length > size - 8:
             return None
         return zlib.crc32(_read_at(descriptor, length + 8, size - 8 - length))
+
+
+def stream_crc32(path: Path) -> int:
+    """Return the CRC-32 of the lines of a stream. Raises: FileNotFoundError, UnsafeFile, StoreUnusable, Corrupt."""
+    found, offset = 0, 0
+    with stream_source.opened(path) as source:
+        while chunk := source.bytes_at(_CHUNK, offset):
+            found, offset = zlib.crc32(chunk, found), offset + len(chunk)
+    return found
 
 
 def file_crc32(path: str | Path) -> int:

@@ -17,6 +17,7 @@ from sessionstore.disk import files
 from sessionstore.layout import StoreRoot
 from sessionstore.model import liveness
 from sessionstore.model.row import INTERRUPTED, SessionRow
+from sessionstore.session import stream_source
 from sessionstore.session.motion import MOTION_STREAM
 from sessionstore.session.stream_reader import Tape
 
@@ -42,7 +43,7 @@ def _completed(root: StoreRoot, row: SessionRow) -> SessionRow:
             return row
         distance_m = row.distance_m if distance_m is None else distance_m
         return msgspec.structs.replace(row, points=points, distance_m=distance_m)
-    beat = files.status(f"{root.text}/{row.session_id}/clock.jsonl")
+    beat = stream_source.status(f"{root.text}/{row.session_id}/clock.jsonl")
     owner: Any = msgspec.to_builtins(row.owner)
     silence = liveness.why_silent(owner, None if beat is None else beat.st_mtime)
     return row if silence is None else msgspec.structs.replace(row, remark=silence)
@@ -50,7 +51,7 @@ def _completed(root: StoreRoot, row: SessionRow) -> SessionRow:
 
 def _figures(root: StoreRoot, session_id: str) -> _Figures:
     path = root.path / session_id / f"{MOTION_STREAM}.jsonl"
-    found = files.status(path)
+    found = stream_source.status(path)
     if found is None:
         return 0, None
     key, state = str(path), (found.st_size, files.changed_ns(found))

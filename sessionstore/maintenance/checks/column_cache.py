@@ -60,7 +60,7 @@ def _wrong(examination: Examination, session_id: str, stream: str) -> tuple[str,
         overview = found.key.overview
         if overview is not None and column_files.file_crc32(found.overview_path) != overview.crc32:
             return "columns-damaged", "the bytes of the overview are not those that were written"
-        if column_files.file_crc32(path) != found.key.source_crc32:
+        if column_files.stream_crc32(path) != found.key.source_crc32:
             return "columns-stale", "the bytes of the stream changed, its times did not"
     except (SessionStoreError, OSError) as error:
         return "columns-damaged", str(error)

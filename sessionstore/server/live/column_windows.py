@@ -12,11 +12,10 @@ from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from typing import Any
 
-from sessionstore.disk.reading import elsewhere
 from sessionstore.errors import SessionStoreError
 from sessionstore.model.field_rules import FINAL_STATUSES
 from sessionstore.playback.downsample import Windows
-from sessionstore.session import Session
+from sessionstore.session import Session, stream_source
 from sessionstore.session.motion import MOTION_STREAM
 
 
@@ -53,7 +52,7 @@ def can_have_columns(session: Session) -> bool:
     """Whether columns can be made of a session: it has ended, and its store takes them."""
     if not available() or session.record.status not in FINAL_STATUSES:
         return False
-    if elsewhere and elsewhere.get(str(session.stream_path(MOTION_STREAM))) is not None:
+    if stream_source.is_elsewhere(session.stream_path(MOTION_STREAM)):
         return False
     try:
         return (session.root.settings() or {}).get("columns") != "never"

@@ -26,6 +26,7 @@ from sessionstore.server.http.reply import Reply, encode
 from sessionstore.session import Session
 from sessionstore.session.handle import CLOCK_STREAM
 from sessionstore.session.motion import MOTION_STREAM
+from sessionstore.session.sealed_file import SUFFIX
 from sessionstore.session.stream_reader import Tape
 
 _RESTED_S = 0.1  # coarse clocks tick every 10 ms at most; ten times that is safe
@@ -183,5 +184,14 @@ def _drones_of(tape: Tape) -> list[str]:
 def _stamp(path: str) -> Stamp | None:
     try:
         return stamp_of(os.lstat(path))
+    except FileNotFoundError:
+        return None if path.endswith(DOCUMENT) else _stamp_of_sealed(path)
+    except OSError:
+        return None
+
+
+def _stamp_of_sealed(path: str) -> Stamp | None:
+    try:
+        return stamp_of(os.lstat(path + SUFFIX))
     except OSError:
         return None

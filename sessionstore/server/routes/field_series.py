@@ -148,7 +148,7 @@ def lines_of(session: Session, query: Mapping[str, Any], other: Session | None =
 
 def _stretch(session: Session, query: Mapping[str, Any]) -> tuple[float, float]:
     tape = session.tape(query["stream"])
-    if not tape.path.exists():
+    if not tape.exists():
         raise ApiProblem(404, "no-stream", f"the session has no stream {query['stream']!r}")
     bounds = tape.bounds() if "end" not in query else None  # the last line of a resumed run is not the latest
     return query.get("start", 0.0), query.get("end", bounds[1] if bounds is not None else 0.0)

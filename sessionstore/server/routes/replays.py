@@ -123,7 +123,7 @@ def read_stream(call: Call) -> Reply:
     """Return a piece of a stream."""
     session = call.context.find(call.path["session_id"])
     tape = session.tape(call.path["name"])
-    if call.path["name"] not in KNOWN_STREAMS and not tape.path.exists():
+    if call.path["name"] not in KNOWN_STREAMS and not tape.exists():
         names = ", ".join(session.tapes()) or "none"
         raise ApiProblem(404, "no-stream", f"the session has no stream {call.path['name']!r} (it has: {names})")
     if "tail" in call.query and ({"start", "end"} & call.query.keys() or call.query["offset"]):

@@ -56,7 +56,7 @@ def list_sparklines(call: Call) -> Reply:
 def lines_of(session: Session, stream: str, path: list[str]) -> list[list[list[float]]]:
     """Return the first lines of a field, each as [sim_time, value] pairs."""
     tape = session.tape(stream)
-    bounds = tape.bounds() if tape.path.exists() else None
+    bounds = tape.bounds() if tape.exists() else None
     if bounds is None:
         return []
     records = tape.in_time() if tape.size() <= MOST_BYTES else sampled(tape, 0.0, bounds[1], _POINTS)
