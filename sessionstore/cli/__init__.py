@@ -48,6 +48,8 @@ COMMANDS = {
     "export-legacy": ("legacy:export_command", "Write sessions in the layout of the old system."),
     "import": ("foreign:import_command", "Import files of other programs: flight logs, bags, tables."),
     "formats": ("formats:formats_command", "List the formats that can be imported and exported."),
+    "seal": ("seal:seal_command", "Compress the streams of ended sessions: a sixth of the disk."),
+    "unseal": ("seal:unseal_command", "Make sealed streams plain again."),
     "migrate": ("engines:migrate", "Move the index to another engine and make the store use it."),
     "engines": ("engines:engines", "Show the engine that serves the store, and the stores that share it."),
     "merge": ("moving:merge_command", "Take the sessions of other stores, folders and bundles into this one."),

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sessionstore.model.record import SessionRecord
     from sessionstore.model.row import SessionRow
     from sessionstore.session import Session
+    from sessionstore.session.stream_reader import Tape
 
 
 @click.command()
@@ -156,6 +157,15 @@ def _phase_table(session: Session) -> list[str]:
     return ["\n" + text.table(("at", "phase", "reason"), rows)] if rows else []
 
 
+def _stored(tape: Tape) -> str:
+    """Return what a sealed stream takes of the disk."""
+    from sessionstore.session import stream_source
+
+    found = stream_source.status(tape.path)
+    sealed = found is not None and not tape.path.exists()
+    return f" (sealed: {text.size(found.st_size)})" if sealed and found is not None else ""
+
+
 def _stream_table(session: Session) -> list[str]:
     rows = []
     for name, tape in session.tapes().items():
@@ -165,7 +175,7 @@ def _stream_table(session: Session) -> list[str]:
                 name,
                 "0" if last is None else text.count(last.n + 1),
                 "-" if last is None else f"{last.t_s:.1f} s",
-                text.size(tape.size()),
+                text.size(tape.size()) + _stored(tape),
             )
         )
     return ["\n" + text.table(("stream", "records", "up to", "size"), rows)] if rows else []

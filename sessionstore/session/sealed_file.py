@@ -4,7 +4,7 @@
               the bytes of lines in it (two 32-bit numbers)
     index     empty gzip members; their extra field SX: the same two numbers of each member, in order
     end       an empty gzip member of fixed size; its extra field SE: format, place of the index, bytes of all lines,
-              number of members, CRC-32 of the index, CRC-32 of all lines
+              number of members, CRC-32 of the index, CRC-32 of all lines, CRC-32 of these numbers
 
 All numbers are little-endian. ``zcat`` reads the file as it is, since empty members add nothing. An index that is
 missing or damaged is found again from the extra fields of the members. A damaged member loses what cannot be inflated
@@ -14,6 +14,7 @@ Not here: files and their names (stream_source), sealing and its order of steps 
 
 from __future__ import annotations
 
+import contextlib
 import struct
 import threading
 import zlib
@@ -38,7 +39,8 @@ _MEMBER_ID, _INDEX_ID, _END_ID = b"SL", b"SX", b"SE"
 _MEMBER_HEAD = _HEAD + struct.pack("<H2sH", 4 + _ENTRY.size, _MEMBER_ID, _ENTRY.size)
 _HEADER_BYTES, _TRAILER_BYTES = len(_MEMBER_HEAD) + _ENTRY.size, 8
 _NOTHING = b"\x03\0" + bytes(8)  # deflated nothing, its CRC-32 and its length
-_END_BYTES = len(_HEAD) + 6 + _END.size + len(_NOTHING)
+_END_LENGTH = _END.size + 4
+_END_BYTES = len(_HEAD) + 6 + _END_LENGTH + len(_NOTHING)
 _ENTRIES = 8000  # of one index member: an extra field holds 65,535 bytes
 #: More than any member that is written here: a header that says more is not believed.
 _LONGEST = 1 << 22
@@ -110,7 +112,8 @@ def sealed(chunks: Iterable[bytes]) -> Iterator[bytes]:
         yield member
     for first in range(0, len(entries), _ENTRIES):
         yield _empty(_INDEX_ID, b"".join(entries[first : first + _ENTRIES]))
-    yield _empty(_END_ID, _END.pack(FORMAT, place, size, len(entries), zlib.crc32(b"".join(entries)), crc))
+    end = _END.pack(FORMAT, place, size, len(entries), zlib.crc32(b"".join(entries)), crc)
+    yield _empty(_END_ID, end + struct.pack("<I", zlib.crc32(end)))
 
 
 def _pieces(chunks: Iterable[bytes]) -> Iterator[bytes]:
@@ -154,15 +157,27 @@ class _NotUsable(Exception):
     """The index is damaged or missing: it is found again."""
 
 
-def _said(raw: Raw, path: Path | str) -> Index:
-    total = raw.size()
-    end = raw.read_at(_END_BYTES, max(0, total - _END_BYTES))
-    if len(end) < _END_BYTES or not end.startswith(_empty(_END_ID, bytes(_END.size))[: len(_HEAD) + 6]):
+def _end_of(raw: Raw, path: Path | str) -> tuple[int, int, int, int, int]:
+    """Return what the end says: place of the index, bytes of lines, members, both checksums.
+
+    Raises: NewerFormat; _NotUsable: it is missing or damaged.
+    """
+    head = len(_HEAD) + 6
+    end = raw.read_at(_END_BYTES, max(0, raw.size() - _END_BYTES))
+    payload = end[head : head + _END.size]
+    whole = end[:head] == _empty(_END_ID, bytes(_END_LENGTH))[:head]
+    if not whole or end[head + _END.size : head + _END_LENGTH] != struct.pack("<I", zlib.crc32(payload)):
         raise _NotUsable("the end of the file is missing or damaged")
-    form, place, size, count, index_crc, crc = _END.unpack_from(end, len(_HEAD) + 6)
+    form, *said = _END.unpack(payload)
     if form > FORMAT:
         raise NewerFormat(f"a sealed stream of format {form}; this version reads {FORMAT}", str(path))
-    head, entries = len(_HEAD) + 6, b""
+    place, size, count, index_crc, crc = said
+    return place, size, count, index_crc, crc
+
+
+def _said(raw: Raw, path: Path | str) -> Index:
+    place, size, count, index_crc, crc = _end_of(raw, path)
+    total, head, entries = raw.size(), len(_HEAD) + 6, b""
     if place + count * _ENTRY.size > total:
         raise _NotUsable("the index is damaged")
     position = place
@@ -195,19 +210,23 @@ def _found_again(raw: Raw, path: Path | str, reason: str) -> Index:
     total, start, begin = raw.size(), 0, 0
     members: list[Member] = []
     is_sealed = False
+    with contextlib.suppress(_NotUsable):
+        place = _end_of(raw, path)[0]
+        total, is_sealed = min(total, place), True  # behind it are no lines
     while start < total:
         kind, size, length = _header_at(raw, start, total)
         if kind == _MEMBER_ID:
             members.append(Member(start, size, begin, length))
             begin, is_sealed = begin + length, True
-        elif kind is None:
+        elif kind is not None:
+            is_sealed = True
+            break  # the index comes behind the last member
+        else:
             size = _next_member(raw, start + 1, total) - start
             if start + size < total or is_sealed:
                 length = _length_of(raw, start, size)
                 members.append(Member(start, size, begin, length))
                 begin, is_sealed = begin + length, is_sealed or start + size < total
-        else:
-            is_sealed = True
         start += size
     if not is_sealed:
         raise Corrupt("not a sealed stream; of another gzip file, `gunzip` makes a plain one", path, 0)

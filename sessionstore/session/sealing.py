@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 #: A smaller stream stays as it is: a file takes a block of the disk anyway.
 SMALLEST_BYTES = 4096
+_ROUNDS = 100
 _WAIT_S = 120.0  # for another process that unseals the same stream
 
 
@@ -110,20 +111,27 @@ def seal_stream(path: Path, durable: bool = True, progress: Callable[[int], None
         StoreUnusable: the plain stream is as it was.
         OutcomeUnknown: both are there, and the plain one counts.
     """
-    try:
-        with files.opened(path) as descriptor:
-            seen = os.fstat(descriptor)
-            _check_plain(descriptor, seen, path)
-            raw = FileBytes(descriptor)
-            beside = files.create_beside(path, sealed(_chunks(raw, seen.st_size, progress)), seen, sync=durable)
-            with _removed_unless_placed(beside):
-                _prove(beside, raw, seen.st_size)
-                _exchange(path, beside, seen, durable)
-    except (FileNotFoundError, SessionGone) as error:
-        if files.status(path) is None and files.status(sealed_path(path)) is not None:
-            return False
-        raise SessionGone(f"{path} is gone") from error
-    return True
+    for _ in range(_ROUNDS):  # each one, another process sealed or unsealed it meanwhile
+        try:
+            with files.opened(path) as descriptor:
+                _seal_open(descriptor, path, durable, progress)
+                return True
+        except (FileNotFoundError, SessionGone):
+            if files.status(path) is None and files.status(sealed_path(path)) is not None:
+                return False
+            if files.status(path) is None:
+                break
+    raise SessionGone(f"{path} is gone")
+
+
+def _seal_open(descriptor: int, path: Path, durable: bool, progress: Callable[[int], None] | None) -> None:
+    seen = os.fstat(descriptor)
+    _check_plain(descriptor, seen, path)
+    raw = FileBytes(descriptor)
+    beside = files.create_beside(path, sealed(_chunks(raw, seen.st_size, progress)), seen, sync=durable)
+    with _removed_unless_placed(beside):
+        _prove(beside, raw, seen.st_size)
+        _exchange(path, beside, seen, durable)
 
 
 def _check_plain(descriptor: int, seen: os.stat_result, path: Path) -> None:
