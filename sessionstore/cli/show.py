@@ -161,9 +161,8 @@ def _stored(tape: Tape) -> str:
     """Return what a sealed stream takes of the disk."""
     from sessionstore.session import stream_source
 
-    found = stream_source.status(tape.path)
-    sealed = found is not None and not tape.path.exists()
-    return f" (sealed: {text.size(found.st_size)})" if sealed and found is not None else ""
+    found = stream_source.status(tape.path) if stream_source.is_sealed(tape.path) else None
+    return "" if found is None else f" (sealed: {text.size(found.st_size)})"
 
 
 def _stream_table(session: Session) -> list[str]:

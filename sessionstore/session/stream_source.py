@@ -196,6 +196,11 @@ def is_elsewhere(path: Path | str) -> bool:
     return bool(elsewhere) and (elsewhere.get(str(path)) or elsewhere.get(f"{path}{SUFFIX}")) is not None
 
 
+def is_sealed(path: Path | str) -> bool:
+    """Whether a stream is there in its sealed form alone. Raises: StoreUnusable."""
+    return files.status(path) is None and files.status(f"{path}{SUFFIX}") is not None
+
+
 def status(path: Path | str) -> os.stat_result | None:
     """Return the status of the file of a stream, plain or sealed; None: there is none. Raises: StoreUnusable."""
     return files.status(path) or files.status(f"{path}{SUFFIX}") or files.status(path)

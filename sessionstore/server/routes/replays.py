@@ -18,7 +18,7 @@ from sessionstore.server.http.reply import EVENT_STREAM, Reply, json_reply
 from sessionstore.server.live.event_stream import DEFAULT_STREAMS, cursor_text, follow_session
 from sessionstore.server.routes import api_schemas
 from sessionstore.server.routes.stream_records import piece_of
-from sessionstore.session import Session, stream_names
+from sessionstore.session import Session, stream_names, stream_source
 
 TAG = "replay"
 #: Streams that the format names: empty until they are begun. Any other name must exist.
@@ -112,6 +112,7 @@ def list_streams(call: Call) -> Reply:
                 "thinned": kind.thinned,
                 "records": 0 if last is None else last.n + 1,
                 "bytes": tape.size(),
+                "sealed": stream_source.is_sealed(tape.path),
                 "end_offset": 0 if last is None else last.end,
                 "last_sim_time": None if last is None else last.t_s,
             }
