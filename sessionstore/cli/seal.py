@@ -1,6 +1,6 @@
 """``sessionstore seal`` and ``unseal``: compress the streams of ended sessions, and make them plain again.
 
-Not here: the steps (session.sealing), the form of the file (session.sealed_file).
+Not here: the steps (session.sealing), the form of the file (session.sealed_form).
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ from sessionstore.disk.reading import (
 )  # fmt: skip
 from sessionstore.disk.rename import rename_noreplace, replace_patiently
 from sessionstore.disk.sharing import keep_access, share_file, share_folder
-from sessionstore.errors import Conflict, OutcomeUnknown, SessionStoreError, UnsafeFile
+from sessionstore.errors import Conflict, OutcomeUnknown, UnsafeFile
 
 __all__ = [
     "changed_ns", "entries", "folder_names", "is_folder", "is_plain", "open_to_read", "opened", "read", "refusals",
@@ -54,6 +54,7 @@ __all__ = [
 #: for tests. The payload: the bytes of a write, the target of a rename, the size of a truncate.
 Observer = Callable[[str, str, bytes | str | int | None], None]
 observer: Observer | None = None
+Missing = Callable[[AnyPath], None]  # called before a file is made: it may put it in place, or raise
 
 _WINDOWS = sys.platform == "win32"
 
@@ -77,13 +78,8 @@ def open_to_append(path: AnyPath, *, durable: bool) -> int:
     return opened_to_append(path, durable=durable)[0]
 
 
-def opened_to_append(
-    path: AnyPath, *, durable: bool, missing: Callable[[AnyPath], None] | None = None
-) -> tuple[int, os.stat_result]:
+def opened_to_append(path: AnyPath, *, durable: bool, missing: Missing | None = None) -> tuple[int, os.stat_result]:
     """Return a descriptor that appends to (and reads) a plain file, made when it is not there; and its status.
-
-    Args:
-        missing: called before the file is made: it may put it in place, or raise.
 
     Raises:
         FileNotFoundError, NotADirectoryError: there is no such directory.
@@ -308,44 +304,6 @@ def create(
             note("unlink", path)
             os.unlink(path)
         raise refused(error, path) from error
-
-
-def create_beside(path: AnyPath, data: Iterable[bytes], like: os.stat_result, *, sync: bool = True) -> Path:
-    """Write what shall take the place of a file to a temporary one beside it, and return that.
-
-    It has the access rights and the mtime of the other file, which is not touched.
-
-    Args:
-        like: the status of that file.
-
-    Raises: FileNotFoundError: there is no such directory; StoreUnusable: no file is left.
-    """
-    temporary = Path(os.path.dirname(path)) / f"{TEMP_PREFIX}{os.getpid():x}-{os.urandom(4).hex()}"
-    try:
-        descriptor = _open_new(temporary, like.st_mode & 0o666 or 0o600)
-    except OSError as error:
-        if isinstance(error, FileNotFoundError):
-            raise
-        raise refused(error, path) from error
-    try:
-        try:
-            for part in data:
-                write_all(descriptor, part, temporary)
-            keep_access(descriptor, like)
-            note("utime", temporary, like.st_mtime_ns)
-            os.utime(temporary, ns=(like.st_atime_ns, like.st_mtime_ns))
-            if sync:
-                sync_file(descriptor, temporary)
-        finally:
-            os.close(descriptor)
-    except BaseException as error:
-        with contextlib.suppress(OSError):
-            note("unlink", temporary)
-            os.unlink(temporary)
-        if isinstance(error, OSError) and not isinstance(error, SessionStoreError):
-            raise refused(error, path) from error
-        raise
-    return temporary
 
 
 def make_dir(path: AnyPath, *, exist_ok: bool = False, sync: bool = False) -> bool:

@@ -5,7 +5,7 @@ beside, synced, read back and compared; then it gets its name, durably; only the
 are there, the plain one counts, and the next seal, unseal or doctor removes the other.
 Appending to a sealed stream unseals it first. Writers of the plain file are kept out while it is exchanged: who waited
 for its lock finds it gone, and unseals. A stream is sealed as it is, damaged lines and all.
-Not here: the form of the file (sealed_file), reading it (stream_source), which sessions are chosen (cli.seal).
+Not here: the form of the file (sealed_form), reading it (stream_source), which sessions are chosen (cli.seal).
 """
 
 from __future__ import annotations
@@ -19,10 +19,12 @@ from typing import TYPE_CHECKING, Any
 
 from sessionstore.disk import files
 from sessionstore.disk.append_file import AppendFile
+from sessionstore.disk.beside import create_beside
 from sessionstore.disk.reading import stamp_of
 from sessionstore.errors import Conflict, Corrupt, SessionGone, UnsafeFile
 from sessionstore.model.field_rules import FINAL_STATUSES
-from sessionstore.session.sealed_file import MEMBER_BYTES, SealedFile, sealed
+from sessionstore.session.sealed_file import SealedFile
+from sessionstore.session.sealed_form import MEMBER_BYTES, sealed
 from sessionstore.session.stream_check import KINDS
 from sessionstore.session.stream_source import FileBytes, Source, opened_sealed, sealed_path
 
@@ -128,7 +130,7 @@ def _seal_open(descriptor: int, path: Path, durable: bool, progress: Callable[[i
     seen = os.fstat(descriptor)
     _check_plain(descriptor, seen, path)
     raw = FileBytes(descriptor)
-    beside = files.create_beside(path, sealed(_chunks(raw, seen.st_size, progress)), seen, sync=durable)
+    beside = create_beside(path, sealed(_chunks(raw, seen.st_size, progress)), seen, sync=durable)
     with _removed_unless_placed(beside):
         _prove(beside, raw, seen.st_size)
         _exchange(path, beside, seen, durable)
@@ -162,7 +164,7 @@ def _prove(beside: Path, plain: FileBytes, size: int) -> None:
 
 
 def _exchange(path: Path, beside: Path, seen: os.stat_result, durable: bool) -> None:
-    """Give the sealed file its name and remove the plain one, while nobody can append."""
+    """Give the sealed file its name and remove the plain one, while no process can append."""
     lock = AppendFile(path, missing=_gone)
     try:
         lock.lock()
@@ -230,7 +232,7 @@ def _place_plain(path: Path, descriptor: int, durable: bool, salvage: bool) -> N
         first = damaged[0]
         what = f"member {first.number}: {first.reason}; `sessionstore doctor --fix` keeps the rest"
         raise Corrupt(what, sealed_path(path), found.index.members[first.number].start)
-    beside = files.create_beside(path, _chunks(found, found.size), os.fstat(descriptor), sync=durable)
+    beside = create_beside(path, _chunks(found, found.size), os.fstat(descriptor), sync=durable)
     with _removed_unless_placed(beside), files.opened(beside) as written:
         if not _same(_chunks(FileBytes(written), found.size), _chunks(found, found.size)):
             raise Conflict(f"{path.name}: what was written reads back otherwise; is the disk damaged?")

@@ -17,7 +17,8 @@ from pathlib import Path
 
 from sessionstore.disk import files
 from sessionstore.disk.reading import Elsewhere, elsewhere, stamp_of
-from sessionstore.session.sealed_file import SUFFIX, SealedFile
+from sessionstore.session.sealed_file import SealedFile
+from sessionstore.session.sealed_form import SUFFIX
 
 CHUNK_BYTES = 1 << 18
 _HEAD_BYTES = 64
@@ -62,7 +63,7 @@ class Source:
         return self.read_at(size - start, start), size
 
     def bytes_at(self, count: int, offset: int) -> bytes:
-        """Return up to that many bytes of the stream as they were written, in whatever encoding."""
+        """Return up to that many bytes of the stream as they were written, in any encoding."""
         return self._bytes_at(count, offset)
 
     def middle(self, low: int, high: int) -> int:

@@ -44,6 +44,7 @@ ALLOWED = {
     ("disk/sharing.py", "os.chmod"): "access to what files has just made",
     ("disk/sharing.py", "os.fchmod"): "access to what files has just made",
     ("disk/sharing.py", "os.fchown"): "access to what files has just made",
+    ("disk/beside.py", "os.utime"): "of a file that files has just made",
     ("index/sql/postgres.py", "Connection.open"): "a connection to a server",
     ("cli/bench.py", "shutil.rmtree"): "the folder that the measurements were made in",
     (

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from sessionstore.disk import files
 from sessionstore.errors import Conflict, Corrupt, SessionStoreError, UnsafeFile
-from sessionstore.session import sealed_file, sealing, stream_source
+from sessionstore.session import sealed_file, sealed_form, sealed_member, sealing, stream_source
 from sessionstore.session.stream_reader import Damage, Tape
 from sessionstore.session.stream_writer import StreamWriter
 from sessionstore.store import SessionStore
@@ -26,9 +26,9 @@ from tests.small_stream import filled, values
 @pytest.fixture(autouse=True)
 def _small_members(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Members of 300 bytes, inflated in pieces of 16, so that a few lines have many of them."""
-    for module in (sealed_file, sealing):
+    for module in (sealed_form, sealing):
         monkeypatch.setattr(module, "MEMBER_BYTES", 300)
-    monkeypatch.setattr(sealed_file, "_STEP", 16)
+    monkeypatch.setattr(sealed_member, "_STEP", 16)
     monkeypatch.setattr(sealing, "SMALLEST_BYTES", 1)
     yield
     sealed_file.kept.forget()
@@ -43,7 +43,7 @@ def sealed_of(path: Path) -> Path:
     return stream_source.sealed_path(path)
 
 
-def members_of(path: Path) -> tuple[sealed_file.Member, ...]:
+def members_of(path: Path) -> tuple[sealed_form.Member, ...]:
     with stream_source.opened_sealed(sealed_of(path)) as found:
         return found.index.members
 
@@ -154,9 +154,9 @@ def remarkless(answer: Any) -> Any:
 def test_a_seek_in_a_sealed_stream_inflates_no_more_than_two_members_whole(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (sealed_file, sealing):
+    for module in (sealed_form, sealing):
         monkeypatch.setattr(module, "MEMBER_BYTES", 1 << 15)
-    monkeypatch.setattr(sealed_file, "_STEP", 1 << 10)
+    monkeypatch.setattr(sealed_member, "_STEP", 1 << 10)
     tape, moments = Tape(filled(path, 10_000)), range(0, 5_000, 371)
     wanted = [tape.seek(t) for t in moments]
     sealing.seal_stream(path)
@@ -197,7 +197,7 @@ def test_each_member_holds_whole_lines_and_stands_alone(path: Path) -> None:
 
 
 def test_more_members_than_one_index_holds(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sealed_file, "_ENTRIES", 3)
+    monkeypatch.setattr(sealed_form, "_ENTRIES", 3)
     filled(path, 100)
     sealing.seal_stream(path)
     with stream_source.opened_sealed(sealed_of(path)) as found:

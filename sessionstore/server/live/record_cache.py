@@ -26,7 +26,7 @@ from sessionstore.server.http.reply import Reply, encode
 from sessionstore.session import Session
 from sessionstore.session.handle import CLOCK_STREAM
 from sessionstore.session.motion import MOTION_STREAM
-from sessionstore.session.sealed_file import SUFFIX
+from sessionstore.session.sealed_form import SUFFIX
 from sessionstore.session.stream_reader import Tape
 
 _RESTED_S = 0.1  # coarse clocks tick every 10 ms at most; ten times that is safe

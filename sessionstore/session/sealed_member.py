@@ -1,0 +1,99 @@
+"""One member of a sealed stream: a gzip member whose extra field says its size and the bytes of lines in it.
+
+It is inflated as far as is asked for. Of a damaged one, the lines before the damage are kept.
+Not here: the index and the file as a whole (sealed_form), which member holds an offset (sealed_file).
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+
+#: Of a gzip header with an extra field: no time, no flags but that one, no operating system.
+HEAD = b"\x1f\x8b\x08\x04\0\0\0\0\0\xff"
+#: The size of a member in the file, and the bytes of lines in it.
+ENTRY = struct.Struct("<II")
+MEMBER_ID = b"SL"
+MEMBER_HEAD = HEAD + struct.pack("<H2sH", 4 + ENTRY.size, MEMBER_ID, ENTRY.size)
+HEADER_BYTES = len(MEMBER_HEAD) + ENTRY.size
+_LEVEL, _TRAILER_BYTES = 6, 8
+_STEP, _SALVAGE_STEP = 1 << 16, 1 << 8
+
+
+def member_of(lines: bytes) -> bytes:
+    """Return the gzip member that holds these lines."""
+    engine = zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
+    body = engine.compress(lines) + engine.flush() + struct.pack("<II", zlib.crc32(lines), len(lines))
+    return MEMBER_HEAD + ENTRY.pack(HEADER_BYTES + len(body), len(lines)) + body
+
+
+class Inflating:
+    """A member of which as much is inflated as was asked for.
+
+    Attributes:
+        lines: what is inflated so far.
+        damage: what is wrong with it; known once it is read to its end.
+        lost: the first byte of it that could not be inflated; None: all could.
+    """
+
+    def __init__(self, data: bytes, length: int) -> None:
+        self._data, self._length = data, length
+        self._engine = zlib.decompressobj(-zlib.MAX_WBITS)
+        self._waiting = data[HEADER_BYTES:]
+        self.lines = bytearray()
+        self.ended = False
+        self.damage: str | None = None
+        self.lost: int | None = None
+
+    def up_to(self, count: int) -> None:
+        """Inflate until there are that many bytes, or all."""
+        if self.ended or len(self.lines) >= count:
+            return
+        try:
+            self.inflate(count)
+        except zlib.error as error:
+            self._salvage(f"it cannot be inflated ({error})")
+        self._compare()
+
+    def inflate(self, count: int) -> None:
+        """Inflate until there are that many bytes, or all. Raises: zlib.error."""
+        engine = self._engine
+        while not engine.eof and (len(self.lines) < count or len(self.lines) == self._length):
+            if not self._waiting:
+                raise zlib.error("it ends early")
+            part = engine.decompress(self._waiting, max(_STEP, count - len(self.lines)))
+            self._waiting = engine.unconsumed_tail
+            self.lines += part
+        self.ended = engine.eof or len(self.lines) > self._length
+
+    def _compare(self) -> None:
+        """Compare what was inflated with what the header and the trailer say, once it is read to its end."""
+        if not self.ended or self.damage is not None:
+            return
+        trailer = self._engine.unused_data[:_TRAILER_BYTES]
+        if len(self.lines) != self._length:
+            self._keep(bytes(self.lines[: self._length]), f"{len(self.lines):,} bytes in place of {self._length:,}")
+        elif trailer != struct.pack("<II", zlib.crc32(self.lines), len(self.lines)):
+            self.damage = "its checksum differs"
+        elif not self._data.startswith(MEMBER_HEAD + ENTRY.pack(len(self._data), self._length)):
+            self.damage = "its header is damaged, its lines are whole"
+
+    def _salvage(self, reason: str) -> None:
+        """Keep the lines before the damage."""
+        engine, lines = zlib.decompressobj(-zlib.MAX_WBITS), bytearray()
+        data = self._data[HEADER_BYTES:]
+        try:
+            for start in range(0, len(data), _SALVAGE_STEP):
+                lines += engine.decompress(data[start : start + _SALVAGE_STEP])
+                if len(lines) > self._length or engine.eof:
+                    break
+        except zlib.error:
+            pass  # what came before it is kept, and the reason was given
+        self._keep(bytes(lines[: self._length]), reason)
+
+    def _keep(self, lines: bytes, reason: str) -> None:
+        whole = lines[: lines.rfind(b"\n") + 1]
+        missing = self._length - len(whole)
+        self.lost = len(whole) if missing else None
+        self.lines = bytearray(whole + b"?" * (missing - 1) + b"\n" if missing else whole)
+        self.damage, self.ended = reason, True
