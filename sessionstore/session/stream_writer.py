@@ -56,7 +56,7 @@ class StreamWriter:
         sync: full, batch or os (see the module).
         quarantine: gets (path, offset, bytes) of a torn tail before it is cut; by default it is kept beside the file.
         order: whether records may arrive out of order ("any"), or are refused ("stream").
-        pooled: whether the file counts among those that are kept open; not when it is closed at once.
+        pooled: whether it is a stream of a session, whose file counts among those that are kept open and may be sealed.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class StreamWriter:
         self.path = path
         self.sync = sync
         self.used = True  # since the pool last looked
-        self._file = AppendFile(path, durable=sync != "os", pinned=True, missing=unsealed_to_append)
+        self._file = AppendFile(path, durable=sync != "os", pinned=True, missing=unsealed_to_append if pooled else None)
         self._quarantine = quarantine or keep_beside
         self._strict = order == "stream"
         self._pooled = pooled
