@@ -45,6 +45,7 @@ class Figure:
     target: Target | None = None
     lost: int | None = None
     errors: int | None = None
+    around: list[float] = field(default_factory=list)  # of a limit: measured before the first round and after the last
 
     @property
     def median(self) -> float:
@@ -63,6 +64,7 @@ class Figures:
 
     all: list[Figure] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)  # contestants that did not work here, and why
+    seconds: dict[str, float] = field(default_factory=dict)  # how long each part took
     tell: Callable[[Figure], None] = lambda figure: None
 
     def add(self, figure: Figure) -> None:
@@ -80,11 +82,12 @@ class Figures:
     def moved(self, figure: Figure) -> float:
         """Return the largest value of its limit over the smallest of all rounds; 1 without a limit.
 
-        The limit runs in every round, the first and the last included: where it moved by more than :data:`STEADY`, the
+        The limit runs first of all, in every round, and last of all: where it moved by more than :data:`STEADY`, the
         machine did, and a ratio to it says little.
         """
         other = self._limit_of(figure)
-        return 1.0 if other is None or min(other.values) <= 0 else max(other.values) / min(other.values)
+        values = [] if other is None else [*other.values, *other.around]
+        return 1.0 if not values or min(values) <= 0 else max(values) / min(values)
 
     def ratio(self, figure: Figure) -> float | None:
         """Return the figure over its limit, as the median of the rounds; None without a limit."""
@@ -107,7 +110,7 @@ class Figures:
         names = [each.name for each in fields(Figure) if each.name != "target"]
         targets = [Target(**each["target"]) if each["target"] else None for each in plain]
         found = [
-            Figure(**{name: each[name] for name in names}, target=target)
+            Figure(**{name: each[name] for name in names if name in each}, target=target)
             for each, target in zip(plain, targets, strict=True)
         ]
         return cls(found)
@@ -140,15 +143,34 @@ def duration(operation: Operation) -> float:
 
 
 def in_turn(
-    contestants: Mapping[str, Operation], rounds: int, measure: Callable[[Operation], float], warm_up: int = 1
+    contestants: Mapping[str, Operation],
+    rounds: int,
+    measure: Callable[[Operation], float],
+    warm_up: int = 1,
+    around: dict[str, list[float]] | None = None,
 ) -> dict[str, list[float]]:
-    """Return a value a round for each contestant, measured in an order that turns by one each round."""
+    """Return a value a round for each contestant, measured in an order that turns by one each round.
+
+    Args:
+        around: takes in what the contestants that are its keys reach before the first round and after the last.
+    """
     names = list(contestants)
     values: dict[str, list[float]] = {name: [] for name in names}
+    outside = {name: found for name, found in (around or {}).items() if name in contestants}
     for number in range(rounds + warm_up):
+        if number == warm_up:
+            _measure_into(outside, contestants, measure)
         turn = number % max(1, len(names))
         for name in names[turn:] + names[:turn]:
             value = measure(contestants[name])
             if number >= warm_up:
                 values[name].append(value)
+    _measure_into(outside, contestants, measure)
     return values
+
+
+def _measure_into(
+    found: Mapping[str, list[float]], contestants: Mapping[str, Operation], measure: Callable[[Operation], float]
+) -> None:
+    for name, values in found.items():
+        values.append(measure(contestants[name]))

@@ -4,7 +4,8 @@
     sessionstore bench --part sizes --size 1000000 --output fixtures/bench/million
     python -m sessionstore.bench.report sessionstore/docs/performance.md fixtures/bench/bench.json MILLION/bench.json
 
-writes the tables of these runs between the two marks of that page, and their picture beside the first.
+writes the tables of these runs between the two marks of that page, ten lines of them into README.md, and their picture
+beside the first.
 
 Not here: the figures (figures), the picture (plot).
 """
@@ -199,7 +200,30 @@ def summary(figures: Figures, facts: dict[str, Any]) -> str:
         system = "" if system == "sessionstore" else f", {system.removeprefix('sessionstore ')}"
         lost = f", {lost} lost" if lost not in ("", "0") else ""
         lines.append(f"| {each.workload} | {case}{system} | {size} | {median} | {ratio} | {verdict}{lost} |")
-    return "\n".join([*lines, "", *_side_by_side(figures), ""])
+    tables = [*_side_by_side(figures), "", *_system_calls(figures), *_while_written(figures)]
+    return "\n".join([*lines, "", *tables])
+
+
+def _system_calls(figures: Figures) -> list[str]:
+    """Return the table of W15: how many system calls one operation makes."""
+    counted = [each for each in figures if each.workload == "W15"]
+    if not counted:
+        return []
+    cases = list(dict.fromkeys(each.case for each in counted))
+    lines = ["System calls of one operation (a count is exact at any load):", ""]
+    lines += ["| system | " + " | ".join(cases) + " |", "|" + "---|" * (len(cases) + 1)]
+    for name in dict.fromkeys(each.system for each in counted):
+        found = {each.case: f"{each.median:.3g}" for each in counted if each.system == name}
+        lines.append(f"| {name} | " + " | ".join(found.get(case, "") for case in cases) + " |")
+    return [*lines, ""]
+
+
+def _while_written(figures: Figures) -> list[str]:
+    """Return the sentence of W16: a listing alone, and while others write."""
+    found = [each for each in figures if each.workload == "W16"]
+    said = [f"{each.system} {amount(each.median, each.unit)}" for each in found]
+    lost = sum(each.lost or 0 for each in found)
+    return [f"List of {found[0].size:,} sessions, warm: {', '.join(said)}; {lost} sessions lost.", ""] if found else []
 
 
 def _side_by_side(figures: Figures) -> list[str]:
@@ -233,6 +257,32 @@ def _cell(figure: Figure | None) -> str:
     return f"{figure.lost}" + (f", {figure.errors:,} errors" if figure.errors else "")
 
 
+#: The lines of the README: what is done, and the workload, case and system that show it at the largest size.
+_TEN_LINES = (
+    ("create a session, synced", "W1", "create", "sessionstore"),
+    ("create a session, left to the system", "W1", "create", "sessionstore os"),
+    ("create in a batch, synced", "W1", "create in batches of 1,000", "sessionstore"),
+    ("update a session, synced", "W2", "update", "sessionstore"),
+    ("append a record, one a call", "W3", "append, one a call", "sessionstore recorder"),
+    ("the newest 50 sessions, new handle", "W4", "first page of 50", "sessionstore"),
+    ("the heads of all sessions, new handle", "W4", "all heads", "sessionstore"),
+    ("a session by its id, new handle", "W6", "get one by id, new handle", "sessionstore"),
+    ("a moment in a long stream", "W8", "seek by sim_time, cold handle", "sessionstore"),
+    ("make the index anew", "W9", "rebuild the index", "sessionstore"),
+)
+
+
+def in_ten_lines(figures: Figures) -> str:
+    """Return what the README says of a run; a line that was not measured is left out."""
+    lines = ["| | of how many | here | beside it |", "|---|---|---|---|"]
+    for words, workload, case, system in _TEN_LINES:
+        figure = _largest(figures, workload, case).get(system)
+        if figure is not None:
+            _, size, _, median, _, ratio, _, _ = _row(figures, figure)
+            lines.append(f"| {words} | {size} | {median} | {ratio} |")
+    return "\n".join([*lines, ""])
+
+
 def put_into(readme: Path, text: str) -> None:
     """Replace what stands between the marks of a page. Raises: ValueError: there are none."""
     before, begin, rest = readme.read_text().partition(BEGIN)
@@ -242,13 +292,15 @@ def put_into(readme: Path, text: str) -> None:
     files.put(readme.absolute(), f"{before}{begin}{text}{end}{after}".encode())
 
 
-def main(readme: Path, *runs: Path) -> None:
-    """Write what several runs on one machine found, as one."""
+def main(page: Path, *runs: Path) -> None:
+    """Write what several runs on one machine found, as one, into the page; and ten lines of it into the README."""
     results = [json.loads(run.read_bytes()) for run in runs]
     figures = Figures.from_list([figure for each in results for figure in each["figures"]])
     commands = "` and `".join(each["machine"]["command"] for each in results)
     facts = {**results[0]["machine"], "command": commands}
-    put_into(readme, summary(figures, facts))
+    put_into(page, summary(figures, facts))
+    if (readme := page.absolute().parents[2] / "README.md").is_file():
+        put_into(readme, in_ten_lines(figures))
     for name, picture in pictures(figures, facts).items():
         files.put(runs[0].absolute().with_name(name), picture.encode())
 

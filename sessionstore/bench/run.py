@@ -5,6 +5,7 @@ Not here: the workloads themselves (workloads, scale), where the run is kept (cl
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,4 +81,6 @@ def run(
     bench = workloads.Bench(scratch, plan, figures, systems)
     for name, (part, _) in PARTS.items():
         if not parts or name in parts:
+            begin = time.perf_counter()
             part(bench)
+            figures.seconds[name] = round(time.perf_counter() - begin, 1)

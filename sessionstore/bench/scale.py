@@ -28,8 +28,9 @@ from sessionstore.bench.workloads import Bench
 from sessionstore.layout import DOCUMENT, SETTLED_S
 from sessionstore.model.row import SessionRow
 
-#: Seconds of a cold list of N heads.
-_LIST_TARGETS = {10_000: 0.015, 100_000: 0.25, 1_000_000: 2.0}
+#: Seconds of a first page at any size, and seconds a session of all heads and of all sessions compared with their
+#: files; a list of a few is not judged by the session.
+FIRST_PAGE_S, A_HEAD_S, A_LOOK_S, _MANY = 0.005, 0.5e-6, 3e-6, 10_000
 
 
 def sizes(bench: Bench) -> None:
@@ -54,8 +55,8 @@ def sizes(bench: Bench) -> None:
 def _looks(bench: Bench, folder: Path, limit: Limit, ids: list[str], size: int) -> None:
     for verify, case in ((True, "list all, cold"), (False, "list all, cold, folders not compared")):
         found = bench.durations("W4", case, size, {LIMIT: limit.heads, OURS: _lister(folder, None, verify)})
-        bound = _LIST_TARGETS.get(size)
-        bench.add(found, {OURS: Target("median", "<=", bound)} if bound else None)
+        bench.add(found)
+    _three_lists(bench, folder, size)
     with sessionstore.open(folder) as warm:
         warm.find()
         time.sleep(SETTLED_S + 0.1)  # a store at rest, as it is during a search
@@ -75,9 +76,35 @@ def _looks(bench: Bench, folder: Path, limit: Limit, ids: list[str], size: int) 
     bench.add(bench.durations("W6", "get one by name, new handle", size, {OURS: lambda: _get(folder, name)}))
 
 
+def _three_lists(bench: Bench, folder: Path, size: int) -> None:
+    """The first page, all heads, and all sessions compared with their files; each in a new handle."""
+    with sessionstore.open(folder) as store:
+        store.page()
+        store.compare()  # what pages are read from is made by the first question; see W13
+    many = size >= _MANY
+    for case, operation, bound_s in (
+        ("first page of 50", _pager(folder, "", "-created_at"), FIRST_PAGE_S),
+        ("all heads", lambda: _heads(folder), size * A_HEAD_S if many else None),
+        ("all compared", lambda: _compared(folder), size * A_LOOK_S if many else None),
+    ):
+        found = bench.durations("W4", case, size, {OURS: operation})
+        bench.add(found, None if bound_s is None else {OURS: Target("median", "<=", bound_s)})
+
+
+def _heads(folder: Path) -> int:
+    with sessionstore.open(folder) as store:
+        heads = store.catalog.pages.heads()
+        return len(store.find(verify=False) if heads is None else heads)
+
+
+def _compared(folder: Path) -> float:
+    with sessionstore.open(folder) as store:
+        return store.compare()
+
+
 #: A page of 50 in a new handle: case, filter, order, and the seconds that it may take at any size.
 _PAGES = (
-    ("newest", "", "-created_at", 0.005),
+    ("newest", "", "-created_at", FIRST_PAGE_S),
     ("filter on a field", "status=failed", "-created_at", 0.05),
     ("sorted by a field", "", "-distance_m", 0.05),
     ("filter on metadata", "metadata.num_drones=5", "-created_at", 0.3),
@@ -91,8 +118,7 @@ def _pages(bench: Bench, folder: Path, size: int) -> None:
         first = Figure("W13", f"page, {case}: the first time", OURS, "s", [duration(page)], size)
         bench.add({OURS: first})
         bench.add(bench.durations("W13", f"page, {case}", size, {OURS: page}), {OURS: Target("median", "<=", bound)})
-    found = bench.durations("W13", "all ids (len)", size, {OURS: lambda: _count(folder)})
-    bench.add(found, {OURS: Target("median", "<=", max(0.005, size * 0.5e-6))})
+    bench.add(bench.durations("W13", "all ids (len)", size, {OURS: lambda: _count(folder)}))
     found = bench.durations(
         "W13", "whole command: list -n 50", size, {OURS: _run("list", "-n", "50", "--dir", str(folder))}
     )
@@ -148,7 +174,7 @@ def _creates(bench: Bench, folder: Path, limit: System, size: int) -> None:
 
         found = bench.rates("W1", "create at size", size, {"limit_fsync": by_hand, OURS: by_us})
         found[OURS].against = "limit_fsync"
-        bench.add(found, {OURS: Target("ratio", ">=", 0.8)})
+        bench.add(found, {OURS: Target("ratio", ">=", 0.85)})
     durable.close()
 
 
@@ -213,9 +239,10 @@ def _rebuild(bench: Bench, folder: Path, size: int) -> None:
             return store.rebuild()
 
     rounds = bench.plan.rounds if size <= 10_000 else 2
-    values = in_turn({_SCAN: scan, OURS: rebuild}, rounds, duration)
+    around: dict[str, list[float]] = {_SCAN: []}
+    values = in_turn({_SCAN: scan, OURS: rebuild}, rounds, duration, around=around)
     found = {name: Figure("W9", "rebuild the index", name, "s", each, size) for name, each in values.items()}
-    found[OURS].against = _SCAN
+    found[OURS].against, found[_SCAN].around = _SCAN, around[_SCAN]
     bench.add(found, {OURS: Target("ratio", "<=", 1.5)})
 
 

@@ -27,6 +27,9 @@ _PARTS = (
     "moving", "analysis", "sweeps", "flights", "growth",
 )  # fmt: skip
 
+#: Options that say where, which changes no figure.
+_PLACES = ("--dir", "--scratch", "--output")
+
 
 @click.command()
 @click.option("--quick", is_flag=True, help="Small and short: under two minutes.")
@@ -59,7 +62,7 @@ def bench(
     folder: str | None,
     index: str | None,
 ) -> None:
-    """Measure W1 to W14, engines (E1-E4), formats (F1-F3), moving (M1-M6), questions (A1-A6), sweeps (S1-S3).
+    """Measure W1 to W16, engines (E1-E4), formats (F1-F3), moving (M1-M6), questions (A1-A7), sweeps (S1-S3).
 
     Systems run in turn, several rounds each; a ratio to the limit that ran beside is worth more than any rate.
     The run is stored as a session, with its report in artifacts/.
@@ -72,7 +75,8 @@ def bench(
     plan = dataclasses.replace(QUICK if quick else THOROUGH, postgresql=postgresql)
     if sizes:
         plan = dataclasses.replace(plan, scale_sizes=sizes, moved=sizes[0])
-    command = " ".join(["sessionstore", "bench", *map(show_url, (each for each in sys.argv[2:] if each[:1] != "/"))])
+    given = [each for each in sys.argv[2:] if each[:1] != "/" and each not in _PLACES]
+    command = " ".join(["sessionstore", "bench", *map(show_url, given)])
     with (
         open_store(folder, index, create=True) as store,
         store.record("bench", metadata={"command": command}) as session,
@@ -84,7 +88,12 @@ def bench(
             run(place, plan, figures, parts, systems)
         finally:
             shutil.rmtree(place, ignore_errors=True)  # the bench's own scratch folder; the store is elsewhere
-        results = {"machine": facts, "figures": figures.to_list(), "left_out": figures.left_out}
+        results = {
+            "machine": facts,
+            "figures": figures.to_list(),
+            "left_out": figures.left_out,
+            "seconds": figures.seconds,
+        }
         missed = [each for each in figures if figures.met(each) is False]
         session.beat(0.0, figures=len(figures.all), missed=len(missed))
         _keep(session.folder / "artifacts", figures, results, output)
@@ -96,6 +105,8 @@ def bench(
         click.echo(text.table(report.HEADINGS, report.rows(figures, workload)))
     for name, reason in figures.left_out.items():
         click.echo(f"left out: {name}: {text.shown(reason)}", err=True)
+    took = ", ".join(f"{name} {seconds:,.0f}" for name, seconds in figures.seconds.items())
+    click.echo(f"seconds: {sum(figures.seconds.values()):,.0f} ({took})", err=True)
     asked = sum(figures.met(each) is not None for each in figures)
     click.echo(f"\n{asked - len(missed)} of {asked} targets met; the run is the session {session.session_id}")
 

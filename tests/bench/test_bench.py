@@ -46,6 +46,56 @@ def test_a_target_is_met_by_its_bound_and_only_when_nothing_was_lost(bound: floa
     assert ("met" if met else "MISSED") in report.rows(figures, "W1")[1][6]
 
 
+def test_a_limit_that_moved_before_the_first_round_or_after_the_last_gives_no_ratio() -> None:
+    figures, figure = two([90.0, 90.0], [100.0, 101.0], Target("ratio", ">=", 0.8))
+    assert figures.met(figure) is True
+    figures.all[0].around = [100.0, 60.0]
+    assert figures.met(figure) is None
+    shown = report.rows(Figures.from_list(figures.to_list()), "W1")[1]
+    assert shown[5:7] == ["limit moved 1.7 times", ">= 0.8 of it: not judged"]
+
+
+def test_a_limit_runs_first_after_the_warm_up_and_last_of_all() -> None:
+    order: list[str] = []
+    around: dict[str, list[float]] = {"limit": [], "not here": []}
+    works = {"ours": lambda: order.append("ours") or 1, "limit": lambda: order.append("limit") or len(order)}
+    values = in_turn(works, 1, lambda one: float(one()), around=around)
+    assert order == ["ours", "limit", "limit", "limit", "ours", "limit"]
+    assert values["limit"] == [4.0] and around == {"limit": [3.0, 6.0], "not here": []}
+
+
+def test_figures_of_an_earlier_version_are_read() -> None:
+    figures, _ = two([90.0], [100.0])
+    earlier = [{name: value for name, value in each.items() if name != "around"} for each in figures.to_list()]
+    assert Figures.from_list(earlier).all == figures.all
+
+
+def test_a_readme_has_ten_lines_of_a_run_and_the_page_its_system_calls(tmp_path: Path) -> None:
+    page = tmp_path / "package" / "docs" / "performance.md"
+    page.parent.mkdir(parents=True)
+    for path in (page, tmp_path / "README.md"):
+        path.write_text(f"before\n{report.BEGIN}old\n{report.END}after\n")
+    figures = Figures([
+        Figure("W1", "create", LIMIT_DURABLE, "/s", [1000.0], 10),
+        Figure("W1", "create", OURS, "/s", [900.0], 10, LIMIT_DURABLE),
+        Figure("W1", "create", OURS, "/s", [950.0], 0, LIMIT_DURABLE),
+        Figure("W4", "first page of 50", OURS, "s", [0.001], 100_000),
+        Figure("W15", "create: syncs", OURS, "calls", [3.0]),
+        Figure("W16", "list, warm", "alone", "s", [0.004], 10),
+    ])  # fmt: skip
+    facts = dict.fromkeys(("at", "cpu", "cores", "filesystem", "python", "command"), "x") | {"load": [0.1]}
+    (tmp_path / "bench.json").write_text(json.dumps({"machine": facts, "figures": figures.to_list()}))
+    report.main(page, tmp_path / "bench.json")
+    lines = (tmp_path / "README.md").read_text().splitlines()
+    assert lines[1:-2] == [
+        report.BEGIN.strip(), "| | of how many | here | beside it |", "|---|---|---|---|",
+        "| create a session, synced | 10 | 900/s | 0.90 of limit_fsync |",
+        "| the newest 50 sessions, new handle | 100,000 | 1 ms |  |",
+    ]  # fmt: skip
+    said = page.read_text()
+    assert "| sessionstore | 3 |" in said and "warm: alone 4 ms; 0 sessions lost." in said and "old" not in said
+
+
 def test_contestants_run_in_an_order_that_turns_and_the_first_round_is_dropped() -> None:
     order: list[str] = []
 
