@@ -88,3 +88,26 @@ def test_every_place_of_the_page_weighs_at_most_400_kilobytes() -> None:
     scripts = {path.resolve() for path in folder.rglob("*.js")}
     reached = set().union(*(modules_of(folder / "app" / place) for place in places), shell)
     assert scripts - reached <= {folder / "app" / "exported.js"} | modules_of(folder / "app" / "exported.js")
+
+
+def test_a_page_names_all_modules_of_its_place_so_that_they_are_asked_for_at_once() -> None:
+    folder = WEB_FOLDER.resolve()
+    for place, module in (
+        ("session", "session.js"),
+        ("sessions", "list.js"),
+        ("", "list.js"),
+        ("compare", "compare.js"),
+    ):
+        page = web_files().find(f"/{place}/x" if place in ("session",) else f"/{place}")
+        assert page is not None
+        named = re.findall(r'<link rel="modulepreload" href="([^"]+)">', page.body.decode())
+        at_once, waiting = {ADDRESS}, [folder / "app" / "main.js", folder / "app" / module]
+        while waiting:
+            path = waiting.pop()
+            address = "/" + path.relative_to(folder).as_posix()
+            if address not in at_once:
+                at_once.add(address)
+                imported = re.findall(r"^import (?:[^;]*? from )?'(\.[^']+)';", path.read_text("utf-8"), re.M)
+                waiting += [(path.parent / name).resolve() for name in imported]
+        assert set(named) == at_once and len(named) == len(set(named)), place
+        assert "<!-- preloads" not in page.body.decode()
