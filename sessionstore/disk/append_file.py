@@ -59,6 +59,7 @@ class AppendFile:
         self._synced_when_closed = False  # by an unlock that failed
         self.opened = 0  # counts the files that were behind this path: a change makes offsets void
         self._text_path = str(path)
+        self._bytes_path = os.fsencode(path)  # looked at before each write
         self._durable = durable
         self._timeout_s = timeout_s
         self._identity = (0, 0)
@@ -80,7 +81,7 @@ class AppendFile:
             try:
                 wait_s = self._timeout_s if timeout_s is None else timeout_s
                 lock_descriptor(self.descriptor, self._text_path, wait_s, asking=True)
-                found = os.lstat(self._text_path)
+                found = os.lstat(self._bytes_path)
                 if (found.st_dev, found.st_ino) == self._identity:
                     return found.st_size
             except (FileNotFoundError, NotADirectoryError):

@@ -220,8 +220,8 @@ def put_visible(
 
     Raises: FileNotFoundError, StoreUnusable; Conflict: it is not the file that was seen: nothing changed.
     """
-    name = f"{TEMP_PREFIX}{os.getpid():x}-{os.urandom(4).hex()}"  # fits 255 bytes
-    temporary = os.path.join(os.path.dirname(path), name)
+    folder, name = os.path.dirname(path), f"{TEMP_PREFIX}{os.getpid():x}-{os.urandom(4).hex()}"  # fits 255 bytes
+    temporary = f"{folder}/{name}" if folder else name
     old = status(path) if seen is None else seen
     try:  # the new one is never readable for more accounts than the old one
         descriptor = _open_new(temporary, 0o666 if old is None else old.st_mode & 0o666 or 0o600)

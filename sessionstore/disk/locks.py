@@ -17,6 +17,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -68,36 +69,23 @@ class Locks:
 
     def session(self, session_id: str) -> contextlib.AbstractContextManager[None]:
         """Hold the lock of one session (shared with 1 in 256 others): documents and status."""
-        return self._hold_slot("session-" + hashlib.blake2b(session_id.encode(), digest_size=1).hexdigest() + ".lock")
+        return _Slot(self, f"{self._text_folder}/{_slot_of(session_id)}")
 
-    @contextlib.contextmanager
-    def _hold_slot(self, name: str) -> Iterator[None]:
-        # Opened anew each time: a descriptor that is kept would live on in a forked child, and with it a dead
-        # parent's lock. Each open has a lock of its own, so that threads exclude each other too.
-        path = f"{self._text_folder}/{name}"
-        while True:
-            descriptor, found = self._open(path)
-            try:
-                lock_descriptor(descriptor, path, self._timeout_s)
-                try:
-                    if _names(path, found):
-                        yield
-                        return
-                finally:
-                    with contextlib.suppress(OSError):  # what was done is done, and the close below frees it as well
-                        unlock_descriptor(descriptor)  # a child forked meanwhile has the file open too
-            finally:
-                with contextlib.suppress(OSError):  # or what was done would go unproven
-                    os.close(descriptor)
+    @property
+    def timeout_s(self) -> float:
+        """How long a lock is waited for."""
+        return self._timeout_s
 
-    def _open(self, path: str) -> tuple[int, os.stat_result]:
-        self._prepare()
+    def file_of(self, path: str) -> tuple[int, os.stat_result]:
+        """Open a lock file, made when it is not there. Raises: StoreUnusable, UnsafeFilesystem."""
+        if not self._prepared:
+            self._prepare()
         try:
             return files.opened_to_append(path, durable=False)
         except FileNotFoundError as error:  # the folder went away: the store was moved or removed
             self._prepared = False
             if files.is_folder(self._folder.parent) and not files.is_folder(self._folder):
-                return self._open(path)  # only the lock files were removed, by hand
+                return self.file_of(path)  # only the lock files were removed, by hand
             raise files.refused(error, path) from error
 
     def _prepare(self) -> None:
@@ -139,7 +127,7 @@ class Locks:
             from filelock import FileLock
 
             self._prepare()
-            os.close(self._open(path)[0])  # made with the mode that a shared folder needs
+            os.close(self.file_of(path)[0])  # made with the mode that a shared folder needs
             opened: deque[int] = deque(maxlen=1)
             # A soft lock outlives its holder's crash, so a file system without flock is refused instead.
             lock = FileLock(path, fallback_to_soft=False, on_acquired=opened.append)
@@ -161,6 +149,52 @@ class Locks:
                 os.close(null)
         with contextlib.suppress(OSError):
             known.lock.release(force=True)
+
+
+@lru_cache(maxsize=1024)
+def _slot_of(session_id: str) -> str:
+    return "session-" + hashlib.blake2b(session_id.encode(), digest_size=1).hexdigest() + ".lock"
+
+
+class _Slot:
+    """One lock file, opened and locked within a ``with``; an object for one use.
+
+    Opened anew each time: a descriptor that is kept would live on in a forked child, and with it a dead parent's lock.
+    Each open has a lock of its own, so that threads exclude each other too.
+    """
+
+    __slots__ = ("_descriptor", "_locks", "_path")
+
+    def __init__(self, locks: Locks, path: str) -> None:
+        self._locks, self._path, self._descriptor = locks, path, -1
+
+    def __enter__(self) -> None:
+        path = self._path
+        while True:
+            self._descriptor, found = self._locks.file_of(path)
+            try:
+                lock_descriptor(self._descriptor, path, self._locks.timeout_s)
+                if _names(path, found):
+                    return
+            except BaseException:  # also Ctrl-C: it would stay locked
+                self._free()
+                raise
+            self._free()
+
+    def __exit__(self, *_: object) -> None:
+        self._free()
+
+    def _free(self) -> None:
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            try:
+                with contextlib.suppress(OSError):  # what was done is done, and the close below frees it as well
+                    unlock_descriptor(descriptor)  # a child forked meanwhile has the file open too
+            finally:
+                with contextlib.suppress(OSError):  # or what was done would go unproven
+                    os.close(descriptor)
+
+    __del__ = _free  # an interrupt came between locking and the block
 
 
 def _names(path: str, opened: os.stat_result) -> bool:

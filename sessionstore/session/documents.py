@@ -26,7 +26,7 @@ from sessionstore.disk.locks import Locks
 from sessionstore.disk.reading import is_emptied, stamp_of
 from sessionstore.errors import Conflict, Corrupt, InvalidRecord, SessionGone, StoreUnusable
 from sessionstore.model import json_text
-from sessionstore.session import shared_parts
+from sessionstore.session import known_texts, shared_parts
 
 Tables = dict[str, dict[str, Any]]
 Stamp = tuple[int, int, int, int]
@@ -170,8 +170,15 @@ class DocumentStorage(Storage):
         Raises:
             as :meth:`load` and :func:`sessionstore.disk.files.put`; SessionGone: it was deleted meanwhile; Conflict.
         """
-        with self.exclusive():
+        if getattr(self._mine, "depth", 0):
             result, written, proof = self._replace(change)
+        else:
+            with self._lock():
+                self._mine.depth = 1
+                try:
+                    result, written, proof = self._replace(change)
+                finally:
+                    self._mine.depth = 0
         if proof is not None:
             proof.complete()
         return result, written
@@ -179,18 +186,29 @@ class DocumentStorage(Storage):
     def _replace(self, change: Callable[[Tables, bytes], Result]) -> tuple[Result, os.stat_result, files.Proof | None]:
         for _ in range(_MAX_TRIES):
             data, status = read(self._text_path)
-            tables = check_tables(shared_parts.parse(data, self._text_path), data, self._text_path)
+            own = known_texts.is_known(data)
+            tables = check_tables(shared_parts.parse(data, self._text_path, own), data, self._text_path)
+            before = known_texts.KnownText(data, tables) if own else None
             result = change(tables, data)
-            if len(data) > _LARGE_BYTES and self._layouts is None:
-                self._layouts = json_text.Layouts()
-            encoded = encode(tables, layouts=self._layouts if len(data) > _LARGE_BYTES else None)
+            encoded = None if before is None else before.changed(tables)
+            if encoded is None:
+                encoded = self._encoded(tables, len(data))
             try:
-                return result, *files.put_visible(self._text_path, encoded, sync=self._sync, seen=status)
+                written, proof = files.put_visible(self._text_path, encoded, sync=self._sync, seen=status)
+                known_texts.remember(encoded)
+                return result, written, proof
             except Conflict:  # it was edited by hand meanwhile, or the lock file was removed
                 continue
             except FileNotFoundError as error:
                 raise SessionGone(f"{self.path.parent} was removed; nothing was changed") from error
         raise Conflict(f"{self.path} is changed again and again by a program that takes no lock")
+
+    def _encoded(self, tables: Tables, size: int) -> bytes:
+        if size <= _LARGE_BYTES:
+            return encode(tables)
+        if self._layouts is None:
+            self._layouts = json_text.Layouts()
+        return encode(tables, layouts=self._layouts)
 
 
 def _plain_tables(tables: Mapping[Any, Any]) -> Tables:
@@ -219,6 +237,16 @@ def encode(tables: Tables, form: Mapping[str, Any] | None = None, layouts: json_
             "put large data into a stream or an artifact"
         )
     return data
+
+
+def encode_new(record: dict[str, Any], tables: Tables) -> bytes:
+    """Return the bytes of the document of a new session: its record, no history yet, and further tables.
+
+    Raises: InvalidRecord: as :func:`encode`.
+    """
+    if not tables and "\n" in (text := json_text.laid_out(record, "\n    ")):  # longer than a line, as what holds it
+        return f'{{\n  "session": {{\n    "1": {text}\n  }},\n  "workflow": {{}}\n}}\n'.encode()
+    return encode({"session": {"1": record}, "workflow": {}, **tables})
 
 
 def load(path: str) -> tuple[Tables, bytes, os.stat_result]:

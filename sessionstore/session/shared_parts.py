@@ -19,27 +19,31 @@ from sessionstore.model.provenance_text import DIGITS, IN_ITS_PLACE, INDENT, MOS
 _known: dict[bytes, json_text.Fixed] = {}
 
 
-def parse(data: bytes, path: str) -> Any:
+def parse(data: bytes, path: str, own: bool = False) -> Any:
     """Return the value of a document file, as :func:`sessionstore.model.json_text.parse` does.
 
     The provenance in it may be shared with other documents: it is replaced, and never changed, by who gets it.
 
+    Args:
+        own: whether this process laid the text out, so that it needs no second look.
+
     Raises: Corrupt.
     """
-    value = _parse_around(data) if _known else None
+    value = _parse_around(data, own) if _known else None
     if value is None:
-        value = json_text.parse(data, path)
+        value = json_text.parse_own(data) if own else json_text.parse(data, path)
         _learn(value, data)
     return value
 
 
-def _parse_around(data: bytes) -> Any:
+def _parse_around(data: bytes, own: bool) -> Any:
     place = place_of(data)
     known = None if place is None else _known.get(data[place[0] : place[1]])
     if place is None or known is None or DIGITS in data:
         return None
     try:
-        value = json_text.parse_surely(data[: place[0]] + DIGITS + data[place[1] :])
+        around = data[: place[0]] + DIGITS + data[place[1] :]
+        value = json_text.parse_own(around) if own else json_text.parse_surely(around)
         ((_, record),) = value["session"].items()
         if record["provenance"] != IN_ITS_PLACE:
             return None  # it was cut out of another place

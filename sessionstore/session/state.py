@@ -16,6 +16,7 @@ from sessionstore.model import json_text, lineage, liveness, records, values
 from sessionstore.model.field_rules import FINAL_STATUSES
 from sessionstore.model.instants import instant, now_text
 from sessionstore.model.record import RECORD_FIELDS, SessionRecord
+from sessionstore.session import known_texts
 from sessionstore.session.documents import Tables, check_tables
 
 OWN_TABLES = ("session", "workflow")
@@ -56,7 +57,7 @@ class Update:
 
         Raises: SessionGone, Conflict, IllegalTransition, InvalidRecord, Corrupt: nothing is to be written.
         """
-        record = records.read_record(tables, data, self.path, self.session_id)
+        record = records.read_record(tables, data, self.path, self.session_id, checked=known_texts.is_known(data))
         if self.uuid not in (None, record.uuid):
             raise SessionGone(f"{os.path.dirname(self.path)} is another session by now; nothing was changed")
         if self.if_rev is not None and record.rev != self.if_rev:

@@ -23,13 +23,17 @@ _encode = msgspec.json.Encoder().encode
 
 def payload_of(record: Mapping[str, Any]) -> bytes:
     """Return a record as the JSON object that a line holds. Raises: InvalidRecord."""
-    if type(record) is values.Plain or (type(record) is dict and values.is_json(record)):
-        payload, not_finite = _encoded(record), 0
-        if b"null" in payload:
-            not_finite = _count_not_finite(record)
-    else:
+    not_finite = 0
+    plain = type(record) is values.Plain or (type(record) is dict and values.is_json(record))
+    if not plain:
         record, not_finite = _converted(record)
-        payload = _encoded(record)
+    try:
+        payload = _encode(record)
+    except (TypeError, ValueError, OverflowError) as error:  # UnicodeEncodeError is a ValueError
+        values.plain(record, "record", {})  # says what is wrong, and where
+        raise InvalidRecord(f"a record cannot be stored: {error}") from error
+    if plain and b"null" in payload:
+        not_finite = _count_not_finite(record)
     if not_finite and "nan" not in record:
         record = {**record, "nan": not_finite}
         payload = _encode(record)
@@ -48,14 +52,6 @@ def _converted(record: Any) -> tuple[dict[str, Any], int]:
     if type(found) is not dict:
         raise InvalidRecord(f"a record is an object with text keys, not {type(record).__name__}")
     return found, len(not_finite)
-
-
-def _encoded(record: dict[str, Any]) -> bytes:
-    try:
-        return _encode(record)
-    except (TypeError, ValueError, OverflowError) as error:  # UnicodeEncodeError is a ValueError
-        values.plain(record, "record", {})  # says what is wrong, and where
-        raise InvalidRecord(f"a record cannot be stored: {error}") from error
 
 
 def _count_not_finite(value: Any) -> int:

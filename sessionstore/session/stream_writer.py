@@ -31,7 +31,7 @@ from sessionstore.errors import Corrupt, InvalidRecord, OutcomeUnknown, StoreUnu
 from sessionstore.session import stream_sync
 from sessionstore.session.sealing import unsealed_to_append
 from sessionstore.session.stream_check import KINDS
-from sessionstore.session.stream_line import Line, line_bytes, mark_bytes
+from sessionstore.session.stream_line import Line, line_bytes, mark_bytes, ordered_line_bytes
 from sessionstore.session.stream_order import ATTEMPT, StreamOrder
 from sessionstore.session.stream_reader import order_of_source
 from sessionstore.session.stream_record import MAX_RECORD_BYTES, payload_of
@@ -196,8 +196,9 @@ class StreamWriter:
         with self._mutex:
             if self._closed or self._failure is not None:
                 self._check_usable()
+            file = self._file
             try:
-                size = self._file.lock()
+                size = file.lock()
             except StoreUnusable as error:
                 size = self._lock_with_room(error)
             try:
@@ -207,16 +208,19 @@ class StreamWriter:
                     t_s = self._latest_s if self._latest_s > at_least_s else at_least_s if at_least_s > _NEVER else 0.0
                 if t_s < self._latest_s or self._order_text:
                     self._take_out_of_order(t_s)
-                n, time_text, order_text = self._next_n, repr(t_s).encode(), self._order_text
-                data = line_bytes(payloads[0], n, time_text, order_text)
-                if len(payloads) > 1:
-                    more = enumerate(payloads[1:], n + 1)
-                    data += b"".join([line_bytes(each, number, time_text, order_text) for number, each in more])
+                n, order_text = self._next_n, self._order_text
+                if order_text or len(payloads) > 1:
+                    time_text = repr(t_s).encode()
+                    lines = [line_bytes(each, number, time_text, order_text) for number, each in enumerate(payloads, n)]
+                    data = b"".join(lines)
+                else:
+                    data = ordered_line_bytes(payloads[0], n, t_s)
                 if self._encoding is not None:
                     data = data.decode().encode(self._encoding)
-                self._seen = (self._file.opened, self._file.write(data, size))
+                self._seen = (file.opened, file.write(data, size))
                 self._next_n = n + len(payloads)
-                self._latest_s = t_s if t_s > self._latest_s else self._latest_s
+                if t_s > self._latest_s:  # -0.0 is not above 0.0
+                    self._latest_s = t_s
             except OutcomeUnknown as error:
                 self._failure = str(error)
                 raise

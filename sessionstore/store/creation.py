@@ -21,7 +21,7 @@ from sessionstore.layout import DOCUMENT, StoreRoot
 from sessionstore.model import json_text, names, provenance, records
 from sessionstore.model.instants import instant, new_uuid
 from sessionstore.model.record import SessionRecord
-from sessionstore.session.documents import encode, numbered
+from sessionstore.session.documents import encode_new, numbered
 from sessionstore.store import trash
 from sessionstore.store.id_reservations import IdReservations
 
@@ -156,4 +156,4 @@ class Creator:
 
 
 def _document(draft: Draft) -> bytes:
-    return encode({"session": {"1": draft.record.to_dict()}, "workflow": {}, **draft.tables})
+    return encode_new(draft.record.to_dict(), draft.tables)

@@ -5,7 +5,7 @@ width, normal form), and the next number of a name is how often its line stands 
 stopped: choosing costs the same for the first and the ten-thousandth id, and makes no file.
 On a local file system a line is appended without a lock: the kernel puts appends one behind the other, and the number
 is how often the line stands before the end of one's own. An unusual case (a torn or edited file, a number that was
-typed as a name, a name that turned out to be taken) goes under the lock of the file.
+typed as a name and is taken, a name that turned out to be taken) goes under the lock of the file.
 A reservation only chooses a number, and some numbers stay unused; the exclusive rename of the new folder decides.
 Not here: the form of names and ids (model.names).
 """
@@ -92,7 +92,7 @@ class IdReservations:
 
     def _next_unlocked(self, first: str) -> int | None:
         """Append a line and return its number; None: the case is unusual, and the line stays unused."""
-        if not self._unlocked or _NUMBERED.fullmatch(first):
+        if not self._unlocked:
             return None
         line = _line_of(first)
         try:
@@ -104,14 +104,14 @@ class IdReservations:
         self._read_on(end - _LINE_BYTES)
         number = self._counts[line] = self._counts[line] + 1
         self._read_to = (self._file.opened, end)
-        return None if number > 1 and self._counts[_line_of(names.numbered(first, number))] else number
+        return number if number == self._free(first, number) else None
 
     def _next(self, first: str) -> int:
         line, size = _line_of(first), self._lock()
         try:
             while True:
                 self._read_on(size)
-                number = self._free(first, line)
+                number = self._free(first, self._counts[line] + 1)
                 torn = -size % _LINE_BYTES  # an edited file or a full disk: an incomplete line reserves nothing
                 end = self._file.write(b"\n" * torn + line * (number - self._counts[line]), size)
                 size = self._file.end() if self._unlocked else end
@@ -123,9 +123,8 @@ class IdReservations:
         self._read_to = (self._file.opened, end)
         return number
 
-    def _free(self, first: str, line: bytes) -> int:
+    def _free(self, first: str, number: int) -> int:
         """Return the next number of a name; one whose id was typed as a name (``scan-2``) is passed over."""
-        number = self._counts[line] + 1
         if number == 1 and (typed := _NUMBERED.fullmatch(first)) and self._counts[_line_of(typed[1])] >= int(typed[2]):
             number = 2
         while number > 1 and self._counts[_line_of(names.numbered(first, number))]:
