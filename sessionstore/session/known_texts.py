@@ -20,7 +20,7 @@ Tables = dict[str, dict[str, Any]]
 
 #: How many texts are known at most, and how long one may be, in bytes.
 MOST, LONGEST = 4096, 1 << 16
-_FIELDS = 20  # of a record: so many never fit one line
+_FIELDS = 20  # of a record: with this number of them it never fits one line
 _BEGIN, _END = b'{\n  "session": {\n    "1": {\n      "', b"\n    }\n  }"
 _SHARED = "provenance"
 _NEXT_FIELD = b',\n      "'
