@@ -44,7 +44,8 @@ def is_known(data: bytes) -> bool:
 
 def _field(name: str, value: Any) -> bytes:
     """Return the text of a field of the record, without the quote that it begins with."""
-    return _encode(name)[1:] + b": " + json_text.laid_out(value, "\n      ").encode()
+    text = json_text.laid_out(value, "\n      ").encode() if isinstance(value, dict | list) else _encode(value)
+    return _encode(name)[1:] + b": " + text
 
 
 class KnownText:
