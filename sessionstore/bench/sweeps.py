@@ -50,9 +50,23 @@ def sweeps(bench: Bench) -> None:
     for processes in bench.plan.sweep_processes:
         others = (BARE, EACH) if processes == cores else (BARE,)
         _runs(bench, "S1", f"{SCENARIO}, {FLIGHT_S:g} s simulated", "flight", runs, processes, others, 0.9)
+    _speed_up(bench, cores)
     _runs(bench, "S2", f"runs of {LONG_S:g} s", "busy", runs, cores, (BARE,), 0.95)
     for size in bench.plan.scale_sizes:
         _reading(bench, size)
+
+
+def _speed_up(bench: Bench, cores: int) -> None:
+    """How many times as many runs a second there are with a process on each core as with one."""
+    case = f"{SCENARIO}, {FLIGHT_S:g} s simulated"
+    found = {
+        (each.system, each.size): each.median for each in bench.figures if (each.workload, each.case) == ("S1", case)
+    }
+    for name in (BARE, OURS):
+        one, all_cores = found.get((name, 1)), found.get((name, cores))
+        if one and all_cores and cores > 1:
+            mine = {"against": BARE, "target": Target("ratio", ">=", 0.9)} if name == OURS else {}
+            bench.figures.add(Figure("S1", "speed-up by the cores", name, "times", [all_cores / one], cores, **mine))  # type: ignore[arg-type]
 
 
 def _runs(

@@ -20,8 +20,8 @@ from sessionstore.index.lined import Line
 from sessionstore.model.row import SessionRow
 from sessionstore.store.folder_rows import FolderRows
 
-#: From this many sessions on another process saves more than it costs (some milliseconds).
-WORTH_SHARING = 1000
+#: From this many sessions on another process saves more than it costs (some milliseconds, more in a large program).
+WORTH_SHARING = 4000
 _MOST_PROCESSES = 4
 _AT_ONCE = 500  # sessions; their lines fit a pipe of this size
 _PIPE_BYTES = 1 << 20
