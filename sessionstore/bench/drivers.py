@@ -17,19 +17,22 @@ Raw = tuple[Callable[[SessionRow], Callable[[], object]], Callable[[], None]]
 
 
 def raw_sqlite(url: str, index: SessionIndex, folder: Path) -> Raw:
-    from sessionstore.index.sql.sqlite import UPSERT, columns_of
+    from sessionstore.index.sql.sqlite_rows import INSERT, NAMES, columns_of
 
     path = index.path  # type: ignore[attr-defined]  # an SqliteIndex has it
     connection = sqlite3.connect(path, isolation_level=None)
     connection.execute("PRAGMA synchronous = FULL")
     store = connection.execute("SELECT id FROM stores WHERE path = ?", (str(folder),)).fetchone()[0]
 
+    changes = ", ".join(f"{name} = excluded.{name}" for name in NAMES)
+    upsert = f"{INSERT} ON CONFLICT (store, session_id) DO UPDATE SET {changes} WHERE excluded.rev >= sessions.rev"
+
     def prepare(row: SessionRow) -> Callable[[], object]:
-        columns = columns_of(store, row)
+        columns = (store, row.session_id, *columns_of(row))
 
         def work() -> None:
             connection.execute("BEGIN IMMEDIATE")
-            connection.execute(UPSERT, columns)
+            connection.execute(upsert, columns)
             connection.execute("COMMIT")
 
         return work

@@ -6,7 +6,8 @@
     E4  creating while the engine is away         against creating while it is there
 
 E3 is a ratio for each number of processes: what limits both (the disk, the cores, the server) limits both sides.
-Not here: the raw drivers (drivers), the rows (rows), a PostgreSQL to measure (postgres).
+Not here: filters beside raw sqlite3 (filters), the raw drivers (drivers), the rows (rows), a PostgreSQL to measure
+(postgres).
 """
 
 from __future__ import annotations

@@ -44,6 +44,7 @@ _ABOUT = {
     "E2": "find rows in an index",
     "E3": "many processes put rows into PostgreSQL",
     "E4": "an engine that is away",
+    "E5": "filters and pages on SQLite",
     "F1": "read a PX4 log",
     "F2": "write MCAP",
     "F3": "read MCAP",

@@ -10,7 +10,19 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from sessionstore.bench import analysis, calls, engines, flights, formats, growth, moving, scale, sweeps, workloads
+from sessionstore.bench import (
+    analysis,
+    calls,
+    engines,
+    filters,
+    flights,
+    formats,
+    growth,
+    moving,
+    scale,
+    sweeps,
+    workloads,
+)
 from sessionstore.bench.figures import Figures
 
 
@@ -61,6 +73,7 @@ PARTS: dict[str, tuple[Part, tuple[str, ...]]] = {
     "sizes": (scale.sizes, ("W1", "W4", "W5", "W6", "W9", "W10")),
     "imports": (scale.imports, ("W11",)),
     "engines": (engines.engines, ("E1", "E2", "E3", "E4")),
+    "filters": (filters.filters, ("E5",)),
     "analysis": (analysis.analysis, ("A1", "A2", "A3", "A4", "A5", "A6", "A7")),
     "formats": (formats.formats, ("F1", "F2", "F3")),
     "moving": (moving.moving, ("M1", "M2", "M3", "M4", "M5", "M6")),

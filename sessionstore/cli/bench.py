@@ -62,7 +62,7 @@ def bench(
     folder: str | None,
     index: str | None,
 ) -> None:
-    """Measure W1 to W16, engines (E1-E4), formats (F1-F3), moving (M1-M6), questions (A1-A7), sweeps (S1-S3).
+    """Measure W1 to W16, engines (E1-E5), formats (F1-F3), moving (M1-M6), questions (A1-A7), sweeps (S1-S3).
 
     Systems run in turn, several rounds each; a ratio to the limit that ran beside is worth more than any rate.
     The run is stored as a session, with its report in artifacts/.

@@ -328,8 +328,8 @@ def open_index(
 
     Args:
         quarantine: keeps what a journal cuts off its torn end (by default beside it).
-        read_only: reading writes nothing, not even to compact (an examination changes nothing). Engines other than the
-            journal never write when they are read, and need not know.
+        read_only: reading writes nothing, not even to compact, or to make an index (an examination changes nothing).
+            Other engines never write when they are read, and need not know.
 
     Raises: InvalidQuery: no engine has this scheme, a setting in the URL is wrong, or the journal is another store's.
     """
@@ -349,7 +349,7 @@ def open_index(
         from sessionstore.index.sql.sqlite import SqliteIndex
         from sessionstore.index.url import parse_url
 
-        return SqliteIndex(parse_url(text), root)
+        return SqliteIndex(parse_url(text), root, read_only)
     if scheme in ("postgresql", "postgres"):
         return _open_postgres(text, root)
     return _open_foreign(scheme, text, root)

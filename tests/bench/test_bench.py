@@ -14,7 +14,7 @@ from click import Choice
 from click.testing import CliRunner
 
 import sessionstore
-from sessionstore.bench import LIMIT, LIMIT_DURABLE, OURS, contestants, moving, plot, report, sweeps
+from sessionstore.bench import LIMIT, LIMIT_DURABLE, OURS, contestants, filters, moving, plot, report, sweeps
 from sessionstore.bench.calls import counts_in
 from sessionstore.bench.figures import Figure, Figures, Target, in_turn
 from sessionstore.bench.generate import fill_store, fill_stream, sparse_stream
@@ -210,6 +210,13 @@ def test_engines_are_measured_beside_their_drivers_and_in_many_processes(tmp_pat
     assert all(value > 0 for each in figures for value in each.values)
     assert all(figures.ratio(each) for each in figures if each.against is not None)
     assert {each.case for each in figures if each.workload == "E3"} == {"1 process puts rows", "4 processes put rows"}
+
+
+def test_filters_on_sqlite_have_the_answers_of_raw_sqlite_and_a_ratio(tmp_path: Path) -> None:
+    figures = Figures()
+    run(tmp_path, replace(QUICK, rounds=1, scale_sizes=(1200,)), figures, ["filters"])  # it raises where they differ
+    judged = [each for each in figures if each.against is not None]
+    assert {each.case for each in judged} == set(filters.QUESTIONS) and all(each.target for each in judged)
 
 
 def test_a_postgresql_that_is_not_there_is_left_out_and_named_without_its_password(tmp_path: Path) -> None:

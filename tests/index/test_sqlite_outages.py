@@ -69,7 +69,7 @@ def test_an_sqlite_file_of_a_newer_version(tmp_path: Path) -> None:
     with contextlib.closing(sqlite3.connect(tmp_path / "index.sqlite", isolation_level=None)) as other:
         other.execute("PRAGMA user_version = 99")
         outage.during(f"schema 99, this version knows {SCHEMA}")
-        other.execute("PRAGMA user_version = 1")
+        other.execute(f"PRAGMA user_version = {SCHEMA}")
     outage.after()
 
 

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import msgspec
 import pytest
 
+import sessionstore
 from sessionstore.index import open_index
-from sessionstore.index.sql.sqlite_schema import _FIELDS, SCHEMA, _value
-from sessionstore.model.row import FILTER_FIELDS
+from sessionstore.index.sql import sqlite_indexes
+from sessionstore.index.sql.rows import encoded
+from sessionstore.index.sql.sqlite_conditions import SqliteNarrowing, exact
+from sessionstore.index.sql.sqlite_schema import SCHEMA
+from sessionstore.index.sql.store_copies import this_place
+from sessionstore.model.row import FILTER_FIELDS, SessionRow
 from sessionstore.query import parse
 from tests.rows import a_row
 
@@ -18,14 +27,39 @@ KEYED = "sqlite:?keys=metadata.site"
 ASKED = ("status=failed", "points>2", "points=null", "metadata.site=3", "tags=night", "session_name!=null", "points<9")
 
 
-def _as_version_1(path: Path) -> None:
-    """Give a file the indexes that version 1 made: each holds every row."""
+#: The tables as version 2 made them.
+TABLES_2 = """
+CREATE TABLE stores (id INTEGER PRIMARY KEY, host TEXT NOT NULL, path TEXT NOT NULL, UNIQUE (host, path));
+CREATE TABLE sessions (
+  id INTEGER PRIMARY KEY, store INTEGER NOT NULL REFERENCES stores, session_id TEXT NOT NULL, uuid TEXT NOT NULL,
+  rev INTEGER NOT NULL,
+  size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, active INTEGER NOT NULL, plain INTEGER NOT NULL, row TEXT NOT NULL,
+  UNIQUE (store, session_id));
+CREATE INDEX sessions_uuid ON sessions (uuid);
+CREATE INDEX sessions_active ON sessions (store) WHERE active;
+CREATE INDEX sessions_odd ON sessions (store) WHERE NOT plain;
+CREATE TABLE tags (tag TEXT NOT NULL, session INTEGER NOT NULL, PRIMARY KEY (tag, session)) WITHOUT ROWID;
+CREATE INDEX tags_session ON tags (session);
+CREATE TRIGGER tags_added AFTER INSERT ON sessions WHEN json_extract(new.row, '$.tags') IS NOT NULL BEGIN
+  INSERT INTO tags SELECT DISTINCT value, new.id FROM json_each(new.row, '$.tags'); END;
+CREATE TRIGGER tags_removed AFTER DELETE ON sessions BEGIN DELETE FROM tags WHERE session = old.id; END;
+CREATE INDEX sessions_status ON sessions (json_extract(row, '$.status'));
+CREATE INDEX "sessions_metadata.site" ON sessions (json_extract(row, '$."metadata"."site"'));
+PRAGMA application_id = 1397052243;
+"""
+
+
+def as_version(version: int, path: Path, rows: Sequence[SessionRow]) -> None:
+    """Make a file as an earlier version did (the second one left rows without a value out of its indexes)."""
     with contextlib.closing(sqlite3.connect(path)) as connection, connection:
-        for keys in [*((field,) for field in _FIELDS), ("metadata", "site")]:
-            name = '"sessions_' + ".".join(keys) + '"'
-            connection.execute(f"DROP INDEX {name}")
-            connection.execute(f"CREATE INDEX {name} ON sessions ({_value(keys)})")
-        connection.execute("PRAGMA user_version = 1")
+        connection.executescript(f"PRAGMA journal_mode = WAL; {TABLES_2} PRAGMA user_version = {version};")
+        place = this_place(path.parent)
+        connection.execute("INSERT INTO stores VALUES (1, ?, ?)", [place.host, place.path])
+        text = "INSERT INTO sessions VALUES (NULL, 1, ?, ?, ?, ?, ?, ?, ?, ?)"
+        for row in rows:
+            raw = encoded(row).decode()
+            given = [row.session_id, row.uuid, row.rev, row.size, row.mtime_ns, row.owner is not None, raw.isascii()]
+            connection.execute(text, [*given, raw])
 
 
 def _indexes(path: Path) -> dict[str, str]:
@@ -34,50 +68,161 @@ def _indexes(path: Path) -> dict[str, str]:
         return dict(found.fetchall())
 
 
-def test_a_file_of_the_first_schema_opens_with_its_rows_and_gets_the_new_indexes(tmp_path: Path) -> None:
-    rows = [
+def some_rows() -> list[SessionRow]:
+    return [
         a_row(
-            f"s{n}", status="failed" if n % 3 else "completed", points=n or None, tags=["night"], metadata={"site": n}
+            f"s{n}", status="failed" if n % 3 else "completed", points=n or None, tags=["night"], metadata={"site": n},
+            session_name="Ö" if n % 2 else None,
         )
         for n in range(10)
-    ]
-    with contextlib.closing(open_index(KEYED, tmp_path)) as index:
-        index.put(rows)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_file_of_an_earlier_schema_opens_with_its_rows_and_is_that_of_a_new_one(version: int, tmp_path: Path) -> None:
+    new, old = tmp_path / "new", tmp_path / "old"
+    new.mkdir(), old.mkdir()
+    with contextlib.closing(open_index(KEYED, new)) as index:
+        index.put(some_rows())
         wanted = {text: index.find(parse(text, FILTER_FIELDS)) for text in ASKED}
-    path = tmp_path / "index.sqlite"
-    new = _indexes(path)
-    _as_version_1(path)
-    assert _indexes(path) != new
-    with contextlib.closing(open_index(KEYED, tmp_path)) as index:
+    as_version(version, old / "index.sqlite", some_rows())
+    with contextlib.closing(open_index("sqlite:", old)) as index:
         assert {text: index.find(parse(text, FILTER_FIELDS)) for text in ASKED} == wanted
-        index.put([a_row("s1", rev=2, status="completed")])
+        assert [encoded(row) for row in index.find()] == [encoded(row) for row in some_rows()]
+        index.put([a_row("s1", rev=2, status="completed", tags=["day"])])
         assert [row.rev for row in index.find(parse("session_id=s1", FILTER_FIELDS))] == [2]
-    assert _indexes(path) == new
-    with contextlib.closing(sqlite3.connect(path)) as connection:
+        assert [row.session_id for row in index.find(parse("tags=day", FILTER_FIELDS))] == ["s1"]
+    assert _indexes(old / "index.sqlite") == _indexes(new / "index.sqlite")  # the named key among them
+    with contextlib.closing(sqlite3.connect(old / "index.sqlite")) as connection:
         assert connection.execute("PRAGMA user_version").fetchone() == (SCHEMA,)
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
-@pytest.mark.parametrize("text", ["points>2", "points=3", "session_name=b", "created_at>2026-01-01T00:00:00Z"])
-def test_a_condition_on_a_value_is_found_by_an_index_without_the_rows_that_lack_it(tmp_path: Path, text: str) -> None:
-    from sessionstore.index.sql.sqlite_schema import SqliteNarrowing
+def test_a_file_of_an_earlier_schema_with_a_damaged_row_is_set_aside_and_made_anew(tmp_path: Path) -> None:
+    with sessionstore.open(tmp_path) as store:
+        store.create("kept")
+    as_version(2, tmp_path / "index.sqlite", some_rows())
+    with contextlib.closing(sqlite3.connect(tmp_path / "index.sqlite")) as connection, connection:
+        connection.execute("DROP INDEX sessions_status")
+        connection.execute('DROP INDEX "sessions_metadata.site"')
+        connection.execute("UPDATE sessions SET row = '{' WHERE session_id = 's4'")
+    with sessionstore.open(tmp_path, "sqlite:") as store:
+        assert [row.session_name for row in store.find()] == ["kept"] and store.notice is None
+    assert len(list(tmp_path.glob("index.sqlite.damaged-*"))) == 1
 
+
+KILLED = """
+import sqlite3, sys
+from pathlib import Path
+from sessionstore.index.sql import sqlite_schema
+real = sqlite_schema.sqlite_rows.columns_of
+def columns_of(row):
+    if row.session_id == sys.argv[2]:
+        import os
+        os.kill(os.getpid(), 9)
+    return real(row)
+sqlite_schema.sqlite_rows.columns_of = columns_of
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+sqlite_schema.ensure(connection, Path(sys.argv[1]), ())
+"""
+
+
+def test_a_process_killed_while_it_brings_a_file_up_to_date_leaves_the_earlier_one(tmp_path: Path) -> None:
+    path = tmp_path / "index.sqlite"
+    as_version(2, path, some_rows())
+    before = _indexes(path)
+    assert subprocess.run([sys.executable, "-c", KILLED, str(path), "s7"]).returncode == -9
+    assert _indexes(path) == before
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (2,)
     with contextlib.closing(open_index("sqlite:", tmp_path)) as index:
-        index.put([a_row("s1")])
-    condition = SqliteNarrowing().of(parse(text, FILTER_FIELDS))
+        assert [encoded(row) for row in index.find()] == [encoded(row) for row in some_rows()]
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two rows are enough for indexes and pages."""
+    monkeypatch.setattr(sqlite_indexes, "MIN_ROWS", 2)
+
+
+@pytest.mark.parametrize(
+    "text", ["points>2", "points=3", "session_name=b", "created_at>2026-01-01T00:00:00Z", "metadata.Site=3"]
+)
+def test_the_first_filter_on_a_value_makes_its_index_and_later_ones_use_it(
+    tmp_path: Path, text: str, few: None
+) -> None:
+    with contextlib.closing(open_index("sqlite:", tmp_path)) as index:
+        index.put([a_row(f"s{n}", points=n, metadata={"Site": n}) for n in range(3)])
+        made = _indexes(tmp_path / "index.sqlite")
+        assert not any(name.startswith("sessions_m") and "metadata" in name for name in made)
+        tree = parse(text, FILTER_FIELDS)
+        index.find(tree)
+        (name,) = _indexes(tmp_path / "index.sqlite").keys() - made.keys()
+        index.find(tree)
+        assert len(_indexes(tmp_path / "index.sqlite")) == len(made) + 1
+    condition = exact(tree) or SqliteNarrowing().of(tree)
     assert condition is not None
     with contextlib.closing(sqlite3.connect(tmp_path / "index.sqlite")) as connection:
-        plan = connection.execute(f"EXPLAIN QUERY PLAN SELECT row FROM sessions WHERE {condition[0]}", condition[1])
-        steps = " ".join(step[3] for step in plan.fetchall())
-    assert f"sessions_{text.split('>')[0].split('=')[0]}" in steps, steps
+        query = f'EXPLAIN QUERY PLAN SELECT row FROM sessions INDEXED BY "{name}" WHERE {condition[0]}'
+        steps = " ".join(step[3] for step in connection.execute(query, condition[1]).fetchall())
+    assert f"{name} (" in steps, steps
 
 
-def test_a_row_without_values_stands_in_few_indexes(tmp_path: Path) -> None:
-    """Each index that a row stands in is a page written: of twelve fields a new session has four."""
+def test_who_examines_a_store_makes_no_index(tmp_path: Path, few: None) -> None:
     with contextlib.closing(open_index("sqlite:", tmp_path)) as index:
-        index.put([a_row(f"s{n}") for n in range(3)])
-    with contextlib.closing(sqlite3.connect(tmp_path / "index.sqlite")) as connection:
-        connection.execute("ANALYZE")
-        held = {name for (name,) in connection.execute("SELECT idx FROM sqlite_stat1 WHERE idx LIKE 'sessions_%'")}
-    assert not held & {f"sessions_{name}" for name in ("points", "distance_m", "ended_at", "end_reason")}, held
-    assert held >= {"sessions_status", "sessions_created_at"}
+        index.put([a_row(f"s{n}", points=n) for n in range(3)])
+    made = _indexes(tmp_path / "index.sqlite")
+    with contextlib.closing(open_index("sqlite:", tmp_path, read_only=True)) as index:
+        assert len(index.find(parse("points>0", FILTER_FIELDS))) == 2
+    assert _indexes(tmp_path / "index.sqlite") == made
+
+
+def test_a_filter_does_not_wait_for_a_writer_to_make_its_index(tmp_path: Path, few: None) -> None:
+    with contextlib.closing(open_index("sqlite:", tmp_path)) as index:
+        index.put([a_row(f"s{n}", points=n) for n in range(3)])
+        made = _indexes(tmp_path / "index.sqlite")
+        with contextlib.closing(sqlite3.connect(tmp_path / "index.sqlite", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            assert len(index.find(parse("points>0", FILTER_FIELDS))) == 2
+            assert _indexes(tmp_path / "index.sqlite") == made
+        index.find(parse("points>0", FILTER_FIELDS))
+        assert _indexes(tmp_path / "index.sqlite").keys() - made.keys() == {"sessions_points"}
+
+
+def pages_written(path: Path, put: Callable[[], None]) -> int:
+    """Return how many pages a write adds to the log."""
+    log = path.with_name(path.name + "-wal")
+    before = log.stat().st_size
+    put()
+    return (log.stat().st_size - before) // (4096 + 24)
+
+
+def test_a_new_session_writes_two_pages_and_an_update_one(tmp_path: Path) -> None:
+    path = tmp_path / "index.sqlite"
+    with contextlib.closing(open_index("sqlite:", tmp_path)) as index:
+        index.put([a_row("s0")])
+        assert pages_written(path, lambda: index.put([a_row("s1")])) == 2
+        assert pages_written(path, lambda: index.put([a_row("s1", rev=2, status="failed")])) == 1
+        assert pages_written(path, lambda: index.put([a_row("s1", rev=2, status="failed")])) == 0
+
+
+def test_an_update_writes_the_indexes_of_what_it_changes_alone(tmp_path: Path, few: None) -> None:
+    path = tmp_path / "index.sqlite"
+    with contextlib.closing(open_index("sqlite:", tmp_path)) as index:
+        index.put([a_row(f"s{n}", points=n, status="failed", metadata={"site": n}) for n in range(3)])
+        for text in ("points>0", "status=failed", "metadata.site>0", "created_at>2026", "session_name=a"):
+            index.find(parse(text, FILTER_FIELDS))
+        row = a_row("s1", rev=2, points=1, status="failed", metadata={"site": 1}, workflow_state="SCAN")
+        assert pages_written(path, lambda: index.put([row])) == 1
+        row = msgspec.structs.replace(row, rev=3, status="completed")
+        assert pages_written(path, lambda: index.put([row])) == 2
+
+
+def test_a_second_store_in_a_file_gets_the_index_that_finds_copies(tmp_path: Path) -> None:
+    one, two = (open_index(f"sqlite:{tmp_path / 'shared.db'}", tmp_path / name) for name in ("one", "two"))
+    with contextlib.closing(one), contextlib.closing(two):
+        one.put([a_row("a")])
+        assert "sessions_uuid" not in _indexes(tmp_path / "shared.db")
+        two.put([a_row("a", rev=3)])
+        assert "sessions_uuid" in _indexes(tmp_path / "shared.db")
+        assert [len(row.copies) for row in one.find(parse("session_id=a", FILTER_FIELDS))] == [2]

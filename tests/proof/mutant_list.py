@@ -277,9 +277,9 @@ MUTANTS = (
     ),
     Mutant(
         "an older revision replaces a newer one in SQLite",
-        "sessionstore/index/sql/sqlite.py",
-        'UPSERT = _PUT + " WHERE excluded.rev >= sessions.rev OR excluded.uuid <> sessions.uuid"',
-        "UPSERT = _PUT",
+        "sessionstore/index/sql/sqlite_rows.py",
+        "if not (exact or is_as_new or not same[0]):",
+        "if False:",
         "tests/test_engines_agree.py::test_what_a_late_writer_reports_does_not_hide_a_newer_revision[sqlite]",
     ),
     Mutant(
@@ -309,6 +309,28 @@ MUTANTS = (
         '            connection.execute("DELETE FROM sessions WHERE store = ?", (store,))\n',
         "",
         "tests/test_engines_agree.py::test_an_index_that_was_emptied_is_empty_at_once[sqlite]",
+    ),
+    Mutant(
+        "an update in SQLite writes columns that did not change",
+        "sessionstore/index/sql/sqlite_rows.py",
+        "changed = [place for place, equal in enumerate(same) if not equal]",
+        "changed = list(range(len(same)))",
+        "tests/index/test_sqlite_schema.py::test_an_update_writes_the_indexes_of_what_it_changes_alone",
+    ),
+    Mutant(
+        "a page of SQLite takes a negated comparison for false where there is no value",
+        "sessionstore/index/sql/sqlite_conditions.py",
+        "({field} = ?) IS NOT 1",
+        "{field} <> ?",
+        "tests/index/test_sqlite_pages.py::test_pages_and_filters_are_those_of_a_look_at_every_row",
+    ),
+    Mutant(
+        "the names of a page keep their key when a number is given again",
+        "sessionstore/index/sql/sqlite.py",
+        '"UPDATE stores SET removed = removed + 1 WHERE id = ?"',
+        '"UPDATE stores SET removed = removed WHERE id = ?"',
+        "tests/index/test_sqlite_pages.py::"
+        "test_the_names_of_a_page_have_another_key_after_each_session_that_comes_or_goes",
     ),
     Mutant(
         "an older revision replaces a newer one in PostgreSQL",

@@ -89,7 +89,7 @@ class Narrowing(ABC):
         return self.holds(None, word) if _SIMPLE.fullmatch(word) and re.search("[a-df-z]", word) else None
 
     def _known(self, path: Path) -> bool:
-        return path[0] not in _NOT_STORED and all(map(_storable, path)) and self.addressable(path)
+        return path[0] not in _NOT_STORED and all(map(is_storable, path)) and self.addressable(path)
 
     def _compare(self, clause: Compare, negated: bool) -> Condition | None:
         if (clause.operator == "!=") != negated or not self._known(clause.path):
@@ -102,7 +102,7 @@ class Narrowing(ABC):
     def _between(self, clause: Between) -> Condition | None:
         path, low, high = clause.path, clause.low, clause.high
         if isinstance(low, str) and isinstance(high, str):
-            storable = _storable(low) and _storable(high)
+            storable = is_storable(low) and is_storable(high)
             return self._or_default(clause, self.text(path, low, high) if storable else None)
         assert not isinstance(low, str) and not isinstance(high, str)
         return self._or_default(clause, self.number(path, _widened(low)[0], _widened(high)[1]))
@@ -116,7 +116,7 @@ class Narrowing(ABC):
         return None if missing is None else _joined([found, missing], " OR ")
 
     def _value(self, path: Path, operator: Operator, value: Any) -> Condition | None:
-        if isinstance(value, str) and not _storable(value):
+        if isinstance(value, str) and not is_storable(value):
             return None
         if operator == "~":
             word = str(value).casefold()
@@ -133,7 +133,7 @@ class Narrowing(ABC):
         return self.number(path, None if "<" in operator else low, None if ">" in operator else high)
 
 
-def _storable(text: str) -> bool:
+def is_storable(text: str) -> bool:
     """Whether databases accept the text: no NUL, no lone surrogate."""
     return "\0" not in text and not any("\ud800" <= char <= "\udfff" for char in text)
 

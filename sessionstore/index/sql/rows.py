@@ -1,8 +1,8 @@
 """What the SQL engines share: rows as they are stored, and listings out of what a condition found.
 
-A row is stored as the JSON text that the journal writes, byte for byte, so that a migration changes nothing; searched
-columns stand beside it. A find fetches what the filter implies (prefilter), merges the copies of several stores
-(store_copies), and applies the filter itself to each row.
+A row is stored as the JSON text that the journal writes, so that a migration changes nothing (SQLite keeps its metadata
+apart); searched columns stand beside it. A find fetches what the filter implies (prefilter), merges the copies of
+several stores (store_copies), and applies the filter itself to each row.
 Not here: SQL (index.sql.sqlite, index.sql.postgres), timeouts (index.circuit_breaker).
 """
 
@@ -11,6 +11,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -25,8 +26,8 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(SessionRow).decode
 _LARGEST = 2**63 - 1
 
-#: (store, session_id as the driver gives it, row as stored)
-Found = tuple[int, bytes | str, bytes | str]
+#: (store, session_id as the driver gives it, row as the engine stores it)
+Found = tuple[int, bytes | str, Any]
 
 
 def encoded(row: SessionRow) -> bytes:
@@ -98,7 +99,8 @@ class SqlIndex(ABC):
         stores = [store for store, _ in unique]
         return merge(zip(stores, self._decoded(unique.values()), strict=True), places, here)
 
-    def _decoded(self, rows: Iterable[bytes | str]) -> list[SessionRow]:
+    def _decoded(self, rows: Iterable[Any]) -> list[SessionRow]:
+        """Return stored rows decoded; here each is the JSON of a row."""
         try:
             return [_decode(row) for row in rows]
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:

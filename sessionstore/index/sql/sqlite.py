@@ -1,4 +1,4 @@
-"""The SQLite engine: one file, WAL, every commit durable, filters found by indexes on the JSON of the rows.
+"""The SQLite engine: one file, WAL, every commit durable; filters get the indexes that they ask for.
 
     sqlite:                                    index.sqlite in the store
     sqlite:/var/lib/fleet/index.db?keys=metadata.site,metadata.num_drones
@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import partial
 from itertools import islice
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,29 +29,33 @@ from sessionstore.disk.append_file import renewed_after_fork
 from sessionstore.errors import Corrupt, IndexUnavailable, NotApplied, SessionStoreError
 from sessionstore.index import FileStamp, RowStamp
 from sessionstore.index.circuit_breaker import CircuitBreaker
+from sessionstore.index.filtering import select
+from sessionstore.index.sql import sqlite_indexes, sqlite_rows
 from sessionstore.index.sql.fork_gate import gate
 from sessionstore.index.sql.prefilter import Condition
-from sessionstore.index.sql.rows import Found, SqlIndex, encoded, newest, revision
-from sessionstore.index.sql.sqlite_schema import SqliteNarrowing, analyse, ensure
+from sessionstore.index.sql.rows import Found, SqlIndex, newest
+from sessionstore.index.sql.sqlite_conditions import SqliteNarrowing, exact, searched
+from sessionstore.index.sql.sqlite_pages import SqlitePageView
+from sessionstore.index.sql.sqlite_schema import ensure
 from sessionstore.index.sql.store_copies import Place
 from sessionstore.index.url import IndexUrl
-from sessionstore.model.row import SessionRow
+from sessionstore.model.gc_pause import gc_paused
+from sessionstore.model.row import SessionRow, as_interrupted
+from sessionstore.query import Filter
+from sessionstore.query import Path as Keys
 
-_PUT = """
-INSERT INTO sessions (store, session_id, uuid, rev, size, mtime_ns, active, plain, row) VALUES (?,?,?,?,?,?,?,?,?)
-ON CONFLICT (store, session_id) DO UPDATE SET uuid=excluded.uuid, rev=excluded.rev, size=excluded.size,
-  mtime_ns=excluded.mtime_ns, active=excluded.active, plain=excluded.plain, row=excluded.row"""
-#: A writer's report: an older revision of the same session does not replace a newer one.
-UPSERT = _PUT + " WHERE excluded.rev >= sessions.rev OR excluded.uuid <> sessions.uuid"
 _CHUNK = 1000
+_CREATION = attrgetter("created_at", "session_id")
+_OWN = "store = (SELECT id FROM stores WHERE host = ? AND path = ?)"
 Result = TypeVar("Result")
 
 
 class SqliteIndex(SqlIndex):
     """The index in an SQLite file; see the module and :class:`~sessionstore.index.SessionIndex`."""
 
-    def __init__(self, url: IndexUrl, root: Path) -> None:
+    def __init__(self, url: IndexUrl, root: Path, read_only: bool = False) -> None:
         super().__init__(root)
+        self._read_only = read_only
         self.path = Path(url.path).expanduser().absolute() if url.path else root / "index.sqlite"
         self._keys, self._timeout_s = url.keys, url.timeout_s
         self._narrowing = SqliteNarrowing()
@@ -84,14 +89,19 @@ class SqliteIndex(SqlIndex):
         while chunk := list(islice(ordered, _CHUNK)):
             self._write(partial(self._insert, rows=chunk, exact=exact))
             if len(chunk) == _CHUNK:
-                self._run(analyse)
+                self._run(sqlite_indexes.analyse)
 
     def remove(self, session_ids: Iterable[str]) -> None:
         """Remove rows in one transaction."""
         gone = list(session_ids)
-        if gone and self.path.exists():
+
+        def drop(connection: sqlite3.Connection, store: int) -> None:
             text = "DELETE FROM sessions WHERE store = ? AND session_id = ?"
-            self._write(lambda connection, store: connection.executemany(text, [(store, each) for each in gone]))
+            if connection.executemany(text, [(store, each) for each in gone]).rowcount:
+                self._count_removal(connection, store)
+
+        if gone and self.path.exists():
+            self._write(drop)
 
     def replace_all(self, rows: Iterable[SessionRow]) -> None:
         """Hold exactly these rows of this store, in one transaction; a damaged file is set aside first."""
@@ -99,29 +109,38 @@ class SqliteIndex(SqlIndex):
 
         def swap(connection: sqlite3.Connection, store: int) -> None:
             connection.execute("DELETE FROM sessions WHERE store = ?", (store,))
-            self._insert(connection, store, wanted, True)
+            self._count_removal(connection, store)
+            sqlite_rows.insert(connection, store, wanted)
 
         try:
             self._write(swap)
         except Corrupt:
             self._set_aside()
             self._write(swap)
-        self._run(analyse)
+        self._run(sqlite_indexes.analyse)
+
+    @staticmethod
+    def _count_removal(connection: sqlite3.Connection, store: int) -> None:
+        """Let a number differ that was given to a row that is gone, and is given again."""
+        connection.execute("UPDATE stores SET removed = removed + 1 WHERE id = ?", (store,))
 
     @staticmethod
     def _insert(connection: sqlite3.Connection, store: int, rows: list[SessionRow], exact: bool) -> None:
-        connection.executemany(_PUT if exact else UPSERT, [columns_of(store, row) for row in rows])
+        for row in rows:
+            sqlite_rows.put(connection, store, row, exact)
 
     def _write(self, work: Callable[[sqlite3.Connection, int], object]) -> None:
         deadline = time.monotonic() + self._timeout_s
 
-        def transaction(connection: sqlite3.Connection) -> None:
+        def transaction(connection: _Connection) -> None:
             if not self._writing.acquire(timeout=max(0.0, deadline - time.monotonic())):
                 raise IndexUnavailable(f"{self.path}: other threads wrote for {self._timeout_s:g} s")
             try:
                 self._begin(connection, deadline - time.monotonic())
-                work(connection, self._own_number(connection))
+                number = connection.store or self._own_number(connection)
+                work(connection, number)
                 connection.execute("COMMIT")
+                connection.store = number
             finally:
                 if connection.in_transaction:
                     with contextlib.suppress(sqlite3.Error):  # the first error is being raised already
@@ -145,7 +164,10 @@ class SqliteIndex(SqlIndex):
         text = "SELECT id FROM stores WHERE host = ? AND path = ?"
         found = connection.execute(text, place).fetchone()
         if found is None:
-            connection.execute("INSERT INTO stores (host, path) VALUES (?, ?)", place)
+            insert = "INSERT INTO stores (host, path, token) VALUES (?, ?, hex(randomblob(8)))"
+            connection.execute(insert, place)
+            if connection.execute("SELECT count(*) FROM stores").fetchone()[0] > 1:  # copies are found by it
+                connection.execute(sqlite_indexes.UUID)
             found = connection.execute(text, place).fetchone()
         return int(found[0])
 
@@ -153,20 +175,73 @@ class SqliteIndex(SqlIndex):
 
     def stamps(self) -> Mapping[str, RowStamp]:
         """Return the state of each row's file, by session id."""
-        text = "SELECT session_id, size, mtime_ns FROM sessions WHERE store = ?"
-        return {name.decode(): FileStamp(size, mtime_ns) for name, size, mtime_ns in self._own(text)}
+        rows = self._own(f"SELECT session_id, size, mtime_ns FROM sessions WHERE {_OWN}")
+        return {name.decode(): FileStamp(size, mtime_ns) for name, size, mtime_ns in rows}
 
     def active(self) -> list[SessionRow]:
         """Return this store's rows that say they run."""
-        return self._decoded(row for (row,) in self._own("SELECT row FROM sessions WHERE store = ? AND active"))
+        return self._decoded(self._own(f"SELECT row, metadata FROM sessions WHERE {_OWN} AND active"))
 
     def _own(self, text: str) -> list[Any]:
-        return self._read(
-            lambda connection: connection.execute(
-                text, [number for number, place in self._stores(connection).items() if place == self._place] or [-1]
-            ).fetchall(),
-            [],
-        )
+        place = (self._place.host, self._place.path)
+        return self._read(lambda connection: connection.execute(text, place).fetchall(), [])
+
+    def find(self, tree: Filter | None = None, interrupted: Mapping[str, str] | None = None) -> list[SessionRow]:
+        """Return the rows that fit, oldest first; those of other stores in the file with where they are."""
+        why = interrupted or {}
+        nothing: list[SessionRow] | None = []
+        found = self._read(lambda connection: self._find_alone(connection, tree, why), nothing)
+        return super().find(tree, interrupted) if found is None else found
+
+    def _find_alone(
+        self, connection: _Connection, tree: Filter | None, why: Mapping[str, str]
+    ) -> list[SessionRow] | None:
+        """Return the rows that fit where the file is of this store alone, else None."""
+        certain = exact(tree)
+        condition = self._narrowing.of(tree) if certain is None else certain
+        if tree is not None and condition is not None:
+            self._ask_for_indexes(connection, searched(tree))
+        store = self._alone(connection)
+        if store is None:
+            return None
+        text, given = condition or ("1", [])
+        select_rows = "SELECT row, metadata FROM sessions WHERE"
+        late: list[SessionRow] = []
+        if why:
+            names = msgspec.json.encode(list(why)).decode()
+            within = f"{select_rows} store = ? AND session_id IN (SELECT value FROM json_each(?))"
+            gone = self._decoded(connection.execute(within, [store, names]).fetchall())
+            late = select([as_interrupted(row, why[row.session_id]) for row in gone], tree)
+            text, given = f"({text}) AND session_id NOT IN (SELECT value FROM json_each(?))", [*given, names]
+        # "+": the key of the store is no better than an index of the condition
+        found = connection.execute(f"{select_rows} +store = ? AND ({text})", [store, *given]).fetchall()
+        with gc_paused():
+            rows = self._decoded(found)
+            rows = (rows if certain is not None else select(rows, tree)) + late
+            rows.sort(key=_CREATION)
+        return rows
+
+    def _alone(self, connection: sqlite3.Connection) -> int | None:
+        """Return the number of this store where the file has rows of no other one."""
+        places = self._stores(connection)
+        return next(iter(places)) if list(places.values()) == [self._place] else None
+
+    def _ask_for_indexes(self, connection: _Connection, paths: Iterable[Keys]) -> None:
+        """Make the indexes that a filter lacks, where that can be done at once; without, all rows are looked at."""
+        asked = set(paths) - connection.settled
+        if not asked or self._read_only or sqlite_indexes.has_few_rows(connection):
+            return
+        if not self._writing.acquire(blocking=False):
+            return
+        try:
+            connection.execute("PRAGMA busy_timeout = 0")
+            sqlite_indexes.make(connection, asked)
+            connection.settled |= asked
+        except sqlite3.OperationalError:
+            return  # a writer is busy, the disk is full or read-only: the next filter asks again
+        finally:
+            connection.execute(f"PRAGMA busy_timeout = {int(self._timeout_s * 1000)}")
+            self._writing.release()
 
     def _places(self) -> dict[int, Place]:
         return self._read(self._stores, {})
@@ -178,20 +253,37 @@ class SqliteIndex(SqlIndex):
 
     def _where(self, condition: Condition | None, also: Collection[str]) -> list[Found]:
         text, parameters = condition or ("1", [])
-        select = "SELECT store, session_id, row FROM sessions WHERE"
+        select = "SELECT store, session_id, row, metadata FROM sessions WHERE"
         text = f"{select} {text}"
         if condition is not None and also:
-            text += f" UNION ALL {select} session_id IN (SELECT value FROM json_each(?))"
-            parameters = [*parameters, msgspec.json.encode(list(also)).decode()]
+            text += f" UNION ALL {select} {_OWN} AND session_id IN (SELECT value FROM json_each(?))"
+            names = msgspec.json.encode(list(also)).decode()
+            parameters = [*parameters, self._place.host, self._place.path, names]
         return self._found(text, parameters)
 
     def _of_uuids(self, uuids: list[str]) -> list[Found]:
-        text = "SELECT store, session_id, row FROM sessions WHERE uuid IN (SELECT value FROM json_each(?))"
+        text = "SELECT store, session_id, row, metadata FROM sessions WHERE uuid IN (SELECT value FROM json_each(?))"
         return self._found(text, [msgspec.json.encode(uuids).decode()])
 
     def _found(self, text: str, parameters: list[Any]) -> list[Found]:
-        found: list[Found] = self._read(lambda connection: connection.execute(text, parameters).fetchall(), [])
-        return found
+        rows: list[Any] = self._read(lambda connection: connection.execute(text, parameters).fetchall(), [])
+        return [(store, session_id, (row, metadata)) for store, session_id, row, metadata in rows]
+
+    def _decoded(self, rows: Iterable[Any]) -> list[SessionRow]:
+        return sqlite_rows.decoded(list(rows), str(self.path))
+
+    def page_view(self) -> SqlitePageView | None:
+        """Return a view that gives pages; None while there are few rows, or rows of several stores."""
+
+        def state(connection: sqlite3.Connection) -> str | None:
+            store = self._alone(connection)
+            text = "SELECT (SELECT max(id) FROM sessions), token, removed FROM stores WHERE id = ?"
+            last, token, removed = (None, b"", 0) if store is None else connection.execute(text, [store]).fetchone()
+            few = last is None or last < sqlite_indexes.MIN_ROWS
+            return None if few else f"{token.decode()}-{last}-{removed}"
+
+        found = self._read(state, None)
+        return None if found is None else SqlitePageView(self, self._read, self._ask_for_indexes, found)
 
     def health(self) -> dict[str, Any]:
         """Return engine, url, rows, stores and the bytes of the file."""
@@ -227,10 +319,13 @@ class SqliteIndex(SqlIndex):
 
     # ------------------------------------------------------------ connections
 
-    def _read(self, work: Callable[[sqlite3.Connection], Result], empty: Result) -> Result:
-        return self._run(work) if self.path.exists() else empty
+    def _read(self, work: Callable[[_Connection], Result], empty: Result) -> Result:
+        try:
+            return self._run(work)
+        except _NoFile:
+            return empty
 
-    def _run(self, work: Callable[[sqlite3.Connection], Result], to_write: bool = False) -> Result:
+    def _run(self, work: Callable[[_Connection], Result], to_write: bool = False) -> Result:
         with self._breaker.guard(), gate.inside(), self._translated():
             connection = self._take(to_write)
             try:
@@ -263,6 +358,8 @@ class SqliteIndex(SqlIndex):
             files.make_dirs(self.path.parent)
             if files.status(self.path, follow=True) is None:  # with the mode that a shared folder needs
                 os.close(files.open_to_append(self.path, durable=False))
+        elif not self.path.exists():
+            raise _NoFile
         uri = f"{self.path.as_uri()}?mode={'rwc' if to_write else 'rw'}"
         connection = sqlite3.connect(
             uri, self._timeout_s, isolation_level=None, check_same_thread=False, factory=_Connection, uri=True
@@ -303,14 +400,14 @@ class SqliteIndex(SqlIndex):
                 files.remove(f"{self.path}{suffix}")
 
 
+class _NoFile(Exception):
+    """There is no file to read."""
+
+
 class _Connection(sqlite3.Connection):
     identity: tuple[int, int] | None = None
+    store: int | None = None  # the number of the store that wrote through it
 
-
-def columns_of(store: int, row: SessionRow) -> tuple[Any, ...]:
-    """Return a row as the columns of the table."""
-    text = encoded(row)
-    return (
-        store, row.session_id, row.uuid, revision(row), row.size, row.mtime_ns, row.owner is not None, text.isascii(),
-        text.decode(),
-    )  # fmt: skip
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.settled: set[Keys] = set()  # the paths that have an index, or get none
