@@ -15,7 +15,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from itertools import islice
 from operator import attrgetter
@@ -26,7 +26,7 @@ import msgspec
 
 from sessionstore.disk import files
 from sessionstore.disk.append_file import renewed_after_fork
-from sessionstore.errors import Corrupt, IndexUnavailable, NotApplied, SessionStoreError
+from sessionstore.errors import Corrupt, IndexUnavailable
 from sessionstore.index import FileStamp, RowStamp
 from sessionstore.index.circuit_breaker import CircuitBreaker
 from sessionstore.index.filtering import select
@@ -35,6 +35,7 @@ from sessionstore.index.sql.fork_gate import gate
 from sessionstore.index.sql.prefilter import Condition
 from sessionstore.index.sql.rows import Found, SqlIndex, newest
 from sessionstore.index.sql.sqlite_conditions import SqliteNarrowing, exact, searched
+from sessionstore.index.sql.sqlite_connection import Connection, NoFile, translated
 from sessionstore.index.sql.sqlite_pages import SqlitePageView
 from sessionstore.index.sql.sqlite_schema import ensure
 from sessionstore.index.sql.store_copies import Place
@@ -60,9 +61,9 @@ class SqliteIndex(SqlIndex):
         self._keys, self._timeout_s = url.keys, url.timeout_s
         self._narrowing = SqliteNarrowing()
         self._breaker = CircuitBreaker(url.retry_s)
-        self._idle: list[_Connection] = []
+        self._idle: list[Connection] = []
         self._writing = threading.Lock()
-        self._observer: _Connection | None = None
+        self._observer: Connection | None = None
         self._of_parents: list[object] = []
         renewed_after_fork(self)
 
@@ -132,7 +133,7 @@ class SqliteIndex(SqlIndex):
     def _write(self, work: Callable[[sqlite3.Connection, int], object]) -> None:
         deadline = time.monotonic() + self._timeout_s
 
-        def transaction(connection: _Connection) -> None:
+        def transaction(connection: Connection) -> None:
             if not self._writing.acquire(timeout=max(0.0, deadline - time.monotonic())):
                 raise IndexUnavailable(f"{self.path}: other threads wrote for {self._timeout_s:g} s")
             try:
@@ -194,7 +195,7 @@ class SqliteIndex(SqlIndex):
         return super().find(tree, interrupted) if found is None else found
 
     def _find_alone(
-        self, connection: _Connection, tree: Filter | None, why: Mapping[str, str]
+        self, connection: Connection, tree: Filter | None, why: Mapping[str, str]
     ) -> list[SessionRow] | None:
         """Return the rows that fit where the file is of this store alone, else None."""
         certain = exact(tree)
@@ -226,7 +227,7 @@ class SqliteIndex(SqlIndex):
         places = self._stores(connection)
         return next(iter(places)) if list(places.values()) == [self._place] else None
 
-    def _ask_for_indexes(self, connection: _Connection, paths: Iterable[Keys]) -> None:
+    def _ask_for_indexes(self, connection: Connection, paths: Iterable[Keys]) -> None:
         """Make the indexes that a filter lacks, where that can be done at once; without, all rows are looked at."""
         asked = set(paths) - connection.settled
         if not asked or self._read_only or sqlite_indexes.has_few_rows(connection):
@@ -300,7 +301,7 @@ class SqliteIndex(SqlIndex):
         """Return SQLite's data_version, which an observing connection sees change with every commit of another."""
         if not self.path.exists():
             return None
-        with self._breaker.guard(), gate.inside(), self._translated():
+        with self._breaker.guard(), gate.inside(), translated(self.path):
             if self._observer is None or not self._same_file(self._observer):
                 self._observer = self._connect(to_write=False)
             return self._observer.identity, self._observer.execute("PRAGMA data_version").fetchone()[0]
@@ -319,14 +320,14 @@ class SqliteIndex(SqlIndex):
 
     # ------------------------------------------------------------ connections
 
-    def _read(self, work: Callable[[_Connection], Result], empty: Result) -> Result:
+    def _read(self, work: Callable[[Connection], Result], empty: Result) -> Result:
         try:
             return self._run(work)
-        except _NoFile:
+        except NoFile:
             return empty
 
-    def _run(self, work: Callable[[_Connection], Result], to_write: bool = False) -> Result:
-        with self._breaker.guard(), gate.inside(), self._translated():
+    def _run(self, work: Callable[[Connection], Result], to_write: bool = False) -> Result:
+        with self._breaker.guard(), gate.inside(), translated(self.path):
             connection = self._take(to_write)
             try:
                 result = work(connection)
@@ -336,7 +337,7 @@ class SqliteIndex(SqlIndex):
             self._idle.append(connection)
             return result
 
-    def _take(self, to_write: bool) -> _Connection:
+    def _take(self, to_write: bool) -> Connection:
         with contextlib.suppress(IndexError):  # there is none (any more: another thread took it)
             while True:
                 connection = self._idle.pop()
@@ -345,7 +346,7 @@ class SqliteIndex(SqlIndex):
                 connection.close()
         return self._connect(to_write)
 
-    def _same_file(self, connection: _Connection) -> bool:
+    def _same_file(self, connection: Connection) -> bool:
         """Whether the file was not removed or replaced since: SQLite would go on using the unlinked file."""
         try:
             status = os.stat(self.path)
@@ -353,16 +354,16 @@ class SqliteIndex(SqlIndex):
             return False
         return connection.identity == (status.st_dev, status.st_ino)
 
-    def _connect(self, to_write: bool) -> _Connection:
+    def _connect(self, to_write: bool) -> Connection:
         if to_write:
             files.make_dirs(self.path.parent)
             if files.status(self.path, follow=True) is None:  # with the mode that a shared folder needs
                 os.close(files.open_to_append(self.path, durable=False))
         elif not self.path.exists():
-            raise _NoFile
+            raise NoFile
         uri = f"{self.path.as_uri()}?mode={'rwc' if to_write else 'rw'}"
         connection = sqlite3.connect(
-            uri, self._timeout_s, isolation_level=None, check_same_thread=False, factory=_Connection, uri=True
+            uri, self._timeout_s, isolation_level=None, check_same_thread=False, factory=Connection, uri=True
         )
         try:
             connection.text_factory = bytes
@@ -375,39 +376,10 @@ class SqliteIndex(SqlIndex):
             raise
         return connection
 
-    @contextlib.contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except SessionStoreError as error:
-            if isinstance(error, NotApplied) and not isinstance(error, IndexUnavailable):
-                raise IndexUnavailable(f"{self.path}: {error}") from error
-            raise
-        except sqlite3.Error as error:
-            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-            if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-                raise Corrupt(str(error), self.path) from error
-            raise IndexUnavailable(f"{self.path}: {error}") from error
-        except OSError as error:
-            raise IndexUnavailable(f"{self.path}: {error.strerror}") from error
-
     def _set_aside(self) -> None:
         """Rename a damaged file; its log is removed, since it belongs to that file only."""
         self.close()
-        with self._translated():
+        with translated(self.path):
             files.rename_new(self.path, self.path.with_name(f"{self.path.name}.damaged-{os.urandom(4).hex()}"))
             for suffix in ("-wal", "-shm"):
                 files.remove(f"{self.path}{suffix}")
-
-
-class _NoFile(Exception):
-    """There is no file to read."""
-
-
-class _Connection(sqlite3.Connection):
-    identity: tuple[int, int] | None = None
-    store: int | None = None  # the number of the store that wrote through it
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.settled: set[Keys] = set()  # the paths that have an index, or get none

@@ -17,7 +17,7 @@ from sessionstore.query import And, Between, Compare, Filter, Has, Match, Not, O
 from sessionstore.query import Path as Keys
 
 _EXACT_TEXTS = (*TEXTS, "session_id", "uuid")
-#: Below it, an integer and a float are told apart from those beyond 64 bits, which are held as floats.
+#: Below it, integers and floats differ from those beyond 64 bits, which are held as floats.
 _EXACT_BELOW = 2**62
 
 

@@ -1,6 +1,6 @@
 """Indexes that an SQLite file gets when filters first ask for them.
 
-Each index that a row stands in is a page that writing the row writes, so a store that nobody filters has none. The
+Each index that a row stands in is a page that writing the row writes, so a store without filters has none. The
 first filter on a field, or on a key of the metadata, makes an index of it; it stays in the file, where SQLite keeps it
 right for every process and version. With few rows a look at all of them is as quick. An index holds the moment of
 creation and the id beside the value, so that a page, newest first, and the number of rows that fit are read from it
@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from sessionstore.index.sql.sqlite_conditions import value_of
 from sessionstore.query import Path as Keys
 
-#: Below so many rows no index is made; and beyond so many keys of the metadata, none for a further key.
+#: The fewest rows that get an index, and the most keys of the metadata that do.
 MIN_ROWS = 1000
 MOST_KEYS = 16
 CREATED = ("created_at",)
