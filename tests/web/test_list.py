@@ -257,7 +257,7 @@ def test_the_list_is_grouped_by_any_key_and_a_group_opens_its_sessions(site: Run
     group.wait_for()
     assert "group=metadata.place" in page.url and "completed 1" in group.inner_text()
     simulated = page.locator(".groups thead th").all_inner_texts()
-    assert simulated[0] == "metadata.place" and "Simulated: mean (least – most)" in simulated
+    assert simulated[0] == "metadata.place" and "Simulated\nmean (least – most)" in simulated
     again = open_page(page.url)  # the address holds the groups
     again.locator(".groups tbody tr").filter(has_text="none").wait_for()
     page.get_by_role("link", name='the "old" tower').click()

@@ -111,3 +111,30 @@ def test_many_sessions_come_as_a_file_each_of_another_programs_format(site: Runn
     assert len(archive.namelist()) == 2 and all(archive.read(each) for each in archive.namelist())
     assert site.client.post("/api/sessions/export", json={"ids": ids, "format": "nonsense"}).status_code == 400
     assert site.client.post("/api/sessions/export", json={"ids": [*ids, "nowhere"]}).status_code == 404
+
+
+def test_columns_are_put_in_order_by_dragging_a_head_and_by_keyboard(site: Running, open_page: Opener) -> None:
+    page = opened(site, open_page, "columns=status,session,points,drones")
+    heads = page.locator(".grid .head > div[data-column]")
+    order = "[...document.querySelectorAll('.grid .head > div[data-column]')].map((each) => each.dataset.column).join()"
+    heads.nth(3).drag_to(heads.nth(1), target_position={"x": 4, "y": 8})
+    until(page, f"{order} === 'status,drones,session,points'")
+    page.get_by_role("columnheader", name="Points").get_by_role("button").focus()
+    page.keyboard.press("Shift+ArrowLeft")
+    until(page, f"{order} === 'status,drones,points,session'")
+    page.keyboard.press("Shift+ArrowLeft")  # the focus stays on the head that was moved
+    until(page, f"{order} === 'status,points,drones,session'")
+    assert "columns=status%2Cpoints%2Cdrones%2Csession" in page.url, "the address holds the order"
+    page.reload()
+    until(page, f"{order} === 'status,points,drones,session'")
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_groups_break_no_word_and_fit_the_window(site: Running, open_page: Opener, width: int) -> None:
+    page = open_page(f"{site.url}/sessions?group=status", viewport={"width": width, "height": 800})
+    page.locator(".groups tbody tr").first.wait_for()
+    value = page.locator(".groups tbody th a").first.evaluate("(each) => each.getClientRects().length")
+    assert value == 1, "completed stands in one line"
+    if width > 1000:
+        grid = page.locator(".grid-groups")
+        assert grid.evaluate("(each) => each.scrollWidth <= each.clientWidth"), "all figures are in sight"

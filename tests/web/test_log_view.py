@@ -10,7 +10,7 @@ import pytest
 import sessionstore
 from sessionstore.server.context import Settings
 from tests.server.conftest import Running, running_server
-from tests.web.conftest import PLAYER, until
+from tests.web.conftest import PLAYER, open_store, until
 
 pytestmark = pytest.mark.web
 Opener = Callable[..., Any]
@@ -81,3 +81,21 @@ def test_events_are_filtered_by_kind_and_drone(talk: Running, open_page: Opener)
     page.get_by_label("Kind", exact=True).select_option("pit stop")
     told(page, "15 of 30")
     assert page.get_by_label("Drone", exact=True).is_hidden(), "all are of one drone"
+
+
+def test_a_recording_without_levels_and_commands_offers_neither(site: Running, open_page: Opener) -> None:
+    store = open_store(site)
+    with store.record("Ten lines") as session:
+        session.motion.append("rover", t_s=1.0, position_m=(1, 0, 1))
+        session.event("gate_passed", t_s=1.0)
+        session_id = session.session_id
+    page = open_page(f"{site.url}/session/{session_id}")
+    page.wait_for_selector("session-view[data-ready=true]")
+    page.get_by_role("tab", name="Events").click()
+    page.locator(".record").filter(has_text="gate_passed").wait_for()
+    assert page.get_by_label("Level").is_hidden()
+    until(page, "document.querySelector('[data-tab=commands]').hidden")
+    page.keyboard.press("ArrowRight")  # passes over what is not shown
+    assert page.get_by_role("tab", name="Log").get_attribute("aria-selected") == "true"
+    page.goto("about:blank")
+    store.delete(session_id)

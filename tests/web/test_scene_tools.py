@@ -111,6 +111,18 @@ def test_a_ghost_of_another_session_flies_where_that_one_was_recorded(ring: Runn
     )
 
 
+def test_the_session_of_a_ghost_is_found_by_a_part_of_its_name(ring: Running, open_page: Opener) -> None:
+    page = opened(ring, open_page, "?t=8")
+    page.get_by_role("button", name="Scene").click()
+    field = page.get_by_label("Ghost of the session")
+    field.fill("shif")
+    wanted = ring.store.get("shifted").session_id
+    until(page, "(id) => Boolean(document.querySelector(`.scene-menu datalist option[value='${id}']`))", wanted)
+    field.fill(wanted)
+    field.press("Enter")
+    until(page, f"{TOOLS}.ghost?.tape.windows.size > 0")
+
+
 def test_trails_are_coloured_by_what_was_recorded_on_the_way(ring: Running, open_page: Opener) -> None:
     page = opened(ring, open_page, "?t=19&trail=mode")
     assert page.evaluate(PAINTS, "count") == 2, "two modes"

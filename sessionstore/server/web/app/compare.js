@@ -4,10 +4,11 @@ import { Player } from '../player/player.js';
 import { json } from './api.js';
 import { Charts } from './charts.js';
 import { STREAM } from './constants.js';
-import { calm, css, el, fill } from './dom.js';
+import { css, el, fill } from './dom.js';
 import { keys } from './keys.js';
 import { differences, letter, tables } from './differences.js';
 import { address, go, keep, query } from './router.js';
+import { sessionPicker } from './session_picker.js';
 import { ApiSource } from './source.js';
 
 const MOST = 6;
@@ -33,23 +34,9 @@ class SessionCompare extends HTMLElement {
     this.charts?.close();
   }
 
-  /** A field that searches all sessions: suggestions come from the server as one types. */
-  picker(label, value, picked) {
-    const list = el('datalist', { id: `found-${(this.lists = (this.lists || 0) + 1)}` });
-    const input = el('input', { type: 'search', 'aria-label': label, placeholder: label, list: list.id, value, autocomplete: 'off', size: 34 });
-    const look = calm(150, async () => {
-      const found = await json('/api/sessions', { query: { where: input.value.trim() ? `session_id~${JSON.stringify(input.value.trim())} or session_name~${JSON.stringify(input.value.trim())}` : '', limit: 50, fields: 'session_id,session_name,status' } }).catch(() => ({ sessions: [] }));
-      fill(list, found.sessions.map((each) => el('option', { value: each.session_id }, `${each.session_name || ''} ${each.status}`)));
-    });
-    input.addEventListener('input', look);
-    input.addEventListener('focus', look);
-    input.addEventListener('change', () => picked?.(input.value.trim()));
-    return { input, node: el('span', {}, input, list) };
-  }
-
   async choose() {
     const newest = await json('/api/sessions', { query: { limit: 2, fields: 'session_id' } }).then((found) => found.sessions, () => []);
-    const chosen = [0, 1].map((at) => this.picker(at ? 'Second session' : 'First session', this.ids[at] || newest[at]?.session_id || ''));
+    const chosen = [0, 1].map((at) => sessionPicker(at ? 'Second session' : 'First session', this.ids[at] || newest[at]?.session_id || ''));
     const start = el('button.main', { type: 'button', on: { click: () => this.with(chosen.map((each) => each.input.value.trim())) } }, 'Compare');
     fill(this, el('div.message', {}, el('h2', {}, 'Compare sessions'), el('p', {}, 'Select two to six in the list (x), then press Compare (c); or choose here (type to search all sessions):'), el('p.row.wrap', {}, chosen.map((each) => each.node), start)));
   }
@@ -124,7 +111,7 @@ class SessionCompare extends HTMLElement {
   /** The choice of one more session. */
   adding() {
     if (this.ids.length >= MOST) return el('span.quiet.small', {}, `${MOST} is the most`);
-    return this.picker('Add a session', '', (id) => id && this.with([...this.ids, id])).node;
+    return sessionPicker('Add a session', '', (id) => id && this.with([...this.ids, id])).node;
   }
 
   /** All players show the same moment, view, rate and drone; whichever plays leads. */

@@ -28,11 +28,11 @@ export class Groups {
   draw({ by, groups }, figures) {
     const used = figures.filter(([name]) => groups.some((each) => each.figures[name]));
     const most = Math.max(1, ...groups.map((each) => each.count));
-    const heads = [by, 'Sessions', 'How they ended', 'Newest', ...used.map(([, label]) => `${label}: mean (least – most)`), 'Windows, sum'].slice(0, used.some(([name]) => name === 'windows_cleaned') ? undefined : -1);
+    const heads = [by, 'Sessions', 'How they ended', 'Newest', ...used.map(([, label]) => [label, el('br'), el('span.small', {}, 'mean (least – most)')]), ['Windows', el('br'), el('span.small', {}, 'sum')]].slice(0, used.some(([name]) => name === 'windows_cleaned') ? undefined : -1);
     const line = (group) => el('tr', {}, el('th', { scope: 'row' }, value(group)), el('td.count', {}, el('span.bar', { 'aria-hidden': 'true' }, el('span', { style: { width: `${(group.count / most) * 100}%` } })), count(group.count)),
-      el('td', {}, Object.entries(group.statuses).map(([status, number_]) => el('span.ended', {}, el(`span.status.${status}`, {}, status), ` ${count(number_)} `))), el('td.quiet', {}, instant(group.newest)),
+      el('td', {}, Object.entries(group.statuses).map(([status, number_]) => el('span.ended', {}, el(`span.status.${status}`, {}, status), ` ${count(number_)} `))), el('td.quiet.newest', {}, instant(group.newest)),
       used.map(([name, , show]) => el('td.number', {}, spread(group.figures[name], show))), used.some(([name]) => name === 'windows_cleaned') ? el('td.number', {}, group.figures.windows_cleaned ? count(group.figures.windows_cleaned.sum) : '–') : null);
-    fill(this.node, el('table.plain.groups', {}, el('thead', {}, el('tr', {}, heads.map((each) => el('th', { scope: 'col' }, each)))), el('tbody', {}, groups.map(line))));
+    fill(this.node, el('table.plain.groups', {}, el('thead', {}, el('tr', {}, heads.map((each) => el(Array.isArray(each) ? 'th.number' : 'th', { scope: 'col' }, each)))), el('tbody', {}, groups.map(line))));
   }
 
   /** Move the focus from group to group. */

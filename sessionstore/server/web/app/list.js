@@ -10,6 +10,7 @@ import { chosen, columnsOf, DEFAULT, NAMES, namesOf, remember } from './columns.
 import { BY, Groups } from './groups.js';
 import { exportMany, noteMany, tagMany } from './many.js';
 import { editInline } from './inline.js';
+import { movable } from './column_order.js';
 import { fetchMetrics, pathsOf } from './metrics.js';
 import { fetchObserved } from './observed.js';
 import { Rows } from './rows.js';
@@ -78,6 +79,7 @@ class SessionList extends HTMLElement {
       ['e', 'export the selected', () => this.export()],
       ['g', 'group by a field', () => { this.group.focus(); this.group.select(); }],
       ['v', 'saved views', chooseView],
+      ['Shift+← Shift+→', 'move the column whose head has the focus (or drag it)'],
       ['Escape', 'clear the selection', () => this.rows.clear()],
       ['/', 'search', () => this.search.focus()],
     ]);
@@ -200,7 +202,9 @@ class SessionList extends HTMLElement {
       return el(`div.${kind}`, { role: 'columnheader', 'aria-sort': sorted ? (down ? 'descending' : 'ascending') : 'none' }, button);
     };
     this.every = el('input', { type: 'checkbox', 'aria-label': 'Select all that match', on: { click: () => (this.every.checked ? this.all() : this.rows.clear()) } });
-    fill(this.rows.header, el('div.pick', { role: 'columnheader' }, this.every), this.columns.map(label));
+    const names = this.columns.map((each) => each.name);
+    const heads = this.columns.map((each) => { const head = label(each); movable(head, each.name, names, (order) => this.show(order)); return head; });
+    fill(this.rows.header, el('div.pick', { role: 'columnheader' }, this.every), heads);
     if (this.dataset.ready) this.select();
   }
 

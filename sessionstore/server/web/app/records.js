@@ -41,7 +41,7 @@ function dronesOf(line) {
 
 export class RecordTable {
   constructor(streams, source, onSeek, label = streams) {
-    Object.assign(this, { streams: [streams].flat(), source, onSeek, records: [], found: [], seen: new Set(), kinds: new Set(), drones: new Set(), follow: true, t: 0 });
+    Object.assign(this, { streams: [streams].flat(), source, onSeek, records: [], found: [], seen: new Set(), kinds: new Set(), levels: new Set(), drones: new Set(), follow: true, t: 0 });
     this.search = el('input', { type: 'search', placeholder: 'Search, or /expression/', 'aria-label': `Search ${label}`, on: { input: () => this.filter() } });
     this.level = el('select', { 'aria-label': 'Level', on: { change: () => this.filter() } }, [['', 'All levels'], ['info', 'Without debug'], ['warning', 'Warnings and errors'], ['error', 'Errors']].map(([value, text]) => el('option', { value }, text)));
     this.kind = this.choice('Kind', 'All kinds');
@@ -66,7 +66,7 @@ export class RecordTable {
   /** Offer the kinds and drones that the records have. */
   offer() {
     this.list.classList.toggle('no-kind', !this.kinds.size);
-    this.level.hidden = !this.levels && this.streams.every((name) => !TEXTS[name]);
+    this.level.hidden = this.levels.size < 2; // all records would answer the same
     for (const [select, values] of [[this.kind, this.kinds], [this.drone, this.drones]]) {
       if (select.options.length === values.size + 1) continue;
       const chosen = select.value;
@@ -105,7 +105,7 @@ export class RecordTable {
       this.seen.add(key);
       const record = this.streams.length > 1 ? { ...each, stream } : each;
       this.records.push(record);
-      this.levels ||= Boolean(record.level);
+      if (record.level) this.levels.add(record.level);
       const [kind] = textsOf(stream, record);
       if (kind && this.kinds.size < MOST_CHOICES) this.kinds.add(kind);
       for (const name of dronesOf(record)) if (this.drones.size < MOST_CHOICES) this.drones.add(name);

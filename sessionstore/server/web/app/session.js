@@ -15,6 +15,7 @@ import { failed, notice } from './notices.js';
 import { origin, rerunsOf } from './origin.js';
 import { RecordTable } from './records.js';
 import { address, go, keep, path, query } from './router.js';
+import { sessionPicker } from './session_picker.js';
 import { ApiSource } from './source.js';
 import { Tabs } from './tabs.js';
 import { kinds, make, title } from '../panels/kinds.js';
@@ -92,7 +93,7 @@ class SessionView extends HTMLElement {
       onTime: (t, why) => this.moved(t, why), onPick: (id) => this.picked(id),
     });
     if (runs && !asked.t) this.player.goLive();
-    this.tools = new SceneTools(this.player, { asked, stretch: () => this.charts?.range, sourceOf: async (id) => new ApiSource((await new ApiSource(id).record()).record.session_id), events: async () => (await Promise.all([STREAM.COMMANDS, STREAM.EVENTS].map((name) => this.source.all(name, 20000)))).flatMap(({ records }) => records).sort((a, b) => a.t - b.t) });
+    this.tools = new SceneTools(this.player, { asked, picker: sessionPicker, stretch: () => this.charts?.range, sourceOf: async (id) => new ApiSource((await new ApiSource(id).record()).record.session_id), events: async () => (await Promise.all([STREAM.COMMANDS, STREAM.EVENTS].map((name) => this.source.all(name, 20000)))).flatMap(({ records }) => records).sort((a, b) => a.t - b.t) });
     this.values = new Values(this.source, (values) => this.valued(values));
     this.marks = new Marks(this.source, { record, timeline: this.player.timeline, now: () => this.player.t, stretch: () => this.charts.range, onSeek: (t) => this.player.seek(t), onStretch: (range) => this.charts.zoom(range), onMarks: () => { this.player.stale = true; } });
     this.tabs = new Tabs(this.source, record, { marks: this.marks, start: asked.tab, player: this.player, values: this.values, onSeek: (t) => this.player.seek(t), onChange: () => this.put() });

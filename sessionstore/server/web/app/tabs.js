@@ -10,6 +10,7 @@ const NAMES = { drones: 'Drones', ...Object.fromEntries(TABS.map(({ name, title 
 const ARTIFACTS = 'artifacts';
 /* Streams that the page shows elsewhere: in the player, in the charts, or in one of these tabs. */
 const SHOWN = [...DRAWN, ...TABS.flatMap(({ streams }) => streams)];
+const SELDOM = 'commands'; // shown once there is one
 const MOST_OWN = 4; // with more, one tab holds them all
 const OWN = 'streams';
 const isOwn = (name) => name.startsWith('stream-');
@@ -39,10 +40,17 @@ export class Tabs {
   async findStreams() {
     const [known, files] = await Promise.all([this.source.streams().catch(() => []), this.source.artifacts().catch(() => ({ artifacts: [] }))]);
     const own = this.ownStreams(known);
+    this.seldom(known.some((each) => each.records && TABS.find(({ name }) => name === SELDOM)?.streams.includes(each.stream)));
     for (const { stream } of own) this.tables[`stream-${stream}`] ??= new RecordTable(stream, this.source, this.onSeek);
     if (own.length > MOST_OWN && !this.only) this.offer(own);
     else if (!this.chooser) for (const { stream, title } of own) this.addTab(`stream-${stream}`, title);
     if (files.artifacts.length || files.recorded?.length) this.addTab(ARTIFACTS, 'Artifacts');
+  }
+
+  /** A tab that most recordings have nothing for stays away until they do, unless it was opened. */
+  seldom(some) {
+    const tab = this.buttons.find((each) => each.dataset.tab === SELDOM);
+    tab.hidden = !some && this.name !== SELDOM && !this.tables[SELDOM].records.length;
   }
 
   ownStreams(known) { return known.filter((each) => !SHOWN.includes(each.stream)); }
@@ -73,10 +81,11 @@ export class Tabs {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     if (!step) return;
     event.stopPropagation();
-    const names = Object.keys(this.names);
-    const next = (names.indexOf(this.tabOf(this.name)) + step + names.length) % names.length;
-    this.open(names[next]);
-    this.buttons[next].focus();
+    const shown = this.buttons.filter((each) => !each.hidden);
+    const at = shown.findIndex((each) => each.dataset.tab === this.tabOf(this.name));
+    const next = shown[(at + step + shown.length) % shown.length];
+    this.open(next.dataset.tab);
+    next.focus();
   }
 
   open(asked) {
@@ -105,7 +114,12 @@ export class Tabs {
     this.tables[name].open(this.player.t);
   }
 
-  take(name, records) { this.tables[TABS.find(({ streams }) => streams.includes(name)).name].take(records, name); }
+  take(name, records) {
+    const tab = TABS.find(({ streams }) => streams.includes(name)).name;
+    this.tables[tab].take(records, name);
+    if (tab === SELDOM && records.length) this.seldom(true);
+  }
+
   choose(id) { this.drones.choose(id); }
 
   setRecord(record) {

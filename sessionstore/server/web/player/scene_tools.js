@@ -12,7 +12,7 @@ const FILM = ['video/webm;codecs=vp9', 'video/webm;codecs=vp8', 'video/webm'];
 const FRAMES = 30;
 
 export class SceneTools {
-  constructor(player, { sourceOf = null, stretch = () => null, events = null, asked = {} } = {}) {
+  constructor(player, { sourceOf = null, picker = null, stretch = () => null, events = null, asked = {} } = {}) {
     Object.assign(this, { player, sourceOf, stretch, points: [], ghost: null });
     const choice = (label, values, value, act) => { const select = el('select', { on: { change: () => act(select.value) } }, Object.entries(values).map(([key, text]) => el('option', { value: key }, text))); select.value = value; return [select, el('label', {}, label, select)]; };
     const [camera, cameraRow] = choice('Camera', CAMERAS, 'free', (mode) => this.setCamera(mode));
@@ -25,9 +25,8 @@ export class SceneTools {
     this.shadows = toggle('Shadows', (on) => { player.stage.scene.setShadows(on); player.stale = true; });
     this.shadows.setAttribute('aria-pressed', 'true');
     this.film = toggle('Record a film (WebM)', (on) => (on ? this.startFilm() : this.stopFilm()));
-    this.ghostField = el('input', { type: 'search', placeholder: 'id of another session', 'aria-label': 'Ghost of the session', value: asked.ghost || '' });
-    this.ghostField.addEventListener('change', () => this.setGhost(this.ghostField.value.trim()));
-    this.items = el('div.items.scene-menu', { hidden: true }, cameraRow, byRow, lengthRow, this.rule, this.planned, this.shadows, sourceOf ? el('label', {}, 'Ghost of', this.ghostField) : null, el('button', { type: 'button', on: { click: () => this.picture() } }, 'Save a picture (PNG)'), this.film);
+    const ghost = picker?.('Ghost of the session', asked.ghost || '', (id) => this.setGhost(id), 'name or id');
+    this.items = el('div.items.scene-menu', { hidden: true }, cameraRow, byRow, lengthRow, this.rule, this.planned, this.shadows, ghost ? el('label', {}, 'Ghost of', ghost.node) : null, el('button', { type: 'button', on: { click: () => this.picture() } }, 'Save a picture (PNG)'), this.film);
     const button = el('button', { type: 'button', 'aria-haspopup': 'true', 'aria-expanded': 'false', on: { click: () => { this.items.hidden = !this.items.hidden; button.setAttribute('aria-expanded', String(!this.items.hidden)); } } }, 'Scene ▾');
     this.menu = el('div.menu', {}, button, this.items);
     this.menu.addEventListener('keydown', (event) => { if (event.key === 'Escape' && !this.items.hidden) { event.stopPropagation(); this.items.hidden = true; button.focus(); } });
