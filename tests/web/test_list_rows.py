@@ -32,6 +32,8 @@ def test_tags_and_notes_of_a_row_are_edited_in_place(site: Running, open_page: O
     field.fill("windy, second try")
     box = field.bounding_box()
     assert box["width"] > 300, "the field is as wide as its text needs"
+    name = rows(page).locator(".name a").bounding_box()
+    assert box["x"] >= name["x"] + name["width"], "which session it is stays in sight"
     page.keyboard.press("Enter")
     rows(page).locator(".tags .tag", has_text="second try").wait_for()
     rows(page).locator(".notes").dblclick()

@@ -39,6 +39,15 @@ export async function editInline(lineOf, row, what, done) {
   });
   input.addEventListener('blur', keep);
   line.append(field);
+  place(field, line, what);
   input.focus();
   input.select();
+}
+
+/** Over the cell that is edited, or beside the name: which session it is stays in sight. */
+function place(field, line, what) {
+  const cell = line.querySelector(`[role=gridcell].${what}`);
+  const name = line.querySelector('.name');
+  const wanted = cell ? cell.offsetLeft : name.offsetLeft + name.offsetWidth;
+  field.style.left = `${Math.max(0, Math.min(wanted, line.clientWidth - field.offsetWidth - 8))}px`;
 }
