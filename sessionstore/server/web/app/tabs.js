@@ -1,5 +1,5 @@
 /* The tabs beside the player: drones, events, commands, log, JSON, provenance. Each is loaded when it is first shown. */
-import { DRAWN, TABS } from './constants.js';
+import { DRAWN, STREAM, TABS } from './constants.js';
 import { DroneTable } from './drones.js';
 import { el, fill } from './dom.js';
 import { bytes, instant, plain } from './format.js';
@@ -10,7 +10,7 @@ const NAMES = { drones: 'Drones', ...Object.fromEntries(TABS.map(({ name, title 
 const ARTIFACTS = 'artifacts';
 /* Streams that the page shows elsewhere: in the player, in the charts, or in one of these tabs. */
 const SHOWN = [...DRAWN, ...TABS.flatMap(({ streams }) => streams)];
-const SELDOM = 'commands'; // shown once there is one
+const SELDOM = STREAM.COMMANDS; // its tab is shown once there is one
 const MOST_OWN = 4; // with more, one tab holds them all
 const OWN = 'streams';
 const isOwn = (name) => name.startsWith('stream-');
