@@ -18,6 +18,7 @@ export async function editInline(lineOf, row, what, done) {
   const input = el(what === 'notes' ? 'textarea' : 'input', { 'aria-label': `${LABEL[what]}, of ${row.session_id}`, value: before, placeholder: LABEL[what], ...(what === 'notes' ? { rows: 3 } : {}) });
   const field = el('div.inline', { on: { click: (event) => event.stopPropagation(), dblclick: (event) => event.stopPropagation() } }, input);
   let open = true;
+  let keeping = false;
   const close = () => { if (!open) return; open = false; field.remove(); done(); };
   const change = async (text, etag) => {
     try {
@@ -28,7 +29,8 @@ export async function editInline(lineOf, row, what, done) {
   const keep = async () => {
     const text = input.value;
     const changed = JSON.stringify(read[what](text)) !== JSON.stringify(read[what](before));
-    if (!open) return;
+    if (!open || keeping) return; // Enter, and then the focus that leaves the field
+    keeping = true;
     if (changed && await change(text, found.etag)) notice(`${what === 'tags' ? 'Tags' : 'Notes'} of ${row.session_name || row.session_id} changed`, { action: 'Undo', act: async () => { await change(before); done(); }, seconds: 10 });
     close();
   };
