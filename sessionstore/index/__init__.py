@@ -215,6 +215,17 @@ class PageView(View, Protocol):
         """Yield the id of each row, with size and time (ns) of the file that it mirrors."""
         ...
 
+    def count(self) -> int:
+        """Return how many rows there are."""
+        ...
+
+    def changes_since(self, earlier: Any) -> tuple[list[SessionRow], list[str]] | None:
+        """Return the rows that are other ones than in an earlier view, and the ids whose rows are gone; None: unknown.
+
+        The status of a run whose process is gone is not considered.
+        """
+        ...
+
     def names_key(self) -> str:
         """Return a text that is another one when other sessions have rows."""
         ...

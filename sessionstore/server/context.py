@@ -77,8 +77,8 @@ class Context:
         self.buildings = SessionBuildingsBox(self.database)
         self.feeds = Feeds(self.store)
         self.documents = DocumentCache()
-        self.changes = Changes(self.store, self.hidden)
         self.comparing = Comparing(self.store)
+        self.changes = Changes(self.store, self.hidden, self._list_is_shown)
         self.values = RecordValues(self.store)
         self.simulations = Simulations(self.store, self.buildings, self.settings.index)
 
@@ -89,6 +89,11 @@ class Context:
         self.comparing.close()
         self.summaries.close()
         await self.feeds.close()
+
+    def _list_is_shown(self) -> None:
+        """Go on comparing files in the background, where all of them are not compared by each look."""
+        if self.comparing.was_wanted:
+            self.comparing.wanted()
 
     @property
     def hidden(self) -> tuple[str, ...]:

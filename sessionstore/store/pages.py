@@ -107,6 +107,10 @@ class StorePages:
         """Return the heads of all sessions, oldest first; not compared with their files."""
         return self._answer(lambda view: view.heads())
 
+    def seen(self, ask: Callable[[PageView], _Answer]) -> _Answer | None:
+        """Return what a view says that has a row for each folder, and of each file that was noted as written."""
+        return self._answer(ask)
+
     def agree(self) -> bool:
         """Whether the index has a row for each folder, brought up to date where it had not; False: unknown."""
         return self._answer(lambda view: True) is True

@@ -10,6 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
+from sessionstore.index.journal import columns
+from sessionstore.index.journal.engine import JournalIndex
 from sessionstore.server.live import event_stream, feeds
 from sessionstore.session.recorder import Recorder
 from tests.server.conftest import Running
@@ -207,7 +209,6 @@ def test_the_list_moves_by_itself_whoever_changes_it(served: Running) -> None:
     with served.client.stream("GET", "/api/sessions/events") as reply:
         seen = events_of(reply)
         assert next(seen)["event"] == "hello"
-        threading.Event().wait(0.8)  # the first look, against which changes are told
         made = served.store.create("appears").session_id
         event = next(seen)
         assert [row["session_id"] for row in event["data"]["changed"]] == [made]
@@ -218,6 +219,81 @@ def test_the_list_moves_by_itself_whoever_changes_it(served: Running) -> None:
     again = {"last-event-id": "1"}
     with served.client.stream("GET", "/api/sessions/events", headers=again) as reply:
         assert next(events_of(reply))["data"]["reset"] is True
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_a_change_between_reading_the_list_and_following_it_is_not_missed(
+    large: bool, served: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if large:  # the list is read from columns
+        monkeypatch.setattr(columns, "MIN_ROWS", 1)
+        monkeypatch.setattr(columns, "_ROW_BYTES", 1)
+    made = served.store.create("one")
+    for _ in range(2):  # with and without another viewer
+        served.client.get("/api/sessions")
+        read = served.client.get("/api/sessions").json()["revision"]
+        with served.client.stream("GET", f"/api/sessions/events?since={read}") as reply:
+            assert next(events_of(reply))["data"]["reset"] is False
+            made.update(notes=read)
+            with served.client.stream("GET", f"/api/sessions/events?since={read}") as late:
+                events = events_of(late)  # by the first event, or by the next one
+                assert next(events)["data"]["reset"] or next(events)["data"]["changed"]
+        with served.client.stream("GET", f"/api/sessions/events?since={read}") as reply:
+            hello = next(events_of(reply))["data"]
+            assert hello["reset"] is True and hello["revision"] != read
+
+
+def test_a_viewer_that_was_alone_and_comes_back_reads_the_list_again(served: Running) -> None:
+    with served.client.stream("GET", "/api/sessions/events") as reply:
+        last = next(events_of(reply))["id"]
+    threading.Event().wait(1.5)  # the server stops looking when nobody follows
+    served.store.create("meanwhile")
+    with served.client.stream("GET", "/api/sessions/events", headers={"last-event-id": last}) as reply:
+        assert next(events_of(reply))["data"]["reset"] is True
+
+
+def test_changes_of_a_large_list_are_told_without_reading_all_rows(
+    served: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(columns, "MIN_ROWS", 1)
+    monkeypatch.setattr(columns, "_ROW_BYTES", 1)
+    ids = [served.store.create(f"run {number}").session_id for number in range(3)]
+    served.client.get("/api/sessions")
+    monkeypatch.setattr(JournalIndex, "snapshot", None)
+    with served.client.stream("GET", "/api/sessions/events") as reply:
+        seen = events_of(reply)
+        next(seen)
+        served.store.get(ids[0]).update(notes="x")
+        told = next(seen)["data"]
+        assert [row["rev"] for row in told["changed"]] == [2] and told["total"] == 3
+        served.store.delete(ids[1])
+        told = next(seen)["data"]
+        assert told["removed"] == [ids[1]] and told["total"] == 2
+        path = served.store.get(ids[2]).folder / "session.json"
+        path.write_text(path.read_text().replace('"run 2"', '"by hand"'))
+        served.store.compare()
+        assert [row["session_name"] for row in next(seen)["data"]["changed"]] == ["by hand"]
+        running = served.store.record("live")
+        named = [row["status"] for row in next(seen)["data"]["changed"]]
+        assert named and named[0] in ("created", "running")
+        running.finish()
+
+
+def test_some_streams_are_followed_from_an_offset_and_the_others_from_their_end(served: Running) -> None:
+    with served.store.record("both") as session:
+        fill(session, 0, 10)
+        session.event("first")
+        address = (
+            f"/api/sessions/{session.session_id}/live?streams=motion_history,events&offset=end&cursor=motion_history:0"
+        )
+        with served.client.stream("GET", address) as reply:
+            seen = events_of(reply)
+            found = [next(seen)]
+            session.event("second")
+            while found[-1]["event"] != "events":
+                found.append(next(seen))
+    assert numbers(found) == list(range(10))
+    assert [record["kind"] for record in found[-1]["data"]] == ["second"]
 
 
 def test_stopping_the_server_ends_live_replies_at_once(served: Running) -> None:

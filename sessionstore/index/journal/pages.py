@@ -28,6 +28,7 @@ from sessionstore.model.row import SessionRow, as_interrupted
 from sessionstore.query import And, Between, Compare, Filter, Has, Match, Not, Or, matcher
 
 _versions = itertools.count(1)
+_UNCHANGED = object()
 _CREATED = ("created_at",)
 
 
@@ -80,6 +81,28 @@ class PageView:
         return {
             row.session_id for number, row in self._changed.items() if row is not None and before(number) is not row
         }
+
+    def changes_since(self, earlier: PageView) -> tuple[list[SessionRow], list[str]] | None:
+        """Return the rows that are other ones, and the ids whose rows are gone; None: the columns are other ones."""
+        if self._columns is not earlier._columns:
+            return None
+        before = earlier._changed
+        moved = [(number, row) for number, row in self._changed.items() if before.get(number, _UNCHANGED) is not row]
+        gone = [earlier._id_of(number) for number, row in moved if row is None]
+        return [row for _, row in moved if row is not None], [name for name in gone if name is not None]
+
+    def _id_of(self, doc_id: int) -> str | None:
+        """Return the session of a number; None: it has no row here."""
+        if doc_id in self._changed:
+            row = self._changed[doc_id]
+            return None if row is None else row.session_id
+        number = self._heads.number_of(doc_id)
+        return None if number is None else self._columns.row(number).session_id
+
+    def count(self) -> int:
+        """Return how many rows there are."""
+        late = sum(row is not None for row in self._changed.values())
+        return self._heads.count - sum(number is not None for number in self._numbers.values()) + late
 
     def stamp_of(self, session_id: str) -> FileStamp | None:
         """Return which file state a row mirrors; None: there is no row."""

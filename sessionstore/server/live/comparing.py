@@ -32,11 +32,12 @@ class Comparing:
         self._thread: threading.Thread | None = None
         self._closed = threading.Event()
         self._wanted_at = 0.0
+        self.was_wanted = False
 
     def wanted(self) -> None:
         """A list was asked for: begin to compare, or go on."""
         with self._mutex:
-            self._wanted_at = time.monotonic()
+            self._wanted_at, self.was_wanted = time.monotonic(), True
             if self._thread is None and not self._closed.is_set():
                 self._thread = threading.Thread(target=self._run, name="sessionstore-comparing", daemon=True)
                 self._thread.start()

@@ -78,17 +78,26 @@ def start_offsets(session: Session, query: Any, last_id: str | None) -> Offsets:
         chosen = names or list(offsets)
         for name in chosen:
             session.stream_path(name)  # the rule for names
-        return {name: offsets.get(name, 0) for name in chosen}
+        others = (
+            _ends(session, [name for name in chosen if name not in offsets]) if query.get("offset") == "end" else {}
+        )
+        return {name: offsets.get(name, others.get(name, 0)) for name in chosen}
     names = names or list(DEFAULT_STREAMS)
     offset = query.get("offset", "0")
     if offset != "end" and not (offset.isascii() and offset.isdigit() and len(offset) < 19):
         raise InvalidQuery(f'an offset is a number of bytes or "end", not {offset[:100]!r}')
     if offset not in ("0", "end") and len(names) > 1:
         raise InvalidQuery("one offset fits one stream; use cursor=stream:offset,stream:offset for several")
-    tapes = {name: session.tape(name) for name in names}
     if offset == "end":
-        return {name: last.end if (last := tape.last()) else 0 for name, tape in tapes.items()}
+        return _ends(session, names)
+    for name in names:
+        session.stream_path(name)
     return dict.fromkeys(names, int(offset))
+
+
+def _ends(session: Session, names: list[str]) -> Offsets:
+    tapes = {name: session.tape(name) for name in names}
+    return {name: last.end if (last := tape.last()) else 0 for name, tape in tapes.items()}
 
 
 def _all_read(session: Session, offsets: Offsets) -> bool:

@@ -131,12 +131,25 @@ class StreamQuery(Strict):
     format = fields.String(load_default="json", validate=validate.OneOf(("json", "ndjson", "csv")))
 
 
+class ListEventsQuery(Strict):
+    """Of the events of the list."""
+
+    since = text(
+        64, metadata={"description": "The `revision` of the list that was read: an older one is answered by `reset`."}
+    )
+
+
 class LiveQuery(Strict):
     """Of a live view."""
 
     streams = text(2000, metadata={"description": "Which streams, comma-separated."})
     offset = text(20, metadata={"description": 'Bytes into the one stream asked for, or "end".'})
-    cursor = text(4000, metadata={"description": "`stream:offset,stream:offset`, as event ids say."})
+    cursor = text(
+        4000,
+        metadata={
+            "description": "`stream:offset,stream:offset`, as event ids say; others with `offset=end`: their end."
+        },
+    )
 
 
 # ---------------------------------------------------------------- bodies
@@ -292,6 +305,7 @@ class ListReply(Open):
     total = fields.Integer(required=True)
     count = fields.Integer(required=True)
     next_cursor = fields.String(allow_none=True)
+    revision = fields.String(metadata={"description": "Names this state of the list: see `since` of its events."})
     compared_at = fields.String(
         allow_none=True,
         metadata={"description": "Large stores: when all files were last compared with the list; null: never."},
@@ -344,6 +358,7 @@ class HelloEvent(Open):
 
     generation = fields.Integer(required=True)
     reset = fields.Boolean(required=True)
+    revision = fields.String(metadata={"description": "Of the list that later events change."})
 
 
 class SessionsEvent(Open):
@@ -376,7 +391,7 @@ LIVE_EVENTS: dict[str, Schema] = {
     "*": StreamEvent(many=True), "session": RecordReply(), "end": EndEvent(), "error": ProblemReply(),
 }  # fmt: skip
 LIST_QUERY, FIELDS_QUERY, REPLAY_QUERY = ListQuery(), FieldsQuery(), ReplayQuery()
-STREAM_QUERY, LIVE_QUERY = StreamQuery(), LiveQuery()
+STREAM_QUERY, LIVE_QUERY, LIST_EVENTS_QUERY = StreamQuery(), LiveQuery(), ListEventsQuery()
 NEW_SESSION, DEMO_SESSION, SESSION_CHANGE = NewSession(), DemoSession(), SessionChange()
 SESSION_CHANGE.fields["workflow_state"].validators.append(validate.Length(min=1))
 CREATED_REPLY, RECORD_REPLY, LIST_REPLY, REPLAY_REPLY = CreatedReply(), RecordReply(), ListReply(), ReplayReply()

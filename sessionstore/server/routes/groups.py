@@ -42,6 +42,7 @@ class GroupsReply(api_schemas.Open):
     by = fields.String(required=True)
     total = fields.Integer(required=True, metadata={"description": "How many sessions the filter matches."})
     groups = fields.List(fields.Dict(), required=True)
+    revision = fields.String(metadata={"description": "Names this state of the list, as in the list itself."})
 
 
 class ValuesBody(api_schemas.Strict):
@@ -70,14 +71,14 @@ class ValuesReply(api_schemas.Open):
 
 def list_groups(call: Call) -> Reply:
     """Return the sessions in groups, with figures of each."""
-    query = call.query
+    query, revision = call.query, call.context.changes.revision()
     rows = call.context.store.find(query.get("where"), verify=False)
     by = query["by"]
     values = call.context.values.of(rows, by) if is_record_value(by) else None
     groups = grouped(rows, by, split_names(query.get("of")) or DEFAULT_FIGURES, values)
     check_groups(groups)
-    body = encode({"by": query["by"], "total": len(rows), "groups": [group.to_dict() for group in groups]})
-    return Reply(body, etag=content_etag(body))
+    answer = {"by": query["by"], "total": len(rows), "groups": [group.to_dict() for group in groups]}
+    return Reply(encode({**answer, "revision": revision}), etag=content_etag(encode(answer)))
 
 
 def values_of_sessions(call: Call) -> Reply:

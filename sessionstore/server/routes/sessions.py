@@ -45,7 +45,7 @@ _VERIFY_EVERY_S = 1.0
 
 def list_sessions(call: Call) -> Reply:
     """Return one page of sessions."""
-    query, store = call.query, call.context.store
+    query, store, revision = call.query, call.context.store, call.context.changes.revision()
     where, sort = query.get("where"), query["sort"]
     if is_record_value(sort.removeprefix("-")):
         return _by_record_value(call, sort)
@@ -66,11 +66,12 @@ def list_sessions(call: Call) -> Reply:
         headers = {"x-total": str(found.total), **({"x-next-cursor": cursor} if cursor else {})}
         return Reply(body, content_type=CSV, etag=content_etag(body), headers=headers)
     answer: dict[str, Any] = {"sessions": shown, "total": found.total, "count": len(shown), "next_cursor": cursor}
+    etag = content_etag(encode(answer))  # the same list at another time is the same
+    answer["revision"] = revision
     if found.compared_at is not None:
         at_s = found.compared_at
         answer["compared_at"] = utc_text(datetime.fromtimestamp(at_s, UTC)) if at_s else None
-    body = encode(answer)
-    return Reply(body, etag=content_etag(body))
+    return Reply(encode(answer), etag=etag)
 
 
 def _by_record_value(call: Call, sort: str) -> Reply:
@@ -106,7 +107,7 @@ def list_sessions_of_database(call: Call) -> Reply:
 
 async def follow_list(call: Call) -> Stream:
     """Follow the list of sessions."""
-    events = call.context.changes.listen(call.headers.get("last-event-id"))
+    events = call.context.changes.listen(call.headers.get("last-event-id"), call.query.get("since"))
     return Stream(events, EVENT_STREAM, {"x-accel-buffering": "no", "cache-control": "no-store"})
 
 
@@ -284,7 +285,8 @@ def operations() -> list[Operation]:
         ),
         Operation(
             "GET", "/api/sessions/events", follow_list, "Follow the list of sessions (server-sent events)", TAG,
-            content_type=EVENT_STREAM, event_schemas=api_schemas.LIST_EVENTS,
+            content_type=EVENT_STREAM, event_schemas=api_schemas.LIST_EVENTS, query=api_schemas.LIST_EVENTS_QUERY,
+            problems=(400,),
         ),
         Operation("GET", "/api/trash", list_trash, "List the trash", TAG, reply=api_schemas.ANY_REPLY),
         Operation(

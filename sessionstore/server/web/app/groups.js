@@ -21,6 +21,7 @@ export class Groups {
     const figures = [...FIGURES, ...own];
     const found = await json('/api/sessions/groups', { query: { by, where, of: figures.map(([name]) => name).join(',') } });
     if (turn !== this.turn) return null;
+    this.revision = found.revision;
     this.draw(found, figures);
     return found;
   }

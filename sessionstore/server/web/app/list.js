@@ -49,9 +49,15 @@ class SessionList extends HTMLElement {
     takesFiles(this, () => { this.read(true); this.count(); });
     this.again = calm(700, () => this.read(true));
     this.recount = calm(900, () => this.count());
-    this.read();
     this.count();
-    this.stop = follow('/api/sessions/events', { hello: (news) => news.reset && this.again(), sessions: (news) => this.news(news) }, (state) => this.link(state));
+    this.read().finally(() => this.follow());
+  }
+
+  /** Follow the list from the state in which it was read: what changed while the page opened is read again. */
+  follow() {
+    if (!this.isConnected) return;
+    const since = this.by ? this.groups.revision : this.rows.revision;
+    this.stop = follow(`/api/sessions/events${since ? `?since=${since}` : ''}`, { hello: (news) => { if (news.reset) { this.again(); this.recount(); } }, sessions: (news) => this.news(news) }, (state) => this.link(state));
   }
 
   disconnectedCallback() {

@@ -48,6 +48,7 @@ export class Rows {
     page.sessions.forEach((row, at) => { this.rows[begin + at] = row; });
     this.total = page.total;
     this.compared = page.compared_at;
+    this.revision = page.revision;
     this.pages = new Set(keepPlace ? [first, first + 1] : []);
     if (!keepPlace) { this.at = 0; this.grid.scrollTop = 0; }
     this.at = Math.min(this.at, Math.max(0, this.total - 1));

@@ -119,6 +119,7 @@ class SessionView extends HTMLElement {
       this.charts.open(this.player.tape.end);
       const events = await this.source.all(STREAM.EVENTS, 20000, (records) => this.player.addEvents(records));
       this.take(STREAM.EVENTS, events.records);
+      this.read_to = [this.player.tape.overview?.cursor, events.whole && `${STREAM.EVENTS}:${events.offset}`].filter(Boolean).join(',');
       this.tabs.findStreams();
       if (this.points() <= FEW_POINTS) this.marks.load(); // of a large flight when Marks is opened: a search costs the server seconds
       this.marks.goWanted();
@@ -142,7 +143,7 @@ class SessionView extends HTMLElement {
   listen() {
     const { player } = this;
     const tabled = TABS.flatMap(({ streams }) => streams);
-    this.stop = follow(`${this.source.base}/live?streams=${[STREAM.MOTION_HISTORY, ...tabled]}&offset=end`, {
+    this.stop = follow(`${this.source.base}/live?streams=${[STREAM.MOTION_HISTORY, ...tabled]}&offset=end${this.read_to ? `&cursor=${this.read_to}` : ''}`, {
       ...Object.fromEntries(tabled.map((name) => [name, (records) => this.take(name, records)])),
       [STREAM.MOTION_HISTORY]: (records) => player.push(records),
       [STREAM.EVENTS]: (records) => { player.addEvents(records); this.take(STREAM.EVENTS, records); if (records.some((each) => each.kind === 'phase')) this.phases(); },
@@ -161,7 +162,7 @@ class SessionView extends HTMLElement {
   watch() {
     const id = this.source.id;
     this.stop = follow('/api/sessions/events', {
-      hello: (news) => news.reset && this.reread(),
+      hello: (news) => this.reread(!news.reset), // it may have changed since it was read
       sessions: (news) => {
         if (news.removed?.includes(id)) this.deleted();
         else if (news.reset || news.changed?.some((each) => each.session_id === id)) this.reread();
@@ -170,10 +171,10 @@ class SessionView extends HTMLElement {
     });
   }
 
-  async reread() {
+  async reread(opening = false) {
     try {
       const { record, etag } = await this.source.record();
-      if (this.gone) return;
+      if (this.gone || (opening && etag === this.etag)) return;
       const runs = live(record.status) && !live(this.record.status);
       this.show(record, etag);
       if (runs) { this.stop?.(); this.player.live = true; this.player.showLive(); this.listen(); }

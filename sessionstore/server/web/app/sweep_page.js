@@ -29,7 +29,7 @@ export class SweepPage {
   async open() {
     fill(this.place, el('div.message.quiet', {}, 'Reading …'));
     if (!(await this.read()) || this.closed) return;
-    this.unfollow = follow('/api/sessions/events', { sessions: () => this.later(), hello: (news) => news.reset && this.later() });
+    this.unfollow = follow('/api/sessions/events', { sessions: () => this.later(), hello: () => this.later() }); // it may have changed since it was read
     addEventListener('resize', this.resized);
     addEventListener('themechange', this.resized);
   }
