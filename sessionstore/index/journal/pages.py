@@ -23,6 +23,7 @@ from sessionstore.index.journal.block import doc_id_of
 from sessionstore.index.journal.column_file import Damaged
 from sessionstore.index.journal.columns import Columns, open_columns
 from sessionstore.index.journal.field_column import FieldColumn, combined, rows_of
+from sessionstore.index.journal.merged_order import backwards, interleaved
 from sessionstore.model.gc_pause import gc_paused
 from sessionstore.model.row import SessionRow, as_interrupted
 from sessionstore.query import And, Between, Compare, Filter, Has, Match, Not, Or, matcher
@@ -279,12 +280,12 @@ class PageView:
         if descending:
             start = bisect_left(places, -begin, key=lambda row: -before(row))
             rest = late[: bisect_right(positions, start)][::-1]
-            found = _interleaved(_backwards(mask, start), rest, lambda each, number: each.position > number)
+            found = interleaved(backwards(mask, start), rest, lambda each, number: each.position > number)
         else:
             start = bisect_right(places, begin, key=before) - 1
             rest = late[bisect_left(positions, start) :]
             rows = rows_of(mask) if start == 0 else (start + row for row in rows_of(mask[start:]))
-            found = _interleaved(rows, rest, lambda each, number: each.position <= number)
+            found = interleaved(rows, rest, lambda each, number: each.position <= number)
         found = itertools.islice(found, begin - before(start), None)
         return (each if isinstance(each, int) else each.row for each in found)
 
@@ -322,7 +323,7 @@ class PageView:
                 return other[0] is None
             return one[0] > other[0] if down else one[0] < other[0]
 
-        merged = _interleaved(column.ordered(mask, down), rest, before)
+        merged = interleaved(column.ordered(mask, down), rest, before)
         return (found[1] if isinstance(found[1], int) else found[1].row for found in merged)
 
     def heads(self) -> list[Head]:
@@ -343,22 +344,6 @@ class PageView:
 
 
 _INVERTED = bytes([1, 0]) + bytes(254)
-
-
-def _backwards(mask: bytearray, number: int) -> Iterator[int]:
-    """Yield the rows of a mask before a number, the newest first."""
-    while (number := mask.rfind(1, 0, number)) >= 0:
-        yield number
-
-
-def _interleaved(rows: Iterator[Any], late: Sequence[Any], before: Callable[[Any, Any], bool]) -> Iterator[Any]:
-    """Yield the items of two ordered series in order."""
-    waiting = list(reversed(late))
-    for row in rows:
-        while waiting and before(waiting[-1], row):
-            yield waiting.pop()
-        yield row
-    yield from reversed(waiting)
 
 
 class Pages:
