@@ -14,7 +14,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sessionstore.errors import NotApplied, Unreadable
 from sessionstore.index import FileStamp, Head, Page, PageOrder, RowStamp
