@@ -1,7 +1,7 @@
 """What changed in the list of a store since it was looked at before, and a text that names its state.
 
 Where the engine has pages only rows that changed are read; elsewhere all rows are compared with those of before.
-Not here: who is told (server.live.store_changes), which files are compared (store.watching).
+Not here: who is informed (server.live.store_changes), which files are compared (store.watching).
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def between(catalog: Catalog, before: Sight, now: Sight) -> Change | None:
 def revision(catalog: Catalog) -> str:
     """Return a text that differs from an earlier one when the list may have changed in between.
 
-    Asked before a list is read, and after a look that later changes are told from: when both are the same, nothing
+    Asked before a list is read, and after a look that later changes are found from: when both are the same, nothing
     happened in between.
     """
     try:

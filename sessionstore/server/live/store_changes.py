@@ -67,7 +67,7 @@ class Changes:
         try:
             if self._task is None:
                 self._seen = None
-                self.generation += 1  # what happened while nobody listened is not known
+                self.generation += 1  # what happened without a listener is not known
                 await self._look_once()
                 self._task = self._task or asyncio.create_task(self._run(), name="changes")
             elif last_id is None and since is not None and since != self._revision:
