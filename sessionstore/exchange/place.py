@@ -26,6 +26,7 @@ from sessionstore.layout import DOCUMENT
 from sessionstore.model import json_text, lineage, names
 from sessionstore.model.instants import instant, new_uuid
 from sessionstore.model.record import SessionRecord
+from sessionstore.session.sealing import unsealed_to_append
 from sessionstore.store import SessionStore, merge_staging
 from sessionstore.store.history import History
 from sessionstore.store.merge_log import MergeLog
@@ -212,7 +213,7 @@ def _runs_here(record: SessionRecord) -> bool:
 
 def _append(place: Path, start: int, theirs: Tree, file: str, size: int) -> int:
     """Append the missing end of a stream, durably. Raises: Conflict: it grew here meanwhile."""
-    target, count = AppendFile(place), 0
+    target, count = AppendFile(place, missing=unsealed_to_append), 0
     try:
         if target.lock() != start:
             raise Conflict(f"{place.name} is written here")

@@ -19,8 +19,9 @@ from sessionstore.maintenance.repairs.choices import CopiesOf
 from sessionstore.maintenance.repairs.old_lines import StreamCopy
 from sessionstore.maintenance.repairs.stream_copies import identities, identity_of
 from sessionstore.model.records import read_record
-from sessionstore.session import Session
+from sessionstore.session import Session, stream_source
 from sessionstore.session.documents import tables_of
+from sessionstore.session.sealed_form import SUFFIX
 from sessionstore.store import SessionStore, merge_staging
 
 
@@ -48,7 +49,7 @@ def copies_at(store: SessionStore, places: Iterable[str | Path]) -> Iterator[lis
 def _copies_at(place: str | Path, scratch: Callable[[], Path]) -> CopiesOf:
     path = Path(place).expanduser().absolute()
     if path.is_file() and ".jsonl" in path.name:
-        data = files.read(path)[0]
+        data = _bytes_of(path)
         return lambda session, name: iter([StreamCopy(str(place), lambda: data)] if name in path.name else [])
     trees = [opener() for opener in open_source(path, scratch).trees]
     if not trees:
@@ -63,6 +64,14 @@ def _copies_at(place: str | Path, scratch: Callable[[], Path]) -> CopiesOf:
                 yield StreamCopy(str(place), lambda tree=tree: _stream(tree, name), bool(identity & theirs))  # type: ignore[misc]
 
     return found
+
+
+def _bytes_of(path: Path) -> bytes:
+    """Return the lines of a file, plain or sealed. Raises: Corrupt, UnsafeFile, StoreUnusable."""
+    if not path.name.endswith(SUFFIX):
+        return files.read(path)[0]
+    with stream_source.opened_sealed(path) as sealed:
+        return sealed.read_at(sealed.size, 0)
 
 
 def _identities_of(tree: Tree) -> frozenset[str]:

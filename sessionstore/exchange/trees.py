@@ -1,7 +1,9 @@
 """The files of one session, wherever they are: a folder, an archive, a remote store.
 
-A tree lists plain files by their relative names and gives their bytes. Links, devices, names that would leave the
-folder, and names that some file system takes for one are left out; they are listed as ``unsafe`` with the reason.
+A tree lists plain files by their relative names and gives their bytes; a sealed stream of a folder is listed as the
+plain one, with its bytes, so that copies of a session are compared and sent by their lines. Links, devices, names that
+would leave the folder, and names that some file system takes for one are left out; they are listed as ``unsafe`` with
+the reason.
 Not here: what the files mean (session), archives as a whole (exchange.bundle), finding the trees (exchange.sources).
 """
 
@@ -20,8 +22,10 @@ from pathlib import Path
 from typing import Protocol
 
 from sessionstore.disk import files
-from sessionstore.errors import Corrupt, StoreUnusable, UnsafeFile
+from sessionstore.errors import Corrupt, NewerFormat, StoreUnusable, UnsafeFile
 from sessionstore.layout import DOCUMENT
+from sessionstore.session import stream_names, stream_source
+from sessionstore.session.sealed_form import SUFFIX
 
 CHUNK_BYTES = 1 << 20
 MAX_DEPTH = 32
@@ -109,6 +113,7 @@ class FolderTree:
         self.sizes: dict[str, int] = {}
         self.unsafe: dict[str, str] = {}
         self._listed: tuple[int, int, int] | None = None
+        self._sealed: set[str] = set()
         self._scan(str(folder), "", 0)
         self.unsafe.update(_leave_out_twins(self.sizes))
 
@@ -128,9 +133,24 @@ class FolderTree:
             elif problem := problem_of_name(name):
                 self.unsafe[name] = problem
             else:
-                self.sizes[name] = mode.st_size
+                self._take(name, mode.st_size)
                 if name == DOCUMENT:
                     self._listed = _state(mode)
+
+    def _take(self, name: str, size: int) -> None:
+        """List a file; a sealed stream under the name of the plain one, which counts where both are there."""
+        plain = name.removesuffix(SUFFIX)
+        if "/" in name or not name.endswith(stream_names.SEALED):
+            self.sizes[name] = size
+            return
+        with contextlib.suppress(Corrupt, NewerFormat, FileNotFoundError):
+            with stream_source.opened_sealed(f"{self._top}/{name}") as sealed:
+                size = sealed.size
+            if plain not in self.sizes:
+                self.sizes[plain] = size
+                self._sealed.add(plain)
+            return
+        self.sizes[name] = size  # no sealed stream: a file like any other
 
     def changed(self, file: str) -> bool:
         """Whether the record was replaced since the tree was listed; see :class:`Tree`."""
@@ -143,6 +163,8 @@ class FolderTree:
     def whole(self, file: str) -> bytes:
         """Return the bytes of a file as listed, read at once: for small ones. Raises: StoreUnusable."""
         path, size = f"{self._top}/{file}", self.sizes[file]
+        if file in self._sealed:
+            return b"".join(self.chunks(file, 0, size))
         with _disappearing(path):
             data, _ = files.read(path)
         if len(data) < size:
@@ -152,6 +174,9 @@ class FolderTree:
     def chunks(self, file: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         """Yield the bytes of a file; see :class:`Tree`."""
         path = f"{self._top}/{file}"
+        if file in self._sealed:
+            yield from _unsealed(path, start, self.sizes[file] if end is None else end)
+            return
         with _disappearing(path):
             descriptor = files.open_to_read(path)
         with os.fdopen(descriptor, "rb", buffering=0) as source, files.refusals(path):
@@ -206,6 +231,20 @@ class ZipTree:
 
 def _state(found: os.stat_result) -> tuple[int, int, int]:
     return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _unsealed(path: str, start: int, end: int) -> Iterator[bytes]:
+    """Yield bytes of the lines of a sealed stream. Raises: StoreUnusable: there are fewer, or a member is damaged."""
+    with contextlib.ExitStack() as stack:
+        with _disappearing(path):
+            source = stack.enter_context(stream_source.opened(path))
+        while start < end:
+            chunk = source.bytes_at(min(CHUNK_BYTES, end - start), start)
+            if not chunk or (damage := source.damage()) is not None:
+                reason = damage if chunk else f"the file ends {end - start} bytes early"
+                raise StoreUnusable(None, reason, f"{path}{SUFFIX}")
+            yield chunk
+            start += len(chunk)
 
 
 def _limited(read: object, left: int | None, path: str) -> Iterator[bytes]:

@@ -125,6 +125,17 @@ CATALOGUE: dict[str, Kind] = {
         f"correct it in an editor; or {_OLD}; or move the lines to quarantine: {_FIX}",
         True,
     ),
+    "seal-interrupted": Kind(
+        "warning", "the plain stream is read; the sealed one takes room, and may be an older state", _FIX, True
+    ),
+    "seal-damaged": Kind(
+        "error",
+        "what its members lost reads as a damaged line; all other members are read",
+        f"take the file from a copy; or keep what is whole as a plain stream: {_FIX}",
+        True,
+    ),
+    "seal-index": Kind("warning", "its index is found again by each reader, which costs time", _FIX, True),
+    "seal-foreign": Kind("error", "it cannot be read as a stream", "gunzip {path}"),
     "stream-edited": Kind(
         "error",
         "a value is not the one that was recorded: a person changed it, or the disk did; readers show it, marked",

@@ -260,7 +260,7 @@ def _same(ours: Iterable[bytes], theirs: Iterable[bytes]) -> bool:
 
 def unsealed_to_append(path: Path | str) -> None:
     """Unseal a stream that is to be appended to and is not there as a plain file. Raises: as :func:`unseal_stream`."""
-    if files.status(sealed_path(path)) is not None:
+    if files.status(path) is None and files.status(sealed_path(path)) is not None:
         unseal_stream(Path(path))
 
 

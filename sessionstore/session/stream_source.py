@@ -74,6 +74,10 @@ class Source:
         """Return why the bytes at an offset are not those of the stream; None: they are."""
         return None
 
+    def damage(self) -> str | None:
+        """Return what is damaged of what was read so far, where a sealed stream knows it."""
+        return None
+
     def _bytes(self) -> int:
         return os.fstat(self._descriptor).st_size
 
@@ -118,6 +122,11 @@ class SealedSource(Source):
             if begin <= offset < end:
                 return f"{end - begin:,} bytes of a sealed stream are damaged"
         return None
+
+    def damage(self) -> str | None:
+        """Return the first damaged member of those that were read."""
+        found = next(iter(self.sealed.damaged.values()), None)
+        return None if found is None else f"member {found.number} of a sealed stream: {found.reason}"
 
     def _bytes(self) -> int:
         return self.sealed.size

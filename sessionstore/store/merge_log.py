@@ -20,6 +20,7 @@ from sessionstore.errors import Conflict, SessionGone, SessionNotFound, SessionS
 from sessionstore.layout import DOCUMENT, StoreRoot
 from sessionstore.model import lineage
 from sessionstore.session import documents, stream_source
+from sessionstore.session.sealing import unsealed_to_append
 from sessionstore.session.stream_line import Damage
 from sessionstore.session.stream_reader import Tape, lines_of
 from sessionstore.session.stream_writer import StreamWriter
@@ -167,14 +168,14 @@ class MergeLog:
             if _is_stream(name):
                 self._shorten(folder / name, size or 0)
             if size is None:
-                files.remove(folder / name)
+                files.remove(folder / name)  # a stream is plain by now
             elif not _is_stream(name):
                 files.put(folder / name, files.read(place / name)[0])
         files.put(folder / DOCUMENT, old)
 
     def _shorten(self, path: Path, size: int) -> None:
         """Cut a stream back; the bytes behind go to quarantine first."""
-        target = AppendFile(path)
+        target = AppendFile(path, missing=unsealed_to_append)
         try:
             found = target.lock()
             try:

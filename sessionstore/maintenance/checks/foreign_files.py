@@ -18,6 +18,7 @@ from sessionstore.layout import DOCUMENT
 from sessionstore.maintenance.examination import Examination
 from sessionstore.maintenance.findings import Finding
 from sessionstore.model import foreign_names, json_text, names
+from sessionstore.session import stream_names
 from sessionstore.session.stream_reader import Tape
 
 _SHOWN = 5
@@ -105,8 +106,7 @@ def check_session(examination: Examination, session_id: str, found: list[str]) -
             facts = {"copy": name, "original": conflict[0]}
             what = f"a conflict copy of {conflict[0]} ({conflict[1]}); {differences(folder, *conflict[:1], name)}"
             yield Finding("conflict-copy", f"{session_id}/{name}", what, session_id, facts)
-        elif name.endswith(".jsonl") and not foreign_names.is_foreign(name):
-            stem = name.removesuffix(".jsonl")
+        elif (stem := stream_names.stem_of(name)) is not None and not foreign_names.is_foreign(name):
             other = keys.setdefault(names.collision_key(stem), stem)
             if names.is_device(stem) or other != stem:
                 reason = f"one file with {other!r} on macOS and Windows" if other != stem else "a device on Windows"
@@ -115,7 +115,7 @@ def check_session(examination: Examination, session_id: str, found: list[str]) -
 
 
 def _free_stem(stem: str, found: list[str]) -> str:
-    keys = {names.collision_key(name.removesuffix(".jsonl")) for name in found}
+    keys = {names.collision_key(stream_names.stem_of(name) or name) for name in found}
     return next(new for number in range(2, 1000) if names.collision_key(new := f"{stem}_{number}") not in keys)
 
 

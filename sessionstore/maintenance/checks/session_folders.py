@@ -59,7 +59,7 @@ def check_folder(examination: Examination, session_id: str) -> Iterator[Finding]
 
 
 def _without_document(examination: Examination, session_id: str, entries: Entries) -> Iterator[Finding]:
-    if any(name.endswith(".jsonl") for name in entries):
+    if stream_names.files_of(entries):
         what = "there are streams and no session.json"
         yield Finding("document-missing", f"{session_id}/{DOCUMENT}", what, session_id)
     elif any(name in LEGACY_FILES for name in entries):

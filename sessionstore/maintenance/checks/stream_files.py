@@ -11,13 +11,13 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from sessionstore.errors import SessionStoreError, UnsafeFile
-from sessionstore.maintenance.checks import accepted
+from sessionstore.errors import Corrupt, NewerFormat, SessionStoreError, UnsafeFile
+from sessionstore.maintenance.checks import accepted, sealed_streams
 from sessionstore.maintenance.examination import Examination
 from sessionstore.maintenance.findings import Finding
 from sessionstore.model.record import SessionRecord
 from sessionstore.model.wording import counted
-from sessionstore.session import Session, stream_identity
+from sessionstore.session import Session, stream_identity, stream_names
 from sessionstore.session.stream_reader import Damage, StreamCheck, Tape
 
 _REMARKS = {
@@ -37,25 +37,29 @@ def check_streams(
     examination: Examination, session: Session, entries: dict[str, os.DirEntry[str]], live: bool
 ) -> Iterator[Finding]:
     """Read every stream of a session whole."""
-    for name in sorted(entries):
-        if not name.endswith(".jsonl"):
-            continue
-        path = Path(entries[name].path)
-        where = f"{session.session_id}/{name}"
+    for stem in stream_names.files_of(entries):
+        name = f"{stem}{stream_names.PLAIN}"
+        path, where = session.folder / name, f"{session.session_id}/{name}"
+        sealed = entries.get(f"{stem}{stream_names.SEALED}")
         try:
+            if sealed is not None:
+                yield from sealed_streams.check(session, Path(sealed.path), path, name in entries)
             result = Tape(path).check()
+        except (Corrupt, NewerFormat):
+            continue  # not a sealed stream: it has its finding
         except UnsafeFile as error:
             yield Finding("unsafe-file", where, error.reason, session.session_id)
             continue
         except OSError as error:
             yield Finding("unreadable-file", where, error.strerror or str(error), session.session_id)
             continue
-        if entries[name].stat(follow_symlinks=False).st_nlink > 1:
+        entry = entries.get(name) or sealed
+        if entry is not None and entry.stat(follow_symlinks=False).st_nlink > 1:
             yield Finding("file-shared", where, "it has a second name (a hard link)", session.session_id)
         examination.report.streams += 1
         examination.report.lines += result.lines
-        yield from _damage(session, where, path.stem, result, live)
-        yield from _remarks(session, where, path.stem, result)
+        yield from _damage(session, where, stem, result, live)
+        yield from _remarks(session, where, stem, result)
 
 
 def _damage(session: Session, where: str, stream: str, result: StreamCheck, live: bool) -> Iterator[Finding]:

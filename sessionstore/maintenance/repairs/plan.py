@@ -19,7 +19,7 @@ from sessionstore.disk import files
 from sessionstore.errors import Conflict, NotApplied, SessionStoreError, Unreadable
 from sessionstore.layout import DOCUMENT, STORE_FORMAT, StoreRoot, resolve
 from sessionstore.maintenance.findings import Finding
-from sessionstore.maintenance.repairs import record_repair, recount, stream_lines, stream_repair
+from sessionstore.maintenance.repairs import record_repair, recount, sealed_repair, stream_lines, stream_repair
 from sessionstore.model import json_text, records
 from sessionstore.model.instants import new_uuid, now_text
 from sessionstore.model.wording import counted
@@ -221,6 +221,18 @@ def _fresh_uuid(store: SessionStore, finding: Finding) -> str:
     return f"its uuid is {new} now; it was copied from {original}"
 
 
+def _sealed_twice(store: SessionStore, finding: Finding) -> str:
+    return sealed_repair.end_interrupted(store.root, store.root.path / finding.where)
+
+
+def _sealed_damaged(store: SessionStore, finding: Finding) -> str:
+    return sealed_repair.make_plain(store.root, store.root.path / finding.where)
+
+
+def _sealed_index(store: SessionStore, finding: Finding) -> str:
+    return sealed_repair.write_index(store.root, store.root.path / finding.where)
+
+
 def _torn(store: SessionStore, finding: Finding) -> str:
     cut = stream_repair.cut_torn_end(store.root, store.root.path / finding.where)
     return f"{cut} bytes moved to quarantine" if cut else "it is whole by now"
@@ -259,6 +271,9 @@ _REPAIRS: dict[str, Callable[[SessionStore, Finding], str]] = {
     "columns-damaged": _columns,
     "columns-orphan": _columns,
     "folder-empty": _empty_folder,
+    "seal-interrupted": _sealed_twice,
+    "seal-damaged": _sealed_damaged,
+    "seal-index": _sealed_index,
     "stream-line-ends": _line_ends,
     "stream-torn": _torn,
     _RECORD: _record,

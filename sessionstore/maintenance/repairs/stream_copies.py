@@ -20,7 +20,7 @@ from sessionstore.maintenance.repairs.old_lines import StreamCopy
 from sessionstore.model import foreign_names
 from sessionstore.model.record import SessionRecord
 from sessionstore.model.row import origin
-from sessionstore.session import Session
+from sessionstore.session import Session, stream_source
 from sessionstore.store import SessionStore, trash
 
 _COMMITS = 50
@@ -81,8 +81,17 @@ def _beside(session: Session, name: str) -> Iterator[StreamCopy]:
 
 def _of_session(other: Session, name: str, identity: frozenset[str], label: str) -> Iterator[StreamCopy]:
     path = other.folder / name
-    if identity & identity_of(other) and files.status(path) is not None:
-        yield StreamCopy(label, lambda: _read(path), same_session=True)
+    if identity & identity_of(other) and stream_source.status(path) is not None:
+        yield StreamCopy(label, lambda: _read_stream(path), same_session=True)
+
+
+def _read_stream(path: Path) -> bytes:
+    """Return the bytes of a stream, plain or sealed; nothing where it cannot be read."""
+    try:
+        with stream_source.opened(path) as source:
+            return source.bytes_at(stream_source.size(path), 0)
+    except (SessionStoreError, OSError):
+        return b""
 
 
 def _read(path: Path | str) -> bytes:

@@ -24,6 +24,7 @@ from sessionstore.maintenance.repairs.old_lines import Restored, StreamCopy
 from sessionstore.maintenance.repairs.proven_lines import checked, proven, text_of
 from sessionstore.model.wording import counted
 from sessionstore.session import Session
+from sessionstore.session.sealing import unsealed_to_append
 from sessionstore.session.stream_line import BYTE_ORDER_MARK, CHECKSUM, Line, Mark, parse_line
 
 _CHECKSUM_AT_END = re.compile(rb',\s*"c"\s*:\s*"[^"]*"\s*\}\s*$')
@@ -45,6 +46,7 @@ def accept_edits(root: StoreRoot, session: Session, path: Path) -> str | None:
 
     Raises: as :func:`restore_line_ends` and ``Session.update``; a second try goes on.
     """
+    unsealed_to_append(path)
     data = text_of(files.read(path)[0]) if files.status(path) is not None else b""
     lines = [_with_checksum(raw) for raw in _lines_of(data)[0]]
     rows = list(_explained(session, path.stem, lines))
@@ -74,6 +76,7 @@ def take_old(root: StoreRoot, path: Path, copies: Iterable[StreamCopy], recorded
         found.append(old_lines.take_back(lines, copies, recorded))
         return found[0].lines
 
+    unsealed_to_append(path)
     if files.status(path) is None:
         if not recorded:
             return None
@@ -87,7 +90,8 @@ def take_old(root: StoreRoot, path: Path, copies: Iterable[StreamCopy], recorded
 
 
 def _rewrite(root: StoreRoot, path: Path, change: Callable[[list[bytes]], list[bytes]]) -> int:
-    """Write a stream anew with other lines, under its lock; return how many lines changed."""
+    """Write a stream anew with other lines, under its lock, a sealed one as a plain one; return how many changed."""
+    unsealed_to_append(path)
     if files.status(path) is None:
         return 0
     stream = AppendFile(path)

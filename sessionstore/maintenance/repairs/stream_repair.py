@@ -17,6 +17,7 @@ from sessionstore.errors import Conflict
 from sessionstore.layout import StoreRoot
 from sessionstore.maintenance.repairs import notes
 from sessionstore.session import Session
+from sessionstore.session.sealing import unsealed_to_append
 from sessionstore.session.stream_reader import Damage, Mark, Tape, last_good_line
 
 _CHUNK = 1 << 20
@@ -27,6 +28,7 @@ def cut_torn_end(root: StoreRoot, path: Path) -> int:
 
     Raises: SessionGone, UnsafeFile, LockTimeout, StoreUnusable: nothing was cut. OutcomeUnknown.
     """
+    unsealed_to_append(path)
     if not os.path.lexists(path):
         return 0
     stream = AppendFile(path)
@@ -53,6 +55,7 @@ def cut_damaged_lines(root: StoreRoot, session: Session, path: Path) -> int:
     ranges, gaps = _survey(path)
     if not ranges:
         return 0
+    unsealed_to_append(path)
     stream = AppendFile(path)
     for begin, end in ranges:
         root.quarantine(path, begin, _bytes_of(path, begin, end))
