@@ -27,7 +27,7 @@ def place_of(data: bytes) -> tuple[int, int] | None:
 
 
 class KnownTexts:
-    """Texts that were proven right as a part of a whole document; the latest first."""
+    """Texts that were proven right as a part of a whole document; the one that was met last stands first."""
 
     def __init__(self) -> None:
         self._texts: list[bytes] = []
@@ -39,6 +39,8 @@ class KnownTexts:
         begin += len(_FIELD)
         for text in self._texts:
             if data.startswith(text, begin):
+                if text is not self._texts[0]:
+                    self._texts = [text, *(each for each in self._texts if each is not text)]
                 found = b"".join((data[:begin], stand_in, data[begin + len(text) :]))
                 return found if found.count(DIGITS) == 1 else None
         return None
