@@ -18,6 +18,7 @@ from sessionstore.bench import LIMIT, LIMIT_DURABLE, OURS, contestants, filters,
 from sessionstore.bench.calls import counts_in
 from sessionstore.bench.figures import Figure, Figures, Target, in_turn
 from sessionstore.bench.generate import fill_store, fill_stream, sparse_stream
+from sessionstore.bench.limit import inode_probe
 from sessionstore.bench.postgres import server
 from sessionstore.bench.run import PARTS, QUICK, run
 from sessionstore.cli.bench import bench
@@ -350,3 +351,15 @@ def test_system_calls_are_counted_and_a_listing_loses_nothing_while_others_write
     assert found["create: syncs", OURS] == 3 and found["update: syncs", OURS] == 2
     assert found["create: system calls", "limit_fsync"] < found["create: system calls", OURS] < 40
     assert all(not each.lost and not each.errors for each in figures)
+
+
+def test_a_probe_says_whether_the_file_system_hands_out_inodes_fast(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for limit_s, expected in ((10.0, "fast"), (0.0, "slow")):
+        monkeypatch.setattr("sessionstore.bench.limit.FAST_INODE_S", limit_s)
+        figure, fast = inode_probe(tmp_path, 10)
+        assert fast == (expected == "fast") and figure.system == f"file system, {expected} state"
+        assert 0 < figure.median < 10 and len(figure.values) == 5
+        shutil.rmtree(tmp_path)
+        tmp_path.mkdir()
