@@ -162,6 +162,42 @@ def test_a_picture_is_png_and_a_stretch_is_a_film(ring: Running, open_page: Open
     assert page.evaluate(f"{PLAYER}.t") == pytest.approx(6, abs=1), "the film ends with its stretch"
 
 
+def test_a_stretch_is_a_gif_that_another_program_plays(ring: Running, open_page: Opener, tmp_path: Path) -> None:
+    from PIL import Image
+
+    page = opened(ring, open_page, "?t=4")
+    page.evaluate("document.querySelector('session-view').charts.zoom([5, 7])")
+    page.get_by_role("button", name="Scene").click()
+    with page.expect_download() as film:
+        page.get_by_role("button", name="Record a GIF").click()
+    film.value.save_as(tmp_path / "film.gif")
+    with Image.open(tmp_path / "film.gif") as picture:
+        assert picture.n_frames > 1 and picture.width <= 640  # type: ignore[attr-defined]  # of animations
+        lasts_ms, seen = 0, set()
+        for number in range(picture.n_frames):  # type: ignore[attr-defined]
+            picture.seek(number)
+            lasts_ms += picture.info["duration"]
+            seen.add(picture.convert("RGB").tobytes())
+    assert len(seen) > 1 and 1000 <= lasts_ms <= 4000, "it moves, for about two seconds"
+    kept = page.evaluate("""async () => {
+      const { Gif } = await import('/player/gif.js');
+      const gif = new Gif(300, 200);
+      for (const shift of [0, 7]) {
+        const data = new Uint8ClampedArray(300 * 200 * 4).map((_, i) => ((i >> 2) * 31 + (i >> 9) * shift) % 7 * 32);
+        gif.add({ data }, 10);
+      }
+      return [[...gif.bytes()], [...gif.frames].map(({ kept }) => [...kept])];
+    }""")
+    (tmp_path / "made.gif").write_bytes(bytes(kept[0]))
+    with Image.open(tmp_path / "made.gif") as picture:
+        for number, wanted in enumerate(kept[1]):
+            picture.seek(number)
+            data = picture.convert("RGB").tobytes()
+            points = zip(data[::3], data[1::3], data[2::3], strict=True)
+            got = [(r >> 3) << 10 | (g >> 3) << 5 | b >> 3 for r, g, b in points]
+            assert got == wanted, "every point of each picture, and codes of all lengths"
+
+
 def test_labels_do_not_lie_over_one_another(ring: Running, open_page: Opener) -> None:
     page = opened(ring, open_page, "?t=5&view=side")
     overlaps = page.evaluate(f"""() => {{

@@ -1,5 +1,5 @@
 /* What can be done in the scene beyond looking: the camera, colours of trails, measuring, a ghost of another session,
-   planned ways, a picture (PNG) and a film (WebM) of it. */
+   planned ways, a picture (PNG) and a film (WebM or GIF) of it. */
 import { el, fill } from '../app/dom.js';
 import { moment } from '../app/format.js';
 import { failed, notice } from '../app/notices.js';
@@ -10,6 +10,9 @@ const CAMERAS = { free: 'Free', follow: 'Follow the drone', first: 'First person
 const LENGTHS = { 60: 'last minute', all: 'whole flight', 0: 'none' };
 const FILM = ['video/webm;codecs=vp9', 'video/webm;codecs=vp8', 'video/webm'];
 const FRAMES = 30;
+const GIF_WIDTH = 640;
+const GIF_GAP_S = 0.1;
+const GIF_PICTURES = 300; // half a minute: they are kept until the end
 
 export class SceneTools {
   constructor(player, { sourceOf = null, picker = null, stretch = () => null, events = null, asked = {} } = {}) {
@@ -25,8 +28,9 @@ export class SceneTools {
     this.shadows = toggle('Shadows', (on) => { player.stage.scene.setShadows(on); player.stale = true; });
     this.shadows.setAttribute('aria-pressed', 'true');
     this.film = toggle('Record a film (WebM)', (on) => (on ? this.startFilm() : this.stopFilm()));
+    this.gifButton = toggle('Record a GIF', (on) => (on ? this.startGif() : this.stopFilm()));
     const ghost = picker?.('Ghost of the session', asked.ghost || '', (id) => this.setGhost(id), 'name or id');
-    this.items = el('div.items.scene-menu', { hidden: true }, cameraRow, byRow, lengthRow, this.rule, this.planned, this.shadows, ghost ? el('label', {}, 'Ghost of', ghost.node) : null, el('button', { type: 'button', on: { click: () => this.picture() } }, 'Save a picture (PNG)'), this.film);
+    this.items = el('div.items.scene-menu', { hidden: true }, cameraRow, byRow, lengthRow, this.rule, this.planned, this.shadows, ghost ? el('label', {}, 'Ghost of', ghost.node) : null, el('button', { type: 'button', on: { click: () => this.picture() } }, 'Save a picture (PNG)'), this.film, this.gifButton);
     const button = el('button', { type: 'button', 'aria-haspopup': 'true', 'aria-expanded': 'false', on: { click: () => { this.items.hidden = !this.items.hidden; button.setAttribute('aria-expanded', String(!this.items.hidden)); } } }, 'Scene ▾');
     this.menu = el('div.menu', {}, button, this.items);
     this.menu.addEventListener('keydown', (event) => { if (event.key === 'Escape' && !this.items.hidden) { event.stopPropagation(); this.items.hidden = true; button.focus(); } });
@@ -105,7 +109,8 @@ export class SceneTools {
       const name = ({ id }, place) => id || `(${place.map((each) => each.toFixed(1)).join(', ')})`;
       this.told.textContent = `${name(this.points[0], a)} – ${name(this.points[1], b)}: ${this.distance.toFixed(2)} m (east ${d[0].toFixed(2)}, north ${d[1].toFixed(2)}, up ${d[2].toFixed(2)})`;
     } else if (places.length) this.told.textContent = 'Click the second place';
-    if (this.canvas) this.compose();
+    if (this.gif) this.addPicture();
+    else if (this.canvas) this.compose();
   }
 
   // ------------------------------------------------------------ ghost and planned ways
@@ -195,23 +200,69 @@ export class SceneTools {
   startFilm() {
     const kind = globalThis.MediaRecorder && FILM.find((each) => MediaRecorder.isTypeSupported(each));
     if (!kind) { failed('No film', new Error('this browser records no WebM')); this.film.setAttribute('aria-pressed', 'false'); return; }
-    this.items.hidden = true;
     this.canvas = this.sized();
-    const range = this.stretch();
-    if (range) { this.player.seek(range[0]); this.filmEnd = range[1]; } else this.filmEnd = Infinity;
+    const range = this.toStretch();
     const parts = [];
     this.recorder = new MediaRecorder(this.canvas.captureStream(FRAMES), { mimeType: kind, videoBitsPerSecond: 6e6 });
     this.recorder.ondataavailable = ({ data }) => { if (data.size) parts.push(data); };
     const name = this.name();
     this.recorder.onstop = () => { this.canvas = null; save(new Blob(parts, { type: 'video/webm' }), `${name}.webm`); };
     this.recorder.start(500);
+    this.roll(range);
+  }
+
+  /** Go to where a film begins; it ends with the stretch, or when the player is paused. */
+  toStretch() {
+    this.items.hidden = true;
+    const range = this.stretch();
+    if (range) this.player.seek(range[0]);
+    this.filmEnd = range ? range[1] : Infinity;
+    return range;
+  }
+
+  roll(range) {
     this.endNotice = notice(range ? `Recording ${moment(range[0])} to ${moment(range[1])} …` : 'Recording until the player is paused …', { action: 'Stop', act: () => this.stopFilm(), seconds: 3600 });
     if (!this.player.playing) this.player.play();
   }
 
+  /** At most 640 pixels wide, ten pictures a second; its code is loaded now. */
+  async startGif() {
+    const { Gif } = await import('./gif.js');
+    const { width, height } = this.sized();
+    const share = Math.min(1, GIF_WIDTH / width);
+    this.canvas = el('canvas', { width: Math.round(width * share), height: Math.round(height * share) });
+    const range = this.toStretch();
+    this.gifName = this.name();
+    this.gif = new Gif(this.canvas.width, this.canvas.height);
+    this.gifT = -Infinity;
+    this.roll(range);
+  }
+
+  addPicture() {
+    const { player, canvas, gif } = this;
+    const gap = (player.t - this.gifT) / player.rate;
+    if (Math.abs(gap) < GIF_GAP_S) return;
+    if (gif.frames.length) gif.frames.at(-1).delay = Math.round(Math.min(2, Math.abs(gap)) * 100);
+    this.compose();
+    gif.add(canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height), GIF_GAP_S * 100);
+    this.gifT = player.t;
+    if (gif.frames.length < GIF_PICTURES) return;
+    player.pause();
+    this.stopFilm();
+    notice(`The GIF ends at ${moment(player.t)}: it holds ${GIF_PICTURES} pictures at most`);
+  }
+
+  saveGif() {
+    const { gif } = this;
+    this.gif = null;
+    this.canvas = null;
+    if (gif?.frames.length) save(new Blob([gif.bytes()], { type: 'image/gif' }), `${this.gifName}.gif`);
+  }
+
   stopFilm() {
-    this.film.setAttribute('aria-pressed', 'false');
+    for (const each of [this.film, this.gifButton]) each.setAttribute('aria-pressed', 'false');
     this.endNotice?.();
+    if (this.gif) this.saveGif();
     if (this.recorder?.state === 'recording') this.recorder.stop();
     this.recorder = null;
   }
@@ -219,7 +270,7 @@ export class SceneTools {
   /** The moment has moved: fetch what the ghost needs, end a film at the end of its stretch. */
   moved(t) {
     this.ghost?.tape.need(t, this.player.rate);
-    if (this.recorder && (t >= this.filmEnd || !this.player.playing)) { this.player.pause(); this.stopFilm(); }
+    if ((this.recorder || this.gif) && (t >= this.filmEnd || !this.player.playing)) { this.player.pause(); this.stopFilm(); }
   }
 
   close() { this.stopFilm(); this.ghost?.tape.close(); document.removeEventListener('pointerdown', this.close_); }
