@@ -8,7 +8,7 @@
 
 All numbers are little-endian. ``zcat`` reads the file as it is, since empty members add nothing. An index that is
 missing or damaged is found again from the extra fields of the members. A damaged member loses what cannot be inflated
-of it: the place of those bytes is kept by a line of question marks, so that offsets behind it stay as they were.
+of it: the place of those bytes is kept by a line of zeros, so that offsets behind it stay as they were.
 Not here: reading at an offset (sealed_file), one member (sealed_member), the order of steps (sealing), lines
 (stream_line).
 """

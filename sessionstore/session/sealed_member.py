@@ -95,5 +95,5 @@ class Inflating:
         whole = lines[: lines.rfind(b"\n") + 1]
         missing = self._length - len(whole)
         self.lost = len(whole) if missing else None
-        self.lines = bytearray(whole + b"?" * (missing - 1) + b"\n" if missing else whole)
+        self.lines = bytearray(whole + bytes(missing - 1) + b"\n" if missing else whole)
         self.damage, self.ended = reason, True

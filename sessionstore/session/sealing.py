@@ -193,7 +193,7 @@ def unseal_stream(path: Path, durable: bool = True, salvage: bool = False) -> bo
     """Put the plain form of a stream in its place; False: it was plain already.
 
     Args:
-        salvage: what a damaged member lost becomes a line of question marks; else such a stream is refused.
+        salvage: what a damaged member lost becomes a line of zeros; else such a stream is refused.
 
     Raises:
         Corrupt: a member is damaged, or it is no sealed stream; LockTimeout, SessionGone, UnsafeFile, StoreUnusable:
