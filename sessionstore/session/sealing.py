@@ -201,28 +201,62 @@ def unseal_stream(path: Path, durable: bool = True, salvage: bool = False) -> bo
         Conflict: a plain stream is there that does not hold all of the sealed one: both are as they were.
         OutcomeUnknown: both are there, and the plain one counts.
     """
+    for _ in range(_ROUNDS):  # each one, another process sealed it meanwhile
+        if files.status(sealed_path(path)) is None:
+            if files.status(path) is None:
+                break
+            return False
+        try:
+            if _unsealed(path, durable, salvage):
+                return True
+        except (FileNotFoundError, SessionGone):
+            continue  # another process unsealed it, or sealed it again
+    raise SessionGone(f"{path} is gone")
+
+
+def _unsealed(path: Path, durable: bool, salvage: bool) -> bool:
+    """Put the plain form in its place and remove the sealed one; False: it was sealed again meanwhile."""
     source = sealed_path(path)
     lock = AppendFile(source, missing=_gone, timeout_s=_WAIT_S)
     try:
-        if files.status(source) is None:
-            return False
         lock.lock()
         try:
             if files.status(path) is None:
                 _place_plain(path, lock.descriptor, durable, salvage)
             elif not holds(path, lock.descriptor):
                 raise Conflict(f"{path} and {source.name} differ: `sessionstore doctor --fix` decides")
-            files.remove(source)
+            if not remove_sealed(path, lock):
+                return False
             if durable:
                 files.prove_renamed(path.parent)
         finally:
             lock.unlock()
-    except (FileNotFoundError, SessionGone):
-        if files.status(path) is None:
-            raise SessionGone(f"{path} is gone") from None
-        return False  # another process unsealed it
     finally:
         lock.close()
+    return True
+
+
+def remove_sealed(path: Path, sealed_file: AppendFile) -> bool:
+    """Remove the sealed form beside a plain stream; False: another process sealed it anew.
+
+    Under the lock of the plain one, since who seals holds it from the new name to the removal of the plain file.
+
+    Args:
+        sealed_file: the locked sealed file.
+
+    Raises: SessionGone: the plain one is gone; LockTimeout, UnsafeFile, StoreUnusable. Nothing was removed.
+    """
+    plain = AppendFile(path, missing=_gone)
+    try:
+        plain.lock()
+        try:
+            if not sealed_file.is_in_place():
+                return False
+            files.remove(sealed_path(path))
+        finally:
+            plain.unlock()
+    finally:
+        plain.close()
     return True
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from sessionstore.disk import files
+from sessionstore.disk.append_file import AppendFile
 from sessionstore.errors import Conflict
 from sessionstore.layout import StoreRoot
 from sessionstore.session import sealing, stream_source
@@ -27,8 +28,14 @@ def end_interrupted(root: StoreRoot, sealed: Path) -> str:
         sealing.unseal_stream(plain, root.durable)
         return "removed: the plain stream holds all of it"
     except Conflict:
-        root.quarantine(sealed, 0, files.read(sealed)[0])
-        files.remove(sealed)
+        lock = AppendFile(sealed)
+        lock.lock()
+        try:
+            root.quarantine(sealed, 0, files.read(sealed)[0])
+            sealing.remove_sealed(plain, lock)
+        finally:
+            lock.unlock()
+            lock.close()
         return "moved to quarantine: the plain stream, which is read, holds other lines"
 
 
