@@ -23,6 +23,21 @@ _PLANTED = "tests/proof/test_planted_faults.py::test_"
 _POWER_CUT = "tests/proof/test_crash_states.py::test_a_power_cut_within_an_operation_leaves_before_or_after"
 
 MUTANTS = (
+    # ---------------------------------------------------------------- sealed streams
+    Mutant(
+        "the plain stream goes before the sealed one has its name for good",
+        "sessionstore/session/sealing.py",
+        "            if durable:\n                files.prove_renamed(path.parent)\n            files.remove(path)\n",
+        "            files.remove(path)\n",
+        _POWER_CUT + "[seal]",
+    ),
+    Mutant(
+        "the sealed stream goes before the plain one has its name for good",
+        "sessionstore/session/sealing.py",
+        'by another program meanwhile") from error\n        if durable:\n            files.prove_renamed(path.parent)\n',
+        'by another program meanwhile") from error\n',
+        _POWER_CUT + "[unseal]",
+    ),
     # ---------------------------------------------------------------- columns of pages, batches
     Mutant(
         "a block of columns is not checked",

@@ -19,7 +19,7 @@ from sessionstore.boxes.session_buildings_box import SessionBuildingsBox
 from sessionstore.boxes.session_db_box import SessionDBBox
 from sessionstore.disk import files
 from sessionstore.index.journal import columns
-from sessionstore.session import Session, stream_lease
+from sessionstore.session import Session, sealing, stream_lease
 from sessionstore.session.stream_lease import LeasedWriter
 from sessionstore.store import SessionStore
 from sessionstore.store.history import History
@@ -135,6 +135,14 @@ def _burst(store: SessionStore, number: int) -> None:
         writer.close()
     finally:
         stream_lease._BURST_S = pause_s
+
+
+def _seal(store: SessionStore, number: int) -> None:
+    sealing.seal_stream(_session(store, "A").stream_path(STREAM))
+
+
+def _unseal(store: SessionStore, number: int) -> None:
+    sealing.unseal_stream(_session(store, "A").stream_path(STREAM))
 
 
 def _burst_steps(world: World, number: int) -> list[World] | None:
@@ -305,6 +313,8 @@ OPERATIONS = {
         Operation("append_os", _append("os"), _appended(durable=False)),
         Operation("extend", _append("full", 3), _appended(durable=True, count=3)),
         Operation("burst", _burst, _burst_steps),
+        Operation("seal", _seal, _on("A", floor=lambda model, number: len(model.lines))),
+        Operation("unseal", _unseal, _on("A", floor=lambda model, number: len(model.lines))),
         Operation("torn_append", _append("full"), _appended(durable=True), _tear),
         Operation("record", _record, _recorded),
         Operation("delete", lambda store, number: store.delete("A"), _moved("A", to_trash=True)),

@@ -1,4 +1,5 @@
-"""The soak: processes that create, update, append, delete, list and merge for long, killed and stopped meanwhile.
+"""The soak: processes that create (alone and in batches), update, append (each with a lock, and with a lease), delete,
+list (all rows, and pages of columns) and merge for long, killed and stopped meanwhile.
 
     python -m tests.proof.soak --minutes 30 [--engine postgresql://...]
 
@@ -29,7 +30,11 @@ from typing import Any
 
 import sessionstore
 from sessionstore.errors import IndexUnavailable, LockTimeout, OutcomeUnknown, SessionNotFound, SessionStoreError
+from sessionstore.model.row import SessionRow
+from sessionstore.session import stream_lease
+from sessionstore.session.stream_lease import LeasedWriter
 from sessionstore.store import SessionStore
+from tests.proof.operations import pages_of_few_rows
 
 HERE = Path(__file__).parents[2]
 SHARED = ("shared-0", "shared-1")
@@ -89,24 +94,27 @@ class Ledger:
         deed, key, number = call
         if answer is not None:
             self.answers[deed] += 1
-        known = self.sessions.get(key)
         if deed == "add":
             self.adds[key][answer is None] += 1
-        elif deed in ("create", "merge"):
-            if answer is not None:
-                self.sessions[key] = Known(uuid=answer)
-        elif known is None:
-            return
+        elif deed in ("create", "merge", "batch"):
+            self._settle_new(deed, key, answer)
+        elif (known := self.sessions.get(key)) is not None:
+            self._settle_known(deed, known, number, answer)
+
+    def _settle_new(self, deed: str, key: str, answer: Any) -> None:
+        made = {f"{key}-{each}": uuid for each, uuid in enumerate(answer or ())} if deed == "batch" else {key: answer}
+        self.sessions |= {name: Known(uuid=uuid) for name, uuid in made.items() if uuid is not None}
+
+    @staticmethod
+    def _settle_known(deed: str, known: Known, number: int, answer: Any) -> None:
+        if deed == "update" and answer is None:
+            known.unsure_value = number
         elif deed == "update":
-            if answer is None:
-                known.unsure_value = number
-            else:
-                known.value, known.unsure_value = number, None
+            known.value, known.unsure_value = number, None
+        elif deed == "append" and answer is None:
+            known.unsure_appends.add(number)
         elif deed == "append":
-            if answer is None:
-                known.unsure_appends.add(number)
-            else:
-                known.appended.append(number)
+            known.appended.append(number)
         elif deed == "delete":
             known.deletion = "unsure" if answer is None else "done"
 
@@ -126,8 +134,8 @@ class Worker:
 
     def run(self) -> None:
         deeds: list[tuple[Callable[[], None], int]] = [
-            *((self.update, 20), (self.append, 25), (self.add, 5), (self.listed, 6)),
-            *((self.create, 2), (self.delete, 3), (self.merge, 1)),
+            *((self.update, 20), (self.append, 20), (self.burst, 5), (self.add, 5), (self.listed, 3), (self.paged, 6)),
+            *((self.create, 2), (self.batch, 1), (self.delete, 5), (self.merge, 1)),
         ]
         while time.monotonic() < self.end:
             time.sleep(self.rng.uniform(0, 2 * PAUSE_S))
@@ -184,6 +192,24 @@ class Worker:
             writer.append({"v": self.ledger.count})
             writer.close()
 
+    def burst(self) -> None:
+        """Append as a recorder does: the lock is kept until another writer asks for it, or a thread sees a pause."""
+        key, known = self.one()
+        stream_lease._BURST_S = 1e9
+        writer: LeasedWriter | None = None
+        for _ in range(8):
+            with self.call("append", key):
+                writer = writer or LeasedWriter(self.store.get(known.uuid).stream_path("events"), "os")
+                writer.append({"v": self.ledger.count})
+        if writer is not None:
+            writer.close()
+
+    def batch(self) -> None:
+        key = f"b{self.place}-{self.ledger.count + 1}"
+        with self.call("batch", key) as answer:
+            made = self.store.create_many({"name": f"{key}-{each}", "metadata": {"v": 0}} for each in range(3))
+            answer.append([session.uuid for session in made])
+
     def delete(self) -> None:
         key, known = self.one()
         with self.call("delete", key):
@@ -192,16 +218,26 @@ class Worker:
     def listed(self) -> None:
         """What this place made and kept is listed, once; what it deleted is not; values are not older than its own."""
         with self.call("list", "-"):
-            rows = self.store.find()
-            times = Counter(row.uuid for row in rows)
-            values = {row.uuid: row.decoded_metadata().get("v", 0) for row in rows}
-            for key, known in self.ledger.sessions.items():
-                if not known.deletion and times[known.uuid] != 1:
-                    self.ledger.write("bad", f"{key} is listed {times[known.uuid]} times")
-                elif not known.deletion and values[known.uuid] not in (known.value, known.unsure_value):
-                    self.ledger.write("bad", f"{key} is listed with {values[known.uuid]}, not {known.value}")
-                elif known.deletion == "done" and times[known.uuid]:
-                    self.ledger.write("bad", f"{key} was deleted, and is listed")
+            self.compare(self.store.find())
+
+    def paged(self) -> None:
+        """The same of one page, read from columns."""
+        with self.call("page", "-"), pages_of_few_rows():
+            page = self.store.page("metadata.v>=0", sort="session_name", limit=100_000)
+            if page.total != len(page.rows):
+                self.ledger.write("bad", f"the page of {page.total} shows {len(page.rows)}")
+            self.compare(page.rows)
+
+    def compare(self, rows: list[SessionRow]) -> None:
+        times = Counter(row.uuid for row in rows)
+        values = {row.uuid: row.decoded_metadata().get("v", 0) for row in rows}
+        for key, known in self.ledger.sessions.items():
+            if not known.deletion and times[known.uuid] != 1:
+                self.ledger.write("bad", f"{key} is listed {times[known.uuid]} times")
+            elif not known.deletion and values[known.uuid] not in (known.value, known.unsure_value):
+                self.ledger.write("bad", f"{key} is listed with {values[known.uuid]}, not {known.value}")
+            elif known.deletion == "done" and times[known.uuid]:
+                self.ledger.write("bad", f"{key} was deleted, and is listed")
 
     def merge(self) -> None:
         from sessionstore.exchange.merge import merge
@@ -222,7 +258,9 @@ class Worker:
 def judge(store: SessionStore, ledgers: list[Ledger], where: str) -> list[str]:
     """Compare what is there with what was acknowledged."""
     bad = [f"{where}: {each}" for ledger in ledgers for each in ledger.bad]
-    times = Counter(row.uuid for row in store.find())
+    rows = store.find()
+    times = Counter(row.uuid for row in rows)
+    bad += [f"{where}: {row.session_id} is {row.status}" for row in rows if row.status in ("unreadable", "missing")]
     for ledger in ledgers:
         for key, known in ledger.sessions.items():
             if known.deletion == "done" and times[known.uuid]:

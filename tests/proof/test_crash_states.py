@@ -47,7 +47,7 @@ def run(runs: list[tuple[str, ...]], beginning: tuple[Path, World], scratch: Pat
 def test_a_power_cut_within_an_operation_leaves_before_or_after(
     name: str, beginning: tuple[Path, World], scratch: Path
 ) -> None:
-    needed = {"restore": ("delete",), "empty_trash": ("delete",)}.get(name, ())
+    needed = {"restore": ("delete",), "empty_trash": ("delete",), "unseal": ("seal",)}.get(name, ())
     with tally("T3 any un-synced write or name missing, torn or zeros: single operations") as count:
         verdict = run([(*needed, name)], beginning, scratch, 10**9)
         count(states=verdict.distinct)

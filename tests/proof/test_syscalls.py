@@ -91,7 +91,8 @@ def bench(server: Server, beginning: tuple[Path, World], scratch: Path) -> Bench
 
 
 def with_what_it_needs(name: str) -> tuple[str, ...]:
-    return ("delete", name) if name in ("restore", "empty_trash") else (name,)
+    needed = {"restore": ("delete",), "empty_trash": ("delete",), "unseal": ("seal",)}
+    return (*needed.get(name, ()), name)
 
 
 def test_a_process_killed_before_any_syscall_of_any_operation_loses_nothing(bench: Bench) -> None:
