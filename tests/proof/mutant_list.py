@@ -34,8 +34,8 @@ MUTANTS = (
     Mutant(
         "the sealed stream goes before the plain one has its name for good",
         "sessionstore/session/sealing.py",
-        'by another program meanwhile") from error\n        if durable:\n            files.prove_renamed(path.parent)\n',
-        'by another program meanwhile") from error\n',
+        'program meanwhile") from error\n        if durable:\n            files.prove_renamed(path.parent)\n',
+        'program meanwhile") from error\n',
         _POWER_CUT + "[unseal]",
     ),
     # ---------------------------------------------------------------- columns of pages, batches

@@ -16,7 +16,7 @@ import pytest
 from sessionstore.errors import SessionStoreError
 from sessionstore.session import sealing
 from sessionstore.session.stream_reader import Tape
-from sessionstore.session.stream_source import sealed_path
+from sessionstore.session.stream_source import opened_sealed, sealed_path
 from sessionstore.session.stream_writer import StreamWriter
 from tests.proof.tally import tally
 from tests.proof.volumes import PROOF
@@ -37,11 +37,20 @@ def damages(data: bytes, step: int) -> Iterator[tuple[str, bytes]]:
 
 
 def read(path: Path) -> list[Any]:
-    """Return the values that can be read; any error must be one of ours."""
+    """Return the values of the lines whose checksum fits; any error must be one of ours."""
     found: list[Any] = []
     with contextlib.suppress(SessionStoreError):
-        found += (line.data["v"] for line in Tape(path).read())
+        found += (line.data["v"] for line in Tape(path).read(damaged="skip") if line.verified)
     return found
+
+
+def is_noticed(path: Path) -> bool:
+    """Whether the stream's check or that of its sealed form, as the doctor calls both, says that something is wrong."""
+    try:
+        with opened_sealed(sealed_path(path)) as sealed:
+            return bool(sealed.check() or sealed.index.found_again or not Tape(path).check().whole)
+    except SessionStoreError:
+        return True
 
 
 @pytest.mark.timeout(600)
@@ -64,12 +73,8 @@ def test_every_damage_of_a_sealed_stream_is_noticed_and_what_is_read_was_written
             found = read(path)
             if [value for value in written if value in set(found)] != found:
                 count.wrong.append(f"{what}: read {found}")
-            try:
-                is_whole = Tape(path).check().whole
-            except SessionStoreError:
-                is_whole = False
-            if found != written and is_whole:
-                count.wrong.append(f"{what}: {len(found)} of {COUNT} lines, and the check calls it whole")
+            if found != written and not is_noticed(path):
+                count.wrong.append(f"{what}: {len(found)} of {COUNT} lines, and no check says so")
             if file.read_bytes() != data:
                 count.wrong.append(f"{what}: reading changed the file")
         file.write_bytes(whole)
