@@ -221,10 +221,11 @@ def _unsealed(path: Path, durable: bool, salvage: bool) -> bool:
     try:
         lock.lock()
         try:
-            if files.status(path) is None:
-                _place_plain(path, lock.descriptor, durable, salvage)
-            elif not holds(path, lock.descriptor):
-                raise Conflict(f"{path} and {source.name} differ: `sessionstore doctor --fix` decides")
+            with files.refusals(source):
+                if files.status(path) is None:
+                    _place_plain(path, lock.descriptor, durable, salvage)
+                elif not holds(path, lock.descriptor):
+                    raise Conflict(f"{path} and {source.name} differ: `sessionstore doctor --fix` decides")
             if not remove_sealed(path, lock):
                 return False
             if durable:
