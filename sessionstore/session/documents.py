@@ -190,9 +190,8 @@ class DocumentStorage(Storage):
             tables = check_tables(shared_parts.parse(data, self._text_path, own), data, self._text_path)
             before = known_texts.KnownText(data, tables) if own else None
             result = change(tables, data)
-            encoded = None if before is None else before.changed(tables)
-            if encoded is None:
-                encoded = self._encoded(tables, len(data))
+            changed = None if before is None else before.changed(tables)
+            encoded = self._encoded(tables, len(data)) if changed is None else _limited(changed)
             try:
                 written, proof = files.put_visible(self._text_path, encoded, sync=self._sync, seen=status)
                 known_texts.remember(encoded)
@@ -230,7 +229,10 @@ def encode(tables: Tables, form: Mapping[str, Any] | None = None, layouts: json_
         form: arguments of :func:`json.dumps` in place of the layout of this package.
         layouts: what was laid out of this document before.
     """
-    data = json.dumps(tables, **form).encode() if form else (layouts or json_text).layout(tables)
+    return _limited(json.dumps(tables, **form).encode() if form else (layouts or json_text).layout(tables))
+
+
+def _limited(data: bytes) -> bytes:
     if len(data) > MAX_DOCUMENT_BYTES:
         raise InvalidRecord(
             f"the document would have {len(data):,} bytes; at most {MAX_DOCUMENT_BYTES:,} are stored: "
@@ -245,7 +247,7 @@ def encode_new(record: dict[str, Any], tables: Tables) -> bytes:
     Raises: InvalidRecord: as :func:`encode`.
     """
     if not tables and "\n" in (text := json_text.laid_out(record, "\n    ")):  # longer than a line, as what holds it
-        return f'{{\n  "session": {{\n    "1": {text}\n  }},\n  "workflow": {{}}\n}}\n'.encode()
+        return _limited(f'{{\n  "session": {{\n    "1": {text}\n  }},\n  "workflow": {{}}\n}}\n'.encode())
     return encode({"session": {"1": record}, "workflow": {}, **tables})
 
 
