@@ -92,7 +92,7 @@ class SealedFile:
     state: State | None = None
     index: Index = field(init=False)
     damaged: dict[int, MemberDamage] = field(default_factory=dict)
-    lost: list[tuple[int, int]] = field(default_factory=list)
+    _lost: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
     _open: OrderedDict[int, Inflating] = field(default_factory=OrderedDict)
 
     def __post_init__(self) -> None:
@@ -124,6 +124,23 @@ class SealedFile:
                 return begins[each] + 1
         return middle
 
+    @property
+    def lost(self) -> list[tuple[int, int]]:
+        """From where to where zeros stand in place of lines, in bytes of the stream, of the members that were read."""
+        return [each for number in sorted(self._lost) for each in self._lost[number]]
+
+    def lost_between(self, begin: int, end: int) -> tuple[int, int] | None:
+        """Return the lost bytes that a stretch has a part of; the members that hold it are read to their end."""
+        number = bisect_right(self.index.begins, begin) - 1
+        while 0 <= number < len(self.index.members) and (member := self.index.members[number]).begin < end:
+            if kept.member(self.state, number) is None:
+                self._inflated(number, member.length)
+                found = (each for each in self._lost.get(number, ()) if each[0] < end and begin < each[1])
+                if (first := next(found, None)) is not None:
+                    return first
+            number += 1
+        return None
+
     def check(self) -> list[MemberDamage]:
         """Read all of it and return what is damaged."""
         for member in self.index.members:
@@ -134,6 +151,10 @@ class SealedFile:
         whole = kept.member(self.state, number)
         if whole is not None:
             return whole[start : start + count]
+        return bytes(self._inflated(number, start + count).lines[start : start + count])
+
+    def _inflated(self, number: int, count: int) -> Inflating:
+        """Return a member of which that many bytes are inflated."""
         inflating = self._open.get(number)
         if inflating is None:
             member = self.index.members[number]
@@ -141,10 +162,10 @@ class SealedFile:
             while len(self._open) > 2:
                 self._open.popitem(last=False)
         before = inflating.ended
-        inflating.up_to(start + count)
+        inflating.up_to(count)
         if inflating.ended and not before:
             self._note(number, inflating)
-        return bytes(inflating.lines[start : start + count])
+        return inflating
 
     def _note(self, number: int, inflating: Inflating) -> None:
         if inflating.damage is None:
@@ -152,5 +173,4 @@ class SealedFile:
             return
         member = self.index.members[number]
         self.damaged[number] = MemberDamage(number, member.begin, member.end, inflating.damage)
-        if inflating.lost is not None:
-            self.lost.append((member.begin + inflating.lost, member.end))
+        self._lost[number] = [(member.begin + low, member.begin + high) for low, high in inflating.lost]

@@ -1,6 +1,7 @@
 """One member of a sealed stream: a gzip member whose extra field says its size and the bytes of lines in it.
 
-It is inflated as far as is asked for. Of a damaged one, the lines before the damage are kept.
+It is inflated as far as is asked for. Of a damaged one, the lines whose own checksum fits are kept: damaged bytes may
+inflate to lines that were never written.
 Not here: the index and the file as a whole (sealed_form), which member holds an offset (sealed_file).
 """
 
@@ -8,6 +9,8 @@ from __future__ import annotations
 
 import struct
 import zlib
+
+from sessionstore.session.stream_line import has_right_checksum
 
 #: Of a gzip header with an extra field: no time, no flags but that one, no operating system.
 HEAD = b"\x1f\x8b\x08\x04\0\0\0\0\0\xff"
@@ -33,7 +36,7 @@ class Inflating:
     Attributes:
         lines: what is inflated so far.
         damage: what is wrong with it; known once it is read to its end.
-        lost: the first byte of it that could not be inflated; None: all could.
+        lost: from where to where, in bytes of it, zeros stand in place of lines.
     """
 
     def __init__(self, data: bytes, length: int) -> None:
@@ -43,7 +46,7 @@ class Inflating:
         self.lines = bytearray()
         self.ended = False
         self.damage: str | None = None
-        self.lost: int | None = None
+        self.lost: list[tuple[int, int]] = []
 
     def up_to(self, count: int) -> None:
         """Inflate until there are that many bytes, or all."""
@@ -74,7 +77,7 @@ class Inflating:
         if len(self.lines) != self._length:
             self._keep(bytes(self.lines[: self._length]), f"{len(self.lines):,} bytes in place of {self._length:,}")
         elif trailer != struct.pack("<II", zlib.crc32(self.lines), len(self.lines)):
-            self.damage = "its checksum differs"
+            self._keep(bytes(self.lines), "its checksum differs")
         elif not self._data.startswith(MEMBER_HEAD + ENTRY.pack(len(self._data), self._length)):
             self.damage = "its header is damaged, its lines are whole"
 
@@ -92,8 +95,22 @@ class Inflating:
         self._keep(bytes(lines[: self._length]), reason)
 
     def _keep(self, lines: bytes, reason: str) -> None:
-        whole = lines[: lines.rfind(b"\n") + 1]
-        missing = self._length - len(whole)
-        self.lost = len(whole) if missing else None
-        self.lines = bytearray(whole + bytes(missing - 1) + b"\n" if missing else whole)
+        """Keep the lines that prove themselves; each other one is as many zeros."""
+        begin = 0
+        for raw in lines[: lines.rfind(b"\n") + 1].split(b"\n")[:-1]:
+            if not has_right_checksum(raw.rstrip()):
+                self._lose(begin, begin + len(raw))
+            begin += len(raw) + 1
+        self.lines = bytearray(lines[:begin])
+        if begin < self._length:
+            self.lines += bytes(self._length - begin - 1) + b"\n"
+            self._lose(begin, self._length)
+        for low, high in self.lost:
+            stop = min(high, self._length - 1)  # the last newline stays
+            self.lines[low:stop] = bytes(stop - low)
         self.damage, self.ended = reason, True
+
+    def _lose(self, begin: int, end: int) -> None:
+        if self.lost and self.lost[-1][1] + 1 == begin:
+            begin = self.lost.pop()[0]
+        self.lost.append((begin, end))

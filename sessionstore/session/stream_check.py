@@ -104,11 +104,12 @@ class StreamCheck:
     damaged: list[Damage] = field(default_factory=list)
     remarks: Remarks = field(default_factory=Remarks)
     numbers: Numbers = field(default_factory=lambda: Numbers())
+    sealed_form: str | None = None  # what is wrong with the members or the index of a sealed stream
 
     @property
     def whole(self) -> bool:
-        """Whether nothing is damaged, edited, missing or torn."""
-        return not self.damaged and not self.torn_bytes and not self.remarks
+        """Whether nothing is damaged, edited, missing or torn; of a sealed stream, its members and index too."""
+        return not (self.damaged or self.torn_bytes or self.remarks or self.sealed_form)
 
     def add(self, found: Line | Damage, before: Line | None) -> Line | None:
         """Take in what stands next, and return the last line so far: ``before``, or the one that was added."""

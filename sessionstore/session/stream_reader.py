@@ -22,11 +22,13 @@ from sessionstore.session import stream_source
 from sessionstore.session.stream_check import KINDS, Remarks, StreamCheck
 from sessionstore.session.stream_line import Damage, Line, Mark, numbered, parse_line
 from sessionstore.session.stream_order import StreamOrder, in_time_order
-from sessionstore.session.stream_source import CHUNK_BYTES, Source
+from sessionstore.session.stream_source import CHUNK_BYTES, Source, line_in
 from sessionstore.session.stream_tail import Tail, last_good_line, tail_of
 
 __all__ = ["POLL_S", "Damage", "Line", "Mark", "Remarks", "StreamCheck", "Tape", "last_good_line", "parse_line"]
 
+#: What a reading does at a line that cannot be used.
+Rule = Literal["raise", "skip"]
 POLL_S = 0.02
 #: A stretch of no more bytes is sorted in memory, so that lines moved by hand stand in order too.
 _SORTED_BYTES = 4 << 20
@@ -64,7 +66,7 @@ class Tape:
         offset: int = 0,
         from_s: float | None = None,
         to_s: float | None = None,
-        damaged: Literal["raise", "skip"] = "raise",
+        damaged: Rule = "raise",
         on_damage: Callable[[Damage], None] | None = None,
         remarks: Remarks | None = None,
     ) -> Iterator[Line]:
@@ -102,7 +104,7 @@ class Tape:
         self,
         from_s: float | None = None,
         to_s: float | None = None,
-        damaged: Literal["raise", "skip"] = "skip",
+        damaged: Rule = "skip",
         on_damage: Callable[[Damage], None] | None = None,
         remarks: Remarks | None = None,
         attempt: int | None = None,
@@ -136,7 +138,7 @@ class Tape:
         high: int,
         from_s: float | None,
         to_s: float | None,
-        damaged: Literal["raise", "skip"],
+        damaged: Rule,
         on_damage: Callable[[Damage], None] | None,
         remarks: Remarks | None,
     ) -> Iterator[Line]:
@@ -183,7 +185,7 @@ class Tape:
         return [cut.resume_at_s for cut in self.order().cuts]
 
     def _lines(
-        self, offset: int, damaged: Literal["raise", "skip"] = "skip", remarks: Remarks | None = None
+        self, offset: int, damaged: Rule = "skip", remarks: Remarks | None = None, check: StreamCheck | None = None
     ) -> Iterator[Line | Damage | Mark]:
         try:
             with stream_source.opened(self.path) as source:
@@ -192,6 +194,8 @@ class Tape:
                 if source.encoding is not None and remarks is not None:
                     remarks.add("encoding", 0, f"the file was rewritten in {source.encoding} by another program")
                 yield from lines_of(source, offset)
+                if check:
+                    check.sealed_form = source.sealed_form()
         except FileNotFoundError:
             return
 
@@ -315,7 +319,7 @@ class Tape:
         """
         result = StreamCheck(str(self.path))
         before: Line | None = None
-        for found in self._lines(0, remarks=result.remarks):
+        for found in self._lines(0, remarks=result.remarks, check=result):
             if isinstance(found, Line | Damage):
                 before = result.add(found, before)
         tail = self._tail()
@@ -332,7 +336,7 @@ class Tape:
 def _met(
     found: Damage,
     path: Path,
-    damaged: Literal["raise", "skip"],
+    damaged: Rule,
     on_damage: Callable[[Damage], None] | None,
     remarks: Remarks | None,
 ) -> None:
@@ -355,12 +359,9 @@ def lines_of(source: Source, offset: int) -> Iterator[Line | Damage | Mark]:
         pieces = (rest + part).split(b"\n")
         rest = pieces.pop()
         for raw in pieces:
-            found = parse_line(raw, offset)
-            if isinstance(found, Damage) and (lost := source.lost(offset)) is not None:
-                found.reason = lost
-            yield found
+            yield line_in(source, raw, offset)
             offset += len(raw) + 1
-    if rest and not isinstance(last := parse_line(rest, offset), Damage):
+    if rest and not isinstance(last := line_in(source, rest, offset), Damage):
         last.end = position
         yield last
 
@@ -390,10 +391,10 @@ def _first_line(source: Source, offset: int) -> Line | None:
         pieces = (rest + part).split(b"\n")
         rest, chunk = pieces.pop(), min(2 * chunk, 1 << 24)
         for raw in pieces:
-            line = parse_line(raw, position) if aligned else None
+            line = line_in(source, raw, position) if aligned else None
             if isinstance(line, Line) and line.t_s == line.t_s:
                 return line
             position, aligned = position + len(raw) + 1, True
-    if rest and aligned and isinstance(line := parse_line(rest, position), Line) and line.t_s == line.t_s:
+    if rest and aligned and isinstance(line := line_in(source, rest, position), Line) and line.t_s == line.t_s:
         return line
     return None

@@ -19,6 +19,7 @@ from sessionstore.disk import files
 from sessionstore.disk.reading import Elsewhere, elsewhere, stamp_of
 from sessionstore.session.sealed_file import SealedFile
 from sessionstore.session.sealed_form import SUFFIX
+from sessionstore.session.stream_line import Damage, Line, Mark, parse_line
 
 CHUNK_BYTES = 1 << 18
 _HEAD_BYTES = 64
@@ -70,12 +71,16 @@ class Source:
         """Return a place between two, for a bisection."""
         return (low + high) // 2
 
-    def lost(self, offset: int) -> str | None:
-        """Return why the bytes at an offset are not those of the stream; None: they are."""
+    def lost(self, begin: int, end: int) -> str | None:
+        """Return why the bytes of a line are not those of the stream; None: they are."""
         return None
 
     def damage(self) -> str | None:
         """Return what is damaged of what was read so far, where a sealed stream knows it."""
+        return None
+
+    def sealed_form(self) -> str | None:
+        """Return what is wrong with the form of a sealed stream that was read whole; None: nothing."""
         return None
 
     def _bytes(self) -> int:
@@ -116,17 +121,19 @@ class SealedSource(Source):
         """Return a place between two that is read without inflating a whole member."""
         return self.sealed.middle(low, high) if self.encoding is None else super().middle(low, high)
 
-    def lost(self, offset: int) -> str | None:
-        """Return which member is damaged, where its bytes are lost."""
-        for begin, end in self.sealed.lost:
-            if begin <= offset < end:
-                return f"{end - begin:,} bytes of a sealed stream are damaged"
-        return None
+    def lost(self, begin: int, end: int) -> str | None:
+        """Return how many bytes around a line are lost: a damaged member holds it, and no checksum proves it."""
+        found = self.sealed.lost_between(begin, end) if self.encoding is None else None
+        return None if found is None else f"{found[1] - found[0]:,} bytes of a sealed stream are damaged"
 
     def damage(self) -> str | None:
         """Return the first damaged member of those that were read."""
         found = next(iter(self.sealed.damaged.values()), None)
         return None if found is None else f"member {found.number} of a sealed stream: {found.reason}"
+
+    def sealed_form(self) -> str | None:
+        """Return what is wrong with the first damaged member, or with the index."""
+        return self.damage() or self.sealed.index.found_again
 
     def _bytes(self) -> int:
         return self.sealed.size
@@ -194,6 +201,16 @@ def opened_sealed(path: Path | str) -> Iterator[SealedFile]:
     with files.opened(path) as descriptor:
         found = os.fstat(descriptor)
         yield SealedFile(FileBytes(descriptor), path, (found.st_dev, *stamp_of(found)))
+
+
+def line_in(source: Source, raw: bytes, offset: int) -> Line | Damage | Mark:
+    """Return what one line of an open stream holds; in a damaged member, only what a checksum proves."""
+    found = parse_line(raw, offset)
+    if not isinstance(found, Line) or not found.verified:
+        lost = source.lost(offset, offset + len(raw))
+        if lost is not None:
+            return Damage(offset, offset + len(raw) + 1, lost)
+    return found
 
 
 def sealed_path(path: Path | str) -> Path:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from sessionstore.session.stream_line import Line, Mark, numbered, parse_line
 from sessionstore.session.stream_order import ATTEMPT, StreamOrder, order_of
-from sessionstore.session.stream_source import CHUNK_BYTES, Source
+from sessionstore.session.stream_source import CHUNK_BYTES, Source, line_in
 
 _WINDOW_BYTES = 1 << 12
 
@@ -50,19 +50,19 @@ def tail_of(source: Source) -> Tail:
             cut = data.find(b"\n") + 1
             start, data = (start + cut, data[cut:]) if cut else (size, b"")
         pieces = data.split(b"\n")
-        found = _usable_from_the_end(pieces, start)
+        found = _usable_from_the_end(source, pieces, start)
         if window >= size or any(isinstance(each, Line) and each.verified for each in found):
             return _tail(found, pieces, source.encoding is not None)
         window = min(size, max(4 * window, CHUNK_BYTES)) if window < CHUNK_BYTES else 4 * window
 
 
-def _usable_from_the_end(pieces: list[bytes], start: int) -> list[Line | Mark]:
+def _usable_from_the_end(source: Source, pieces: list[bytes], start: int) -> list[Line | Mark]:
     """Return the usable lines from the last verified one on."""
     found: list[Line | Mark] = []
     end = start + sum(map(len, pieces)) + len(pieces) - 1
     for number, raw in enumerate(reversed(pieces)):
         offset = end - len(raw)
-        line = parse_line(raw, offset) if raw else None
+        line = line_in(source, raw, offset) if raw else None
         if isinstance(line, Line | Mark):
             line.end = end if number == 0 else line.end
             found.append(line)

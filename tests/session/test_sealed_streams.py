@@ -252,6 +252,32 @@ def test_a_damaged_member_loses_only_its_own_lines(path: Path) -> None:
     assert not path.exists() and Tape(path).size() == before[-1].end
 
 
+def test_what_a_damaged_member_inflates_to_is_read_only_where_a_checksum_proves_it(path: Path) -> None:
+    filled(path, 100)
+    edited = path.read_bytes().splitlines(keepends=True)
+    edited[10] = edited[10].replace(b'"i":10', b'"i":-1')  # by hand: read as it is, as long as its member is whole
+    path.write_bytes(b"".join(edited))
+    sealing.seal_stream(path)
+    assert -1 in values(path)
+    member = next(each for each in members_of(path) if each.begin <= len(b"".join(edited[:10])) < each.end)
+    data = bytearray(sealed_of(path).read_bytes())
+    data[member.start + member.size - 8] ^= (
+        1  # its checksum: all its lines are there, but nothing proves the edited one
+    )
+    sealed_of(path).write_bytes(data)
+    read = [line.data["i"] for line in Tape(path).read(damaged="skip")]
+    assert read == [each for each in range(100) if each != 10]
+    assert not (check := Tape(path).check()).whole and "checksum" in str(check.sealed_form)
+
+
+def test_a_stream_that_lost_its_index_is_not_called_whole(path: Path) -> None:
+    filled(path, 100)
+    sealing.seal_stream(path)
+    last = members_of(path)[-1]
+    sealed_of(path).write_bytes(sealed_of(path).read_bytes()[: last.start])
+    assert values(path) == list(range(len(values(path)))) and not Tape(path).check().whole
+
+
 def test_a_damaged_header_of_a_member_loses_nothing(path: Path) -> None:
     filled(path, 100)
     sealing.seal_stream(path)
