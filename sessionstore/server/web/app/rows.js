@@ -66,9 +66,12 @@ export class Rows {
   }
 
   forget() {
-    for (const node of this.shown.values()) node.remove();
-    this.shown.clear();
+    const edited = this.edited();
+    for (const [key, node] of this.shown) if (node !== edited) { node.remove(); this.shown.delete(key); }
   }
+
+  /** The element of the row whose tags or notes are being edited: it stays, and stays the only one of its session. */
+  edited() { return this.holder.querySelector('.inline')?.closest('.line') ?? null; }
 
   /** Fetch the pages on the screen that are not here yet, once the view rests. */
   more() {
@@ -105,15 +108,20 @@ export class Rows {
     this.spacer.style.height = `${this.total * ROW}px`;
     this.grid.setAttribute('aria-rowcount', this.total + 1);
     const used = new Set();
+    const edited = this.edited();
     let missing = false;
     for (let index = first; index < last; index += 1) {
       const row = this.rows[index];
       missing ||= !row;
+      if (row && edited?.dataset.session === row.session_id) {
+        edited.style.transform = `translateY(${index * ROW}px)`;
+        continue;
+      }
       const key = row ? `${index}:${rowKey(row, this.columns)}:${this.chosen.has(row.session_id)}` : `${index}:wait`;
       used.add(key);
       if (!this.shown.has(key)) this.shown.set(key, this.holder.appendChild(this.make(row, index)));
     }
-    for (const [key, node] of this.shown) if (!used.has(key) && !node.querySelector('.inline')) { node.remove(); this.shown.delete(key); }
+    for (const [key, node] of this.shown) if (!used.has(key) && node !== edited) { node.remove(); this.shown.delete(key); }
     this.mark();
     if (missing) this.more();
     this.act.onShown?.(this.rows.slice(first, last).filter(Boolean));
@@ -127,6 +135,7 @@ export class Rows {
       node.append(el('div', { role: 'gridcell', 'aria-colspan': this.columns.length + 1 }, '…'));
       return node;
     }
+    node.dataset.session = row.session_id;
     const chosen = this.chosen.has(row.session_id);
     const box = el('input', { type: 'checkbox', checked: chosen, tabindex: -1, 'aria-label': `Select ${row.session_id}`,
       on: { click: (event) => { event.stopPropagation(); if (event.shiftKey) this.range(index); else this.toggle(index); } } });
