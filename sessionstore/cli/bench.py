@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _PARTS = (
     "create", "update", "append", "look", "storm", "calls", "busy", "seek", "sizes", "imports", "engines", "formats",
-    "moving", "analysis", "sweeps", "flights", "growth",
+    "moving", "analysis", "sweeps", "flights", "growth", "filters",
 )  # fmt: skip
 
 #: Options that say where, which changes no figure.
