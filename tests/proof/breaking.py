@@ -66,8 +66,14 @@ def early_unlock(put_in: Setter) -> None:
 
         return hold
 
-    for method in ("_hold", "_hold_slot"):
-        put_in(locks.Locks, method, early(getattr(locks.Locks, method)))
+    enter = locks._Slot.__enter__
+
+    def take_and_free(self: locks._Slot) -> None:
+        enter(self)
+        self._free()
+
+    put_in(locks.Locks, "_hold", early(locks.Locks._hold))
+    put_in(locks._Slot, "__enter__", take_and_free)
 
 
 def unlink_first(put_in: Setter) -> None:

@@ -14,9 +14,10 @@ import pytest
 import sessionstore
 from sessionstore import layout
 from sessionstore.errors import StoreUnusable
+from sessionstore.index import SessionIndex, View
 from sessionstore.model.row import SessionRow
 from sessionstore.session import documents
-from sessionstore.store import SessionStore
+from sessionstore.store import SessionStore, catalog
 
 
 @pytest.mark.parametrize("late", ["deleted", "older"])
@@ -31,7 +32,7 @@ def test_a_row_that_comes_late_is_seen_through_whatever_else_is_wrong(
     else:
         session.update(tags=["acknowledged"])
     expected = [(found.session_id, found.rev, found.tags) for found in store.find()]
-    find = store.index.find
+    look = catalog.look
     if trouble == "an index made anew":
         with open(store.root.path / "index.jsonl", "ab") as index:
             index.write(b"damaged\n")
@@ -48,11 +49,11 @@ def test_a_row_that_comes_late_is_seen_through_whatever_else_is_wrong(
         monkeypatch.setattr(documents, "read", fail_to_read)
     late_ones: list[SessionRow] = []
 
-    def put_before(*asked: Any) -> list[SessionRow]:
+    def put_before(index: SessionIndex) -> View:
         if reconciled and not late_ones:
             late_ones.append(row)
             store.index.put([row])
-        return find(*asked)
+        return look(index)
 
     reconciled: list[int] = []
     after = "rebuild" if trouble == "an index made anew" else "reconcile"
@@ -64,7 +65,7 @@ def test_a_row_that_comes_late_is_seen_through_whatever_else_is_wrong(
         return result
 
     monkeypatch.setattr(store.catalog, after, told)
-    monkeypatch.setattr(store.index, "find", put_before)
+    monkeypatch.setattr(catalog, "look", put_before)
     shown = [(found.session_id, found.rev or 1, found.tags) for found in store.find()]
     assert shown == expected and late_ones == [row]
 

@@ -54,8 +54,8 @@ def test_processes_that_are_killed_and_stopped_leave_nothing_unexplained(scratch
 def test_the_search_goes_red_when_the_protocol_is_broken(scratch: Path, way: str) -> None:
     with tally(CONTROLS) as count:
         count(controls=1)
-        # Chance brings the processes together, and a busy machine rarely: up to eleven more rounds.
-        rounds = (workers.hammer(scratch / str(round_), 8, 3, way=way).anomalies for round_ in range(12))
+        # Chance brings the processes together, and a busy machine rarely: up to 39 more rounds.
+        rounds = (workers.hammer(scratch / str(round_), 8, 3, way=way).anomalies for round_ in range(40))
         crash = "a process ended with"  # TinyDB itself notices a reused handle, and raises
         seen = any(crash not in each or way == "reused_handle" for anomalies in rounds for each in anomalies)
         count.wrong += [] if seen else [f"nobody noticed {way}"]
