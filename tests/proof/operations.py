@@ -314,7 +314,8 @@ OPERATIONS = {
         Operation("extend", _append("full", 3), _appended(durable=True, count=3)),
         Operation("burst", _burst, _burst_steps),
         Operation("seal", _seal, _on("A", floor=lambda model, number: len(model.lines))),
-        Operation("unseal", _unseal, _on("A", floor=lambda model, number: len(model.lines))),
+        # Of a plain stream it does nothing; in a sealed one every line was durable before.
+        Operation("unseal", _unseal, _on("A", floor=lambda model, number: model.floor)),
         Operation("torn_append", _append("full"), _appended(durable=True), _tear),
         Operation("record", _record, _recorded),
         Operation("delete", lambda store, number: store.delete("A"), _moved("A", to_trash=True)),
