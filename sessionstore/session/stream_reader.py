@@ -31,8 +31,7 @@ __all__ = ["POLL_S", "Damage", "Line", "Mark", "Remarks", "StreamCheck", "Tape",
 Rule = Literal["raise", "skip"]
 POLL_S = 0.02
 #: A stretch of no more bytes is sorted in memory, so that lines moved by hand stand in order too.
-_SORTED_BYTES = 4 << 20
-_SMALL_BYTES = 1 << 16
+_SORTED_BYTES, _SMALL_BYTES = 4 << 20, 1 << 16
 
 
 class Tape:
@@ -359,7 +358,8 @@ def lines_of(source: Source, offset: int) -> Iterator[Line | Damage | Mark]:
         pieces = (rest + part).split(b"\n")
         rest = pieces.pop()
         for raw in pieces:
-            yield line_in(source, raw, offset)
+            found = parse_line(raw, offset)
+            yield found if isinstance(found, Line) and found.verified else line_in(source, raw, offset)
             offset += len(raw) + 1
     if rest and not isinstance(last := line_in(source, rest, offset), Damage):
         last.end = position
