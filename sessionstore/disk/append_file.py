@@ -44,6 +44,8 @@ class AppendFile:
         durable: whether making it syncs the directory.
         pinned: the folder of the file must stay the same: another folder of that name is another session.
         missing: called before the file is made: it may put it in place, or raise.
+        left_over: asked of an empty file under its lock; True: it counts for nothing and is removed, then looked for
+            again.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class AppendFile:
         timeout_s: float = DEFAULT_TIMEOUT_S,
         pinned: bool = False,
         missing: Callable[[Path | str], None] | None = None,
+        left_over: Callable[[Path | str], bool] | None = None,
     ) -> None:
         self.path = path
         self.descriptor = -1
@@ -64,7 +67,7 @@ class AppendFile:
         self._timeout_s = timeout_s
         self._identity = (0, 0)
         self._folder: tuple[int, int] | None = None  # the one that the file was first opened in
-        self._pinned, self._missing = pinned, missing
+        self._pinned, self._missing, self._left_over = pinned, missing, left_over
         self._forks = 0
 
     def lock(self, timeout_s: float | None = None) -> int:
@@ -83,7 +86,9 @@ class AppendFile:
                 lock_descriptor(self.descriptor, self._text_path, wait_s, asking=True)
                 found = os.lstat(self._bytes_path)
                 if (found.st_dev, found.st_ino) == self._identity:
-                    return found.st_size
+                    if found.st_size or self._left_over is None or not self._left_over(self.path):
+                        return found.st_size
+                    files.remove(self.path)
             except (FileNotFoundError, NotADirectoryError):
                 pass
             except BaseException as error:  # also Ctrl-C: a handle that lives on would keep everybody out

@@ -17,7 +17,6 @@ from datetime import datetime
 from pathlib import Path
 
 from sessionstore.disk import files
-from sessionstore.disk.append_file import AppendFile
 from sessionstore.disk.bulk_sync import sync_trees
 from sessionstore.errors import Conflict, LockTimeout, OutcomeUnknown, SessionStoreError, StoreUnusable
 from sessionstore.exchange.compare import STREAM_SUFFIX, Copy, merged_document, same_file
@@ -26,7 +25,7 @@ from sessionstore.layout import DOCUMENT
 from sessionstore.model import json_text, lineage, names
 from sessionstore.model.instants import instant, new_uuid
 from sessionstore.model.record import SessionRecord
-from sessionstore.session.sealing import unsealed_to_append
+from sessionstore.session.sealing import file_to_append
 from sessionstore.store import SessionStore, merge_staging
 from sessionstore.store.history import History
 from sessionstore.store.merge_log import MergeLog
@@ -213,7 +212,7 @@ def _runs_here(record: SessionRecord) -> bool:
 
 def _append(place: Path, start: int, theirs: Tree, file: str, size: int) -> int:
     """Append the missing end of a stream, durably. Raises: Conflict: it grew here meanwhile."""
-    target, count = AppendFile(place, missing=unsealed_to_append), 0
+    target, count = file_to_append(place), 0
     try:
         if target.lock() != start:
             raise Conflict(f"{place.name} is written here")

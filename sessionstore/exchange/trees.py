@@ -141,12 +141,13 @@ class FolderTree:
         """List a file; a sealed stream under the name of the plain one, which counts where both are there."""
         plain = name.removesuffix(SUFFIX)
         if "/" in name or not name.endswith(stream_names.SEALED):
-            self.sizes[name] = size
+            if size or name not in self._sealed:
+                self.sizes[name] = size
             return
         with contextlib.suppress(Corrupt, NewerFormat, FileNotFoundError):
             with stream_source.opened_sealed(f"{self._top}/{name}") as sealed:
                 size = sealed.size
-            if plain not in self.sizes:
+            if not self.sizes.get(plain):
                 self.sizes[plain] = size
                 self._sealed.add(plain)
             return

@@ -4,7 +4,8 @@ Each step leaves one whole readable stream, whenever the process is killed or th
 beside, synced, read back and compared; then it gets its name, durably; only then the old file is removed. Where both
 are there, the plain one counts, and the next seal, unseal or doctor removes the other.
 Appending to a sealed stream unseals it first. Writers of the plain file are kept out while it is exchanged: who waited
-for its lock finds it gone, and unseals. A stream is sealed as it is, damaged lines and all.
+for its lock finds it gone, and unseals. Who looked before and makes the plain file after finds it left over, under its
+lock, before the first byte is written. A stream is sealed as it is, damaged lines and all.
 Not here: the form of the file (sealed_form), reading it (stream_source), which sessions are chosen (cli.seal).
 """
 
@@ -26,7 +27,16 @@ from sessionstore.model.field_rules import FINAL_STATUSES
 from sessionstore.session.sealed_file import SealedFile
 from sessionstore.session.sealed_form import MEMBER_BYTES, sealed
 from sessionstore.session.stream_check import KINDS
-from sessionstore.session.stream_source import FileBytes, Source, opened_sealed, sealed_path
+from sessionstore.session.stream_source import (
+    FileBytes,
+    Source,
+    is_sealed,
+    left_over,
+    opened_sealed,
+    plain_status,
+    sealed_path,
+    status,
+)
 
 if TYPE_CHECKING:
     from sessionstore.session.handle import Session
@@ -68,7 +78,7 @@ def seal(session: Session, progress: Callable[[int], None] | None = None) -> lis
 
 
 def _sealed_now(path: Path, session: Session, progress: Callable[[int], None] | None) -> bool:
-    found = files.status(path)
+    found = plain_status(path)
     if found is not None and found.st_size < SMALLEST_BYTES and files.status(sealed_path(path)) is None:
         return False
     return seal_stream(path, session.root.durable, progress)
@@ -95,7 +105,7 @@ def check_ended(session: Session) -> None:
 
 
 def _of(path: Path, changed: bool) -> SealedStream:
-    plain = files.status(path)
+    plain = plain_status(path)
     if plain is not None:
         return SealedStream(path.stem, plain.st_size, plain.st_size, False, changed)
     with opened_sealed(sealed_path(path)) as found:
@@ -119,9 +129,9 @@ def seal_stream(path: Path, durable: bool = True, progress: Callable[[int], None
                 _seal_open(descriptor, path, durable, progress)
                 return True
         except (FileNotFoundError, SessionGone):
-            if files.status(path) is None and files.status(sealed_path(path)) is not None:
+            if is_sealed(path):
                 return False
-            if files.status(path) is None:
+            if status(path) is None:
                 break
     raise SessionGone(f"{path} is gone")
 
@@ -165,7 +175,7 @@ def _prove(beside: Path, plain: FileBytes, size: int) -> None:
 
 def _exchange(path: Path, beside: Path, seen: os.stat_result, durable: bool) -> None:
     """Give the sealed file its name and remove the plain one, while no process can append."""
-    lock = AppendFile(path, missing=_gone)
+    lock = AppendFile(path, missing=_gone, left_over=left_over)
     try:
         lock.lock()
         try:
@@ -203,7 +213,7 @@ def unseal_stream(path: Path, durable: bool = True, salvage: bool = False) -> bo
     """
     for _ in range(_ROUNDS):  # each one, another process sealed it meanwhile
         if files.status(sealed_path(path)) is None:
-            if files.status(path) is None:
+            if status(path) is None:
                 break
             return False
         try:
@@ -222,7 +232,7 @@ def _unsealed(path: Path, durable: bool, salvage: bool) -> bool:
         lock.lock()
         try:
             with files.refusals(source):
-                if files.status(path) is None:
+                if _no_plain(path):
                     _place_plain(path, lock.descriptor, durable, salvage)
                 elif not holds(path, lock.descriptor):
                     raise Conflict(f"{path} and {source.name} differ: `sessionstore doctor --fix` decides")
@@ -237,6 +247,19 @@ def _unsealed(path: Path, durable: bool, salvage: bool) -> bool:
     return True
 
 
+def _no_plain(path: Path) -> bool:
+    """Whether there is no plain file that counts; one that is left over is removed, under its lock."""
+    plain = AppendFile(path, missing=_gone, left_over=left_over)
+    try:
+        plain.lock()
+        plain.unlock()
+        return False
+    except SessionGone:
+        return True
+    finally:
+        plain.close()
+
+
 def remove_sealed(path: Path, sealed_file: AppendFile) -> bool:
     """Remove the sealed form beside a plain stream; False: another process sealed it anew.
 
@@ -247,7 +270,7 @@ def remove_sealed(path: Path, sealed_file: AppendFile) -> bool:
 
     Raises: SessionGone: the plain one is gone; LockTimeout, UnsafeFile, StoreUnusable. Nothing was removed.
     """
-    plain = AppendFile(path, missing=_gone)
+    plain = AppendFile(path, missing=_gone, left_over=left_over)
     try:
         plain.lock()
         try:
@@ -274,6 +297,8 @@ def _place_plain(path: Path, descriptor: int, durable: bool, salvage: bool) -> N
         try:
             files.rename_new(beside, path)
         except FileExistsError as error:
+            if plain_status(path) is None:
+                raise FileNotFoundError(f"{path} was left over meanwhile") from error  # another round
             raise Conflict(f"{path} was made by another program meanwhile") from error
         if durable:
             files.prove_renamed(path.parent)
@@ -295,8 +320,13 @@ def _same(ours: Iterable[bytes], theirs: Iterable[bytes]) -> bool:
 
 def unsealed_to_append(path: Path | str) -> None:
     """Unseal a stream that is to be appended to and is not there as a plain file. Raises: as :func:`unseal_stream`."""
-    if files.status(path) is None and files.status(sealed_path(path)) is not None:
+    if is_sealed(path):
         unseal_stream(Path(path))
+
+
+def file_to_append(path: Path, durable: bool = True, pinned: bool = False) -> AppendFile:
+    """Return the file of a stream, plain by the time that it is locked; see :class:`AppendFile`."""
+    return AppendFile(path, durable=durable, pinned=pinned, missing=unsealed_to_append, left_over=left_over)
 
 
 @contextlib.contextmanager

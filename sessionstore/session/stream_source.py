@@ -3,7 +3,8 @@
 A file that another program rewrote in UTF-16 or UTF-32 is read through a copy in memory; offsets are then those of the
 UTF-8 text. A pointer of Git LFS in a stream's place is recognised, reads as empty and is never appended to.
 A sealed stream (``NAME.jsonl.gz``) reads as the plain one that it was made of; where both files are there, the plain
-one counts. Callers name the plain file.
+one counts, unless it is empty: then a process looked for the plain file, which was sealed before it opened it. Callers
+name the plain file.
 Not here: CRLF and byte order marks of single lines (stream_line), writing (disk.append_file), the members of a sealed
 stream (sealed_file), sealing (sealing).
 """
@@ -23,6 +24,7 @@ from sessionstore.session.stream_line import Damage, Line, Mark, parse_line
 
 CHUNK_BYTES = 1 << 18
 _HEAD_BYTES = 64
+_ROUNDS = 3
 LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 #: The first bytes of a file, and the encoding they mark; the longer marks first. Without a mark a line begins with {.
 _ENCODINGS = (
@@ -40,6 +42,7 @@ class Source:
         head = self._bytes_at(_HEAD_BYTES, 0)
         self.encoding = encoding_of(head)
         self.pointer = head.startswith(LFS_POINTER)
+        self.empty = not head
         self._text: bytes | None = None
 
     @property
@@ -172,24 +175,18 @@ def opened(path: Path | str) -> Iterator[Source]:
         yield RemoteSource(remote)
         return
     with contextlib.ExitStack() as stack:
-        try:
-            source = Source(stack.enter_context(files.opened(path)))
-        except FileNotFoundError:
-            source = stack.enter_context(_unplain(path))
-        yield source
+        yield _opened_here(path, stack)
 
 
-@contextlib.contextmanager
-def _unplain(path: Path | str) -> Iterator[Source]:
-    """Open a sealed stream; one that is unsealed at this moment is open as a plain one."""
-    try:
-        with opened_sealed(sealed_path(path)) as sealed:
-            yield SealedSource(sealed)
-            return
-    except FileNotFoundError:
-        pass
-    with files.opened(path) as descriptor:
-        yield Source(descriptor)
+def _opened_here(path: Path | str, stack: contextlib.ExitStack) -> Source:
+    for _ in range(_ROUNDS):  # each one, it was sealed or unsealed between two looks
+        with contextlib.suppress(FileNotFoundError):
+            plain = Source(stack.enter_context(files.opened(path)))
+            if not plain.empty or not left_over(path):
+                return plain
+        with contextlib.suppress(FileNotFoundError):
+            return SealedSource(stack.enter_context(opened_sealed(sealed_path(path))))
+    return Source(stack.enter_context(files.opened(path)))
 
 
 @contextlib.contextmanager
@@ -225,17 +222,41 @@ def is_elsewhere(path: Path | str) -> bool:
 
 def is_sealed(path: Path | str) -> bool:
     """Whether a stream is there in its sealed form alone. Raises: StoreUnusable."""
-    return files.status(path) is None and files.status(f"{path}{SUFFIX}") is not None
+    return plain_status(path) is None and files.status(f"{path}{SUFFIX}") is not None
+
+
+def left_over(path: Path | str) -> bool:
+    """Whether an empty plain file counts for nothing, since the sealed form beside it holds lines.
+
+    Raises: Corrupt, NewerFormat, UnsafeFile, StoreUnusable.
+    """
+    sealed_file = sealed_path(path)
+    if files.status(sealed_file) is None:
+        return False
+    try:
+        with opened_sealed(sealed_file) as sealed:
+            return sealed.size > 0
+    except FileNotFoundError:
+        return False  # unsealed meanwhile
+
+
+def plain_status(path: Path | str) -> os.stat_result | None:
+    """Return the status of the plain file of a stream; None: it is not there, or left over.
+
+    Raises: as :func:`left_over`.
+    """
+    found = files.status(path)
+    return found if found is None or found.st_size or not left_over(path) else None
 
 
 def status(path: Path | str) -> os.stat_result | None:
-    """Return the status of the file of a stream, plain or sealed; None: there is none. Raises: StoreUnusable."""
-    return files.status(path) or files.status(f"{path}{SUFFIX}") or files.status(path)
+    """Return the status of the file of a stream, plain or sealed; None: there is none. Raises: as `left_over`."""
+    return plain_status(path) or files.status(f"{path}{SUFFIX}") or files.status(path)
 
 
 def size(path: Path | str) -> int:
     """Return the bytes of a stream; of a sealed one, those of the plain one. Raises: as :func:`opened`."""
-    found = files.status(path)
+    found = plain_status(path)
     if found is not None:
         return found.st_size
     try:

@@ -29,7 +29,7 @@ from sessionstore.disk import files
 from sessionstore.disk.append_file import AppendFile, renewed_after_fork
 from sessionstore.errors import Corrupt, InvalidRecord, OutcomeUnknown, StoreUnusable, StreamClosed, TimeOrderError
 from sessionstore.session import stream_sync
-from sessionstore.session.sealing import unsealed_to_append
+from sessionstore.session.sealing import file_to_append
 from sessionstore.session.stream_check import KINDS
 from sessionstore.session.stream_line import Line, line_bytes, mark_bytes, ordered_line_bytes
 from sessionstore.session.stream_order import ATTEMPT, StreamOrder
@@ -74,7 +74,8 @@ class StreamWriter:
         self.path = path
         self.sync = sync
         self.used = True  # since the pool last looked
-        self._file = AppendFile(path, durable=sync != "os", pinned=True, missing=unsealed_to_append if pooled else None)
+        make = file_to_append if pooled else AppendFile
+        self._file = make(path, durable=sync != "os", pinned=True)
         self._quarantine = quarantine or keep_beside
         self._strict = order == "stream"
         self._pooled = pooled

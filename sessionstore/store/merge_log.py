@@ -15,12 +15,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from sessionstore.disk import files
-from sessionstore.disk.append_file import AppendFile
 from sessionstore.errors import Conflict, SessionGone, SessionNotFound, SessionStoreError
 from sessionstore.layout import DOCUMENT, StoreRoot
 from sessionstore.model import lineage
 from sessionstore.session import documents, stream_source
-from sessionstore.session.sealing import unsealed_to_append
+from sessionstore.session.sealing import file_to_append
 from sessionstore.session.stream_line import Damage
 from sessionstore.session.stream_reader import Tape, lines_of
 from sessionstore.session.stream_writer import StreamWriter
@@ -175,7 +174,7 @@ class MergeLog:
 
     def _shorten(self, path: Path, size: int) -> None:
         """Cut a stream back; the bytes behind go to quarantine first."""
-        target = AppendFile(path, missing=unsealed_to_append)
+        target = file_to_append(path)
         try:
             found = target.lock()
             try:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -406,28 +405,6 @@ def test_appending_unseals_and_goes_on_with_the_numbers(path: Path) -> None:
     sealing.seal_stream(path)
     StreamWriter(path).append({"i": 32}, t_s=16.0)
     assert values(path) == list(range(33)) and os.listdir(path.parent) == [path.name]
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="there is no fork on Windows")
-def test_processes_that_append_while_it_is_sealed_lose_nothing(path: Path) -> None:
-    program = (
-        "import sys; from pathlib import Path; from sessionstore.session.stream_writer import StreamWriter\n"
-        "for number in range(40):\n"
-        "    writer = StreamWriter(Path(sys.argv[1]), sync='os')\n"
-        "    writer.append({'i': number}, t_s=1.0); writer.close()\n"
-    )
-    StreamWriter(path, sync="os").append({"i": -1}, t_s=1.0)
-    writers = [subprocess.Popen([sys.executable, "-c", program, str(path)]) for _ in range(2)]
-    sealed = 0
-    while any(each.poll() is None for each in writers):
-        try:
-            sealed += sealing.seal_stream(path, durable=False)
-        except Conflict:
-            continue
-    assert [each.returncode for each in writers] == [0, 0]
-    lines = list(Tape(path).read())
-    assert [line.n for line in lines] == list(range(81)) and sealed > 0
-    assert sorted(line.data["i"] for line in lines) == sorted([-1, *range(40), *range(40)])
 
 
 # ---------------------------------------------------------------- sessions

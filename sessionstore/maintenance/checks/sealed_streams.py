@@ -17,7 +17,10 @@ def check(session: Session, sealed: Path, plain: Path, has_plain: bool) -> Itera
     """Read the sealed form of a stream whole. Raises: UnsafeFile, StoreUnusable."""
     where = f"{session.session_id}/{sealed.name}"
     if has_plain and _is_sealed(sealed):
-        what = f"{plain.name} is there too, and counts: sealing or unsealing was interrupted"
+        counts = "counts: sealing or unsealing was interrupted"
+        if stream_source.plain_status(plain) is None:
+            counts = "is empty: a process that was to append ended before its first byte"
+        what = f"{plain.name} is there too, and {counts}"
         yield Finding("seal-interrupted", where, what, session.session_id)
     if has_plain:
         return  # a file of another program is no stream
