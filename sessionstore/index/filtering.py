@@ -108,10 +108,10 @@ Key = tuple[int, bool | int | float | str]
 
 
 def has_column(path: Path) -> bool:
-    """Whether a field holds only texts or only numbers, or is a key of the metadata."""
+    """Whether a field holds only texts or only numbers, or is a key of the metadata, tags, or drones by their kind."""
     if len(path) == 1:
-        return path[0] in _TEXTS or path[0] in _NUMBERS
-    return path[0] == "metadata"
+        return path[0] in _TEXTS or path[0] in _NUMBERS or path[0] == "tags"
+    return path[0] in ("metadata", "drones")
 
 
 def sort_key(value: Any) -> Key | None:

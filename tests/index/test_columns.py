@@ -14,7 +14,7 @@ import pytest
 
 from sessionstore.index import Page, PageOrder
 from sessionstore.index.filtering import parse_sort, select, sort_order
-from sessionstore.index.journal import column_file, columns, heads
+from sessionstore.index.journal import column_file, columns, heads, text_column
 from sessionstore.index.journal.engine import JournalIndex
 from sessionstore.index.journal.pages import PageView
 from sessionstore.model.row import FILTER_ALIASES, FILTER_FIELDS, Owner, SessionRow, as_interrupted
@@ -25,11 +25,13 @@ WHERE = (
     "metadata.mix=a", "metadata.mix!=a", "metadata.sub.k~X", "name~storm", "not name~storm", "name>=r", "distance_m>2",
     "distance_m<=2.5 and points=3", "points=3 or metadata.n=1", "rev>=2", "has metadata.n", "metadata.n~1",
     "created_at>2026-11-23T14:30:10Z", "created_at!=2026-11-23T14:30:10Z", "end_reason=x", "metadata.n in (1,2)",
-    "metadata.big>3",
+    "metadata.big>3", "butter", "ÜX", "not storm", "a or metadata.n=1", "true", "3.5", "2026-1", "mix storm", "x",
+    "\u1e9e", '"\x00"', "st\u0130", "stormnight", "tags=night", "has tags", "not tags~i", "has drones.scout",
+    "drones.scout>1", "drones.scout=null",
 )  # fmt: skip
 SORT = (
     "-created_at", "created_at", "name", "-name", "distance_m", "-distance_m", "metadata.n", "-metadata.n",
-    "metadata.mix", "-metadata.mix", "status", "-points", "-session_id",
+    "metadata.mix", "-metadata.mix", "status", "-points", "-session_id", "tags", "-tags", "drones.scout",
 )  # fmt: skip
 
 
@@ -46,9 +48,13 @@ def row_of(rng: random.Random, number: int) -> SessionRow:
         metadata |= {"mix": rng.choice(["a", "b", None, True, [1, 2], {"x": 1}]), "sub": {"k": rng.choice("üx")}}
     if number == 7:
         metadata["big"] = 2**60
+    if number % 9 == 0:
+        metadata["odd"] = {"a\0b": "st\u0130rm\1x", "deep": [["ÜX", {"y": "STRASSE"}], "stra\u00dfe", None, 1.0]}
     return SessionRow(
         session_id=f"2026-{number}", uuid=str(number), rev=rng.randrange(5), status=status, workflow_state="",
         created_at=f"2026-11-23T14:30:{rng.randrange(20):02d}.000000Z", updated_at="2026-11-23T14:30:00.000000Z",
+        tags=rng.choice([[], [], ["night"], ["night", "wind"], ["x\0y"]]),
+        drones=rng.choice([{}, {"scout": 1}, {"scout": 2}]),
         session_name=rng.choice([None, "Butterfly", "storm", f"r{number}"]), points=rng.choice([None, 3, 4]),
         distance_m=rng.choice([None, 1.5, 2.5, 1e6]), owner=Owner(pid=3) if status == "running" else None,
         raw_metadata=msgspec.Raw(msgspec.json.encode(metadata)), size=number, mtime_ns=number,
@@ -169,6 +175,21 @@ def _trust_any_journal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(heads, "identity_of", lambda descriptor, end: (1, 1, "00000000", "00"))
 
 
+def _search_across_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    original = text_column._text
+    monkeypatch.setattr(text_column, "_text", lambda doc: original(doc).replace(b"\0", b""))
+
+
+def _search_in_one_case(monkeypatch: pytest.MonkeyPatch) -> None:
+    original = text_column._text
+    monkeypatch.setattr(text_column, "_text", lambda doc: original(doc).replace(b"butterfly", b"Butterfly"))
+
+
+def _search_every_second_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = text_column.bisect_right
+    monkeypatch.setattr(text_column, "bisect_right", lambda *given: found(*given) | 1)
+
+
 def _newest_first_among_equals(monkeypatch: pytest.MonkeyPatch) -> None:
     ordered = columns.FieldColumn.ordered
 
@@ -179,22 +200,33 @@ def _newest_first_among_equals(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    "plant", [_forget_late_rows, _keep_replaced_rows, _trust_any_journal, _newest_first_among_equals]
+    "plant",
+    [
+        _forget_late_rows,
+        _keep_replaced_rows,
+        _trust_any_journal,
+        _newest_first_among_equals,
+        _search_across_values,
+        _search_in_one_case,
+        _search_every_second_row,
+    ],
 )
 def test_a_planted_fault_is_noticed(
     plant: Callable[[pytest.MonkeyPatch], None], twin: Twin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plant(monkeypatch)
-    with pytest.raises((AssertionError, StopIteration)):
+    with pytest.raises((AssertionError, StopIteration, IndexError)):
         random_life(twin, 15)
 
 
 # ------------------------------------------------------------ damage
 
+FILES = 4  # heads, a field, a key, the words
+
 
 def made(twin: Twin) -> list[Path]:
-    """Make the heads and two columns; return the files."""
-    assert twin.compare("metadata.n>1", "distance_m")
+    """Make the heads, two columns and the words; return the files."""
+    assert twin.compare("metadata.n>1 butter", "distance_m")
     return sorted((twin.folder / ".sessionstore" / "columns").iterdir())
 
 
@@ -202,7 +234,7 @@ def asked_anew(twin: Twin) -> None:
     """Ask all that can be asked, from a process that begins; a page may be refused once, never wrong."""
     twin.index = twin.opened()
     for _ in range(2):
-        for where, sort in (("", "-created_at"), ("metadata.n>1", "distance_m"), ("status=failed", "-distance_m")):
+        for where, sort in (("", "-created_at"), ("metadata.n>1", "distance_m"), ("storm", "-distance_m")):
             try:
                 twin.compare(where, sort)
             except column_file.Damaged:
@@ -216,7 +248,7 @@ def places(size: int) -> range:
 
 
 def test_a_file_cut_anywhere_is_made_anew(twin: Twin) -> None:
-    for number in range(3):
+    for number in range(FILES):
         for size in places(made(twin)[number].stat().st_size):
             path = made(twin)[number]
             path.write_bytes(path.read_bytes()[:size])
@@ -224,7 +256,7 @@ def test_a_file_cut_anywhere_is_made_anew(twin: Twin) -> None:
 
 
 def test_a_flipped_bit_anywhere_is_made_anew(twin: Twin) -> None:
-    for number in range(3):
+    for number in range(FILES):
         for at in places(made(twin)[number].stat().st_size):
             path = made(twin)[number]
             data = bytearray(path.read_bytes())
@@ -253,7 +285,7 @@ def test_a_block_that_changes_after_it_was_checked_is_noticed_when_it_is_read_ag
 
 @pytest.mark.parametrize("spoilt", [b"", b"{}\n", b"garbage", b"\0" * 70_000])
 def test_a_file_with_other_bytes_is_made_anew(spoilt: bytes, twin: Twin) -> None:
-    for number in range(3):
+    for number in range(FILES):
         made(twin)[number].write_bytes(spoilt)
         asked_anew(twin)
 
@@ -287,7 +319,7 @@ def test_a_journal_written_anew_in_place_or_copied_back_makes_columns_stale(twin
 
 def test_columns_are_links_or_folders_and_nothing_is_followed(twin: Twin, tmp_path: Path) -> None:
     target = tmp_path / "target"
-    for number in range(3):
+    for number in range(FILES):
         path = made(twin)[number]
         target.write_bytes(path.read_bytes())
         path.unlink()

@@ -82,6 +82,10 @@ QUESTIONS: tuple[tuple[str, Callable[[dict[str, Any]], bool], str, Callable[[dic
     ("", lambda found: True, "-created_at", lambda found: ""),
     ("metadata.n>2", lambda found: found["metadata"]["n"] > 2, "metadata.n", lambda found: found["metadata"]["n"]),
     ("metadata.site=süd", lambda found: found["metadata"]["site"] == "süd", "name", _name),
+    (
+        'SÜD "run 1"', lambda found: found["metadata"]["site"] == "süd" and "run 1" in _name(found), "-created_at",
+        lambda found: "",
+    ),
     ("rev=2", lambda found: found["rev"] == 2, "-created_at", lambda found: ""),
 )  # fmt: skip
 

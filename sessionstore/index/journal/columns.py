@@ -2,6 +2,7 @@
 
     .sessionstore/columns/<journal>-heads.columns            one row a session (index.journal.heads)
     .sessionstore/columns/<journal>-<field>.columns          a field that was filtered or sorted by
+    .sessionstore/columns/<journal>-words.columns            what a search for a word looks into
 
 They are derived: a fault in them costs one reading of the journal. Where they cannot be written
 (a read-only disk, another user's store) they are made in memory.
@@ -13,7 +14,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -23,13 +24,14 @@ from msgspec import UNSET
 
 from sessionstore.disk import files, filesystem
 from sessionstore.errors import NotApplied, OutcomeUnknown
-from sessionstore.index.journal import column_file, field_column, heads
+from sessionstore.index.journal import column_file, field_column, heads, text_column
 from sessionstore.index.journal.behind import Behind
 from sessionstore.index.journal.block import NOT_WHOLE, decode_rows, intern_rows
 from sessionstore.index.journal.column_file import ColumnFile, Damaged, read_at
 from sessionstore.index.journal.field_column import FieldColumn, Unsortable
 from sessionstore.index.journal.heads import Heads
 from sessionstore.index.journal.raw_tables import is_whole
+from sessionstore.index.journal.text_column import TextColumn
 from sessionstore.model.gc_pause import gc_paused
 from sessionstore.model.row import SessionRow
 from sessionstore.query import MISSING
@@ -57,6 +59,7 @@ class Columns:
         with files.refusals(path):
             self._descriptor = os.dup(descriptor)
         self._fields: dict[FieldPath, FieldColumn | None] = {}
+        self._words: TextColumn | None = None
         self._numbers: dict[int, int | None] = {}  # of the lines behind
         self._positions: dict[int, tuple[str, int]] = {}
         self._active: list[tuple[int, SessionRow]] | None = None
@@ -126,24 +129,51 @@ class Columns:
     def _made(self, path: FieldPath) -> FieldColumn | None:
         with gc_paused():
             try:
-                meta, sections = field_column.build(self.heads.base, path, self._values(path))
+                values = self._of_lines(_lines_with(path))
+                meta, sections = field_column.build(self.heads.base, path, values)
             except (Unsortable, OverflowError):
                 return None
+        self._write(self._file_of(path), meta, sections)
+        return FieldColumn(ColumnFile.made(meta, sections), self.heads.count)
+
+    def words(self) -> TextColumn:
+        """Return what a search for a word looks into, made now if need be. Raises: Damaged."""
+        if self._words is None:
+            self._words = self._opened_words() or self._made_words()
+        return self._words
+
+    def _opened_words(self) -> TextColumn | None:
+        with contextlib.suppress(Damaged):
+            found = TextColumn(ColumnFile.opened(self._words_file), self.heads.count)
+            if found.base == self.heads.base:
+                return found
+        return None
+
+    def _made_words(self) -> TextColumn:
+        with gc_paused():
+            texts = self._of_lines(text_column.words_of)
+            meta, sections = text_column.build(self.heads.base, texts)
+        self._write(self._words_file, meta, sections)
+        return TextColumn(ColumnFile.made(meta, sections), self.heads.count)
+
+    def _write(self, path: Path, meta: dict[str, Any], sections: dict[str, bytes]) -> None:
         if may_write(self.folder):
             # It is made again by the next process; on a disk that cannot be written there is not even the folder.
             with contextlib.suppress(NotApplied, OutcomeUnknown, FileNotFoundError):
-                column_file.write(self._file_of(path), meta, sections)
+                column_file.write(path, meta, sections)
                 _drop_oldest(self.folder, prefix_of(self.path))
-        return FieldColumn(ColumnFile.made(meta, sections), self.heads.count)
+
+    @property
+    def _words_file(self) -> Path:
+        return self.folder / f"{prefix_of(self.path)}{text_column.KIND}{_SUFFIX}"
 
     def _file_of(self, path: FieldPath) -> Path:
         return self.folder / f"{prefix_of(self.path)}{_digest('.'.join(path))}{_SUFFIX}"
 
-    def _values(self, path: FieldPath) -> list[Any]:
-        """Return the values of a field, one a row. Raises: Damaged."""
+    def _of_lines(self, decode: Callable[[bytes], list[Any]]) -> list[Any]:
+        """Return what a function gives for the line of each row. Raises: Damaged, and as the function."""
         at, long = self.heads.numbers("at", "Q"), self.heads.numbers("long", "I")
         rows = sorted(range(self.heads.count), key=at.__getitem__)
-        decode = _lines_with(path)
         values: list[Any] = [MISSING] * len(rows)
         begin = 0
         while begin < len(rows):
@@ -222,7 +252,8 @@ def may_write(folder: Path) -> bool:
 
 def _drop_oldest(folder: Path, prefix: str) -> None:
     """Keep the number of fields bounded."""
-    found = [entry for entry in files.entries(folder) if entry.name.startswith(prefix) and "heads" not in entry.name]
+    others = f"{prefix}heads{_SUFFIX}", f"{prefix}{text_column.KIND}{_SUFFIX}"
+    found = [entry for entry in files.entries(folder) if entry.name.startswith(prefix) and entry.name not in others]
     if len(found) > _MOST_FIELDS:
         found.sort(key=lambda entry: entry.stat(follow_symlinks=False).st_mtime_ns)
         for entry in islice(found, len(found) - _MOST_FIELDS):
@@ -238,7 +269,9 @@ def _lines_with(path: FieldPath) -> Any:
     name = "raw_metadata" if path[0] == "metadata" else path[0]
     (known,) = (each for each in msgspec.structs.fields(SessionRow) if each.name == name)
     kind: Any = Any
-    default = UNSET if len(path) > 1 or known.required else known.default
+    default: Any = UNSET if len(path) > 1 or known.required else known.default
+    if default is msgspec.NODEFAULT:  # a list or an object
+        default = known.default_factory()
     try:
         for depth, key in enumerate(reversed(path)):
             given = default if depth == len(path) - 1 else UNSET

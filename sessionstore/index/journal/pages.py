@@ -2,13 +2,13 @@
 
 Rows of the columns that a filter fits are a mask; rows that were put since, and runs whose process is gone, are tested
 one by one and take their place among them. Only the rows of the page are decoded.
-Not here: comparing them with their folders (store.catalog), the columns (index.journal.columns).
+Not here: comparing them with their folders (store.catalog), the columns (index.journal.columns), which rows a filter
+fits (index.journal.masks).
 """
 
 from __future__ import annotations
 
 import contextlib
-import functools
 import itertools
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,15 +18,16 @@ from typing import NamedTuple
 
 from sessionstore.errors import NotApplied, Unreadable
 from sessionstore.index import FileStamp, Head, Page, PageOrder, RowStamp
-from sessionstore.index.filtering import Key, has_column, select, sort_key
+from sessionstore.index.filtering import Key, select, sort_key
 from sessionstore.index.journal.block import doc_id_of
 from sessionstore.index.journal.column_file import Damaged
 from sessionstore.index.journal.columns import Columns, open_columns
-from sessionstore.index.journal.field_column import FieldColumn, combined, rows_of
+from sessionstore.index.journal.field_column import FieldColumn, rows_of
+from sessionstore.index.journal.masks import NoColumn, column_of, mask_of
 from sessionstore.index.journal.merged_order import backwards, interleaved
 from sessionstore.model.gc_pause import gc_paused
 from sessionstore.model.row import SessionRow, as_interrupted
-from sessionstore.query import And, Between, Compare, Filter, Has, Match, Not, Or, matcher
+from sessionstore.query import Filter
 
 _versions = itertools.count(1)
 _UNCHANGED = object()
@@ -42,10 +43,6 @@ class _Late(NamedTuple):
 
 def _creation(each: _Late) -> tuple[str, str]:
     return each.row.created_at, each.row.session_id
-
-
-class NoColumn(Exception):
-    """The question cannot be answered from columns."""
 
 
 class PageView:
@@ -176,8 +173,8 @@ class PageView:
     def page(self, tree: Filter | None, order: PageOrder, interrupted: Mapping[str, str]) -> Page | None:
         """Return one page; None when only all rows can answer. Raises: Damaged."""
         try:
-            mask = self._mask(tree)
-            column = None if order.path == _CREATED else self._column(order.path)
+            mask = mask_of(self._columns, tree)
+            column = None if order.path == _CREATED else column_of(self._columns, order.path)
         except NoColumn:
             return None
         late, hidden = self._late(interrupted)
@@ -223,41 +220,6 @@ class PageView:
             found = [_Late(place(doc_id, row), row) for doc_id, row in changed if row is not None]
             self._late_rows = sorted(found, key=_creation)
         return self._late_rows
-
-    # ------------------------------------------------------------ filters
-
-    def _mask(self, tree: Filter | None) -> bytearray:
-        """Return which rows of the columns fit. Raises: NoColumn, Damaged."""
-        if tree is None:
-            return bytearray(b"\1") * self._heads.count
-        if isinstance(tree, And | Or):
-            masks = map(self._mask, tree.clauses)
-            by: Callable[[int, int], int] = (lambda a, b: a & b) if isinstance(tree, And) else (lambda a, b: a | b)
-            return functools.reduce(lambda one, other: combined(one, other, by), masks)
-        if isinstance(tree, Not):
-            return bytearray(self._mask(tree.clause).translate(_INVERTED))
-        if isinstance(tree, Compare | Between | Match | Has) and has_column(tree.path):
-            if tree.path == ("status",):
-                return self._of_status(tree)
-            if tree.path == _CREATED and isinstance(tree, Compare | Between):
-                mask = self._heads.created_within(tree)
-                if mask is not None:
-                    return mask
-            return self._column(tree.path).mask(tree)
-        raise NoColumn
-
-    def _of_status(self, clause: Filter) -> bytearray:
-        fits = matcher(clause, lambda value, path: value)
-        table = bytearray(256)
-        for code, status in enumerate(self._heads.statuses):
-            table[code] = fits(status)
-        return bytearray(self._heads.file.whole("status").translate(table))
-
-    def _column(self, path: tuple[str, ...]) -> FieldColumn:
-        found = self._columns.field(path) if has_column(path) else None
-        if found is None:
-            raise NoColumn
-        return found
 
     # ------------------------------------------------------------ order
 
@@ -341,9 +303,6 @@ class PageView:
             late = [row for row in self._changed.values() if row is not None]
             found += [(row.session_id, row.status, row.created_at, row.points, row.distance_m) for row in late]
             return sorted(found, key=itemgetter(2, 0))
-
-
-_INVERTED = bytes([1, 0]) + bytes(254)
 
 
 class Pages:
