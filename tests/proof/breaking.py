@@ -16,11 +16,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from sessionstore.disk import files, locks
+from sessionstore.index.sql import sqlite_schema
 from sessionstore.session import documents
 
 Setter = Callable[[object, str, Any], None]
@@ -108,9 +110,21 @@ def deaf(put_in: Setter) -> None:
     put_in(files, "sync_file", sync_file)
 
 
+def two_commits(put_in: Setter) -> None:
+    """(and besides) An SQLite file gets its new tables in one transaction and its version in another."""
+    migrate = sqlite_schema._migrate
+
+    def migrate_and_commit(connection: sqlite3.Connection, path: Path) -> None:
+        migrate(connection, path)
+        connection.execute("COMMIT")
+        connection.execute("BEGIN IMMEDIATE")
+
+    put_in(sqlite_schema, "_migrate", migrate_and_commit)
+
+
 WAYS = {
     way.__name__: way
-    for way in (no_fsync, no_directory_fsync, in_place, early_unlock, unlink_first, reused_handle, deaf)
+    for way in (no_fsync, no_directory_fsync, in_place, early_unlock, unlink_first, reused_handle, deaf, two_commits)
 }
 
 

@@ -9,7 +9,7 @@ Not here: how the fault is made (crash_states, syscalls, power), how a store is 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ import sessionstore
 from sessionstore.boxes.session_buildings_box import SessionBuildingsBox
 from sessionstore.boxes.session_db_box import SessionDBBox
 from sessionstore.disk import files
+from sessionstore.index import open_index
 from sessionstore.index.journal import columns
 from sessionstore.session import Session, sealing, stream_lease
 from sessionstore.session.stream_lease import LeasedWriter
@@ -235,6 +236,12 @@ def _lose_columns(store: SessionStore) -> None:
         path.unlink()
 
 
+def _migrate(store: SessionStore, number: int) -> None:
+    """Open an SQLite index; that of an earlier version is brought up to date."""
+    with closing(open_index("sqlite:", store.root.path)) as index:
+        index.find()
+
+
 def _compact(store: SessionStore, number: int) -> None:
     store.find()  # an index that was lost or damaged is whole again
     store.index.compact()  # type: ignore[attr-defined]
@@ -331,6 +338,10 @@ OPERATIONS = {
 }
 
 
+#: What has a proof of its own, and stands in no sequence: by what it starts from, not by the store of all others.
+BESIDE = {each.name: each for each in (Operation("migrate", _migrate, _unchanged),)}
+
+
 def _trashed(store: SessionStore, name: str) -> str:
     return next(entry.session_id for entry in store.trash() if entry.session_id.endswith(f"-{name}"))
 
@@ -374,7 +385,7 @@ def may_stop_between(number: int, names: tuple[str, ...]) -> bool:
 def possible(names: tuple[str, ...], world: World) -> Iterator[tuple[int, Operation, list[World]]]:
     """Yield number, operation and steps of those of a sequence that can be done, each in the world before it."""
     for number, name in enumerate(names, 2):
-        operation = OPERATIONS[name]
+        operation = OPERATIONS.get(name) or BESIDE[name]
         steps = operation.steps(world, number)
         if steps is not None:
             yield number, operation, steps

@@ -18,13 +18,14 @@ import shutil
 import signal
 import struct
 import subprocess
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.proof import operations, oracle
 from tests.proof.operations import OPERATIONS
-from tests.proof.syscalls import Server, Trial, allowed_after, drain
+from tests.proof.syscalls import Server, Trial, allowed_after, drain, in_flight
 
 _SHUTDOWN, _NO_LOG_FLUSH = 0x8004587D, 2
 #: How to make each file system, and in how many bytes (XFS takes no less).
@@ -41,6 +42,7 @@ class Cuts:
     within: int = 0
     acknowledged: int = 0
     wrong: list[str] = field(default_factory=list)
+    operations: Counter[str] = field(default_factory=Counter)
 
 
 class LoopDisk:
@@ -100,6 +102,7 @@ def cut(kind: str, count: int, scratch: Path, names: list[str] | None = None, le
                 wrong += oracle.judge(disk.mount / "store", allowed, power=True)
             result.count += 1
             result.within += not done
+            result.operations[in_flight(trial, sequence)] += not done
             result.acknowledged += sum(words[0] == "done" for words in trial.said)
             result.wrong += [f"{kind}: {', '.join(sequence)}: {trial.said}: {each}" for each in wrong]
     finally:

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.proof import found
+from tests.proof.operations import OPERATIONS
 
 HERE = Path(__file__).parents[2]
 COMMAND = "python -m tests.proof.report"
@@ -38,6 +39,16 @@ ORDER = (
     *("inputs", "programs", "steps", "cases", "controls"),
 )
 
+#: What an operation is called in the table, where its name alone does not say it.
+NAMES = {
+    "batch": "batch, create_many", "replace": "replace (If-Match)", "append_os": "append, sync=os",
+    "burst": "appends under one lease", "seal": "seal a stream", "unseal": "unseal a stream",
+    "torn_append": "append behind a torn line", "record": "a recorder's whole life",
+    "page": "page, its columns made anew", "lose_index": "list without an index",
+    "damage_index": "list with a damaged index", "opening": "opening the store",
+    "migrate": "an SQLite index of an earlier version brought up to date",
+}  # fmt: skip
+
 Line = dict[str, Any]
 
 
@@ -45,11 +56,13 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the proof, print its table, write it into a file when asked to; return the exit code of the tests."""
     parser = argparse.ArgumentParser(prog=COMMAND, description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--write", type=Path, metavar="FILE", help="replace what stands between the marks in FILE")
+    parser.add_argument("--processes", type=int, default=1, metavar="N", help="run the tests in N processes")
     options = parser.parse_args(arguments)
+    side_by_side = ["-n", str(options.processes), "--dist", "worksteal"] if options.processes > 1 else []
     start, ran_on = time.monotonic(), commit()  # before: somebody may go on working while it runs
     with tempfile.NamedTemporaryFile("r", suffix=".jsonl") as figures:
         done = subprocess.run(
-            [sys.executable, "-m", "pytest", *SUITE, "-q", "-p", "no:cacheprovider", "-rs"],
+            [sys.executable, "-m", "pytest", *SUITE, *side_by_side, "-q", "-p", "no:cacheprovider", "-rs"],
             cwd=HERE, env={**os.environ, "PROOF": PROOF, "PROOF_FIGURES": figures.name}, capture_output=True, text=True,
         )  # fmt: skip
         lines = [json.loads(line) for line in figures.read().splitlines()]
@@ -69,7 +82,11 @@ def document(lines: Iterable[Line], output: str, seconds: float, code: int, ran_
     where = f"{machine()}; commit {ran_on}, {time.strftime('%Y-%m-%d')}."
     skipped = sorted(set(re.findall(r"^SKIPPED \[\d+\] \S+ (.*)$", output, re.MULTILINE)))
     left_out = [f"Left out: {'; '.join(skipped)}."] if skipped else []
-    return "\n\n".join([table(lines), "\n".join([made, where, *left_out]), found.markdown()])
+    lines = list(lines)
+    parts = (
+        [f"Of these, within each operation:\n\n{by_operation(lines)}"] if any(line["parts"] for line in lines) else []
+    )
+    return "\n\n".join([table(lines), *parts, "\n".join([made, where, *left_out]), found.markdown()])
 
 
 def table(lines: Iterable[Line]) -> str:
@@ -87,6 +104,23 @@ def table(lines: Iterable[Line]) -> str:
     rows = [f"| {row} | {_told(counts[row], measured[row])} | {anomalies[row]} |" for row in sorted(counts, key=_place)]
     whole = f"| **all** | {_told(total, {})} | {sum(anomalies.values())} |"
     return "\n".join(["| fault | tried | anomalies |", "|---|---|---|", *rows, whole])
+
+
+def by_operation(lines: Iterable[Line]) -> str:
+    """Return one row an operation: how often it was killed, interrupted, refused, or lost its power."""
+    counts: dict[str, Counter[str]] = {}
+    for line in lines:
+        for name, more in line["parts"].items():
+            counts.setdefault(name, Counter()).update(more)
+    heads = [head for head in ORDER if any(counter[head] for counter in counts.values())]
+    rows = [
+        f"| {NAMES.get(name, name.replace('_', ' '))} | "
+        + " | ".join(f"{counts[name][head]:,}" for head in heads)
+        + " |"
+        for name in (*OPERATIONS, *sorted(counts.keys() - OPERATIONS.keys()))
+        if name in counts
+    ]
+    return "\n".join([f"| operation | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|", *rows])
 
 
 def _place(row: str) -> tuple[int, str]:

@@ -29,6 +29,7 @@ from sessionstore.maintenance.repairs import plan
 from sessionstore.store import SessionStore
 from tests.proof import breaking, moving, operations
 from tests.proof.operations import World
+from tests.sqlite_versions import as_version
 
 #: What changes the disk; a process is killed just before one of them.
 MUTATING = (
@@ -51,6 +52,8 @@ def serve() -> None:
         store = operations.sessionstore.open(folder)
         for number, operation, _ in operations.possible(tuple(operations.OPERATIONS), operations.begin(Path(folder))):
             operation.perform(store, number)
+        as_version(2, Path(folder) / "index.sqlite", [])
+        operations.BESIDE["migrate"].perform(store, 0)
         moving.warm(Path(folder))
     print("ready", flush=True)
     for line in sys.stdin:
@@ -328,6 +331,12 @@ def allowed_after(trial: Trial, names: tuple[str, ...], world: World) -> tuple[l
         elif words[0] == "unknown":
             allowed, open_steps = _extend(allowed, steps_of[int(words[1])]), []
     return (open_steps or allowed), wrong
+
+
+def in_flight(trial: Trial, names: tuple[str, ...]) -> str:
+    """Return the operation that a child had begun last."""
+    begun = [int(words[1]) for words in trial.said if words[0] == "begin"]
+    return names[begun[-1] - 2] if begun else "opening"
 
 
 def _extend(allowed: list[World], steps: list[World]) -> list[World]:

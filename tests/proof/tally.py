@@ -15,6 +15,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 #: The row of what must go red.
 CONTROLS = "Negative controls (a)-(f): protocols broken on purpose; an anomaly is one that nobody noticed"
@@ -25,12 +26,17 @@ class Tally:
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
+        self.parts: dict[str, Counter[str]] = {}
         self.measured: dict[str, str] = {}
         self.wrong: list[str] = []
 
     def __call__(self, **more: int) -> None:
         """Count what was just done: cuts, kills, errors, states, processes, operations ..."""
         self.counts.update(more)
+
+    def within(self, operation: str, **more: int) -> None:
+        """Tell within which operation it was done: the report has these in a table of their own."""
+        self.parts.setdefault(operation, Counter()).update(more)
 
     def measure(self, name: str, value: str) -> None:
         """Tell a figure that is not added up, such as a time."""
@@ -57,6 +63,7 @@ def tally(row: str) -> Iterator[Tally]:
 def tell(row: str, count: Tally, unexpected: int = 0) -> None:
     """Write one line for the report."""
     if path := os.environ.get("PROOF_FIGURES"):
-        facts = {"counts": dict(count.counts), "measured": count.measured, "anomalies": len(count.wrong) + unexpected}
+        facts: dict[str, Any] = {"counts": dict(count.counts), "measured": count.measured}
+        facts |= {"anomalies": len(count.wrong) + unexpected, "parts": count.parts}
         with open(path, "a") as file:
             file.write(json.dumps({"row": row, **facts}) + "\n")

@@ -561,6 +561,7 @@ def _checks_no_block(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_block_that_is_not_checked_is_seen(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _checks_no_block(monkeypatch)
+    monkeypatch.setattr(sys.modules[__name__], "PROOF", "ci")  # one byte in 61 is enough
     monkeypatch.delenv("PROOF_FIGURES", raising=False)
     with pytest.raises(AssertionError):
         test_every_damage_of_every_column_file_leaves_every_answer_as_it_is(path)

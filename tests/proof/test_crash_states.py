@@ -51,6 +51,7 @@ def test_a_power_cut_within_an_operation_leaves_before_or_after(
     with tally("T3 any un-synced write or name missing, torn or zeros: single operations") as count:
         verdict = run([(*needed, name)], beginning, scratch, 10**9)
         count(states=verdict.distinct)
+        count.within(name, states=verdict.distinct)
         count.wrong += verdict.wrong
     assert verdict.distinct >= 4
 

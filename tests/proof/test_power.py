@@ -28,6 +28,8 @@ def test_a_power_cut_loses_nothing_that_was_acknowledged(kind: str, scratch: Pat
     with tally(f"T4 power cut, {kind} on a loop device") as count:
         cuts = power.cut(kind, volume(60, 1_000), scratch)
         count(cuts=cuts.count, within_an_operation=cuts.within, acknowledged_changes_looked_for=cuts.acknowledged)
+        for name, number in cuts.operations.items():
+            count.within(name, cuts=number)
         count.wrong += cuts.wrong
     assert cuts.within >= 8
     assert cuts.acknowledged >= 40

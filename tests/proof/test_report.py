@@ -46,6 +46,21 @@ def test_an_anomaly_fails_the_test_and_stands_in_the_table(figures: Path) -> Non
     assert "| T1 kills | 4 kills | 3 |" in report.table(lines_of(figures))
 
 
+def test_what_was_done_within_each_operation_stands_in_a_table_of_its_own(figures: Path) -> None:
+    for name in ("page", "update", "page"):
+        with tally("T1 kills") as count:
+            count(kills=600)
+            count.within(name, kills=600)
+    with tally("T2 errors") as count:
+        count.within("update", errors=7)
+    text = report.document(lines_of(figures), "", 60.0, 0, "abc1234")
+    assert (
+        "| operation | kills | errors |\n|---|---|---|\n"
+        "| update | 600 | 7 |\n| page, its columns made anew | 1,200 | 0 |" in text
+    )
+    assert "| T1 kills | 1,800 kills | 0 |" in text
+
+
 def test_nothing_is_written_when_no_report_is_made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("PROOF_FIGURES", raising=False)
     with tally("T1 kills") as count:

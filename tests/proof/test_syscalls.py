@@ -12,7 +12,17 @@ import pytest
 
 from tests.proof import operations, oracle
 from tests.proof.operations import OPERATIONS, World
-from tests.proof.syscalls import ALSO_FAILING, ERRORS, HARNESS_CALLS, MUTATING, Server, Trial, allowed_after, calls_of
+from tests.proof.syscalls import (
+    ALSO_FAILING,
+    ERRORS,
+    HARNESS_CALLS,
+    MUTATING,
+    Server,
+    Trial,
+    allowed_after,
+    calls_of,
+    in_flight,
+)
 from tests.proof.tally import CONTROLS, Tally, tally
 from tests.proof.volumes import chosen, need, need_root, volume
 
@@ -58,6 +68,7 @@ class Bench:
         trial = self.run(names, ["-e", f"trace={call}", "-e", f"inject={call}:signal=KILL:when={nth}"])
         if trial.killed:
             self.count(kills=1)
+            self.count.within(in_flight(trial, names), kills=1)
             self.judge(names, trial, f"killed before {call} {nth}")
 
     def refuse(self, names: tuple[str, ...], call: str, nth: int, *, for_ever: bool) -> None:
@@ -68,6 +79,7 @@ class Bench:
         trial = self.run(names, ["-e", f"trace={call}", "-e", f"inject={call}:error={error}:when={when}"], attempts)
         hit = next((line for line in trial.calls if "INJECTED" in line), "")
         self.count(errors=bool(hit))
+        self.count.within(in_flight(trial, names), errors=bool(hit))
         fault = f"{call} {when} failed with {error}"
         said = {words[0] for words in trial.said}
         if attempts == 2 and trial.said and trial.said[-1][0] == "refused":
@@ -112,6 +124,7 @@ def test_a_process_interrupted_by_ctrl_c_at_any_syscall_keeps_no_lock_and_works_
             for call, nth in chosen(bench.calls(names, MUTATING), turn):
                 trial = bench.run(names, ["-e", f"trace={call}", "-e", f"inject={call}:signal=INT:when={nth}"])
                 count(interrupts=["interrupted"] in trial.said)
+                count.within(in_flight(trial, names), interrupts=["interrupted"] in trial.said)
                 wrong = [" ".join(words) for words in trial.said if words[0] == "untyped"]
                 count.wrong += [f"{', '.join(names)}: {call} {nth}: {each}" for each in wrong]
     assert count.counts["interrupts"] >= 50
