@@ -175,6 +175,12 @@ class Replay:
         return self.tape.in_time(from_s, to_s, attempt=self.attempt)
 
 
+def last_moment_s(session: Session) -> float:
+    """Return the latest sim_time of all streams in seconds, those of a program's own too; 0 before the first record."""
+    bounds = [tape.bounds() for name, tape in session.tapes().items() if name != CLOCK_STREAM]
+    return max((found[1] for found in bounds if found is not None), default=0.0)
+
+
 class Clock:
     """The UTC instant of any sim_time, from the pairs that the recorder wrote once a second; None where unknown."""
 

@@ -183,15 +183,21 @@ def sampled(tape: Tape, start_s: float, end_s: float, samples: int = _SAMPLES) -
 
 
 def under(value: Any, path: list[str]) -> Any:
-    """Return the value under a path of keys and places in lists; None where there is none."""
-    for key in path:
-        if isinstance(value, Mapping):
-            value = value.get(key)
-        elif isinstance(value, list) and key.isdigit() and int(key) < len(value):
-            value = value[int(key)]
-        else:
-            return None
-    return value
+    """Return the value under a path of keys and places in lists; None where there is none.
+
+    A key may hold dots itself: ``a.b`` is the key ``b`` within ``a``, or else the key ``a.b``.
+    """
+    if not path:
+        return value
+    if isinstance(value, list):
+        place = path[0]
+        return under(value[int(place)], path[1:]) if place.isdecimal() and int(place) < len(value) else None
+    if isinstance(value, Mapping):
+        for count in range(1, len(path) + 1):
+            inner = value.get(".".join(path[:count]))
+            if inner is not None and (found := under(inner, path[count:])) is not None:
+                return found
+    return None
 
 
 def _trace(name: str, pairs: list[tuple[float, float]]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from sessionstore.model.json_text import utc_text
 from sessionstore.playback.charts import figures
 from sessionstore.playback.downsample import Find, stretch, summary_of
 from sessionstore.playback.overview import Summary
-from sessionstore.playback.replay import KEPT_OF_A_SLICE, Replay
+from sessionstore.playback.replay import KEPT_OF_A_SLICE, Replay, last_moment_s
 from sessionstore.server.http import page_constants
 from sessionstore.server.http.page_files import WEB_FOLDER
 from sessionstore.server.http.reply import encode
@@ -71,6 +71,7 @@ def _data(session: Session, look: Find) -> dict[str, Any]:
         "buildings": [each for each in rows if each.get("kind") == "building"],
         "ground": [each for each in rows if each.get("kind") == "ground"],
         "max_time": Replay(session).bounds()[1],
+        "end_time": last_moment_s(session),
     }
     record = {**session.record.to_dict(), "status": session.status, "problem": session.interrupted(), "owner": None}
     return {

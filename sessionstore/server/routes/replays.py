@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from sessionstore.errors import InvalidQuery
-from sessionstore.playback.replay import Clock, Replay, Window
+from sessionstore.playback.replay import Clock, Replay, Window, last_moment_s
 from sessionstore.server.context import Context
 from sessionstore.server.http.operations import Call, Operation, split_names
 from sessionstore.server.http.problems import ApiProblem
@@ -68,9 +68,10 @@ def replay_data(context: Context, session: Session, window: Window, scene: bool,
 
 
 def scene_of(context: Context, session: Session) -> dict[str, Any]:
-    """Return buildings, ground and base."""
+    """Return buildings, ground and base, and up to when anything was recorded: a session may have no motion."""
     record = session.record
     return {
+        "end_time": last_moment_s(session),
         "buildings": context.buildings.list_buildings(session.session_id),
         "ground": context.buildings.list_ground(session.session_id),
         "base": context.buildings.get_base(session.session_id),

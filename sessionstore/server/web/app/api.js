@@ -9,9 +9,9 @@ export class Problem extends Error {
 
 export const one = (id) => `/api/sessions/${encodeURIComponent(id)}`;
 
-export async function ask(path, { query, method = 'GET', body, file, headers = {}, signal } = {}) {
+export async function ask(path, { query, method = 'GET', body, file, headers = {}, signal, cache } = {}) {
   const address = query ? `${path}?${new URLSearchParams(clean(query))}` : path;
-  const options = { method, headers: { ...headers }, signal };
+  const options = { method, headers: { ...headers }, signal, cache };
   if (method !== 'GET') {
     options.headers['content-type'] ??= file ? 'application/octet-stream' : 'application/json';
     if (file) options.body = file;

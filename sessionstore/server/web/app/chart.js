@@ -172,13 +172,19 @@ export class Chart {
     const about = values.some(([, , each]) => each) ? '≈ ' : '';
     const mine = values.filter(([trace]) => this.same(trace.drone ?? trace.name, chosen)).reverse();
     let text = '';
-    if (mine.length) text = `${mine.map(([{ name }, each]) => `${name} ${round(each, whole)}`).join(' · ')} ${this.unit}`;
-    else if (values.length && values.length <= 2) text = values.map(([{ name }, each]) => `${name} ${round(each, whole)}`).join(' · ');
-    else if (values.length) text = `${round(Math.min(...values.map((each) => each[1])))} – ${round(Math.max(...values.map((each) => each[1])))} ${this.unit}`;
+    if (mine.length) text = `${mine.map(([trace, each]) => `${trace.name} ${this.written(each, trace, whole)}`).join(' · ')} ${this.unit}`;
+    else if (values.length && values.length <= 2) text = values.map(([trace, each]) => `${trace.name} ${this.written(each, trace, whole)}`).join(' · ');
+    else if (values.length) text = [Math.min, Math.max].map((end) => this.written(end(...values.map((each) => each[1])), values[0][0])).join(' – ') + ` ${this.unit}`;
     const when = this.hovered === null ? '' : `${moment(this.hovered)}: `;
     if (text) text = `${when}${about}${text}`;
     if (this.value.textContent !== text) this.value.textContent = text;
     this.writeTip(t, values);
+  }
+
+  /** A value with digits enough to tell apart what the axis of its line shows apart. */
+  written(value, trace, whole = false, fine = false) {
+    const [low, high] = this.axes[trace.axis || 0] || this.axes[0];
+    return round(value, whole, fine, high - low);
   }
 
   /** The values of all lines beside the pointer. */
@@ -189,7 +195,7 @@ export class Chart {
     const rows = values.slice(0, MOST_TOLD).map(([trace, each, about]) => {
       const swatch = el('i', { 'aria-hidden': 'true' });
       swatch.style.background = this.tint(trace);
-      return el('div', {}, swatch, el('span', {}, trace.name), el('b', {}, `${about ? '≈ ' : ''}${round(each, this.unit === 'number', true)} ${this.unit || ''}`));
+      return el('div', {}, swatch, el('span', {}, trace.name), el('b', {}, `${about ? '≈ ' : ''}${this.written(each, trace, this.unit === 'number', true)} ${this.unit || ''}`));
     });
     fill(this.tip, el('div.quiet', {}, moment(t)), rows, values.length > MOST_TOLD ? el('div.quiet', {}, `and ${values.length - MOST_TOLD} more`) : null);
     const room = this.canvas.clientWidth - this.tip.offsetWidth;
@@ -197,13 +203,14 @@ export class Chart {
   }
 }
 
-/** A value with the digits that its size deserves; fine: all that a reader may want to compare. */
-export function round(value, whole, fine = false) {
+/** A value with the digits that its size, and the span of values around it, deserve; fine: all that a reader may want to compare. */
+export function round(value, whole, fine = false, span = 0) {
   if (whole || (fine && Number.isInteger(value))) return value.toFixed(0);
   const size = Math.abs(value);
-  if (fine) return size !== 0 && (size < 0.001 || size >= 1e7) ? value.toPrecision(5) : `${Number(value.toFixed(4))}`;
+  const apart = span > 0 && size > span ? Math.min(12, Math.max(0, 2 - Math.floor(Math.log10(span)))) : 0; // a latitude moves in its sixth digit
+  if (fine) return size !== 0 && (size < 0.001 || size >= 1e7) && !apart ? value.toPrecision(5) : `${Number(value.toFixed(Math.max(4, apart)))}`;
   if (size !== 0 && size < 0.01) return value.toPrecision(2);
-  return value.toFixed(size < 10 ? 2 : size < 100 ? 1 : 0);
+  return value.toFixed(Math.max(apart, size < 10 ? 2 : size < 100 ? 1 : 0));
 }
 
 function at(trace, t) {

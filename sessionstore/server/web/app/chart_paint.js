@@ -8,6 +8,7 @@ const RIGHT = 6;
 const AXIS = 40; // pixels of each further axis
 export const TOP = 4;
 export const BOTTOM = 18;
+const DIGIT = 5.6; // pixels of a digit, in the font of the labels
 const BAND = 3; // pixels of a piece of the band
 const DASHES = { dot: [2, 3], dash: [7, 3], dashdot: [7, 3, 2, 3], longdash: [12, 4], longdashdot: [12, 4, 2, 4] };
 
@@ -15,12 +16,18 @@ const DASHES = { dot: [2, 3], dash: [7, 3], dashdot: [7, 3, 2, 3], longdash: [12
 export class Frame {
   constructor(range, axes, width, height, top = TOP) {
     Object.assign(this, { range, axes, width, height, top });
-    this.right = width - RIGHT - AXIS * (axes.length - 1);
     this.bottom = height - BOTTOM;
+    this.marks = axes.map(([low, high]) => labelled(ticks(low, high, Math.max(2, Math.round((this.bottom - top) / 34)))));
+    const wide = this.marks.map((marks) => Math.max(AXIS, ...marks.map(([, text]) => Math.ceil(text.length * DIGIT) + 10)));
+    this.left = Math.max(LEFT, wide[0]);
+    this.rights = []; // where the labels of each further axis begin
+    let right = width - RIGHT;
+    for (let axis = axes.length - 1; axis > 0; axis -= 1) { right -= wide[axis]; this.rights[axis] = right + 5; }
+    this.right = Math.max(this.left + 20, right);
   }
 
-  x(t) { return LEFT + ((t - this.range[0]) / (this.range[1] - this.range[0] || 1)) * (this.right - LEFT); }
-  time(x) { return Math.max(this.range[0], Math.min(this.range[1], this.range[0] + ((x - LEFT) / (this.right - LEFT)) * (this.range[1] - this.range[0]))); }
+  x(t) { return this.left + ((t - this.range[0]) / (this.range[1] - this.range[0] || 1)) * (this.right - this.left); }
+  time(x) { return Math.max(this.range[0], Math.min(this.range[1], this.range[0] + ((x - this.left) / (this.right - this.left)) * (this.range[1] - this.range[0]))); }
   y(value, axis = 0) { const [low, high] = this.axes[axis] || this.axes[0]; return this.top + (1 - (value - low) / (high - low)) * (this.bottom - this.top); }
 }
 
@@ -43,7 +50,7 @@ export function paint(pen, frame, paints) {
   axes(pen, frame);
   pen.save();
   pen.beginPath();
-  pen.rect(LEFT, 0, frame.right - LEFT, frame.bottom + 1);
+  pen.rect(frame.left, 0, frame.right - frame.left, frame.bottom + 1);
   pen.clip();
   for (const each of paints) { if (each.band) band(pen, frame, each); line(pen, frame, each); }
   pen.restore();
@@ -52,14 +59,14 @@ export function paint(pen, frame, paints) {
 function axes(pen, frame) {
   pen.font = '10px system-ui, sans-serif';
   pen.textBaseline = 'middle';
-  frame.axes.forEach(([low, high], axis) => {
-    const x = axis ? frame.right + 5 + AXIS * (axis - 1) : LEFT - 5;
+  frame.marks.forEach((marks, axis) => {
+    const x = axis ? frame.rights[axis] : frame.left - 5;
     pen.textAlign = axis ? 'left' : 'right';
-    for (const value of ticks(low, high, Math.max(2, Math.round((frame.bottom - frame.top) / 34)))) {
+    for (const [value, text] of marks) {
       const y = Math.round(frame.y(value, axis)) + 0.5;
-      if (!axis) { pen.fillStyle = css('line'); pen.fillRect(LEFT, y, frame.right - LEFT, 1); } else { pen.fillStyle = css('line-strong'); pen.fillRect(x - 5, y, 3, 1); }
+      if (!axis) { pen.fillStyle = css('line'); pen.fillRect(frame.left, y, frame.right - frame.left, 1); } else { pen.fillStyle = css('line-strong'); pen.fillRect(x - 5, y, 3, 1); }
       pen.fillStyle = css('ink-2');
-      pen.fillText(short(value), x, y);
+      pen.fillText(text, x, y);
     }
   });
   pen.textAlign = 'center';
@@ -73,7 +80,13 @@ function axes(pen, frame) {
     pen.fillText(frame.plain ? short(value) : moment(value).replace(/\.0$/, ''), x, frame.height - 7);
   }
   pen.fillStyle = css('line-strong');
-  pen.fillRect(LEFT, frame.bottom, frame.right - LEFT, 1);
+  pen.fillRect(frame.left, frame.bottom, frame.right - frame.left, 1);
+}
+
+/** Ticks with their labels: as short as they can be while no two are the same. */
+function labelled(values) {
+  const distinct = (write) => { const texts = values.map(write); return new Set(texts).size === texts.length ? values.map((value, i) => [value, texts[i]]) : null; };
+  return distinct(short) || distinct((value) => `${Number(value.toPrecision(9))}`) || values.map((value) => [value, `${Number(value.toPrecision(15))}`]);
 }
 
 function short(value) {
@@ -108,7 +121,7 @@ function line(pen, frame, { trace, tint, alpha = 0.75, weight = 1.1 }) {
 /** Fill between the least and the greatest value of every few pixels: a thinned line holds both. */
 function band(pen, frame, { trace, tint }) {
   const pieces = new Map();
-  const width = Math.max(BAND, (frame.right - LEFT) / trace.band);
+  const width = Math.max(BAND, (frame.right - frame.left) / trace.band);
   trace.x.forEach((t, i) => {
     const key = Math.floor(frame.x(t) / width);
     const value = trace.y[i];

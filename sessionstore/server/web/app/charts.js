@@ -2,7 +2,7 @@
 import { AGAIN_MS } from '../player/tape.js';
 import { tint } from '../player/tints.js';
 import { Chart } from './chart.js';
-import { STREAM } from './constants.js';
+import { DRAWN, STREAM, TABS } from './constants.js';
 import { css, el, fill } from './dom.js';
 import { FieldChart } from './field_chart.js';
 import { FieldPicker } from './field_picker.js';
@@ -96,14 +96,15 @@ export class Charts {
     }
   }
 
-  /** A session without a flight, such as a run of training, shows its metrics. */
+  /** A session without a flight shows its metrics, else the first numbers of each stream that its program made. */
   async suggest() {
     if (this.suggested || !this.source.fields) return;
     const streams = await this.source.fields().catch(() => ({}));
-    const fields = (streams[STREAM.METRICS] || []).filter((each) => each !== 'step');
-    if (this.suggested || this.own.length || !fields.length) return;
-    this.suggested = true;
-    for (const field of fields.slice(0, MOST_SUGGESTED)) this.add([{ stream: STREAM.METRICS, field, derive: null, window: null, drone: null, minus: null, axis: 0 }]);
+    if (this.suggested || this.own.length) return;
+    const metrics = (streams[STREAM.METRICS] || []).filter((each) => each !== 'step').map((each) => [lineOf(STREAM.METRICS, each)]);
+    const suggested = (metrics.length ? metrics : firstNumbers(streams)).slice(0, MOST_SUGGESTED);
+    this.suggested = suggested.length > 0;
+    for (const lines of suggested) this.add(lines);
   }
 
   loadOwn() { for (const [key, each] of this.charts) if (key.startsWith('own:')) each.load(this.range, this.end); }
@@ -181,4 +182,21 @@ export class Charts {
     this.sight.disconnect();
     removeEventListener('themechange', this.recolour);
   }
+}
+
+const lineOf = (stream, field) => ({ stream, field, derive: null, window: null, drone: null, minus: null, axis: 0 });
+
+/** The numbers of the streams in turn, the first of each stream first; those of one list or place share a chart. */
+function firstNumbers(streams) {
+  const others = [...DRAWN, ...TABS.flatMap(({ streams: names }) => names)];
+  const own = Object.entries(streams).filter(([name]) => !others.includes(name)).map(([stream, fields]) => {
+    const groups = new Map();
+    for (const field of fields) {
+      const key = field.replace(/(^|\.)(\d+|[xyzw])$/, '$1*');
+      groups.set(key, [...(groups.get(key) || []), lineOf(stream, field)].slice(0, MOST_SUGGESTED));
+    }
+    return [...groups.values()];
+  });
+  const longest = Math.max(0, ...own.map((each) => each.length));
+  return Array.from({ length: longest }, (_, i) => own.map((each) => each[i]).filter(Boolean)).flat();
 }

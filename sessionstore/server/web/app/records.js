@@ -89,6 +89,7 @@ export class RecordTable {
     this.told.textContent = 'loading …';
     try {
       const found = await Promise.all(this.streams.map((name) => this.source.all(name, MOST, (records) => this.take(records, name))));
+      this.read_to = found.map((each) => each.whole && each.offset);
       const damaged = found.reduce((sum, each) => sum + each.damaged.length, 0);
       this.note = [found.every((each) => each.whole) ? '' : `first ${MOST.toLocaleString('en')}`, damaged ? `${damaged} damaged lines skipped` : ''].filter(Boolean).join(', ');
       this.filter();
@@ -96,6 +97,15 @@ export class RecordTable {
       this.opened = false;
       fill(this.told, el('span.problem', {}, error.message));
     }
+  }
+
+  /** Read what was appended since, of a stream that nothing follows. */
+  async grow() {
+    if (!this.read_to || this.growing || this.records.length >= MOST) return;
+    this.growing = true;
+    try {
+      await Promise.all(this.streams.map(async (name, i) => { if (this.read_to[i] !== false) this.read_to[i] = (await this.source.all(name, MOST, (records) => { if (records.length) this.take(records, name); }, this.read_to[i])).offset; }));
+    } catch { /* asked again in two seconds */ } finally { this.growing = false; }
   }
 
   take(records, stream = this.streams[0]) {

@@ -19,11 +19,12 @@ import { sessionPicker } from './session_picker.js';
 import { ApiSource } from './source.js';
 import { Tabs } from './tabs.js';
 import { kinds, make, title } from '../panels/kinds.js';
-import { Layout } from '../panels/layout.js';
+import { DEFAULT, Layout, WITHOUT_POSITIONS } from '../panels/layout.js';
 import { panelMenu } from '../panels/menu.js';
 import { Values } from './values.js';
 
 const FEW_POINTS = 50000;
+const GROWN_MS = 2000;
 
 class SessionView extends HTMLElement {
   async connectedCallback() {
@@ -43,6 +44,7 @@ class SessionView extends HTMLElement {
     if (this.attempts.length < 2) return;
     const last = this.attempts.length - 1;
     this.source.attempt = Math.min(last, Math.max(0, Number(query().attempt ?? last)));
+    this.source.earlier = this.source.attempt < last;
   }
 
   attemptChoice() {
@@ -62,6 +64,7 @@ class SessionView extends HTMLElement {
     this.charts?.close();
     this.values?.close();
     clearInterval(this.growing);
+    clearInterval(this.observing);
   }
 
   trouble(error) {
@@ -99,7 +102,8 @@ class SessionView extends HTMLElement {
     this.tabs = new Tabs(this.source, record, { marks: this.marks, start: asked.tab, player: this.player, values: this.values, onSeek: (t) => this.player.seek(t), onChange: () => this.put() });
     this.charts = new Charts(this.source, { drones: record.drones, onSeek: (t) => this.player.seek(t), cursor: () => this.player.t, values: this.values, playing: () => this.player.playing, onHover: (t) => this.player.hover(t), onPick: (id) => this.player.pick(id), own: (asked.charts || '').split(',').filter(Boolean), onOwn: () => this.put() });
     this.editor = new Editor(this.source, (changed, tag) => this.show(changed, tag));
-    this.layout = new Layout(asked.layout, { make: (panel) => make(this, panel), title, onChange: () => this.put() });
+    this.layout = new Layout(asked.layout, { make: (panel) => make(this, panel), title, onChange: () => this.put(), first: this.hasPlaces() ? DEFAULT : WITHOUT_POSITIONS });
+    this.tabs.places(this.hasPlaces());
     this.heading();
     fill(this, this.head, this.layout.node);
     this.show(record, etag);
@@ -136,6 +140,25 @@ class SessionView extends HTMLElement {
     if (this.reruns?.total && !this.gone) this.show(this.record);
   }
 
+  /** Whether there is something to draw in space; many a program records none. */
+  hasPlaces() {
+    const { record } = this;
+    return Boolean(record.drones.length || record.observed?.drones?.length || this.points() || record.num_buildings || record.duration_planned_s);
+  }
+
+  /** A program that only appends changes no record: what its streams say is asked for. */
+  async observe() {
+    if (!live(this.record.status) || document.hidden || this.busy) return;
+    this.busy = true;
+    try {
+      const { record, etag } = await this.source.record(true);
+      if (this.gone || !live(record.status)) return;
+      this.show(record, etag);
+      this.layout.all('grow');
+      if ((this.observed = (this.observed || 0) + 1) % 3 === 1) this.tabs.findStreams();
+    } catch { /* what follows the session tells of its end, and of a lost connection */ } finally { this.busy = false; }
+  }
+
   points() { return this.record.performance_metrics?.totals?.points ?? this.record.progress?.points ?? this.record.observed?.points ?? 0; }
   take(name, records) { this.tabs.take(name, records); this.layout.all('take', name, records); }
 
@@ -148,8 +171,9 @@ class SessionView extends HTMLElement {
       [STREAM.MOTION_HISTORY]: (records) => player.push(records),
       [STREAM.EVENTS]: (records) => { player.addEvents(records); this.take(STREAM.EVENTS, records); if (records.some((each) => each.kind === 'phase')) this.phases(); },
       session: (record) => this.show(record),
-      end: (record) => { this.stop(); if (record.status === 'gone') { this.deleted(); return; } this.show(record); player.ended(); this.phases(); this.charts.open(player.tape.end); if (this.points() <= FEW_POINTS) this.marks.load(true); this.watch(); },
+      end: (record) => { this.stop(); clearInterval(this.observing); if (record.status === 'gone') { this.deleted(); return; } this.show(record); player.ended(); this.layout.all('grow'); this.tabs.findStreams(); this.phases(); this.charts.open(player.tape.end); if (this.points() <= FEW_POINTS) this.marks.load(true); this.watch(); },
     }, (state) => { player.connection = state === 'lost' ? 'connection lost – resuming where it was' : ''; player.status(); });
+    if (!this.record.duration_planned_s) this.observing = setInterval(() => this.observe(), GROWN_MS); // a flight of ours says itself how far it is
     let turn = 0;
     this.growing = setInterval(() => {
       if (!live(this.record.status) || this.gone) { clearInterval(this.growing); return; }
@@ -193,6 +217,7 @@ class SessionView extends HTMLElement {
   deleted() {
     this.stop?.();
     clearInterval(this.growing);
+    clearInterval(this.observing);
     this.player.deleted();
     this.values.close();
     this.record = { ...this.record, status: 'deleted', problem: 'moved to the trash, or its folder was removed' };
@@ -222,7 +247,7 @@ class SessionView extends HTMLElement {
   address() {
     const { player, tabs } = this;
     if (this.gone) return {};
-    return { t: player.atEdge || !player.t ? null : player.t.toFixed(2), rate: player.rate === 1 ? null : player.rate, view: player.stage.view === '3d' ? null : player.stage.view, follow: player.follow, tab: tabs.wanted || (tabs.name === 'drones' ? null : tabs.name), charts: this.charts?.own.join(',') || null, layout: this.layout && !this.layout.isDefault ? this.layout.text : null, ...this.tools?.address() };
+    return { t: player.atEdge || !player.t ? null : player.t.toFixed(2), rate: player.rate === 1 ? null : player.rate, view: player.stage.view === '3d' ? null : player.stage.view, follow: player.follow, tab: tabs.wanted || (tabs.untouched || tabs.name === 'drones' ? null : tabs.name), charts: this.charts?.own.join(',') || null, layout: this.layout && !this.layout.isDefault ? this.layout.text : null, ...this.tools?.address() };
   }
 
   picked(id) {
@@ -247,6 +272,8 @@ class SessionView extends HTMLElement {
     // A program that only appends writes its record at the end: until then the streams say how far it is.
     const seen = record.observed || {};
     const simulated = Math.max(record.duration_sim_s ?? 0, seen.duration_sim_s ?? 0);
+    if (!this.source.earlier) this.player.grow(simulated);
+    if (this.hasPlaces() && this.layout.first !== DEFAULT) { this.layout.begin(DEFAULT); this.tabs.places(true); }
     const known = record.duration_sim_s !== null || seen.duration_sim_s !== undefined;
     const drones = record.drones.length ? record.drones : seen.drones || [];
     for (const button of this.actions.querySelectorAll(':scope > button, :scope > .menu > button')) button.disabled = record.status === 'deleted';
@@ -254,7 +281,7 @@ class SessionView extends HTMLElement {
         record.problem ? el('span.warn-text', {}, record.problem) : record.end_reason && record.end_reason !== 'completed' ? el('span.quiet', {}, record.end_reason) : null,
         (record.tags || []).map((tag) => el('span.tag', { dir: 'auto' }, tag)));
     fill(this.facts, fact('simulated', planned ? `${seconds(simulated)} of ${seconds(planned)}` : seconds(known ? simulated : null)), fact('started', el('time', { title: `${record.started_at || record.created_at} (UTC)` }, instant(record.started_at || record.created_at))),
-        fact('drones', drones.length), fact('buildings', record.num_buildings || null), fact('windows cleaned', record.num_buildings ? totals.windows_cleaned : null), fact('distance', totals.distance_m === undefined ? null : metres(totals.distance_m)), fact('points', (totals.points ?? seen.points)?.toLocaleString('en')), origin(record, this.reruns).map(([label, content]) => fact(label, content)),
+        fact('drones', drones.length || null), fact('buildings', record.num_buildings || null), fact('windows cleaned', record.num_buildings ? totals.windows_cleaned : null), fact('distance', totals.distance_m === undefined ? null : metres(totals.distance_m)), fact('points', (totals.points || seen.points || null)?.toLocaleString('en')), origin(record, this.reruns).map(([label, content]) => fact(label, content)),
         record.notes ? fact('notes', el('bdi', {}, record.notes.length > 160 ? `${record.notes.slice(0, 160)} …` : record.notes)) : null);
   }
 

@@ -9,8 +9,9 @@ export class ApiSource {
     this.base = one(id);
   }
 
-  async record() {
-    const reply = await ask(this.base);
+  /** fresh: what streams say of a record that stays the same has no entity tag of its own. */
+  async record(fresh = false) {
+    const reply = await ask(this.base, fresh ? { cache: 'reload' } : {});
     return { record: await reply.json(), etag: reply.headers.get('etag') };
   }
 
@@ -27,7 +28,7 @@ export class ApiSource {
   xy(query) { return json(`${this.base}/xy`, { query: this.of(query) }); }
   series(query) { return json(`${this.base}/series`, { query: this.of(query) }); }
   async seriesText(query) { return (await ask(`${this.base}/series`, { query: this.of(query) })).text(); }
-  moment(t) { return json(`${this.base}/moment`, { query: this.of({ t }) }); }
+  moment(t, streams = null) { return json(`${this.base}/moment`, { query: this.of({ t, streams }) }); }
   alerts(limits) { return json(`${this.base}/alerts`, { query: limits }); }
   artifacts() { return json(`${this.base}/artifacts`); }
 
@@ -36,10 +37,10 @@ export class ApiSource {
     return { text: await reply.text(), modified: Number(reply.headers.get('x-modified-ns')) / 1e6 };
   }
 
-  /** Return all records of a stream, piece by piece, at most so many. */
-  async all(name, most = 20000, take = () => {}) {
+  /** Return the records of a stream from an offset on, piece by piece, at most so many. */
+  async all(name, most = 20000, take = () => {}, from = 0) {
     const found = [];
-    let offset = 0;
+    let offset = from;
     for (;;) {
       const piece = await this.stream(name, { offset, limit: 5000 });
       found.push(...piece.records);

@@ -18,7 +18,7 @@ const isOwn = (name) => name.startsWith('stream-');
 export class Tabs {
   constructor(source, record, { start, only = false, player, values, marks, onSeek, onChange }) {
     Object.assign(this, { marks, source, record, player, onSeek, onChange });
-    this.buttons = Object.entries(NAMES).map(([name, label]) => el('button.tab', { type: 'button', role: 'tab', id: `tab-${name}`, 'data-tab': name, 'aria-controls': 'tab-panel', on: { click: () => this.open(name) } }, label));
+    this.buttons = Object.entries(NAMES).map(([name, label]) => el('button.tab', { type: 'button', role: 'tab', id: `tab-${name}`, 'data-tab': name, 'aria-controls': 'tab-panel', on: { click: () => this.chooseTab(name) } }, label));
     this.panel = el('div.panel', { role: 'tabpanel', id: 'tab-panel', tabindex: 0 });
     this.names = { ...NAMES };
     this.strip = el('div.tab-strip', { role: 'tablist', 'aria-label': 'About this session' }, this.buttons);
@@ -28,12 +28,22 @@ export class Tabs {
     this.only = only;
     this.node = el('section.tabs', {}, this.strip, this.panel);
     this.wanted = start;
+    this.untouched = !start; // nobody chose a tab
     this.drones = new DroneTable(player, values);
     this.tables = streamTables(source, onSeek);
     if (only && !NAMES[start]) this.name = start; // a stream or the artifacts: opened when they are found
     else this.open(NAMES[start] ? start : 'drones');
     if (only && start === ARTIFACTS) this.open(ARTIFACTS);
     this.wanted = NAMES[start] ? null : start; // a tab that is yet to be found: the address keeps it
+  }
+
+  /** Without a position in the recording there is nothing to say of drones: another tab is the first. */
+  places(some) {
+    if (this.only) return;
+    this.without = !some;
+    this.buttons[0].hidden = !some;
+    if (!some && this.name === 'drones') this.open(STREAM.EVENTS);
+    else if (some && this.untouched) this.open('drones');
   }
 
   /** Give each stream that the program made itself a tab, and the artifacts one, before JSON and provenance. */
@@ -45,6 +55,8 @@ export class Tabs {
     if (own.length > MOST_OWN && !this.only) this.offer(own);
     else if (!this.chooser) for (const { stream, title } of own) this.addTab(`stream-${stream}`, title);
     if (files.artifacts.length || files.recorded?.length) this.addTab(ARTIFACTS, 'Artifacts');
+    const [first] = own;
+    if (first && this.without && this.untouched && !this.name.startsWith('stream-')) this.open(`stream-${first.stream}`);
   }
 
   /** A tab that most recordings have nothing for stays away until they do, unless it was opened. */
@@ -65,12 +77,15 @@ export class Tabs {
     if (this.wanted && this.tables[this.wanted]) this.open(this.wanted);
   }
 
+  /** Read what a stream of the program's own got since, where it is looked at. */
+  grow() { if (isOwn(this.name)) this.tables[this.name]?.grow(); }
+
   tabOf(name) { return this.chooser && isOwn(name) ? OWN : name; }
 
   addTab(name, label) {
     if (this.names[name]) return;
     this.names = Object.fromEntries(Object.entries(this.names).flatMap(([key, each]) => (key === 'marks' ? [[name, label], [key, each]] : [[key, each]])));
-    const button = el('button.tab', { type: 'button', role: 'tab', id: this.only ? null : `tab-${name}`, 'data-tab': name, 'aria-controls': 'tab-panel', 'aria-selected': 'false', tabindex: -1, on: { click: () => this.open(name) } }, label);
+    const button = el('button.tab', { type: 'button', role: 'tab', id: this.only ? null : `tab-${name}`, 'data-tab': name, 'aria-controls': 'tab-panel', 'aria-selected': 'false', tabindex: -1, on: { click: () => this.chooseTab(name) } }, label);
     const before = this.buttons.findIndex((each) => each.dataset.tab === 'marks');
     this.buttons[before].before(button);
     this.buttons.splice(before, 0, button);
@@ -84,8 +99,13 @@ export class Tabs {
     const shown = this.buttons.filter((each) => !each.hidden);
     const at = shown.findIndex((each) => each.dataset.tab === this.tabOf(this.name));
     const next = shown[(at + step + shown.length) % shown.length];
-    this.open(next.dataset.tab);
+    this.chooseTab(next.dataset.tab);
     next.focus();
+  }
+
+  chooseTab(name) {
+    this.untouched = false;
+    this.open(name);
   }
 
   open(asked) {
@@ -179,7 +199,7 @@ export const VIDEOS = /\.(webm|mp4|ogv)$/i;
 /** An artifact with its size and checksum; pictures and videos are shown in place. */
 function artifact(address, { name, bytes: size }, noted) {
   const inline = `${address}?inline=true`;
-  const shown = IMAGES.test(name) ? el('img', { src: inline, alt: name, loading: 'lazy' }) : VIDEOS.test(name) ? el('video', { src: inline, controls: true, preload: 'metadata', 'aria-label': name }) : null;
+  const shown = IMAGES.test(name) ? el('img', { src: inline, alt: name, loading: 'lazy', on: { error: (event) => event.target.replaceWith(el('p.quiet.small', {}, 'It holds no picture that this browser can show.')) } }) : VIDEOS.test(name) ? el('video', { src: inline, controls: true, preload: 'metadata', 'aria-label': name }) : null;
   const sum = noted?.sha256 ? el('span.quiet.small', { title: `SHA-256 ${noted.sha256}` }, ` SHA-256 ${noted.sha256.slice(0, 12)}…`) : null;
   const other = noted && noted.bytes !== undefined && noted.bytes !== size ? el('span.warn-text', {}, ` changed: it had ${bytes(noted.bytes)}`) : null;
   return el('li', {}, el('a', { href: address, download: name }, name), ` ${bytes(size)}`, sum, other, shown);

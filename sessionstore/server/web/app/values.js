@@ -36,7 +36,7 @@ export class Values {
     this.busy = true;
     this.asked = performance.now();
     try {
-      const values = await this.source.moment(t);
+      const values = await this.source.moment(t, this.streams || null);
       this.found.set(t.toFixed(3), values);
       this.last = values;
       for (const key of [...this.found.keys()].slice(0, -KEPT)) this.found.delete(key);

@@ -32,7 +32,7 @@ export async function kinds(view) {
 export function make(view, panel) {
   const { kind, argument } = panel;
   if (kind === 'scene' || kind === 'time') return scene(view, kind);
-  if (kind === 'tabs') return { node: view.tabs.node };
+  if (kind === 'tabs') return { node: view.tabs.node, grow: () => view.tabs.grow() };
   if (kind === 'charts') return { node: view.charts.node, shown: () => view.charts.redraw() };
   if (kind === 'chart') return chart(view, argument);
   if (kind === 'map') return new MapPanel(view);
@@ -53,7 +53,7 @@ function table(view, name) {
   const tabs = new Tabs(view.source, view.record, { start: name, only: true, player: view.player, values: view.values, marks: view.marks, onSeek: (t) => view.player.seek(t), onChange: () => {} });
   if (name.startsWith('stream-')) tabs.findStreams();
   tabs.setRecord(view.record);
-  return { node: tabs.node, moment: (t, at_once) => tabs.moment(t, at_once), record: (record) => tabs.setRecord(record), take: (stream, records) => tabs.take(stream, records), choose: (id) => tabs.choose(id) };
+  return { node: tabs.node, moment: (t, at_once) => tabs.moment(t, at_once), record: (record) => tabs.setRecord(record), take: (stream, records) => tabs.take(stream, records), choose: (id) => tabs.choose(id), grow: () => tabs.grow() };
 }
 
 function chart(view, argument) {
@@ -77,9 +77,14 @@ function chart(view, argument) {
 
 function values(view) {
   const text = el('pre.json', { tabindex: 0, 'aria-label': 'Recorded values at the moment' });
-  const show = () => { const found = view.values.at(view.player.seen, view.player.playing) || view.values.near(view.player.seen, 0.5 * Math.max(1, view.player.rate)); if (found) text.textContent = JSON.stringify(found, null, 2); };
-  return { node: el('div.panel', {}, text), moment: show, shown: show };
+  const show = () => { const found = view.values.at(view.player.seen, view.player.playing) || view.values.near(view.player.seen, 0.5 * Math.max(1, view.player.rate)); if (found) text.textContent = written(found); };
+  view.values.streams = true; // those of the program's own are read for this panel only
+  view.values.forget();
+  return { node: el('div.panel', {}, text), moment: show, shown: show, close: () => { view.values.streams = false; } };
 }
+
+/** JSON with its lists of numbers in one line each. */
+const written = (value) => JSON.stringify(value, null, 2).replace(/\[\s+([^[\]{}"]*?)\s+\]/g, (_, inner) => `[${inner.replace(/\s+/g, ' ')}]`);
 
 function notes(view) {
   const node = el('div.panel');
@@ -91,7 +96,7 @@ function notes(view) {
 /** A picture, or a video that follows the moment. */
 function media(view, name) {
   const source = `${one(view.source.id)}/artifacts/${encodeURIComponent(name)}?inline=true`;
-  if (IMAGES.test(name)) return { node: el('div.media', {}, el('img', { src: source, alt: name })) };
+  if (IMAGES.test(name)) { const node = el('div.media', {}, el('img', { src: source, alt: name, on: { error: () => fill(node, el('p.quiet.pad', {}, `${name} holds no picture that this browser can show.`)) } })); return { node }; }
   if (!VIDEOS.test(name)) return { node: el('p.quiet.pad', {}, `${name} is neither a picture nor a video that can be shown in place.`) };
   const video = el('video', { src: source, controls: true, muted: true, preload: 'auto', 'aria-label': name });
   const follow = (t) => { if (Number.isFinite(video.duration) && Math.abs(video.currentTime - t) > (view.player.playing ? 0.4 : 0.04)) video.currentTime = Math.min(t, video.duration); };

@@ -6,27 +6,35 @@ import { notice } from '../app/notices.js';
 import { COLUMNS, parse, write } from './layout_text.js';
 
 export const DEFAULT = 'scene~7x12;tabs~5x12;charts~12x1';
-const PLAIN = new Set(['scene', 'tabs', 'charts']); // panels with a head of their own: theirs shows while panels are arranged
+export const WITHOUT_POSITIONS = 'time~12x2;tabs~12x9;charts~12x1';
+const PLAIN = new Set(['scene', 'time', 'tabs', 'charts']); // panels with a head of their own: theirs shows while panels are arranged
 const FAR = 6; // pixels of a drag
 
 export class Layout {
-  constructor(text, { make, title, onChange }) {
-    Object.assign(this, { make, title, onChange, panels: new Map(), arranging: false });
+  constructor(text, { make, title, onChange, first = DEFAULT }) {
+    Object.assign(this, { make, title, onChange, first, panels: new Map(), arranging: false });
     this.node = el('div.panels');
-    this.set(text || DEFAULT, false);
+    this.set(text || first, false);
   }
 
   get text() { return write(this.cells.map((each) => ({ ...each, panels: each.panels.map((panel) => ({ ...panel, argument: this.panels.get(panel)?.argument?.() ?? panel.argument })) }))); }
-  get isDefault() { return this.text === DEFAULT; }
+  get isDefault() { return this.text === this.first; }
+
+  /** Another first layout; it is shown if the one of before is. */
+  begin(first) {
+    const untouched = this.isDefault;
+    this.first = first;
+    if (untouched) this.set(first);
+  }
 
   /** Show a layout; panels that both have are kept as they are. */
   set(text, told = true) {
     const cells = parse(text);
-    if (!cells.length) { if (text !== DEFAULT) this.set(DEFAULT, told); return; }
+    if (!cells.length) { if (text !== this.first) this.set(this.first, told); return; }
     const old = new Map((this.cells || []).flatMap((each) => each.panels).map((panel) => [`${panel.kind}(${panel.argument})`, panel]));
     const single = new Set();
     for (const cell of cells) {
-      cell.panels = cell.panels.filter(({ kind }) => !(PLAIN.has(kind) || kind === 'time') || (!single.has(kind) && single.add(kind)));
+      cell.panels = cell.panels.filter(({ kind }) => !PLAIN.has(kind) || (!single.has(kind) && single.add(kind)));
       cell.panels = cell.panels.map((panel) => { const key = `${panel.kind}(${panel.argument})`; const held = old.get(key); old.delete(key); return held || panel; });
     }
     this.cells = cells.filter((each) => each.panels.length);

@@ -2,7 +2,6 @@
 import { el, fill } from '../app/dom.js';
 import { notice } from '../app/notices.js';
 import { share, sharedOf } from '../app/page_views.js';
-import { DEFAULT } from './layout.js';
 
 const PLACE = 'layouts';
 
@@ -35,7 +34,7 @@ export function panelMenu(layout, kinds) {
     const ours = Object.entries(common).map(([title, text]) => el('div.row', {}, act(title, () => layout.set(text)), el('span.badge.quiet', {}, 'for all'), el('span.grow'), el('button.plain.small', { type: 'button', 'aria-label': `Take the layout ${title} out of the store`, on: { click: async () => { if (await share('layouts', title, null)) open(); } } }, '✕')));
     fill(items,
       act(layout.arranging ? 'Arranging: done' : 'Arrange: drag and resize', () => layout.arrange(!layout.arranging), { 'aria-pressed': String(layout.arranging) }),
-      layout.isDefault ? null : act('The first layout again', () => layout.set(DEFAULT)),
+      layout.isDefault ? null : act('The first layout again', () => layout.set(layout.first)),
       el('div.row.in-menu', {}, name, el('button', { type: 'button', title: 'In this browser', on: { click: keep } }, 'Save'), el('button', { type: 'button', title: 'In the store, for everybody who opens it', on: { click: forAll } }, 'For all')), kept, ours,
       el('div.quiet.small.in-menu', {}, 'Add a panel'),
       el('div.add-panels', {}, offered.map(([kind, argument, title]) => act(title, () => layout.add(kind, argument, kind === 'charts' ? { w: 12, h: 1 } : kind === 'strip' ? { w: 12, h: 4 } : {})))));

@@ -52,7 +52,7 @@ export class Player {
     const inTime = await Promise.race([overview.then(() => true, () => true), new Promise((done) => { setTimeout(done, PATIENCE_MS, false); })]);
     this.stage.level = this.world.base[2];
     this.stage.build(this.world, extent(this.world, this.tape.places()));
-    this.tape.end = Math.max(this.tape.end, scene.max_time || 0);
+    this.tape.end = Math.max(this.tape.end, scene.max_time || 0, this.source.earlier ? 0 : scene.end_time || 0); // other streams may go on after the last position, or have none beside them
     if (this.atEdge) this.t = this.tape.end; // a link to a moment of a flight that goes on leads to that moment
     this.t = Math.min(this.t, this.tape.end);
     this.scale();
@@ -141,6 +141,14 @@ export class Player {
     this.t = Math.min(t, this.tape.end);
     this.stale = true;
     if (this.ready) this.tape.need(this.t, rate);
+  }
+
+  /** Something was recorded up to a moment, perhaps no position: the tape is at least so long. */
+  grow(end) {
+    if (!(end > this.tape.end)) return;
+    this.tape.end = end;
+    this.stale = true;
+    this.scale();
   }
 
   /** Draw the timeline as long as that of others beside it. */
