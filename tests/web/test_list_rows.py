@@ -140,3 +140,25 @@ def test_groups_break_no_word_and_fit_the_window(site: Running, open_page: Opene
     if width > 1000:
         grid = page.locator(".grid-groups")
         assert grid.evaluate("(each) => each.scrollWidth <= each.clientWidth"), "all figures are in sight"
+
+
+def test_tags_with_blanks_keys_with_dots_and_reasons_are_shown_and_edited_whole(
+    site: Running, open_page: Opener
+) -> None:
+    with open_store(site) as store:
+        store.get("Butterfly").update(tags=["to check"], metadata={"a.b": 7})
+        broken = store.create("half a file")
+        text = (broken.path / "session.json").read_text()
+        (broken.path / "session.json").write_text(text[:-20])
+    page = opened(site, open_page, "columns=session,metadata.a.b,tags,phase")
+    line = rows(page).filter(has_text="Butterfly")
+    line.locator(".text", has_text="7").wait_for()
+    reason = rows(page).filter(has_text="half a file").locator(".warn")
+    reason.wait_for()
+    assert reason.inner_text().startswith("session.json:"), "not the name of the folder, which the row says already"
+    line.locator("input[type=checkbox]").check()
+    page.get_by_role("button", name="Tag", exact=True).click()
+    page.get_by_label("Tags to add").fill("second look, -to check")
+    page.get_by_role("button", name="Change").click()
+    page.get_by_text("1 changed").wait_for()
+    assert site.store.get("Butterfly").record.tags == ["second look"]

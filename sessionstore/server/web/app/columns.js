@@ -47,7 +47,7 @@ function column(name) {
   if (SPARK.test(name)) return { name, spark: true, label: name.slice(6), field: null, width: '112px', kind: 'spark-cell', show: (row) => sparkCell(row, name) };
   if (!/^metadata\../.test(name)) return null;
   const path = steps(name.slice(9));
-  return { name, label: path.join('.'), field: name, width: 'minmax(110px, 1fr)', kind: 'text', show: (row) => value(path.reduce((found, key) => found?.[key], row.metadata)) };
+  return { name, label: path.join('.'), field: name, width: 'minmax(110px, 1fr)', kind: 'text', show: (row) => value(under(row.metadata, path)) };
 }
 
 /** Return the keys of a path: a key with a dot stands in quotes, as in a filter. */
@@ -99,6 +99,13 @@ export function rowKey(row, columns) {
   return `${row.session_id}:${row.rev}:${row.status}:${row.duration_sim_s}:${row.points}:${row.problem || ''}:${metricKey(row)}:${observedKey(row)}:${sparkKey(row, columns)}`;
 }
 
+/** The value under a path; a key may hold dots itself. */
+function under(found, path) {
+  if (!path.length || found === null || found === undefined) return found;
+  for (let n = 1; n <= path.length; n += 1) { const inner = under(found[path.slice(0, n).join('.')], path.slice(n)); if (inner !== undefined) return inner; }
+  return undefined;
+}
+
 export function cells(row, columns) {
   return columns.map(({ kind, show }) => el(`div.${kind}`, { role: 'gridcell' }, show(row)));
 }
@@ -134,7 +141,7 @@ const pair = (done, planned) => (planned < 3600 ? `${Math.round(done)} of ${Math
 const short = (row) => !live(row.status) && row.status !== 'created' && row.duration_planned_s && (row.duration_sim_s || 0) < 0.99 * row.duration_planned_s;
 
 function reason(row) {
-  if (row.problem) return el('span.warn', { title: row.problem }, row.problem);
+  if (row.problem) return el('span.warn', { title: row.problem }, row.problem.replace(`${row.session_id}/`, '')); // the row says which session it is
   const ordinary = !row.end_reason || row.end_reason === 'completed' || live(row.status);
   return ordinary ? null : el('span', { class: row.status === 'failed' ? 'problem' : '', title: row.end_reason }, row.end_reason);
 }

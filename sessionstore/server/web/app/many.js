@@ -24,11 +24,11 @@ async function change(path, body, what, done) {
 
 const of = (ids) => `of ${count(ids.length)} ${ids.length === 1 ? 'session' : 'sessions'}`;
 
-/** Add and remove tags: `+new -old`. */
+/** Add and remove tags: `new one, -old`. */
 export function tagMany(ids, done) {
-  const input = el('input', { type: 'text', id: 'tags-change', placeholder: '+good -draft', required: true });
-  ask(`Tags ${of(ids)}`, el('p', {}, el('label', { for: 'tags-change' }, 'Tags to add, and with a minus to remove, apart by blanks'), input), () => {
-    const words = input.value.split(/[\s,]+/).filter(Boolean);
+  const input = el('input', { type: 'text', id: 'tags-change', placeholder: 'good, -draft', required: true });
+  ask(`Tags ${of(ids)}`, el('p', {}, el('label', { for: 'tags-change' }, 'Tags to add, and with a minus to remove, apart by commas'), input), () => {
+    const words = input.value.split(/,|\s+(?=[+-])/).map((each) => each.trim()).filter(Boolean); // a tag may hold blanks
     const add = words.filter((each) => !each.startsWith('-')).map((each) => each.replace(/^\+/, ''));
     change('/api/sessions/tags', { ids, add, remove: words.filter((each) => each.startsWith('-')).map((each) => each.slice(1)) }, 'Tags', done);
   });

@@ -42,8 +42,10 @@ export class Tabs {
     if (this.only) return;
     this.without = !some;
     this.buttons[0].hidden = !some;
+    const { wanted } = this;
     if (!some && this.name === 'drones') this.open(STREAM.EVENTS);
     else if (some && this.untouched) this.open('drones');
+    this.wanted = wanted; // it is yet to be found
   }
 
   /** Give each stream that the program made itself a tab, and the artifacts one, before JSON and provenance. */
