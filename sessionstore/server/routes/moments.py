@@ -45,9 +45,7 @@ class MomentReply(Schema):
     drones = fields.Dict(required=True, metadata={"description": "By drone: sim_time, position, speed, battery, ..."})
     windows = fields.Dict(required=True, metadata={"description": "found and cleaned, where they were recorded."})
     streams = fields.Dict(
-        metadata={
-            "description": "By stream: sim_time and fields of its last record, of each drone that it names."
-        }
+        metadata={"description": "By stream: sim_time and fields of its last record, of each drone that it names."}
     )
 
 
