@@ -115,7 +115,7 @@ class Catalog:
         if limit is not None:
             return self.page(where, sort, limit, offset, verify).rows
         self.check_exists()
-        return self._sorted(_tree_of(where), sort, verify)[offset:]
+        return self._sorted(tree_of(where), sort, verify)[offset:]
 
     def page(
         self,
@@ -135,7 +135,7 @@ class Catalog:
         Raises: as :meth:`find`.
         """
         self.check_exists()
-        tree, (path, descending) = _tree_of(where), parse_sort(sort)
+        tree, (path, descending) = tree_of(where), parse_sort(sort)
         if offset >= 0 and limit >= 0:
             self.notice = None
             order = PageOrder(path, descending, offset, limit, None if behind is None else behind.session_id)
@@ -374,7 +374,8 @@ class Catalog:
         return len(lines), not alone or not (same or self.root.session_ids(names) == names)
 
 
-def _tree_of(where: str | Filter | None) -> Filter | None:
+def tree_of(where: str | Filter | None) -> Filter | None:
+    """Return a filter that was given as text or as a tree. Raises: InvalidQuery."""
     return parse_query(where, FILTER_FIELDS, FILTER_ALIASES) if isinstance(where, str) else where
 
 

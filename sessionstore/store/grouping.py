@@ -24,6 +24,7 @@ DAY = "day"
 DEFAULT_FIGURES = ("duration_sim_s", "points", "distance_m", "windows_cleaned")
 MAX_GROUPS = 1000
 _MOST_NAMED = 40
+_EXACT = 1 << 53  # whole numbers up to here are exact as 64-bit floats
 _Path = tuple[str, ...]
 
 
@@ -40,7 +41,7 @@ class Figure(msgspec.Struct):
         if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
             self.count += 1
             self.sum += value
-            self.min, self.max = min(self.min, value), max(self.max, value)
+            self.min, self.max = min(self.min, float(value)), max(self.max, float(value))
 
     def to_dict(self) -> dict[str, Any] | None:
         """Return count, sum, mean, min and max; None when no session has the number."""
@@ -72,7 +73,7 @@ class Group(msgspec.Struct):
             "where": self.where,
             "count": self.count,
             "newest": self.newest,
-            "statuses": dict(self.statuses.most_common()),
+            "statuses": dict(sorted(self.statuses.items(), key=lambda item: (-item[1], item[0]))),
             "figures": {name: figure.to_dict() for name, figure in self.figures.items()},
         }
 
@@ -93,16 +94,16 @@ def grouped(
 
     Raises: InvalidQuery: a field that does not exist.
     """
-    values, text = _values_of(by) if own is None else (None, "")
-    figures = {name: _path(name) for name in of}
+    values = _values_of(by) if own is None else None
+    figures = {name: path_of(name) for name in of}
     found: dict[str, Group] = {}
     for at, row in enumerate(rows):
         for value in values(row) if values else (own or ())[at : at + 1]:
-            key = json.dumps(value, sort_keys=True, default=str)
+            key = key_of(value)
             group = found.get(key)
             if group is None:
-                where = _where(by, text, value) if values else ""
-                group = found[key] = Group(value, where, figures={name: Figure() for name in of})
+                where = where_of(by, value) if values else ""
+                group = found[key] = Group(plain(value), where, figures={name: Figure() for name in of})
             group.count += 1
             if not values:
                 group.where = _named(group, row)
@@ -110,26 +111,42 @@ def grouped(
             group.statuses[row.status] += 1
             for name, path in figures.items():
                 group.figures[name].add(row.get(path))
-    return sorted(found.values(), key=lambda group: (group.value is None, -group.count, str(group.value)))
+    return in_order(list(found.values()))
 
 
-def _path(name: str) -> _Path:
+def in_order(groups: list[Group]) -> list[Group]:
+    """Return groups, the largest first; the one without a value last."""
+    return sorted(groups, key=lambda one: (one.value is None, -one.count, str(one.value), key_of(one.value)))
+
+
+def key_of(value: Any) -> str:
+    """Return the key of a group: 5 and 5.0 are one, as in a filter; 1 and true are two."""
+    return json.dumps(plain(value), sort_keys=True, default=str)
+
+
+def plain(value: Any) -> Any:
+    """Return a whole number as an int, any other value as it is."""
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < _EXACT else value
+
+
+def path_of(name: str) -> _Path:
+    """Return the path of a field or a key of metadata. Raises: InvalidQuery."""
     return parse_path(name, FILTER_FIELDS, FILTER_ALIASES)
 
 
-def _values_of(by: str) -> tuple[Callable[[SessionRow], Sequence[Any]], str]:
-    """Return what gives the values of a row, and the field as a filter names it."""
+def _values_of(by: str) -> Callable[[SessionRow], Sequence[Any]]:
+    """Return what gives the values of a row."""
     if by == DAY:
-        return (lambda row: (row.created_at[:10],)), "created_at"
-    path = _path(by)
+        return lambda row: (row.created_at[:10],)
+    path = path_of(by)
     if path == ("tags",):
-        return (lambda row: row.tags or (None,)), "tags"
+        return lambda row: row.tags or (None,)
 
     def value(row: SessionRow) -> Sequence[Any]:
         found = row.get(path)
         return (None if found is MISSING else found,)
 
-    return value, by
+    return value
 
 
 def _named(group: Group, row: SessionRow) -> str | None:
@@ -139,10 +156,12 @@ def _named(group: Group, row: SessionRow) -> str | None:
     return f"{group.where}{' or ' if group.where else ''}session_id={json.dumps(row.session_id, ensure_ascii=False)}"
 
 
-def _where(by: str, text: str, value: Any) -> str | None:
+def where_of(by: str, value: Any) -> str | None:
     """Return the filter that finds the sessions of a group; None where none can: values that are no scalar."""
+    value, several = plain(value), by != DAY and path_of(by) == ("tags",)
+    text = "created_at" if by == DAY else "tags" if several else by
     if value is None:
-        return 'not tags~""' if text == "tags" else f"{text} is null"
+        return 'not tags~""' if several else f"{text} is null"
     if isinstance(value, dict | list) or (isinstance(value, float) and not math.isfinite(value)):
         return None
     if by == DAY:

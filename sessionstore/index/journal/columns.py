@@ -126,13 +126,36 @@ class Columns:
                 return found
         return None
 
-    def _made(self, path: FieldPath) -> FieldColumn | None:
+    def make(self, paths: Iterable[FieldPath]) -> None:
+        """Make the columns of some fields that are not there, with one reading of the journal. Raises: Damaged."""
+        lacking = [path for path in dict.fromkeys(paths) if path not in self._fields]
+        for path in lacking:
+            if (found := self._opened(path)) is not None:
+                self._fields[path] = found
+        decoders: dict[FieldPath, Callable[[bytes], list[Any]]] = {}
+        for path in lacking:
+            if path not in self._fields:
+                try:
+                    decoders[path] = _lines_with(path)
+                except Unsortable:
+                    self._fields[path] = None
+        if not decoders:
+            return
         with gc_paused():
-            try:
-                values = self._of_lines(_lines_with(path))
-                meta, sections = field_column.build(self.heads.base, path, values)
-            except (Unsortable, OverflowError):
-                return None
+            values = self._of_lines(lambda data: list(zip(*[each(data) for each in decoders.values()], strict=True)))
+            for number, path in enumerate(decoders):
+                self._fields[path] = self._built(path, [value[number] for value in values])
+
+    def _made(self, path: FieldPath) -> FieldColumn | None:
+        with gc_paused(), contextlib.suppress(Unsortable):
+            return self._built(path, self._of_lines(_lines_with(path)))
+        return None
+
+    def _built(self, path: FieldPath, values: list[Any]) -> FieldColumn | None:
+        try:
+            meta, sections = field_column.build(self.heads.base, path, values)
+        except (Unsortable, OverflowError):
+            return None
         self._write(self._file_of(path), meta, sections)
         return FieldColumn(ColumnFile.made(meta, sections), self.heads.count)
 
@@ -174,7 +197,7 @@ class Columns:
         """Return what a function gives for the line of each row. Raises: Damaged, and as the function."""
         at, long = self.heads.numbers("at", "Q"), self.heads.numbers("long", "I")
         rows = sorted(range(self.heads.count), key=at.__getitem__)
-        values: list[Any] = [MISSING] * len(rows)
+        values: list[Any] = [None] * len(rows)
         begin = 0
         while begin < len(rows):
             end = begin + 1

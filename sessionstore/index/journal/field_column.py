@@ -123,6 +123,31 @@ class FieldColumn:
             table[_FIRST + group] = fit
         return self._file.whole("codes").translate(table)
 
+    def codes(self, np: Any = None) -> Any:
+        """Return the place of each row's value among the values, -1 without one. Raises: Damaged.
+
+        Args:
+            np: numpy, for an array of it; else a list.
+        """
+        few, count = len(self.values) <= _MOST_CODES, self.count
+        if few:
+            codes = self._file.whole("codes")
+            if np is not None:
+                return np.maximum(np.frombuffer(codes, "u1").astype("i8") - _FIRST, -1)
+            return [max(code - _FIRST, -1) for code in codes]
+        starts, order = self._column("starts", "I"), self._column("order", "I")
+        if np is not None:
+            made = np.full(count, -1, "i8")
+            made[np.frombuffer(order, "u4")] = np.repeat(
+                np.arange(len(starts) - 1), np.diff(np.frombuffer(starts, "u4"))
+            )
+            return made
+        found = [-1] * count
+        for group in range(len(starts) - 1):
+            for row in order[starts[group] : starts[group + 1]]:
+                found[row] = group
+        return found
+
     # ------------------------------------------------------------ order
 
     def ordered(self, mask: bytearray, descending: bool) -> Iterator[tuple[Key | None, int]]:

@@ -13,21 +13,22 @@ import itertools
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from operator import itemgetter
-from pathlib import Path
+from pathlib import Path as FilePath
 from typing import NamedTuple
 
 from sessionstore.errors import NotApplied, Unreadable
 from sessionstore.index import FileStamp, Head, Page, PageOrder, RowStamp
-from sessionstore.index.filtering import Key, select, sort_key
+from sessionstore.index.filtering import Key, has_column, select, sort_key
 from sessionstore.index.journal.block import doc_id_of
 from sessionstore.index.journal.column_file import Damaged
 from sessionstore.index.journal.columns import Columns, open_columns
 from sessionstore.index.journal.field_column import FieldColumn, rows_of
 from sessionstore.index.journal.masks import NoColumn, column_of, mask_of
 from sessionstore.index.journal.merged_order import backwards, interleaved
+from sessionstore.index.journal.table import Table
 from sessionstore.model.gc_pause import gc_paused
 from sessionstore.model.row import SessionRow, as_interrupted
-from sessionstore.query import Filter
+from sessionstore.query import Filter, Path
 
 _versions = itertools.count(1)
 _UNCHANGED = object()
@@ -195,6 +196,34 @@ class PageView:
         rows = [item if isinstance(item, SessionRow) else self._columns.row(item) for item in chosen]
         return Page(rows, total, begin)
 
+    def prepare(self, paths: Sequence[Path]) -> None:
+        """Make the column of words and those of some fields, before they are asked for. Raises: Damaged."""
+        self._columns.words()
+        self._columns.make(paths)
+
+    def table(
+        self,
+        tree: Filter | None,
+        interrupted: Mapping[str, str],
+        paths: Sequence[Path],
+        completed: Callable[[list[SessionRow]], list[SessionRow]],
+    ) -> Table:
+        """Return the rows that fit as columns. Raises: NoColumn, Damaged.
+
+        Args:
+            paths: the fields that it will be asked for; those that are not made yet are made at once.
+            completed: adds to rows of interrupted runs what is known of them now.
+        """
+        mask = mask_of(self._columns, tree)
+        self._columns.make([path for path in paths if has_column(path) and path != ("status",)])
+        late, hidden = self._late(interrupted)
+        for number in hidden:
+            mask[number] = 0
+        fitting = {row.session_id for row in select([each.row for each in late], tree)}
+        late = [each for each in late if each.row.session_id in fitting]
+        rows = completed([each.row for each in late])
+        return Table(self._columns, mask, [(each.position, row) for each, row in zip(late, rows, strict=True)])
+
     def _late(self, interrupted: Mapping[str, str]) -> tuple[list[_Late], list[int]]:
         """Return the rows that the columns do not hold, oldest first, and the numbers of those that they replace."""
         hidden = [number for number in self._numbers.values() if number is not None]
@@ -312,7 +341,7 @@ class Pages:
         everything: gives all rows, oldest first.
     """
 
-    def __init__(self, path: Path, folder: Path, everything: Callable[[], Sequence[SessionRow]]) -> None:
+    def __init__(self, path: FilePath, folder: FilePath, everything: Callable[[], Sequence[SessionRow]]) -> None:
         self._path, self._folder, self.everything = path, folder, everything
         self._columns: Columns | None = None
         self._view: PageView | None = None

@@ -3,7 +3,8 @@
 A page compares the rows that it shows. A record that was edited by hand and is not shown is found here: the files are
 watched where that can be, and a pass every ten minutes finds what is not seen so (an edit through a hard link
 elsewhere). Where they cannot be watched: a pass over all files, then a pause of twenty times as long, at least a
-second. Both as long as lists are asked for. What a search for a word looks into is made here too, before one is typed.
+second. Both as long as lists are asked for. What a search for a word and the usual groups are read from is made here
+too, before they are asked for.
 Not here: what a pass does (store.pages), what watching means (store.watching).
 """
 
@@ -14,17 +15,13 @@ import threading
 import time
 
 from sessionstore.errors import SessionStoreError
-from sessionstore.index import PageOrder
-from sessionstore.query import Search
-from sessionstore.store import SessionStore
+from sessionstore.store import SessionStore, column_groups
 
 PAUSE = 20.0
 SHORTEST_PAUSE_S = 1.0
 WATCHED_PAUSE_S = 600.0
 #: A list that was asked for this long ago is no longer looked at.
 IDLE_S = 60.0
-#: A search that finds nothing, and for which the column of words is made.
-_ANY_WORD, _NO_ROWS = Search("\0"), PageOrder(("created_at",), True, 0, 0)
 
 
 class Comparing:
@@ -54,7 +51,7 @@ class Comparing:
         while not self._closed.is_set():
             began = time.monotonic()
             with contextlib.suppress(SessionStoreError):  # lists say what is wrong; the next pass tries again
-                self._store.catalog.pages.page(_ANY_WORD, _NO_ROWS, verify=False)
+                column_groups.prepare(self._store.catalog)
                 self._store.watch_files()
                 self._store.compare()
             if self._paused(max(SHORTEST_PAUSE_S, PAUSE * (time.monotonic() - began))):

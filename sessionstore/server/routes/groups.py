@@ -18,6 +18,7 @@ from sessionstore.server.live.record_cache import observed
 from sessionstore.server.live.record_values import is_record_value, metric
 from sessionstore.server.routes import api_schemas
 from sessionstore.session import Session
+from sessionstore.store import column_groups
 from sessionstore.store.grouping import DEFAULT_FIGURES, check_groups, grouped
 
 TAG = "sessions"
@@ -72,12 +73,14 @@ class ValuesReply(api_schemas.Open):
 def list_groups(call: Call) -> Reply:
     """Return the sessions in groups, with figures of each."""
     query, revision = call.query, call.context.changes.revision()
-    rows = call.context.store.find(query.get("where"), verify=False)
-    by = query["by"]
-    values = call.context.values.of(rows, by) if is_record_value(by) else None
-    groups = grouped(rows, by, split_names(query.get("of")) or DEFAULT_FIGURES, values)
+    by, of = query["by"], split_names(query.get("of")) or DEFAULT_FIGURES
+    if is_record_value(by):
+        rows = call.context.store.find(query.get("where"), verify=False)
+        groups, total = grouped(rows, by, of, call.context.values.of(rows, by)), len(rows)
+    else:
+        groups, total = column_groups.groups(call.context.store.catalog, query.get("where"), by, of)
     check_groups(groups)
-    answer = {"by": query["by"], "total": len(rows), "groups": [group.to_dict() for group in groups]}
+    answer = {"by": by, "total": total, "groups": [group.to_dict() for group in groups]}
     return Reply(encode({**answer, "revision": revision}), etag=content_etag(encode(answer)))
 
 
