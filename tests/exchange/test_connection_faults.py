@@ -154,21 +154,41 @@ def test_a_slow_server_is_waited_for(store: SessionStore, line: Proxy, bucket: s
     assert contents(other) == contents(store)
 
 
+class HandClock:
+    """The clock of the claims, whose seconds pass when the test says so: a stalled machine lets no claim grow old."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+
+    def monotonic(self) -> float:
+        return self.now_s
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(0.005)
+
+
 def test_two_pushes_of_one_session_at_once_follow_each_other_however_long_one_takes(
     store: SessionStore,
     memory: str,  # noqa: F811
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     flown(store)
+    clock, renewed = HandClock(), threading.Event()
+    monkeypatch.setattr(claims, "time", clock)
     monkeypatch.setattr(claims, "STALE_S", 0.5)
-    monkeypatch.setattr(claims, "RENEW_EVERY_S", 0.1)
+    monkeypatch.setattr(claims, "RENEW_EVERY_S", 0.01)
     real, sending, overlaps = FsspecPlace.send_data, [0], [0]
+    renew = claims.Claim.renew
+    monkeypatch.setattr(claims.Claim, "renew", lambda claim: (renew(claim), renewed.set()))
 
     def slow(self: FsspecPlace, data: bytes, name: str) -> bool:
         if name.endswith("session.json"):
             sending[0] += 1
             overlaps[0] += sending[0] > 1
-            time.sleep(1.5)  # three times as long as a claim lives that is not renewed
+            for _ in range(15):  # three times as long as a claim lives that is not renewed
+                renewed.clear()
+                clock.now_s += 0.1
+                renewed.wait(2)
             sending[0] -= 1
         return real(self, data, name)
 
@@ -184,12 +204,14 @@ def test_a_push_whose_claim_was_taken_over_sends_no_record(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     session = flown(store)
+    clock = HandClock()
+    monkeypatch.setattr(claims, "time", clock)
     monkeypatch.setattr(claims, "STALE_S", 0.5)
     place, real = FsspecPlace(memory), FsspecPlace.send
 
     def overtaken(self: FsspecPlace, local: str, name: str) -> None:
         place.put(f"{claims.CLAIMS}/{session.session_id}", b"another push 0")
-        time.sleep(0.3)
+        clock.now_s += 0.3
         real(self, local, name)
 
     monkeypatch.setattr(FsspecPlace, "send", overtaken)

@@ -63,7 +63,7 @@ def test_a_fork_within_a_call_waits_for_others_only_and_not_for_ever(monkeypatch
         begun = time.monotonic()
         gate.before_fork()  # the other thread does not end: the fork is made all the same
         gate.after_in_parent()
-    assert 0.04 < time.monotonic() - begun < 2
+    assert 0.04 < time.monotonic() - begun < 30
     leave.set()
     thread.join()
 
@@ -88,7 +88,7 @@ def test_children_of_a_process_whose_threads_are_busy_in_sqlite_do_not_hang(tmp_
             child = os.fork()
             if not child:
                 os._exit(0 if len(index.find()) == 50 and open_index("sqlite:", tmp_path).version() else 1)
-            deadline = time.monotonic() + 15
+            deadline = time.monotonic() + 60
             while (ended := os.waitpid(child, os.WNOHANG)) == (0, 0) and time.monotonic() < deadline:
                 time.sleep(0.002)
             if ended == (0, 0):

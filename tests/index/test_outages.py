@@ -77,6 +77,7 @@ def test_a_server_that_never_came_up(server: PostgresServer, tmp_path: Path) -> 
         outage.during("refused")
     finally:
         server.start()
+    outage.clock.run()
     eventually(lambda: outage.box.create_session("after")["index"]["status"] == "done")
     outage.after()
 
@@ -206,7 +207,7 @@ def test_a_schema_that_is_newer_than_this_version(server: PostgresServer, tmp_pa
     outage.store.index.close()  # as in a process that starts now
     with psycopg.connect(server.url, autocommit=True) as admin:
         admin.execute("UPDATE newer.meta SET version = 99")
-        outage.during("has version 99, this version knows 1")
+        outage.during("has version 99, this version knows 1", refused_at_once=True)
         admin.execute("UPDATE newer.meta SET version = 1")
     outage.after()
 
@@ -257,7 +258,7 @@ def test_the_software_of_an_engine_that_is_missing_costs_no_session(
     for name in ("postgres", "postgres_pool", "postgres_schema"):
         monkeypatch.delitem(sys.modules, f"sessionstore.index.sql.{name}", raising=False)
     outage = Outage(tmp_path, f"postgresql://me:{'sEcret'}@nowhere/x")
-    outage.during("pip install sessionstore[postgresql]")
+    outage.during("pip install sessionstore[postgresql]", refused_at_once=True)
     assert "sEcret" not in repr(outage.store) + str(outage.store.notice)
 
 

@@ -68,7 +68,7 @@ def test_an_sqlite_file_of_a_newer_version(tmp_path: Path) -> None:
     outage.store.index.close()
     with contextlib.closing(sqlite3.connect(tmp_path / "index.sqlite", isolation_level=None)) as other:
         other.execute("PRAGMA user_version = 99")
-        outage.during(f"schema 99, this version knows {SCHEMA}")
+        outage.during(f"schema 99, this version knows {SCHEMA}", refused_at_once=True)
         other.execute(f"PRAGMA user_version = {SCHEMA}")
     outage.after()
 
@@ -127,6 +127,7 @@ def test_an_sqlite_file_on_a_full_disk(tmp_path: Path) -> None:
         assert reports[-1]["success"] and "disk is full" in reports[-1]["index"]["reason"]
         assert len(outage.store.find()) == len(reports) + 1 and outage.store.notice is not None
         (disk / "filler").unlink()
+        outage.clock.run()
         eventually(lambda: box.create_session("after")["index"]["status"] == "done")
         assert len(outage.store.index.stamps()) == len(list(outage.store.root.session_ids()))
         outage.store.close()

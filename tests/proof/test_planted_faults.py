@@ -306,7 +306,7 @@ def test_a_lock_is_waited_for_no_longer_than_asked(tmp_path: Path) -> None:
         start = time.monotonic()
         with pytest.raises(LockTimeout), Locks(tmp_path / "locks", 0.2).session("a"):
             pass
-    assert 0.2 <= time.monotonic() - start < 1.5
+    assert 0.2 <= time.monotonic() - start < 8  # and not the 10 s of every other lock
 
 
 def test_an_sqlite_file_that_another_replaced_is_opened_anew(tmp_path: Path) -> None:

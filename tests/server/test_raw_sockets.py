@@ -83,13 +83,13 @@ def test_a_socket_that_never_finishes_its_headers_is_closed(
 def test_headers_that_trickle_after_a_first_request_are_not_waited_for_either(
     serve_with: Callable[..., Running], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(protocol.GuardedProtocol, "header_timeout_s", 0.3)
     running = serve_with()
     whole = f"GET /api/health HTTP/1.1\r\nHost: localhost:{running.port}\r\n\r\n".encode()
     began = time.monotonic()
     with socket.create_connection(("127.0.0.1", running.port), timeout=20) as connection:
         connection.sendall(whole)
         assert connection.recv(65536).startswith(b"HTTP/1.1 200")
+        monkeypatch.setattr(protocol.GuardedProtocol, "header_timeout_s", 0.3)
         connection.sendall(b"GET /api")
         while connection.recv(65536):
             pass

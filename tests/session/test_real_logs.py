@@ -244,7 +244,7 @@ def test_a_forked_child_that_does_nothing_holds_no_lock_of_a_stream(store: Sessi
         "os.kill(os.getpid(), 9)\n"
     )
     path = tmp_path / "s.jsonl"
-    subprocess.run([sys.executable, "-c", program, str(path)], capture_output=True, check=False, timeout=10)
+    subprocess.run([sys.executable, "-c", program, str(path)], capture_output=True, check=False, timeout=60)
     from sessionstore.session.stream_writer import StreamWriter
 
     try:

@@ -103,28 +103,30 @@ def test_two_runs_of_one_seed_are_byte_identical(store: SessionStore) -> None:
 def test_real_time_pauses_and_onlookers_change_no_byte(store: SessionStore) -> None:
     plan = scenario(duration_s=20.0)
     fast = live_run(store, plan).run()
-    live = live_run(store, plan, realtime=25.0)
+    pauses = {40, 140, 240}  # ticks: an onlooker that is served late would come after the end
+
+    def look_out(run: HMRSSimulationLive) -> None:
+        if run.fleet.clock.ticks in pauses:
+            run.pause()
+
+    live = live_run(store, plan, realtime=25.0, on_tick=look_out)
     thread = in_thread(live)
-    for _ in range(3):
-        until(lambda: live.run_state == "running")
-        live.state()
-        live.pause()
-        until(lambda: live.state()["paused"] or live.run_state == "completed")
+    for _ in pauses:
+        until(lambda: live.run_state == "paused")
         before = live.state()["sim_time"]
-        assert live.state()["sim_time"] == before
+        assert live.state()["sim_time"] == before and live.state()["paused"]
         live.resume()
-        at = live.fleet.clock.t_s
-        until(lambda at=at: live.fleet.clock.t_s > at)
+        until(lambda before=before: live.fleet.clock.t_s > before)
     thread.join(30)
     assert streams(store, live.session_id) == streams(store, fast)
     assert store.get(live.session_id).record.status == "completed"
 
 
 def test_a_real_time_factor_is_kept(store: SessionStore) -> None:
-    live = live_run(store, scenario(duration_s=5.0), realtime=5.0)
+    live = live_run(store, scenario(duration_s=20.0), realtime=20.0)
     began = time.monotonic()
     live.run()
-    assert 0.9 <= time.monotonic() - began < 4.0
+    assert 0.9 <= time.monotonic() - began < 15.0  # and not twenty
 
 
 def test_commands_from_another_thread_are_traceable(store: SessionStore) -> None:

@@ -344,7 +344,7 @@ def test_rm_rf_during_updates_ends_as_missing(store: SessionStore) -> None:
         thread.start()
         while session.folder.exists():
             shutil.rmtree(session.folder, ignore_errors=True)
-        thread.join(5)
+        thread.join(60)
         stop.set()
         assert not thread.is_alive() and failures == []
         assert {row.status for row in store.find()} == {"missing"} and not session.folder.exists()
