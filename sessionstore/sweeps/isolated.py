@@ -193,6 +193,8 @@ def _watched(pid: int, read: int, limits: Limits, stopped: Callable[[], str | No
             if not part:
                 break
             watch.hear(part)
+            if select.select([read], [], [], 0)[0]:
+                continue  # it has said more, or ended: that counts, however late this process looks at the time
         watch.look()
     _, status = os.waitpid(pid, 0)
     _kill(pid, signal.SIGKILL)  # what the point started and left behind, in its process group

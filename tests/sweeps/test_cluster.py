@@ -237,7 +237,7 @@ def test_a_cluster_has_the_limits_failures_and_stops_of_one_machine(
     try:
         with sessionstore.open(tmp_path / "store") as store:
             sweep = store.sweep(
-                "my_sim.py:fly", grid={"n": [1, 2, 3, 4, 5]}, time_limit_s=3.0, attempts=2, executor=cluster.address
+                "my_sim.py:fly", grid={"n": [1, 2, 3, 4, 5]}, time_limit_s=6.0, attempts=2, executor=cluster.address
             )
             found = {row.parameters["n"]: (row.status, row.reason) for row in sweep.results().rows}
             assert found == {
@@ -245,7 +245,7 @@ def test_a_cluster_has_the_limits_failures_and_stops_of_one_machine(
                 2: ("completed", ""),
                 3: ("failed", "ValueError: no battery"),
                 4: ("failed", "the process ended by SIGKILL (attempt 2 of 2)"),
-                5: ("failed", "TimeoutError: time limit of 3 s"),
+                5: ("failed", "TimeoutError: time limit of 6 s"),
             }
             assert len(store.find()) == 5
             slow = "my_sim.py:slowly"

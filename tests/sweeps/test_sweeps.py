@@ -163,14 +163,14 @@ def test_a_point_that_raises_hangs_eats_memory_or_is_killed_is_a_failed_session_
     how = ["raises", "hangs", "hangs for good", "eats", "is killed", "exits", "well"]
     with sessionstore.open(place / "store") as store:
         sweep = store.sweep(
-            "my_sim.py:fly", grid={"how": how}, seeds=1, time_limit_s=3.0, memory_limit_mb=400, executor=4
+            "my_sim.py:fly", grid={"how": how}, seeds=1, time_limit_s=6.0, memory_limit_mb=400, executor=4
         )
         rows = {row.parameters["how"]: row for row in sweep.results().rows}
         reasons = {name: (row.status, row.reason) for name, row in rows.items()}
         assert reasons == {
             "raises": ("failed", "ValueError: no battery"),
-            "hangs": ("failed", "TimeoutError: time limit of 3 s"),
-            "hangs for good": ("failed", "time limit of 3 s"),
+            "hangs": ("failed", "TimeoutError: time limit of 6 s"),
+            "hangs for good": ("failed", "time limit of 6 s"),
             "eats": ("failed", "MemoryError"),
             "is killed": ("failed", "the process ended by SIGKILL (attempt 3 of 3)"),
             "exits": ("failed", "the process ended by exit code 7 (attempt 3 of 3)"),
