@@ -22,7 +22,7 @@ RETRY_S = 2.0
 SLACK_S = 8.0  # what a loaded machine may add to a wait; the bounds prove that none is endless
 
 
-def eventually(condition: Callable[[], bool], within_s: float = 30.0) -> None:
+def eventually(condition: Callable[[], bool], within_s: float = 60.0) -> None:
     """Ask again and again until it is so."""
     deadline = time.monotonic() + within_s
     while not condition():

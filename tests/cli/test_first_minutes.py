@@ -212,7 +212,7 @@ def test_a_closed_terminal_stops_a_run_as_sigterm_does(store: SessionStore) -> N
         preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # tests below nohup ignore it
     )  # fmt: skip
     try:
-        end = time.monotonic() + 30
+        end = time.monotonic() + 60
         while not (store.find() and store.find()[0].status == "running"):
             assert time.monotonic() < end and child.poll() is None
             time.sleep(0.05)

@@ -20,6 +20,7 @@ import sessionstore
 from sessionstore.server.context import Settings
 from sessionstore.server.http.serve import Server, bind, make_server
 from sessionstore.store import SessionStore
+from tests.ports import free_port
 
 
 @dataclass
@@ -47,7 +48,7 @@ class Running:
 
 
 def running_server(folder: Path, settings: Settings, port: int = 0) -> Iterator[Running]:
-    listener = bind(replace(settings, port=port))
+    listener = bind(replace(settings, port=port or free_port()))  # a test may start it again at the same port
     port = listener.getsockname()[1]
     store = sessionstore.open(folder)
     server = make_server(store, replace(settings, port=port))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import socket
 import subprocess
 import sys
 import threading
@@ -14,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+
+from tests.ports import free_port
 
 
 @dataclass
@@ -54,8 +55,7 @@ POLLED = (
 @contextlib.contextmanager
 def served_process(folder: Path, *arguments: str) -> Iterator[Served]:
     """Run ``sessionstore serve`` while the block lasts; it must end by itself when it is told to."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "sessionstore", "serve", "--port", str(port), "--dir", str(folder), *arguments]
     process = subprocess.Popen(command)
     url = f"http://127.0.0.1:{port}"

@@ -18,6 +18,7 @@ from sessionstore.server.flights import simulation_process
 from sessionstore.server.flights.simulation_process import SimulationProcess
 from sessionstore.server.http import problems, protocol
 from sessionstore.server.http.problems import problem_of
+from tests.ports import free_port
 from tests.server.conftest import Running
 from tests.server.served_process import eventually, served_process
 
@@ -80,13 +81,10 @@ def test_150_live_views_with_64_descriptors_are_refused_in_words_and_log_a_few_l
     with (
         open_store(tmp_path / "store") as store,
         store.record("Flight") as run,
-        socket.socket() as free,
         contextlib.ExitStack() as opened,
     ):
         run.motion.append("scout-1", 0.0, (0, 0, 5))
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-        free.close()
+        port = free_port()
         serve = f"ulimit -n 64; exec {sys.executable} -m sessionstore serve --port {port} --dir {tmp_path}/store"
         log = tmp_path / "log"
         with log.open("wb") as out:

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 from sessionstore.simulation import create_and_verify_db_session, create_replayable_session, run_session_batch
 from sessionstore.simulation.running import api_client
+from tests.ports import free_port
 from tests.server.conftest import Running
 
 pytestmark = pytest.mark.slow
@@ -62,9 +63,8 @@ def test_a_batch_that_never_moves_exits_1(served: Running) -> None:
 
 
 def test_a_server_that_is_not_there_is_an_error_and_not_an_empty_report() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-    result = CliRunner().invoke(create_and_verify_db_session.main, ["x", "--url", f"http://127.0.0.1:{port}"])
+    url = f"http://127.0.0.1:{free_port()}"
+    result = CliRunner().invoke(create_and_verify_db_session.main, ["x", "--url", url])
     assert result.exit_code == 1 and "refused" in result.output.lower()
 
 
@@ -93,8 +93,7 @@ def test_a_port_that_is_taken_is_told_without_an_address_that_does_not_answer(tm
 
 
 def test_a_script_starts_and_ends_a_server_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     code = (
         "import sys; from sessionstore.simulation import create_and_verify_db_session as script;"
         "from sessionstore.simulation.running import api_client;"

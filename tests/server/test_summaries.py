@@ -37,7 +37,7 @@ def everything_is_long(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sessionstore.server.routes.offline_page.stretch", partial(stretches.stretch, most_bytes=0))
 
 
-def until(get: Callable[[], Any], timeout_s: float = 30.0) -> Any:
+def until(get: Callable[[], Any], timeout_s: float = 60.0) -> Any:
     deadline = time.monotonic() + timeout_s
     while not (found := get()):
         assert time.monotonic() < deadline, "it never came"

@@ -47,7 +47,7 @@ def never_looked_after(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream_lease, "leases", Unwatched())
 
 
-def until(condition: Callable[[], bool], seconds: float = 20) -> bool:
+def until(condition: Callable[[], bool], seconds: float = 60) -> bool:
     end = time.monotonic() + seconds
     while not (found := condition()) and time.monotonic() < end:
         time.sleep(0.002)

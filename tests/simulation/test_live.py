@@ -40,7 +40,7 @@ def in_thread(live: HMRSSimulationLive) -> threading.Thread:
     return thread
 
 
-def until(condition: Any, timeout_s: float = 20.0) -> None:
+def until(condition: Any, timeout_s: float = 60.0) -> None:
     """Poll for something that another thread does."""
     end = time.monotonic() + timeout_s
     while not condition():

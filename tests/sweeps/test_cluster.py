@@ -10,7 +10,6 @@ import contextlib
 import gc
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -31,6 +30,7 @@ from sessionstore.sweeps.running import Progress
 from sessionstore.sweeps.sweep import Sweep
 from tests.hosts import Network, connected
 from tests.outage import eventually
+from tests.ports import free_port
 from tests.postgres_server import new_schema, running_server, with_settings
 
 pytest.importorskip("distributed", reason="distributed is not installed")
@@ -47,9 +47,7 @@ class Cluster:
     """A scheduler that can be restarted at the same address."""
 
     def __init__(self, host: str, log: Path) -> None:
-        with socket.socket() as free:
-            free.bind((host, 0))
-            self._port = free.getsockname()[1]
+        self._port = free_port(host)
         self.address, self._host, self._log = f"tcp://{host}:{self._port}", host, log
         self.start()
 

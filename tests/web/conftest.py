@@ -28,6 +28,10 @@ FLAGS = (
 )  # fmt: skip
 
 
+#: How long what a test waits for may take on a busy machine, in seconds.
+PATIENCE_S = 60.0
+
+
 def fly(folder: Path, name: str, seed: int = 1, duration_s: float = 40.0, **scenario: Any) -> str:
     """Record a flight as fast as it goes, and return its id."""
     given = {"buildings": 2, "fleet": (Group("scout", 1), Group("climber", 1)), **scenario}
@@ -81,7 +85,7 @@ def open_page(browser: Any) -> Iterator[Callable[..., Any]]:
         context = options.pop("browser", browser).new_context(
             viewport=options.pop("viewport", {"width": 1280, "height": 800}), **options
         )
-        context.set_default_timeout(20_000)
+        context.set_default_timeout(PATIENCE_S * 1000)
         contexts.append(context)
         page = context.new_page()
         page.on("console", lambda message: note(message.text) if message.type == "error" else None)
@@ -115,7 +119,7 @@ def open_store(site: Running) -> Any:
     return sessionstore.open(site.store.root.path)
 
 
-def until(page: Any, expression: str, argument: Any = None, timeout_s: float = 20.0) -> None:
+def until(page: Any, expression: str, argument: Any = None, timeout_s: float = PATIENCE_S) -> None:
     """Wait until an expression holds, asked from outside: waiting inside needs eval, which the policy forbids.
 
     A view that is drawn anew has no player for a moment: a property of nothing does not hold yet.

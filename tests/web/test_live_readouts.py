@@ -48,7 +48,7 @@ def test_the_list_says_how_far_a_flying_and_a_killed_program_of_somebody_else_ar
         assert line(page, name).locator(".drones").inner_text() == "1"
         assert line(page, name).locator(".points").inner_text() == "101"
     FLYING[0].stream("motor").append({"rpm": 1}, 55.0)
-    line(page, "Gate Runner").filter(has_text="55 s").wait_for(timeout=6000)
+    line(page, "Gate Runner").filter(has_text="55 s").wait_for()
 
 
 def test_a_name_that_fits_is_not_cut_for_its_id(rovers: Running, open_page: Opener) -> None:
