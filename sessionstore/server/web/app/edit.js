@@ -12,28 +12,38 @@ export class Editor {
     this.changed = changed;
   }
 
-  /** Open the form with what is stored now: the file may have been edited by hand since the page was shown. */
+  /** Open the form, and fill it with what is stored now: the file may have been edited by hand since the page was shown.
+
+      It opens at once, empty and closed to keys until the record is there: what is typed meanwhile does nothing. */
   async open() {
-    let fresh;
-    try { fresh = await this.source.record(); } catch (error) { failed('The record could not be read', error); return; }
-    this.base = fresh.record;
-    this.etag = fresh.etag;
+    this.base = null;
     this.inputs = {
-      session_name: el('input', { type: 'text', value: this.base.session_name ?? '', id: 'edit-name' }),
-      tags: el('input', { type: 'text', value: (this.base.tags || []).join(', '), id: 'edit-tags' }),
-      notes: el('textarea', { rows: 4, value: this.base.notes ?? '', id: 'edit-notes' }),
-      metadata: el('textarea.mono', { rows: 9, value: JSON.stringify(this.base.metadata, null, 2), id: 'edit-metadata', spellcheck: 'false' }),
+      session_name: el('input', { type: 'text', id: 'edit-name' }),
+      tags: el('input', { type: 'text', id: 'edit-tags' }),
+      notes: el('textarea', { rows: 4, id: 'edit-notes' }),
+      metadata: el('textarea.mono', { rows: 9, id: 'edit-metadata', spellcheck: 'false' }),
     };
     const labels = { session_name: 'Name', tags: 'Tags, apart by commas', notes: 'Notes', metadata: 'Metadata (JSON)' };
     this.told = el('div.told', { role: 'alert' });
     const rows = FIELDS.map((name) => el('p', {}, el('label', { for: this.inputs[name].id }, labels[name]), this.inputs[name]));
-    const save = el('button.main', { type: 'submit' }, 'Save');
-    const form = el('form', { method: 'dialog' }, el('h2', {}, `Edit ${this.base.session_id}`), rows, this.told, el('div.row', {}, save, el('button', { type: 'button', on: { click: () => this.dialog.close() } }, 'Cancel')));
+    const save = el('button.main', { type: 'submit', disabled: true }, 'Save');
+    const form = el('form', { method: 'dialog' }, el('h2', {}, `Edit ${this.source.id}`), rows, this.told, el('div.row', {}, save, el('button', { type: 'button', on: { click: () => this.dialog.close() } }, 'Cancel')));
     form.addEventListener('submit', (event) => { event.preventDefault(); this.save(); });
-    this.dialog = el('dialog.edit', { 'aria-label': 'Edit' }, form);
-    this.dialog.addEventListener('close', () => this.dialog.remove());
-    document.body.append(this.dialog);
-    this.dialog.showModal();
+    const dialog = el('dialog.edit', { 'aria-label': 'Edit' }, form);
+    dialog.addEventListener('close', () => dialog.remove());
+    this.dialog = dialog;
+    document.body.append(dialog);
+    for (const input of Object.values(this.inputs)) Object.assign(input, { readOnly: true, placeholder: 'Loading …' });
+    dialog.showModal();
+    try {
+      const { record, etag } = await this.source.record();
+      if (!dialog.open) return;
+      Object.assign(this, { base: record, etag });
+    } catch (error) { dialog.close(); failed('The record could not be read', error); return; }
+    for (const input of Object.values(this.inputs)) Object.assign(input, { readOnly: false, placeholder: '' });
+    this.adopt(this.base, {});
+    save.disabled = false;
+    this.inputs.session_name.select();
   }
 
   values() {
@@ -42,6 +52,12 @@ export class Editor {
   }
 
   async save() {
+    if (!this.base || this.saving) return; // not read yet, or Enter twice
+    this.saving = true;
+    await this.store().finally(() => { this.saving = false; });
+  }
+
+  async store() {
     let values;
     try { values = this.values(); } catch (error) { this.tell(`The metadata are not JSON: ${error.message}`); return; }
     const same = (a, b) => JSON.stringify(a ?? null) === JSON.stringify(b ?? null);

@@ -288,7 +288,7 @@ class SessionList extends HTMLElement {
   }
 
   /** Change tags or notes in the row itself. */
-  edit(row, what) { if (row) editInline(() => this.rows.lineOf(row.session_id), row, what, () => { this.grid.focus(); this.read(true); }); }
+  edit(row, what) { if (row) editInline(this.rows.lineOf(row.session_id), row, what, () => { this.grid.focus(); this.read(true); }); }
 
   tag() { if (!this.rows.chosen.size) this.edit(this.rows.current, 'tags'); else tagMany([...this.rows.chosen], () => this.read(true)); }
 
@@ -296,13 +296,14 @@ class SessionList extends HTMLElement {
 
   async remove() {
     const ids = [...this.rows.chosen];
-    if (!ids.length) return;
+    if (!ids.length || this.removing) return;
     let done;
+    this.removing = true; // the key twice: one request
     try {
       const found = await json('/api/sessions/delete', { method: 'POST', body: { ids } });
       done = found.done;
       for (const each of found.failed.slice(0, 3)) failed(`${each.session_id} was not deleted`, new Error(each.problem.detail));
-    } catch (error) { failed('Nothing was deleted', error); return; }
+    } catch (error) { failed('Nothing was deleted', error); return; } finally { this.removing = false; }
     this.rows.clear();
     await this.read(true);
     this.count();

@@ -116,7 +116,9 @@ export class Marks {
       const end = to.value === '' ? null : Number(to.value);
       if (from.value === '' || !(t >= 0) || (end !== null && !(end > t))) { fill(problem, 'The end lies after the begin, and both are seconds of the flight.'); return; }
       const made = { ...each, id: each?.id ?? crypto.getRandomValues(new Uint32Array(1))[0].toString(36), t, end, text: text.value.trim(), edited_at: new Date().toISOString() };
-      try { await this.store((all) => [...all.filter((other) => String(other.id ?? other.t) !== made.id), made]); dialog.close(); } catch (error) { fill(problem, error.message); }
+      if (form.inert) return;
+      form.inert = true; // Enter twice
+      try { await this.store((all) => [...all.filter((other) => String(other.id ?? other.t) !== made.id), made]); dialog.close(); } catch (error) { form.inert = false; fill(problem, error.message); }
     });
     dialog.addEventListener('close', () => dialog.remove());
     document.body.append(dialog);
