@@ -14,6 +14,7 @@ from sessionstore.cli import columns as tables
 from sessionstore.cli import output, text
 from sessionstore.cli.completion import complete_columns, complete_fields
 from sessionstore.cli.options import json_option, open_store, store_options
+from sessionstore.errors import SessionNotFound
 
 if TYPE_CHECKING:
     from sessionstore.index import Page
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from sessionstore.store import SessionStore
 
 _DEFAULT_LIMIT = 50
+_FROM_STREAMS = {"duration_sim_s", "points"}
+#: Of a run in these states the record may say nothing yet: its streams do.
+OPEN = ("running", "paused", "interrupted")
 
 
 @click.command("list")
@@ -69,7 +73,7 @@ def list_command(
         empty = f"no sessions yet in {store.root.path}; record one: sessionstore run"
         click.echo(text.shown(f"no session matches: {_reading(where)}" if filters else empty), err=True)
     else:
-        _print_table(found.rows, chosen)
+        _print_table(store, found.rows, chosen)
         if len(found.rows) < found.total:
             click.echo(f"{len(found.rows):,} of {found.total:,} sessions; --limit 0 shows all", err=True)
     if found.compared_at is not None and verify is None:
@@ -98,12 +102,38 @@ def _plain(store: SessionStore, row: SessionRow, chosen: dict[str, tables.Column
     return row_as_dict(store, row) if chosen is None else {name: each.value(row) for name, each in chosen.items()}
 
 
-def _print_table(page: list[SessionRow], chosen: dict[str, tables.Column] | None) -> None:
+def _print_table(store: SessionStore, page: list[SessionRow], chosen: dict[str, tables.Column] | None) -> None:
     width = output.terminal_width()
     shown = chosen or tables.default(page, width)
+    if _FROM_STREAMS.intersection(each.path[0] for each in shown.values()):
+        page = [_as_its_streams_say(store, row) for row in page]
     cells = [[each.cell(row) for each in shown.values()] for row in page]
     names = list(shown)
     click.echo(text.table(names, cells, names.index("status") if "status" in names else None, width))
+
+
+def _as_its_streams_say(store: SessionStore, row: SessionRow) -> SessionRow:
+    """Return the row with the sim time and points of its streams where an open run does not say them, as the page does.
+
+    The ends of the streams are read, of runs that are open or were killed only: a listing of ended ones reads nothing.
+    """
+    if row.status not in OPEN or row.host is not None or None not in (row.duration_sim_s, row.points):
+        return row
+    from msgspec.structs import replace
+
+    from sessionstore.playback.observed import reach
+
+    try:
+        far = reach(store.get(row.session_id).tapes())
+    except SessionNotFound:  # removed since it was listed
+        return row
+    if far is None:
+        return row
+    return replace(
+        row,
+        duration_sim_s=far.duration_sim_s if row.duration_sim_s is None else row.duration_sim_s,
+        points=far.points if row.points is None else row.points,
+    )
 
 
 def _reading(where: str) -> str:

@@ -15,6 +15,7 @@ import click
 
 from sessionstore.cli import output, text
 from sessionstore.cli.completion import complete_sessions
+from sessionstore.cli.list import OPEN
 from sessionstore.cli.lookup import find_session, session_at
 from sessionstore.cli.options import json_option, open_store, store_options
 from sessionstore.cli.remarks import NOT_WHOLE, report_all
@@ -83,7 +84,7 @@ def _blocks(session: Session, reruns: Sequence[SessionRow]) -> list[str]:
         ("reruns", ", ".join(map(_rerun, reruns))),
         ("started", record.started_at),
         ("ended", record.ended_at),
-        ("simulated", f"{text.duration(record.duration_sim_s)}{planned}"),
+        ("simulated", f"{text.duration(_simulated(session, record, status))}{planned}"),
         ("wall time", None if record.duration_wall_s is None else text.duration(record.duration_wall_s)),
         ("buildings", _buildings(record)),
         ("metadata", json.dumps(record.metadata, ensure_ascii=False) if record.metadata else None),
@@ -94,6 +95,16 @@ def _blocks(session: Session, reruns: Sequence[SessionRow]) -> list[str]:
     lines = [click.style(text.shown(session.session_id), bold=True)]
     lines += [f"  {name:<11}{value if name == 'status' else text.shown(value)}" for name, value in facts if value]
     return ["\n".join(lines), *_drone_table(record), *_phase_table(session), *_stream_table(session)]
+
+
+def _simulated(session: Session, record: SessionRecord, status: str) -> float | None:
+    """Return the seconds of the record; of an open run whose record does not say them, those of its streams."""
+    if record.duration_sim_s is not None or status not in OPEN:
+        return record.duration_sim_s
+    from sessionstore.playback.observed import reach
+
+    far = reach(session.tapes())
+    return None if far is None else far.duration_sim_s
 
 
 def _origin(record: SessionRecord) -> str | None:

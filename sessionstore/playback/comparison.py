@@ -32,6 +32,7 @@ _PARAMETERS = (
     "status", "end_reason", "workflow_state", "tags", "created_by",
 )  # fmt: skip
 _ORIGIN = ("seed", "scenario_hash", "git_commit", "python")
+_HASH = ("_hash", "sha256")  # the ends of names whose values say that something differs, not what
 
 
 class Comparison(dict[str, Any]):
@@ -50,7 +51,7 @@ class Comparison(dict[str, Any]):
 
 
 def compare(sessions: Sequence[Session], align: str = alignment.START) -> Comparison:
-    """Return what differs: ``parameters`` and ``metrics`` with one value for each session, and ``first_differences``.
+    """Return what differs: ``parameters`` (hashes last), ``metrics``: a value for each session; ``first_differences``.
 
     The last are those of the first session to each of the others; ``first_difference`` is the one to the second.
     ``by_role`` are all differences by role to each of the others (:func:`role_differences.role_differences`); the
@@ -78,7 +79,7 @@ def compare(sessions: Sequence[Session], align: str = alignment.START) -> Compar
     return Comparison(
         {
             "sessions": [_head(session, record) for session, record in zip(sessions, found, strict=True)],
-            "parameters": [row for row in parameters if any(value != row["values"][0] for value in row["values"])],
+            "parameters": _differing(parameters),
             "metrics": metrics,
             "first_difference": differences[0],
             "first_differences": differences,
@@ -227,6 +228,12 @@ def _flat(value: Mapping[str, Any], prefix: str) -> dict[str, Any]:
         else:
             found[name] = inner
     return found
+
+
+def _differing(parameters: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the rows whose values differ, hashes last."""
+    found = [row for row in parameters if any(value != row["values"][0] for value in row["values"])]
+    return sorted(found, key=lambda row: row["name"].endswith(_HASH))
 
 
 def _table(columns: list[dict[str, Any]]) -> list[dict[str, Any]]:

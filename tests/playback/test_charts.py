@@ -98,6 +98,15 @@ def test_every_further_session_is_held_against_the_first(store: SessionStore) ->
     assert found[0] is not None and found[1] is None
 
 
+def test_hashes_come_last_in_what_differs(store: SessionStore) -> None:
+    more: dict[str, Any] = {"metadata": {"city": {"sha256": "a"}, "wind": 3}}
+    one = store.create("one", **more, scenario_hash="aa", seed=1)
+    more["metadata"] = {"city": {"sha256": "b"}, "wind": 4}
+    other = store.create("other", **more, scenario_hash="bb", seed=2)
+    names = [row["name"] for row in compare([one, other])["parameters"]]
+    assert names == ["seed", "metadata.wind", "scenario_hash", "metadata.city.sha256"]
+
+
 def test_compare_lists_only_parameters_that_differ_and_all_metrics(store: SessionStore) -> None:
     one, other = record(store, "one"), record(store, "two", bend_at=10)
     other.update(metadata={"wind": 9})

@@ -83,6 +83,20 @@ def test_six_sessions_are_compared_with_all_pictures_and_all_columns_in_sight(si
         site.store.delete(each)
 
 
+def test_hashes_stand_below_all_else_that_differs(site: Running, open_page: Opener) -> None:
+    with open_store(site) as store:
+        for number in range(3):
+            with store.record(f"hash {number}", seed=number // 2, scenario_hash=f"{number:032x}") as recorder:
+                for step in range(2):
+                    recorder.motion.append("rover", t_s=step, position_m=(step, 0, 1))
+    ids = [site.store.get(f"hash {number}").session_id for number in range(3)]
+    page = ready(open_page(f"{site.url}/compare?ids={','.join(ids)}"))
+    differ = page.locator("section[aria-label='What differs'] tbody th").all_inner_texts()
+    assert differ == ["seed", "scenario_hash"], "a hash, of three values here, says only that something differs"
+    for each in ids:
+        site.store.delete(each)
+
+
 def test_compare_shows_what_differs_and_two_players_in_step(site: Running, open_page: Opener) -> None:
     page = compare_page(site, open_page, "Butterfly", "Storm")
     page.locator(".first").filter(has_text="First difference at").filter(has_text="scout-1, path").wait_for()

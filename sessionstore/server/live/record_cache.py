@@ -8,7 +8,6 @@ Not here: changing a record (server.routes.sessions), lists (server.routes.sessi
 from __future__ import annotations
 
 import hashlib
-import itertools
 import os
 import re
 import threading
@@ -22,16 +21,14 @@ from sessionstore.model import liveness
 from sessionstore.model.field_rules import FINAL_STATUSES
 from sessionstore.model.record import SessionRecord
 from sessionstore.model.row import INTERRUPTED
+from sessionstore.playback.observed import observed
 from sessionstore.server.http.reply import Reply, encode
 from sessionstore.session import Session
-from sessionstore.session.handle import CLOCK_STREAM
 from sessionstore.session.motion import MOTION_STREAM
 from sessionstore.session.sealed_form import SUFFIX
-from sessionstore.session.stream_reader import Tape
 
 _RESTED_S = 0.1  # coarse clocks tick every 10 ms at most; ten times that is safe
 _MOST_ENTRIES = 1000
-_MOST_LINES = 2000  # of the motion that are searched for drones that the record does not name
 _TAG = re.compile(r'(?:W/)?"([0-9]+)-([0-9a-f]{16})[a-z]*(?:-gzip)?"')
 
 Stamp = tuple[int, int, int, int]
@@ -148,37 +145,6 @@ def describe(session: Session, record: dict[str, Any]) -> dict[str, Any]:
         "session_dir_path": session.folder_text,
         "replay_available": session.replay_available,
     }
-
-
-def observed(session: Session, record: dict[str, Any]) -> dict[str, Any]:
-    """Return what the streams say where the record says nothing yet: ``observed`` with sim time, points and drones.
-
-    A program that only appends writes its record at the end; until then, and after a kill, the streams are the source.
-    """
-    if record["status"] in FINAL_STATUSES and (record["drones"] or record["duration_sim_s"]):
-        return {}
-    tapes = session.tapes()
-    lasts = {name: last for name, tape in tapes.items() if name != CLOCK_STREAM and (last := tape.last()) is not None}
-    if not lasts:
-        return {}
-    motion = lasts.get(MOTION_STREAM)
-    found: dict[str, Any] = {
-        "duration_sim_s": max(last.t_s for last in lasts.values()),
-        "points": 0 if motion is None else motion.n + 1,
-    }
-    if not record["drones"] and motion is not None:
-        found["drones"] = [{"id": name} for name in _drones_of(tapes[MOTION_STREAM])]
-    return {"observed": found}
-
-
-def _drones_of(tape: Tape) -> list[str]:
-    """Return the drones in the first and the last lines of the motion, in order of appearance."""
-    names: dict[str, None] = {}
-    for offset in (0, tape.last_lines(_MOST_LINES)):
-        for line in itertools.islice(tape.read(offset, damaged="skip"), _MOST_LINES):
-            if isinstance(name := line.data.get("drone"), str):
-                names[name] = None
-    return list(names)
 
 
 def _stamp(path: str) -> Stamp | None:

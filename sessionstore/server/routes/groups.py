@@ -11,10 +11,10 @@ from marshmallow import fields, validate
 
 from sessionstore.errors import SessionStoreError
 from sessionstore.model.record import SessionRecord
+from sessionstore.playback.observed import observed
 from sessionstore.server.http.operations import Call, Operation, split_names
 from sessionstore.server.http.problems import problem_of
 from sessionstore.server.http.reply import Reply, content_etag, encode, json_reply
-from sessionstore.server.live.record_cache import observed
 from sessionstore.server.live.record_values import is_record_value, metric
 from sessionstore.server.routes import api_schemas
 from sessionstore.session import Session
