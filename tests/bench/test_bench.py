@@ -80,6 +80,8 @@ def test_a_readme_has_ten_lines_of_a_run_and_the_page_its_system_calls(tmp_path:
         Figure("W1", "create", LIMIT_DURABLE, "/s", [1000.0], 10),
         Figure("W1", "create", OURS, "/s", [900.0], 10, LIMIT_DURABLE),
         Figure("W1", "create", OURS, "/s", [950.0], 0, LIMIT_DURABLE),
+        Figure("W3", "append, one a call", f"{OURS} batch", "/s", [90_000.0]),
+        Figure("W3", "append, one a call", f"{OURS} recorder", "/s", [180_000.0], None, f"{OURS} batch"),
         Figure("W4", "first page of 50", OURS, "s", [0.001], 100_000),
         Figure("W15", "create: syncs", OURS, "calls", [3.0]),
         Figure("W16", "list, warm", "alone", "s", [0.004], 10),
@@ -91,9 +93,12 @@ def test_a_readme_has_ten_lines_of_a_run_and_the_page_its_system_calls(tmp_path:
     assert lines[1:-2] == [
         report.BEGIN.strip(), "| | of how many | here | beside it |", "|---|---|---|---|",
         "| create a session, synced | 10 | 900/s | 0.90 of limit_fsync |",
+        "| append a record, one a call, by a stream writer |  | 90,000/s |  |",
+        "| append a record, one a call, by a recorder (`store.record`) |  | 180,000/s | 2.00 of stream writer |",
         "| the newest 50 sessions, new handle | 100,000 | 1 ms |  |",
     ]  # fmt: skip
     said = page.read_text()
+    assert "| sessionstore stream writer |" in said and "batch" not in said, "names that a newcomer understands"
     assert "| sessionstore | 3 |" in said and "warm: alone 4 ms; 0 sessions lost." in said and "old" not in said
 
 
