@@ -22,12 +22,15 @@ from sessionstore.server.http import page_constants
 from sessionstore.server.http.page_files import WEB_FOLDER
 from sessionstore.server.http.reply import encode
 from sessionstore.server.routes.alerts import alerts_of
+from sessionstore.server.routes.field_series import numeric_fields, series
 from sessionstore.server.routes.tracks import columns_of, facades
 from sessionstore.session import Session, stream_names
 
 #: Of each drone and of each chart: a flight of five minutes keeps about ten points a second.
 POINTS = 3000
 _MOST_RECORDS = 5000
+_MOST_FIELDS = 100  # numbers of the streams that the program named itself, and of its metrics, which can be charted
+_FIELD_POINTS = 500
 _STYLES = ("tokens.css", "page.css", "list.css", "session.css")
 _IMPORT = re.compile(r"""(from\s+|import\()(['"])(\.{1,2}/[^'"]+)\2""")
 _POLICY = (
@@ -46,7 +49,7 @@ def page_of(session: Session, look: Find = summary_of) -> bytes:
         '<html lang="en"><head><meta charset="utf-8">',
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        f"<title>{_escaped(record.session_id)} · sessionstore</title>",
+        f"<title>{_escaped(record.session_name or record.session_id)} · sessionstore</title>",
         f"<style>{styles}</style>",
         f'<script type="importmap">{_inert(imports)}</script>',
         f'<script type="application/json" id="data">{_inert(encode(_data(session, look)).decode())}</script>',
@@ -89,8 +92,19 @@ def _data(session: Session, look: Find) -> dict[str, Any]:
         },
         "alerts": alerts_of(session),
         "figures": figures(session, points=1000, find=find),
+        "series": _series(session),
         "streams": {name: _records(session, name) for name in (*stream_names.TABLED, *own_streams(session))},
     }
+
+
+def _series(session: Session) -> dict[str, dict[str, Any]]:
+    """Return a figure of each number of the streams that the program named itself, by stream and field."""
+    found: dict[str, dict[str, Any]] = {}
+    for name in (*own_streams(session), *(each for each in [stream_names.METRICS] if session.tape(each).exists())):
+        for field in numeric_fields(session.tape(name))[: _MOST_FIELDS - sum(map(len, found.values()))]:
+            query = {"stream": name, "field": field, "points": _FIELD_POINTS}
+            found.setdefault(name, {})[field] = series(session, query)
+    return found
 
 
 def own_streams(session: Session) -> list[str]:

@@ -15,8 +15,9 @@ const FRESH_S = 0.4;
 const STALE_S = 3;
 
 export class DroneTable {
-  constructor(player, values = null) {
-    Object.assign(this, { player, values });
+  /** speedOf: of an exported file, which has no stream to ask. */
+  constructor(player, values = null, speedOf = null) {
+    Object.assign(this, { player, values, speedOf });
     this.body = el('tbody');
     this.when = el('th.group', { scope: 'colgroup', colspan: NOW.length }, 'at the moment');
     this.whole = el('th.group', { scope: 'colgroup', colspan: WHOLE.length }, 'whole flight');
@@ -102,7 +103,8 @@ export class DroneTable {
     set(cells.battery, charge === null ? '–' : percent(charge));
     cells.battery.classList.toggle('warn-text', charge !== null && charge < 0.25);
     set(cells.height, state ? `${state.z.toFixed(1)} m` : '–');
-    set(cells.speed, typeof exact?.speed === 'number' ? `${about ? '≈ ' : ''}${exact.speed.toFixed(2)} m/s` : '–');
+    const moving = this.speedOf ? state && this.speedOf(state.id, this.player.seen) : { speed: exact?.speed, about };
+    set(cells.speed, typeof moving?.speed === 'number' ? `${moving.about ? '≈ ' : ''}${moving.speed.toFixed(2)} m/s` : '–');
     const link = exact?.link ? [0, exact.link.rssi_dbm, exact.link.delivered] : this.values?.source.moment ? null : drawn?.rssi;
     if (link) this.saw('Link');
     set(cells.link, link ? `${link[2] ? '' : 'lost '}${number(link[1], 0)} dBm` : '–');

@@ -59,6 +59,7 @@ export class FieldChart extends Chart {
     fill(this.chips, this.lines.map((line, i) => {
       const what = label(line);
       const derive = el('select', { 'aria-label': `What is shown of ${what}`, on: { change: (event) => this.derive(line, event.target.value) } }, DERIVED.map(([value, text]) => el('option', { value }, text)));
+      derive.hidden = !this.source.seriesText; // an exported file holds what was recorded
       derive.value = line.derive === 'mean' ? `mean${line.window}` : line.derive || '';
       const axis = el('button.plain.small', { type: 'button', title: 'The axis of this line', 'aria-label': `Axis ${(line.axis || 0) + 1} of ${what}`, on: { click: () => { line.axis = ((line.axis || 0) + 1) % Math.min(MOST_AXES, this.lines.length); this.changed(); } } }, `axis ${(line.axis || 0) + 1}`);
       const away = el('button.plain.small', { type: 'button', 'aria-label': `Without ${what}`, title: 'Without this line', on: { click: () => { this.lines.splice(i, 1); this.changed(); } } }, '−');
@@ -81,7 +82,7 @@ export class FieldChart extends Chart {
     const button = el('button.plain.small', { type: 'button', 'aria-label': 'More of this chart', 'aria-haspopup': 'true', 'aria-expanded': 'false', on: { click: () => { items.hidden = !items.hidden; button.setAttribute('aria-expanded', !items.hidden); } } }, '⋯');
     const other = el('input', { type: 'search', placeholder: 'id of another session', 'aria-label': 'Minus the session', size: 24 });
     other.addEventListener('change', () => { items.hidden = true; for (const line of this.lines) line.minus = other.value.trim() || null; this.changed(); });
-    fill(items, act('Picture (PNG)', async () => save(await this.png(), `${this.file()}.png`)), act('Picture (SVG)', () => save(this.svg(), `${this.file()}.svg`)), act('Every value (CSV)', () => this.csv()), el('label.in-menu', {}, 'Minus the same of', other));
+    fill(items, act('Picture (PNG)', async () => save(await this.png(), `${this.file()}.png`)), act('Picture (SVG)', () => save(this.svg(), `${this.file()}.svg`)), this.source.seriesText ? [act('Every value (CSV)', () => this.csv()), el('label.in-menu', {}, 'Minus the same of', other)] : null);
     const menu = el('div.menu', {}, button, items);
     menu.addEventListener('keydown', (event) => { if (event.key === 'Escape' && !items.hidden) { event.stopPropagation(); items.hidden = true; button.focus(); } });
     menu.addEventListener('focusout', (event) => { if (!menu.contains(event.relatedTarget)) items.hidden = true; });
@@ -150,7 +151,7 @@ export class FieldChart extends Chart {
     const known = this.values.get(`${trace.part}:${t.toFixed(3)}`);
     if (known) return known.get(trace.drone) ?? null;
     if (Math.abs(trace.x[at] - t) < 1e-4) return trace.y[at];
-    this.want(t);
+    if (this.source.seriesText) this.want(t); // an exported file has the line only
     return undefined;
   }
 

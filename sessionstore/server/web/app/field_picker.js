@@ -24,7 +24,7 @@ export class FieldPicker {
     this.known ??= this.source.fields().then((streams) => Object.entries(streams).flatMap(([stream, fields]) => {
       const lists = [...new Set(fields.filter((each) => /\.1$/.test(each)).map((each) => each.slice(0, -2)))];
       const one = (field, derive) => ({ stream, field, derive: derive || null, window: null, drone: null, minus: null, axis: 0 });
-      return [...fields.map((each) => one(each)), ...lists.map((each) => one(each, 'norm'))].map((line) => ({ line, text: `${line.derive ? `${line.derive}(` : ''}${stream}.${line.field}${line.derive ? ')' : ''}` }));
+      return [...fields.map((each) => one(each)), ...(this.source.seriesText ? lists : []).map((each) => one(each, 'norm'))].map((line) => ({ line, text: `${line.derive ? `${line.derive}(` : ''}${stream}.${line.field}${line.derive ? ')' : ''}` }));
     }));
     return this.known.catch(() => { this.known = null; return []; });
   }
