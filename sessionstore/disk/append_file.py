@@ -86,9 +86,12 @@ class AppendFile:
                 lock_descriptor(self.descriptor, self._text_path, wait_s, asking=True)
                 found = os.lstat(self._bytes_path)
                 if (found.st_dev, found.st_ino) == self._identity:
-                    if found.st_size or self._left_over is None or not self._left_over(self.path):
+                    if found.st_size or self._left_over is None:
                         return found.st_size
-                    files.remove(self.path)
+                    if self._left_over(self.path):
+                        files.remove(self.path)
+                    elif self.is_in_place():  # else its folder was moved before the other form was looked for
+                        return found.st_size
             except (FileNotFoundError, NotADirectoryError):
                 pass
             except BaseException as error:  # also Ctrl-C: a handle that lives on would keep everybody out

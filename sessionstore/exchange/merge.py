@@ -14,14 +14,15 @@ Not here: how copies are compared (exchange.compare), the undo (store.merge_log)
 from __future__ import annotations
 
 import contextlib
+import errno
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from sessionstore.disk import files
-from sessionstore.errors import Conflict, RemoteUnavailable, SessionStoreError
-from sessionstore.exchange.compare import Copy, compare, free_uuid, may_be_behind, read_copy
+from sessionstore.errors import Conflict, RemoteUnavailable, SessionStoreError, StoreUnusable
+from sessionstore.exchange.compare import Comparison, Copy, compare, free_uuid, may_be_behind, read_copy
 from sessionstore.exchange.known_pairs import KnownPairs, now_ns
 from sessionstore.exchange.place import Placer
 from sessionstore.exchange.remote.opening import remote_source
@@ -241,19 +242,20 @@ class _Merge:
         family = self._families.get(theirs.root_uuid, [])
         self._settle(family)
         diverged: list[str] = []
-        behind: _Member | None = None
+        behind: tuple[_Member, Copy] | None = None
         for member in family:
-            found = compare(member.read(), theirs)
+            ours, found = self._compared(member, theirs)
             self._progress(total)
             if found.relation in ("same", "ahead"):
                 return Outcome(name, found.relation, member.session_id)
             if found.relation == "behind":
-                behind = behind or member
+                behind = behind or (member, ours)
             else:
                 diverged.append(f"{member.session_id}: {', '.join(found.reasons[:3])}")
         if behind is not None:
-            count = self._placer.update(behind.session_id, theirs) if self._placer else 0
-            return Outcome(name, "updated", behind.session_id, "", count)
+            session_id = behind[0].session_id
+            count = self._placer.update(session_id, behind[1], theirs) if self._placer else 0
+            return Outcome(name, "updated", session_id, "", count)
         uuid = free_uuid(theirs, self._uuids)
         session_id = self._placer.add(theirs, uuid, diverged=bool(diverged)) if self._placer else name
         self._progress(total)
@@ -264,6 +266,16 @@ class _Merge:
         if diverged:
             return Outcome(name, "diverged", session_id, "; ".join(diverged), total)
         return Outcome(name, "copied", session_id, "", total)
+
+    def _compared(self, member: _Member, theirs: Copy) -> tuple[Copy, Comparison]:
+        """Return our copy, and how it stands to theirs. Raises: Conflict: it was moved meanwhile; StoreUnusable."""
+        try:
+            ours = member.read()
+            return ours, compare(ours, theirs)
+        except StoreUnusable as error:
+            if error.errno != errno.ENOENT or not str(error.filename).startswith(self._store.root.text):
+                raise
+            raise Conflict(f"{member.session_id} changed while it was compared; run the merge again") from error
 
     def _settle(self, family: list[_Member]) -> None:
         """Give the sessions of a family that wait in staging their names, so that they can be read."""
@@ -277,11 +289,18 @@ class _Merge:
         """
         family = self._families[root_uuid]
         self._settle(family)
-        copies = [(member, member.read()) for member in family]
-        for older, by in superseded(copies):
+        try:
+            copies = [(member, member.read()) for member in family]
+            found = superseded(copies)
+        except StoreUnusable as error:
+            if error.errno != errno.ENOENT:
+                raise
+            return  # one was moved away at this moment: the next merge looks again
+        read = {member.session_id: copy for member, copy in copies}
+        for older, by in found:
             if self._placer is not None:
                 try:
-                    self._placer.retire(older.session_id)
+                    self._placer.retire(older.session_id, read[older.session_id])
                 except Conflict:  # it runs, or was changed at this moment: the next merge looks again
                     continue
                 family.remove(older)

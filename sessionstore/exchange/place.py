@@ -151,39 +151,54 @@ class Placer:
 
     # ------------------------------------------------------------ newer sessions
 
-    def update(self, session_id: str, theirs: Copy) -> int:
+    def update(self, session_id: str, compared: Copy, theirs: Copy) -> int:
         """Bring our session forward to theirs; return the bytes that were transferred.
 
-        Raises: Conflict: it runs here, nothing was changed; StoreUnusable: run the merge again.
+        Args:
+            compared: our copy as theirs was found to hold all of it.
+
+        Raises: Conflict: it runs here, or changed since it was compared, nothing was changed; StoreUnusable: run the
+            merge again.
         """
         session = self._store.catalog.session(session_id)
         with self._root.locks.session(session_id):
-            record, _ = session.read()
+            record, seen = session.read()
             if _runs_here(record):
                 raise Conflict(f"{session_id} is running here")
-            ours = FolderTree(self._root.folder(session_id))
+            ours = self._as_compared(session_id, compared)
             missing = _missing(ours, theirs.tree)
             self._begin()
             self._log.updating(ours, missing, lineage.digest(theirs.tables))
             count = sum(self._bring(ours, theirs.tree, file) for file in missing)
             _check_unchanged(theirs)
             data = _document(theirs, record.uuid, record.merged_from or {})
-            files.put(ours.folder / DOCUMENT, data, sync=self._root.durable)
+            _, proof = files.put_visible(ours.folder / DOCUMENT, data, sync=self._root.durable, seen=seen)
+            if proof is not None:
+                proof.complete()
         self._store.catalog.delivery.deliver(list(self._store.catalog.folders.read([session_id])))
         return count + len(theirs.data)
 
+    def _as_compared(self, session_id: str, compared: Copy) -> FolderTree:
+        """List a session of ours, whose lock is held. Raises: Conflict: it changed since it was compared."""
+        ours = FolderTree(self._root.folder(session_id))
+        if ours.sizes != compared.tree.sizes or ours.whole(DOCUMENT) != compared.data:
+            raise Conflict(f"{session_id} changed here since it was compared; run the merge again")
+        return ours
+
     # ------------------------------------------------------------ older sessions
 
-    def retire(self, session_id: str) -> None:
+    def retire(self, session_id: str, compared: Copy) -> None:
         """Move a session of ours out of the store, into the log of this merge.
 
-        Raises: Conflict: it runs here, nothing was changed. StoreUnusable, OutcomeUnknown: run the merge again.
+        Raises: Conflict: it runs here, or changed since it was compared, nothing was changed. StoreUnusable,
+            OutcomeUnknown: run the merge again.
         """
         session = self._store.catalog.session(session_id)
         with self._root.locks.store(), self._root.locks.session(session_id):
             record, _ = session.read()
             if _runs_here(record):
                 raise Conflict(f"{session_id} is running here")
+            self._as_compared(session_id, compared)
             self._begin()
             self._log.retire(session_id)
         self._store.catalog.delivery.forget([session_id])

@@ -30,6 +30,7 @@ from sessionstore.session.sealed_form import SUFFIX
 CHUNK_BYTES = 1 << 20
 MAX_DEPTH = 32
 MAX_NAME_BYTES = 1024
+_ROUNDS = 10
 
 
 class Tree(Protocol):
@@ -94,15 +95,15 @@ def twins(names: Iterable[str]) -> dict[str, str]:
     return found
 
 
-@contextlib.contextmanager
-def _disappearing(path: str) -> Iterator[None]:
-    """Name what is wrong with a file that was listed and cannot be opened. Raises: StoreUnusable."""
-    try:
-        yield
-    except FileNotFoundError as error:
-        raise StoreUnusable(error.errno, "the file disappeared while it was copied", path) from error
-    except UnsafeFile as error:
-        raise StoreUnusable(None, "the file was replaced while it was copied", path) from error
+def _disappeared(error: FileNotFoundError | UnsafeFile, path: str) -> StoreUnusable:
+    """Name what is wrong with a file that was listed and cannot be opened."""
+    if isinstance(error, FileNotFoundError):
+        return StoreUnusable(errno.ENOENT, "the file disappeared while it was copied", path)
+    return StoreUnusable(None, "the file was replaced while it was copied", path)
+
+
+def _is_stream(file: str) -> bool:
+    return "/" not in file and file.endswith(stream_names.PLAIN)
 
 
 class FolderTree:
@@ -114,7 +115,18 @@ class FolderTree:
         self.unsafe: dict[str, str] = {}
         self._listed: tuple[int, int, int] | None = None
         self._sealed: set[str] = set()
-        self._scan(str(folder), "", 0)
+        self._inodes: dict[str, int] = {}  # of files that are no streams
+        self._list()
+
+    def _list(self) -> None:
+        for _ in range(_ROUNDS):  # each one, a stream was sealed or unsealed between its listing and a look at it
+            for found in (self.sizes, self.unsafe, self._sealed):
+                found.clear()
+            try:
+                self._scan(self._top, "", 0)
+                break
+            except FileNotFoundError:
+                continue
         self.unsafe.update(_leave_out_twins(self.sizes))
 
     def _scan(self, folder: str, prefix: str, depth: int) -> None:
@@ -125,6 +137,8 @@ class FolderTree:
             try:
                 mode = entry.stat(follow_symlinks=False)
             except FileNotFoundError:
+                if _is_stream(name) or name.endswith(stream_names.SEALED):
+                    raise
                 continue
             if stat.S_ISDIR(mode.st_mode) and depth < MAX_DEPTH:
                 self._scan(entry.path, f"{name}/", depth + 1)
@@ -136,6 +150,8 @@ class FolderTree:
                 self._take(name, mode.st_size)
                 if name == DOCUMENT:
                     self._listed = _state(mode)
+                elif not _is_stream(name):
+                    self._inodes[name] = mode.st_ino
 
     def _take(self, name: str, size: int) -> None:
         """List a file; a sealed stream under the name of the plain one, which counts where both are there."""
@@ -144,7 +160,7 @@ class FolderTree:
             if size or name not in self._sealed:
                 self.sizes[name] = size
             return
-        with contextlib.suppress(Corrupt, NewerFormat, FileNotFoundError):
+        with contextlib.suppress(Corrupt, NewerFormat):
             with stream_source.opened_sealed(f"{self._top}/{name}") as sealed:
                 size = sealed.size
             if not self.sizes.get(plain):
@@ -163,24 +179,62 @@ class FolderTree:
 
     def whole(self, file: str) -> bytes:
         """Return the bytes of a file as listed, read at once: for small ones. Raises: StoreUnusable."""
+        if file == DOCUMENT:
+            return self._document()
         path, size = f"{self._top}/{file}", self.sizes[file]
         if file in self._sealed:
             return b"".join(self.chunks(file, 0, size))
-        with _disappearing(path):
-            data, _ = files.read(path)
-        if len(data) < size:
-            raise StoreUnusable(None, f"the file ends {size - len(data)} bytes early", path)
+        try:
+            data, found = files.read(path)
+        except (FileNotFoundError, UnsafeFile) as error:
+            if self._is_sealed_by_now(file):
+                return b"".join(self.chunks(file, 0, size))
+            raise _disappeared(error, path) from error
+        self._check_same(file, len(data), found.st_ino)
         return data[:size]
+
+    def _document(self) -> bytes:
+        """Return the record as it was when the files were listed: where it was replaced since, all are listed anew."""
+        path = f"{self._top}/{DOCUMENT}"
+        for _ in range(_ROUNDS):
+            try:
+                data, found = files.read(path)
+            except (FileNotFoundError, UnsafeFile) as error:
+                raise _disappeared(error, path) from error
+            if _state(found) == self._listed and len(data) == found.st_size:
+                return data
+            self._list()
+        raise StoreUnusable(None, "the record is replaced again and again while it is copied", path)
+
+    def _check_same(self, file: str, size: int, inode: int) -> None:
+        """Refuse a file that is shorter, or another one; one that is written may have grown. Raises: StoreUnusable."""
+        path, listed = f"{self._top}/{file}", self.sizes[file]
+        if size < listed:
+            raise StoreUnusable(None, f"the file ends {listed - size} bytes early", path)
+        if size > listed and inode != self._inodes.get(file, inode):
+            raise StoreUnusable(None, "the file was replaced while it was copied", path)
+
+    def _is_sealed_by_now(self, file: str) -> bool:
+        if _is_stream(file) and stream_source.is_sealed(f"{self._top}/{file}"):
+            self._sealed.add(file)
+            return True
+        return False
 
     def chunks(self, file: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         """Yield the bytes of a file; see :class:`Tree`."""
         path = f"{self._top}/{file}"
-        if file in self._sealed:
+        try:
+            descriptor = -1 if file in self._sealed else files.open_to_read(path)
+        except (FileNotFoundError, UnsafeFile) as error:
+            if not self._is_sealed_by_now(file):
+                raise _disappeared(error, path) from error
+            descriptor = -1
+        if descriptor < 0:
             yield from _unsealed(path, start, self.sizes[file] if end is None else end)
             return
-        with _disappearing(path):
-            descriptor = files.open_to_read(path)
         with os.fdopen(descriptor, "rb", buffering=0) as source, files.refusals(path):
+            found = os.fstat(descriptor)
+            self._check_same(file, found.st_size, found.st_ino)
             source.seek(start)
             yield from _limited(source.read, None if end is None else end - start, str(path))
 
@@ -237,8 +291,10 @@ def _state(found: os.stat_result) -> tuple[int, int, int]:
 def _unsealed(path: str, start: int, end: int) -> Iterator[bytes]:
     """Yield bytes of the lines of a sealed stream. Raises: StoreUnusable: there are fewer, or a member is damaged."""
     with contextlib.ExitStack() as stack:
-        with _disappearing(path):
+        try:
             source = stack.enter_context(stream_source.opened(path))
+        except (FileNotFoundError, UnsafeFile) as error:
+            raise _disappeared(error, path) from error
         while start < end:
             chunk = source.bytes_at(min(CHUNK_BYTES, end - start), start)
             if not chunk or (damage := source.damage()) is not None:

@@ -22,7 +22,7 @@ from sessionstore.disk import files
 from sessionstore.disk.append_file import AppendFile
 from sessionstore.disk.beside import create_beside
 from sessionstore.disk.reading import stamp_of
-from sessionstore.errors import Conflict, Corrupt, SessionGone, UnsafeFile
+from sessionstore.errors import Conflict, Corrupt, OutcomeUnknown, SessionGone, UnsafeFile
 from sessionstore.model.field_rules import FINAL_STATUSES
 from sessionstore.session.sealed_file import SealedFile
 from sessionstore.session.sealed_form import MEMBER_BYTES, sealed
@@ -105,11 +105,15 @@ def check_ended(session: Session) -> None:
 
 
 def _of(path: Path, changed: bool) -> SealedStream:
-    plain = plain_status(path)
-    if plain is not None:
-        return SealedStream(path.stem, plain.st_size, plain.st_size, False, changed)
-    with opened_sealed(sealed_path(path)) as found:
-        return SealedStream(path.stem, found.size, found.raw.size(), True, changed)
+    for _ in range(_ROUNDS):  # each one, it was sealed or unsealed between two looks
+        plain = plain_status(path)
+        if plain is not None:
+            return SealedStream(path.stem, plain.st_size, plain.st_size, False, changed)
+        with contextlib.suppress(FileNotFoundError), opened_sealed(sealed_path(path)) as found:
+            return SealedStream(path.stem, found.size, found.raw.size(), True, changed)
+        if status(path) is None:
+            break
+    raise SessionGone(f"{path} is gone")
 
 
 # ---------------------------------------------------------------- one stream
@@ -185,10 +189,10 @@ def _exchange(path: Path, beside: Path, seen: os.stat_result, durable: bool) -> 
             files.remove(target)  # left by a seal that was interrupted: the plain one counted
             files.rename_new(beside, target)
             if durable:
-                files.prove_renamed(path.parent)
+                _prove_named(path)
             files.remove(path)
             if durable:
-                files.prove_renamed(path.parent)
+                _prove_named(path)
         finally:
             lock.unlock()
     finally:
@@ -239,7 +243,7 @@ def _unsealed(path: Path, durable: bool, salvage: bool) -> bool:
             if not remove_sealed(path, lock):
                 return False
             if durable:
-                files.prove_renamed(path.parent)
+                _prove_named(path)
         finally:
             lock.unlock()
     finally:
@@ -301,7 +305,20 @@ def _place_plain(path: Path, descriptor: int, durable: bool, salvage: bool) -> N
                 raise FileNotFoundError(f"{path} was left over meanwhile") from error  # another round
             raise Conflict(f"{path} was made by another program meanwhile") from error
         if durable:
-            files.prove_renamed(path.parent)
+            _prove_named(path)
+
+
+def _prove_named(path: Path) -> None:
+    """Make the names in the folder of a stream durable.
+
+    Raises: SessionGone: the folder was moved; wherever it is, one form of the stream is whole. OutcomeUnknown.
+    """
+    try:
+        files.prove_renamed(path.parent)
+    except OutcomeUnknown as error:
+        if files.is_folder(path.parent):
+            raise
+        raise SessionGone(f"{path.parent} is gone") from error
 
 
 def holds(path: Path, sealed_descriptor: int) -> bool:

@@ -181,8 +181,9 @@ def opened(path: Path | str) -> Iterator[Source]:
 def _opened_here(path: Path | str, stack: contextlib.ExitStack) -> Source:
     for _ in range(_ROUNDS):  # each one, it was sealed or unsealed between two looks
         with contextlib.suppress(FileNotFoundError):
-            plain = Source(stack.enter_context(files.opened(path)))
-            if not plain.empty or not left_over(path):
+            descriptor = stack.enter_context(files.opened(path))
+            plain = Source(descriptor)
+            if not plain.empty or (not left_over(path) and _names(path, os.fstat(descriptor))):
                 return plain
         with contextlib.suppress(FileNotFoundError):
             return SealedSource(stack.enter_context(opened_sealed(sealed_path(path))))
@@ -245,8 +246,21 @@ def plain_status(path: Path | str) -> os.stat_result | None:
 
     Raises: as :func:`left_over`.
     """
+    for _ in range(_ROUNDS):  # each one, it was sealed or unsealed between two looks
+        found = files.status(path)
+        if found is None or found.st_size:
+            return found
+        if left_over(path):
+            return None
+        if _names(path, found):
+            return found
+    return files.status(path)
+
+
+def _names(path: Path | str, seen: os.stat_result) -> bool:
+    """Whether a path still names an empty file: else it was left over, and an unsealed one has its place by now."""
     found = files.status(path)
-    return found if found is None or found.st_size or not left_over(path) else None
+    return found is not None and (found.st_dev, found.st_ino, found.st_size) == (seen.st_dev, seen.st_ino, 0)
 
 
 def status(path: Path | str) -> os.stat_result | None:

@@ -27,16 +27,31 @@ MUTANTS = (
     Mutant(
         "the plain stream goes before the sealed one has its name for good",
         "sessionstore/session/sealing.py",
-        "            if durable:\n                files.prove_renamed(path.parent)\n            files.remove(path)\n",
+        "            if durable:\n                _prove_named(path)\n            files.remove(path)\n",
         "            files.remove(path)\n",
         _POWER_CUT + "[seal]",
     ),
     Mutant(
         "the sealed stream goes before the plain one has its name for good",
         "sessionstore/session/sealing.py",
-        'program meanwhile") from error\n        if durable:\n            files.prove_renamed(path.parent)\n',
+        'program meanwhile") from error\n        if durable:\n            _prove_named(path)\n',
         'program meanwhile") from error\n',
         _POWER_CUT + "[unseal]",
+    ),
+    Mutant(
+        "a writer that makes an empty file beside sealed lines writes into it",
+        "sessionstore/session/sealing.py",
+        "missing=unsealed_to_append, left_over=left_over)",
+        "missing=unsealed_to_append)",
+        "tests/proof/test_interleavings.py::test_nothing_is_lost_where_something_was_lost_once[sealed-append-seal-]",
+    ),
+    Mutant(
+        "an update that came in while a merge compared is put away",
+        "sessionstore/exchange/place.py",
+        "if ours.sizes != compared.tree.sizes or ours.whole(DOCUMENT) != compared.data:",
+        "if False:",
+        "tests/proof/test_interleavings.py::test_nothing_is_lost_where_something_was_lost_once"
+        "[plain-merge in-update-A/samples]",
     ),
     # ---------------------------------------------------------------- columns of pages, batches
     Mutant(

@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from sessionstore.disk import files
 from sessionstore.errors import Corrupt, NewerFormat, SessionStoreError, UnsafeFile
 from sessionstore.maintenance.checks import accepted, sealed_streams
 from sessionstore.maintenance.examination import Examination
@@ -54,7 +55,8 @@ def check_streams(
             yield Finding("unreadable-file", where, error.strerror or str(error), session.session_id)
             continue
         entry = entries.get(name) or sealed
-        if entry is not None and entry.stat(follow_symlinks=False).st_nlink > 1:
+        found = None if entry is None else files.status(entry.path)  # None: sealed or unsealed since it was listed
+        if found is not None and found.st_nlink > 1:
             yield Finding("file-shared", where, "it has a second name (a hard link)", session.session_id)
         examination.report.streams += 1
         examination.report.lines += result.lines
