@@ -24,11 +24,13 @@ from sessionstore.store.catalog import Catalog, tree_of
 from sessionstore.store.grouping import (
     DAY,
     DEFAULT_FIGURES,
+    MOST_NAMED,
     Figure,
     Group,
     grouped,
     in_order,
     key_of,
+    named,
     path_of,
     plain,
     where_of,
@@ -96,6 +98,30 @@ def in_columns(
 
 def _of_table(table: Table, by: str, of: dict[str, Path]) -> list[Group]:
     codes = table.days() if by == DAY else table.field(path_of(by))
+    several = by != DAY and path_of(by) == ("tags",)
+    return _grouped(table, codes, of, lambda value: where_of(by, value), several)
+
+
+def groups_of(table: Table, codes: Codes, of: Sequence[str]) -> list[Group]:
+    """Return the groups by values that rows do not hold; the filter of a small group names its sessions.
+
+    Raises: NoColumn, PagesDamaged.
+    """
+    found = _grouped(table, codes, {name: path_of(name) for name in of}, lambda value: None, False)
+    few: dict[str, list[str]] = {key_of(group.value): [] for group in found if group.count <= MOST_NAMED}
+    keys = [key_of(value) for value in [*codes.values, None]]
+    if few:
+        for at, code in enumerate(codes.codes):
+            if (names := few.get(keys[code])) is not None:
+                names.append(table.session_id(at))
+    for group in found:
+        group.where = named(few.get(key_of(group.value), ()))
+    return found
+
+
+def _grouped(
+    table: Table, codes: Codes, of: dict[str, Path], where: Callable[[Any], str | None], several: bool
+) -> list[Group]:
     made: dict[str, int] = {}
     found: list[Group] = []
 
@@ -103,14 +129,11 @@ def _of_table(table: Table, by: str, of: dict[str, Path]) -> list[Group]:
         key = key_of(value)
         if key not in made:
             made[key] = len(found)
-            found.append(Group(plain(value), where_of(by, value), figures={n: Figure() for n in of}))
+            found.append(Group(plain(value), where(value), figures={name: Figure() for name in of}))
         return made[key]
 
-    several = by != DAY and path_of(by) == ("tags",)
-    places = [
-        [group_of(each) for each in (value or [None])] if several else [group_of(value)] for value in codes.values
-    ]
-    places.append([group_of(None)])  # of code -1
+    values = [*codes.values, None]  # the last for code -1
+    places = [[group_of(each) for each in (value or [None])] if several else [group_of(value)] for value in values]
     figures = {name: table.field(path) for name, path in of.items()}
     fill = _fill_plain if table.numpy is None else _fill_by_numpy
     fill(table, found, places, codes.codes, table.field(("status",)), figures)

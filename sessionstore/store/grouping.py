@@ -23,7 +23,7 @@ from sessionstore.query import MISSING, parse_path
 DAY = "day"
 DEFAULT_FIGURES = ("duration_sim_s", "points", "distance_m", "windows_cleaned")
 MAX_GROUPS = 1000
-_MOST_NAMED = 40
+MOST_NAMED = 40
 _EXACT = 1 << 53  # whole numbers up to here are exact as 64-bit floats
 _Path = tuple[str, ...]
 
@@ -151,9 +151,14 @@ def _values_of(by: str) -> Callable[[SessionRow], Sequence[Any]]:
 
 def _named(group: Group, row: SessionRow) -> str | None:
     """Return the filter that names the sessions of a group and one more; None once there are too many to name."""
-    if group.where is None or group.count > _MOST_NAMED:
+    if group.where is None or group.count > MOST_NAMED:
         return None
-    return f"{group.where}{' or ' if group.where else ''}session_id={json.dumps(row.session_id, ensure_ascii=False)}"
+    return f"{group.where}{' or ' if group.where else ''}{named([row.session_id])}"
+
+
+def named(session_ids: Sequence[str]) -> str | None:
+    """Return the filter that finds some sessions; None without any."""
+    return " or ".join(f"session_id={json.dumps(each, ensure_ascii=False)}" for each in session_ids) or None
 
 
 def where_of(by: str, value: Any) -> str | None:

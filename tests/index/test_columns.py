@@ -159,6 +159,7 @@ def test_pages_are_those_of_all_rows_whatever_was_written(
     behind: int, twin: Twin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(columns, "_BYTES_BEHIND", behind)  # 0: made anew after each change
+    monkeypatch.setattr(text_column, "_ROWS_AT_ONCE", 16)
     assert random_life(twin, 15) > 0.8
 
 

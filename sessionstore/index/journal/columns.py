@@ -159,6 +159,17 @@ class Columns:
         self._write(self._file_of(path), meta, sections)
         return FieldColumn(ColumnFile.made(meta, sections), self.heads.count)
 
+    def computed(self, path: FieldPath, values: Callable[[], list[Any]]) -> FieldColumn | None:
+        """Return a column of values that rows do not hold, made now if need be; None: it has none. Raises: Damaged.
+
+        Args:
+            path: a name that no field has.
+            values: gives them, one a row.
+        """
+        if path not in self._fields:
+            self._fields[path] = self._opened(path) or self._built(path, values())
+        return self._fields[path]
+
     def words(self) -> TextColumn:
         """Return what a search for a word looks into, made now if need be. Raises: Damaged."""
         if self._words is None:

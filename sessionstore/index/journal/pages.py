@@ -14,7 +14,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from operator import itemgetter
 from pathlib import Path as FilePath
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sessionstore.errors import NotApplied, Unreadable
 from sessionstore.index import FileStamp, Head, Page, PageOrder, RowStamp
@@ -23,6 +23,7 @@ from sessionstore.index.journal.block import doc_id_of
 from sessionstore.index.journal.column_file import Damaged
 from sessionstore.index.journal.columns import Columns, open_columns
 from sessionstore.index.journal.field_column import FieldColumn, rows_of
+from sessionstore.index.journal.heads import Heads
 from sessionstore.index.journal.masks import NoColumn, column_of, mask_of
 from sessionstore.index.journal.merged_order import backwards, interleaved
 from sessionstore.index.journal.table import Table
@@ -200,6 +201,17 @@ class PageView:
         """Make the column of words and those of some fields, before they are asked for. Raises: Damaged."""
         self._columns.words()
         self._columns.make(paths)
+
+    def computed(self, path: Path, values: Callable[[Heads], list[Any]]) -> tuple[Heads, FieldColumn] | None:
+        """Return a column of values that rows do not hold, and the heads it belongs to; None: it has none.
+
+        Args:
+            values: gives them, one for each head; asked when the column is not there yet.
+
+        Raises: Damaged.
+        """
+        found = self._columns.computed(path, lambda: values(self._heads))
+        return None if found is None else (self._heads, found)
 
     def table(
         self,

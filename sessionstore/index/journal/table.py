@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from sessionstore.index.journal.columns import Columns
-from sessionstore.index.journal.field_column import rows_of
+from sessionstore.index.journal.field_column import FieldColumn, rows_of
 from sessionstore.index.journal.masks import column_of
 from sessionstore.model.row import SessionRow
 from sessionstore.query import MISSING, Path
@@ -37,7 +37,7 @@ class Table:
     """
 
     def __init__(self, columns: Columns, mask: bytearray, late: Sequence[tuple[int, SessionRow]]) -> None:
-        self._columns, self._late = columns, [row for _, row in late]
+        self._columns, self.late = columns, [row for _, row in late]
         self.numpy = numpy_for(columns.heads.count)
         self._order = self._ordered(mask, [position for position, _ in late])
         self.count = len(self._order)
@@ -56,22 +56,30 @@ class Table:
     def created(self, at: int) -> str:
         """Return when the row at a place of the table was created."""
         number, count = int(self._order[at]), self._columns.heads.count
-        return self._columns.heads.created(number) if number < count else self._late[number - count].created_at
+        return self._columns.heads.created(number) if number < count else self.late[number - count].created_at
 
     def session_id(self, at: int) -> str:
         """Return the id of the row at a place of the table."""
         number, count = int(self._order[at]), self._columns.heads.count
-        return self._columns.heads.ids()[number] if number < count else self._late[number - count].session_id
+        return self._columns.heads.ids()[number] if number < count else self.late[number - count].session_id
+
+    def row(self, at: int) -> SessionRow:
+        """Return the row at a place of the table. Raises: Damaged."""
+        number, count = int(self._order[at]), self._columns.heads.count
+        return self._columns.row(number) if number < count else self.late[number - count]
+
+    def computed(self, column: FieldColumn, late: list[Any]) -> Codes:
+        """Return the values of a column that no field has, with those of the late rows. Raises: Damaged."""
+        return self._with(list(column.values), column.codes(self.numpy), late)
 
     def field(self, path: Path) -> Codes:
         """Return a field. Raises: NoColumn, Damaged."""
-        late = [row.get(path) for row in self._late]
+        late = [row.get(path) for row in self.late]
         if path == ("status",):
             status = self._columns.heads.file.whole("status")
             codes = list(status) if self.numpy is None else self.numpy.frombuffer(status, "u1")
             return self._with(list(self._columns.heads.statuses), codes, late)
-        column = column_of(self._columns, path)
-        return self._with(list(column.values), column.codes(self.numpy), late)
+        return self.computed(column_of(self._columns, path), late)
 
     def days(self) -> Codes:
         """Return the days (UTC) that the rows were created on. Raises: Damaged."""
@@ -91,7 +99,7 @@ class Table:
             codes = self.numpy.repeat(self.numpy.arange(len(days)), lengths)
         else:
             codes = [code for code, begin in enumerate(begins) for _ in range(ends[code] - begin)]
-        return self._with(days, codes, [row.created_at[:_DAY] for row in self._late])
+        return self._with(days, codes, [row.created_at[:_DAY] for row in self.late])
 
     def _with(self, values: list[Any], codes: Any, late: list[Any]) -> Codes:
         """Add the values of late rows, and put all in the order of the table."""

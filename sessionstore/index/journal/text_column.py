@@ -20,8 +20,8 @@ from sessionstore.index.journal.column_file import ColumnFile, Damaged
 
 KIND = "words"
 _VALUE_ENDS, _ROW_ENDS = "\0", "\1"
-_ROWS_AT_ONCE = 8192  # of a text that most rows hold
-_FEW = 32  # as a share of the rows: with more hits rows are gone through, not hits
+_ROWS_AT_ONCE = 8192
+_FEW = 7  # as a share of these: with more hits rows are gone through, not hits
 
 
 class _Doc(msgspec.Struct, gc=False):
@@ -59,20 +59,29 @@ class TextColumn:
         starts = memoryview(self._file.whole("starts")).cast("Q")
         if starts[self.count] != len(data):
             raise Damaged("the words end elsewhere")
-        mask, row, left = bytearray(self.count), 0, self.count // _FEW
-        while left >= 0:
-            at = data.find(wanted, starts[row])
-            if at < 0:
-                return mask
-            row = bisect_right(starts, at, row) - 1
-            mask[row] = 1
-            row, left = row + 1, left - 1
-        while row < self.count:
-            end = min(row + _ROWS_AT_ONCE, self.count)
-            rows = data[starts[row] : starts[end]].split(_ROW_ENDS.encode())
-            mask[row:end] = bytes([wanted in each for each in rows[: end - row]])
-            row = end
+        mask, dense = bytearray(self.count), False
+        for begin in range(0, self.count, _ROWS_AT_ONCE):
+            end = min(begin + _ROWS_AT_ONCE, self.count)
+            row = begin if dense else _mark_hits(mask, data, wanted, starts, begin, end)
+            dense = row < end
+            if dense:  # going through the rows is quicker than finding each hit
+                rows = data[starts[row] : starts[end]].split(_ROW_ENDS.encode())
+                mask[row:end] = bytes([wanted in each for each in rows[: end - row]])
+                dense = mask.count(1, begin, end) > (end - begin) // _FEW
         return mask
+
+
+def _mark_hits(mask: bytearray, data: bytes, wanted: bytes, starts: Any, row: int, end: int) -> int:
+    """Mark the rows that hold a text, up to a row, or up to the one where there are many; return where it ended."""
+    left = (end - row) // _FEW
+    while left >= 0 and row < end:
+        at = data.find(wanted, starts[row], starts[end])
+        if at < 0:
+            return end
+        row = bisect_right(starts, at, row) - 1
+        mask[row] = 1
+        row, left = row + 1, left - 1
+    return row
 
 
 def words_of(data: bytes) -> list[bytes]:

@@ -1,24 +1,28 @@
 """Values of records that a row of the index does not hold: metrics, provenance, notes; read once for each revision.
 
 A list that is sorted or grouped by such a value reads the record of each session it has not seen yet: at most
-:data:`MOST_READ` for one question. A session that cannot be read, or has no such value, has None.
-Not here: values that a row holds (store.grouping, store.find).
+:data:`MOST_READ` for one question where there are no columns. A session that cannot be read, or has no such value, has
+None.
+Not here: values that a row holds (store.grouping, store.find), columns of them (server.live.record_columns).
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Any
 
 from sessionstore.errors import InvalidQuery, SessionStoreError
+from sessionstore.index.filtering import sort_key
 from sessionstore.model.row import SessionRow
+from sessionstore.server.live.record_columns import RecordColumns
 from sessionstore.store import SessionStore
 
 MOST_READ = 20_000
 _MOST_KEPT = 200_000
-#: What a name begins with, and the field of the record that it is in.
-PLACES = {"metrics": "performance_metrics", "provenance": "provenance"}
+#: What a name begins with.
+PLACES = ("metrics", "provenance")
 SEED = "seed"
 
 
@@ -47,6 +51,7 @@ class RecordValues:
         self._store = store
         self._known: dict[tuple[str, str, int, int], Any] = {}
         self._mutex = threading.Lock()
+        self.columns = RecordColumns(store, value_of, self._read)
 
     def of(self, rows: Sequence[SessionRow], name: str) -> list[Any]:
         """Return the value of each row. Raises: InvalidQuery: too many records would have to be read."""
@@ -70,22 +75,22 @@ class RecordValues:
             record = self._store.get(session_id).record
         except SessionStoreError:
             return None
-        if name == SEED:
-            found = record.provenance.get(SEED)
-            return record.metadata.get(SEED) if found is None else found
-        place, _, rest = name.partition(".")
-        value = getattr(record, PLACES[place])
-        return metric(value, rest.split(".")) if place == "metrics" else under(value, rest.split("."))
+        return value_of(name, record.performance_metrics, record.provenance, record.metadata)
+
+
+def value_of(name: str, metrics: Any, provenance: Any, metadata: Any) -> Any:
+    """Return the value of a name from these parts of a record; None where there is none."""
+    if name == SEED:
+        found = under(provenance, [SEED])
+        return under(metadata, [SEED]) if found is None else found
+    place, _, rest = name.partition(".")
+    return metric(metrics, rest.split(".")) if place == "metrics" else under(provenance, rest.split("."))
 
 
 def in_order(rows: Sequence[SessionRow], values: Sequence[Any], down: bool) -> list[SessionRow]:
     """Return rows by their values: numbers by size, then texts; those without a value last, either way."""
-    known = [(value, row) for value, row in zip(values, rows, strict=True) if value is not None]
-    lacking = [row for value, row in zip(values, rows, strict=True) if value is None]
-    return [row for _, row in sorted(known, key=lambda pair: _rank(pair[0]), reverse=down)] + lacking
-
-
-def _rank(value: Any) -> tuple[int, float, str]:
-    if isinstance(value, int | float) and value == value:
-        return (0, float(value), "")
-    return (1, 0.0, str(value))
+    keyed = [(sort_key(value), row) for value, row in zip(values, rows, strict=True)]
+    known = [(key, row) for key, row in keyed if key is not None]
+    return [row for _, row in sorted(known, key=itemgetter(0), reverse=down)] + [
+        row for key, row in keyed if key is None
+    ]

@@ -75,8 +75,11 @@ def list_groups(call: Call) -> Reply:
     query, revision = call.query, call.context.changes.revision()
     by, of = query["by"], split_names(query.get("of")) or DEFAULT_FIGURES
     if is_record_value(by):
-        rows = call.context.store.find(query.get("where"), verify=False)
-        groups, total = grouped(rows, by, of, call.context.values.of(rows, by)), len(rows)
+        found = call.context.values.columns.groups(query.get("where"), by, of)
+        if found is None:
+            rows = call.context.store.find(query.get("where"), verify=False)
+            found = grouped(rows, by, of, call.context.values.of(rows, by)), len(rows)
+        groups, total = found
     else:
         groups, total = column_groups.groups(call.context.store.catalog, query.get("where"), by, of)
     check_groups(groups)

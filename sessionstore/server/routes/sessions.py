@@ -79,15 +79,18 @@ def _by_record_value(call: Call, sort: str) -> Reply:
     query, store = call.query, call.context.store
     if query.get("cursor"):
         raise ApiProblem(400, "bad-query", "a list sorted by a value of records goes on by offset, not by a cursor")
-    rows = store.find(query.get("where"), verify=False)
-    ordered = in_order(rows, call.context.values.of(rows, sort.removeprefix("-")), sort.startswith("-"))
-    begin = query["offset"]
-    part = ordered[begin : begin + query["limit"]]
+    name, descending, begin = sort.removeprefix("-"), sort.startswith("-"), query["offset"]
+    found = call.context.values.columns.page(query.get("where"), name, descending, begin, query["limit"])
+    if found is None:
+        rows = store.find(query.get("where"), verify=False)
+        ordered = in_order(rows, call.context.values.of(rows, name), descending)
+        found = ordered[begin : begin + query["limit"]], len(rows)
+    part, total = found
     shown = pick([row_as_dict(store, row) for row in part], split_names(query.get("fields_")), _ROW_FIELDS)
     if query["format"] == "csv":
         body = csv_text(shown, split_names(query.get("fields_")) or _ROW_FIELDS)
-        return Reply(body, content_type=CSV, etag=content_etag(body), headers={"x-total": str(len(rows))})
-    body = encode({"sessions": shown, "total": len(rows), "count": len(shown), "next_cursor": None})
+        return Reply(body, content_type=CSV, etag=content_etag(body), headers={"x-total": str(total)})
+    body = encode({"sessions": shown, "total": total, "count": len(shown), "next_cursor": None})
     return Reply(body, etag=content_etag(body))
 
 
