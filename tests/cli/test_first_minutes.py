@@ -311,5 +311,5 @@ def test_work_of_more_than_a_second_shows_a_bar_with_rate_and_time_left(tmp_path
     )
     shown, _ = in_terminal("0", program=program, columns=120)
     assert "merging" in shown and "of 1,000 sessions" in shown and "/s" in shown
-    assert in_terminal("5", program=program) == ("", 0)
+    assert in_terminal("600", program=program) == ("", 0)
     assert in_terminal("0", program=program, NO_COLOR="1") == ("", 0)

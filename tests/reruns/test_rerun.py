@@ -210,7 +210,7 @@ def test_a_session_that_another_program_made_meanwhile_is_not_taken_for_the_reru
 
 
 def test_the_resources_are_those_of_the_program_and_of_no_earlier_one(store: SessionStore) -> None:
-    wait = "; import time; time.sleep(0.3)"  # the peak of a program smaller than its parent is seen while it runs
+    wait = "; import time; time.sleep(1)"  # the peak of a program smaller than its parent is seen while it runs
     programs = (f"x = bytearray(200 << 20){wait}", "0" + wait)
     parent = bytes(150 << 20)  # Linux starts the peak of a program at that of its parent
     used = [
