@@ -53,7 +53,7 @@ def test_eight_processes_lose_nothing_in_ten_seconds(tmp_path: Path) -> None:
     processes = [context.Process(target=_hammer, args=(folder, label, SECONDS, results)) for label in range(PROCESSES)]
     for process in processes:
         process.start()
-    told = [results.get(timeout=SECONDS + 60) for _ in processes]
+    told = [results.get(timeout=SECONDS + 150) for _ in processes]
     for process in processes:
         process.join()
     assert [process.exitcode for process in processes] == [0] * PROCESSES
@@ -88,7 +88,7 @@ def test_eight_processes_creating_one_name_at_once_get_eight_sessions(tmp_path: 
     processes = [context.Process(target=_create_one, args=(tmp_path, barrier, results)) for _ in range(PROCESSES)]
     for process in processes:
         process.start()
-    made = {results.get(timeout=60) for _ in processes}
+    made = {results.get(timeout=150) for _ in processes}
     for process in processes:
         process.join()
     with sessionstore.open(tmp_path) as store:
