@@ -171,8 +171,8 @@ def _record(task: Task, folder: str, index: str | None, say: Say) -> None:
             try:
                 _loaded(task.program).record(store, name, metadata, task.point.parameters, begin)
             except BaseException as error:  # it is in the session of the point, which is read below
-                if _is_full(error):
-                    raise
+                if _is_full(error) or (not begun and isinstance(error, KeyboardInterrupt)):
+                    raise  # a point that is stopped before it has begun has no session: it has not failed, and waits
                 if not begun:
                     _failed_session(store, name, metadata, error, begin)
             record = store.get(begun[0]).record

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from sessionstore.sweeps import isolated
+from sessionstore.store import SessionStore
+from sessionstore.sweeps import isolated, worker
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 
@@ -43,3 +44,19 @@ def test_work_that_ended_in_time_counts_as_done_though_its_end_is_looked_at_late
     os.close(write)
     assert (ended.how, ended.said) == ("done", {isolated.BEGUN: "202601010000-x", "result": 1})
     assert len(looks) >= 3
+
+
+def test_a_point_that_is_stopped_before_its_session_has_begun_has_not_failed(
+    store: SessionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was recorded as failed by KeyboardInterrupt, and the same command did not run it again."""
+
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(worker, "_loaded", lambda _: SimpleNamespace(record=interrupted))
+    monkeypatch.setattr(worker, "mark_of", lambda _: {})
+    task: Any = SimpleNamespace(name="s", program=b"", point=SimpleNamespace(number=1, parameters={}))
+    with pytest.raises(KeyboardInterrupt):
+        worker._record(task, str(store.root.path), None, lambda _: None)
+    assert store.find() == []
