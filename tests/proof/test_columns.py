@@ -30,7 +30,7 @@ from sessionstore.cli import main
 from sessionstore.disk import filesystem
 from sessionstore.errors import SessionStoreError
 from sessionstore.index.journal import column_file, columns, heads
-from sessionstore.store import SessionStore
+from sessionstore.store import SessionStore, column_groups
 from tests.proof.oracle import copy_tree
 from tests.proof.tally import CONTROLS, tally
 from tests.proof.test_full_disk import fill, tmpfs
@@ -117,9 +117,22 @@ def differences(store: SessionStore) -> list[str]:
         for text in (record["session_name"], record["uuid"], name):
             if (found := store.get(text).session_id) != name:
                 wrong.append(f"{text} is {found}, not {name}")
+    groups, total = column_groups.groups(store.catalog, "", "metadata.site", ("metadata.n",))
+    counted = {group.value: (group.count, group.figures["metadata.n"].sum) for group in groups}
+    if (counted, total) != (by_site(records), len(records)):
+        wrong.append(f"groups {counted} of {total}, not {by_site(records)}")
     if store.keys() != list(records):
         wrong.append(f"it has {store.keys()}, not {list(records)}")
     return wrong
+
+
+def by_site(records: dict[str, dict[str, Any]]) -> dict[str, tuple[int, int]]:
+    """Return of each site how many sessions there are, and the sum of their numbers."""
+    found: dict[str, tuple[int, int]] = {}
+    for record in records.values():
+        count, total = found.get(record["metadata"]["site"], (0, 0))
+        found[record["metadata"]["site"]] = count + 1, total + record["metadata"]["n"]
+    return found
 
 
 def judged(path: Path) -> list[str]:

@@ -29,7 +29,8 @@ from sessionstore.errors import SessionStoreError
 from sessionstore.index.journal.pages import PageView
 from sessionstore.model.row import SessionRow
 from sessionstore.server.context import Settings
-from sessionstore.store import SessionStore, pages
+from sessionstore.store import SessionStore, column_groups, open_runs, pages
+from sessionstore.store.grouping import Group, grouped
 from tests.proof.operations import pages_of_few_rows
 from tests.proof.tally import CONTROLS, tally
 from tests.proof.volumes import PROOF, volume
@@ -41,6 +42,7 @@ ROUNDS = 15 if PROOF == "ci" else volume(150, 3_000)
 TAGS = ("night", "Day", "ä", "5")
 FIELDS = ("status", "session_name", "session_id", "points", "distance_m", "created_at", "rev", "tags", "notes")
 PATHS = (*FIELDS, "metadata.a", "metadata.b", "metadata.a.b", "metadata.ä", "metadata.0", "metadata")
+GROUPED_BY = ("status", "day", "tags", "metadata.a", "metadata.b", "metadata.a.b", "session_name", "points")
 OPERANDS = ("5", "5.5", "1", "0", "true", "null", "a", "A", "night", "SS", "failed", "interrupted", '"5"', "ä", "東京")
 Question = tuple[str, str, int, int]
 Answer = list[tuple[Any, ...]]
@@ -222,16 +224,25 @@ def differences(scene: Scene, question: Question, capsys: pytest.CaptureFixture[
     found = list(scene.answers(question))
     api, api_total = scene.by_api(question)
     listed = scene.by_command(question, capsys)
+    by = scene.rng.choice(GROUPED_BY)
+    groups = column_groups.groups(scene.store.catalog, where, by)
     with sessionstore.open(scene.path) as store:
         wanted = [_shown(row) for row in store.find(where, sort)]
+        grouping = open_runs.completed(store.root, store.find(where))
         has_missing = any(row.status == "missing" for row in store.find())
     page, short = wanted[offset : offset + limit], [row[:3] for row in wanted]
     wrong = [f"{who}: {total} {rows}" for who, rows, total in found if (rows, total) != (page, len(wanted))]
     wrong += [f"API: {api_total} {api}"] if (api, api_total) != (short, len(wanted)) else []
     wrong += [f"list: {listed}"] if listed != short[offset : offset + limit] else []
+    if _plain(groups[0]) != _plain(grouped(grouping, by)) or groups[1] != len(wanted):
+        wrong.append(f"groups by {by} of {groups[1]}: {_plain(groups[0])}, wanted {_plain(grouped(grouping, by))}")
     if not has_missing and (bare := scene.from_folders(where, sort)) != wanted:
         wrong.append(f"the folders alone: {bare}")
     return [f"{question} after {scene.done[-8:]}: {each}, wanted {len(wanted)} {page}" for each in wrong]
+
+
+def _plain(groups: list[Group]) -> list[dict[str, Any]]:
+    return [group.to_dict() for group in groups]
 
 
 @contextmanager
