@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -109,6 +110,9 @@ _PAGES = (
     ("sorted by a field", "", "-distance_m", 0.05),
     ("filter on metadata", "metadata.num_drones=5", "-created_at", 0.3),
 )
+#: Seconds that a question may take in a process that has asked it before, as the server has: up to 100,000, and above.
+_SOON_S, _MOST_SOON, _LATE_S = 0.1, 100_000, 0.5
+_WORDS = (("held by a quarter", "rotterdam"), ("held by none", "zeppelin"), ("held by all", "facade"))
 
 
 def _pages(bench: Bench, folder: Path, size: int) -> None:
@@ -118,11 +122,32 @@ def _pages(bench: Bench, folder: Path, size: int) -> None:
         first = Figure("W13", f"page, {case}: the first time", OURS, "s", [duration(page)], size)
         bench.add({OURS: first})
         bench.add(bench.durations("W13", f"page, {case}", size, {OURS: page}), {OURS: Target("median", "<=", bound)})
+    _searches(bench, folder, size)
     bench.add(bench.durations("W13", "all ids (len)", size, {OURS: lambda: _count(folder)}))
     found = bench.durations(
         "W13", "whole command: list -n 50", size, {OURS: _run("list", "-n", "50", "--dir", str(folder))}
     )
     bench.add(found, {OURS: Target("median", "<=", 0.2)})
+
+
+def _searches(bench: Bench, folder: Path, size: int) -> None:
+    """Pages of a search for a word, and groups with their figures, of one handle."""
+    from sessionstore.store import column_groups
+
+    target = {OURS: Target("median", "<=", _SOON_S if size <= _MOST_SOON else _LATE_S)}
+    with sessionstore.open(folder) as store:
+
+        def word_in_page(word: str) -> int:
+            return store.page(word).total
+
+        def groups(by: str) -> int:
+            return column_groups.groups(store.catalog, "", by)[1]
+
+        asked = {f"page, a word {case}, warm": partial(word_in_page, word) for case, word in _WORDS}
+        asked |= {f"groups by {by}, warm": partial(groups, by) for by in ("status", "metadata.site", "day")}
+        for case, operation in asked.items():
+            bench.add({OURS: Figure("W13", f"{case}: the first time", OURS, "s", [duration(operation)], size)})
+            bench.add(bench.durations("W13", case, size, {OURS: operation}), target)
 
 
 def _pager(folder: Path, where: str, sort: str) -> Callable[[], int]:
