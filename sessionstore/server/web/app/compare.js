@@ -20,18 +20,47 @@ class SessionCompare extends HTMLElement {
     this.ids = (query().ids || '').split(',').filter(Boolean).slice(0, MOST);
     if (this.ids.length < 2) { this.choose(); return; }
     fill(this, el('div.message.quiet', {}, 'Comparing …'));
+    const compared = json('/api/compare', { query: { ids: this.ids.join(','), align: query().align } });
+    compared.catch(() => {}); // told where it is waited for
     try {
-      const found = await json('/api/compare', { query: { ids: this.ids.join(','), align: query().align } });
-      if (!this.gone) this.show(found);
+      await this.early();
+      const found = await compared;
+      if (this.gone) return;
+      if (this.players && !found.unreadable?.length && found.sessions.every((each, i) => each.session_id === this.ids[i])) { this.tell(found); return; }
+      this.drop();
+      this.show(found);
     } catch (error) {
+      if (this.gone) return;
+      this.drop();
       fill(this, el('div.message.error', { role: 'alert' }, el('h2', {}, 'These cannot be compared'), el('p', {}, error.message), el('button.main', { type: 'button', on: { click: () => this.connectedCallback() } }, 'Retry')));
     }
   }
 
   disconnectedCallback() {
     this.gone = true;
+    this.drop();
+  }
+
+  drop() {
     for (const each of this.players || []) each.close();
     this.charts?.close();
+    this.players = null;
+  }
+
+  /** The pictures of many stand on top: they are there before all their records have been read and compared. */
+  async early() {
+    if (this.ids.length < 3 || query().align) return;
+    const records = await Promise.all(this.ids.map((id) => new ApiSource(id).record())).catch(() => null); // an unreadable one: /api/compare says which
+    if (!records || this.gone) return;
+    const sessions = records.map((each) => each.record);
+    this.show({ sessions, alignment: { by: 'start', moments_s: sessions.map(() => 0), apart: [] } }, false);
+  }
+
+  tell(found) {
+    const seek = (t) => this.players[0].seek(t);
+    fill(this.words, differences(found, seek), this.apart(found.alignment), tables(found, seek));
+    this.told = true;
+    if (this.loaded) this.dataset.ready = 'true';
   }
 
   async choose() {
@@ -43,7 +72,7 @@ class SessionCompare extends HTMLElement {
 
   with(ids) { go(address(['compare'], { ...query(), ids: ids.join(',') })); }
 
-  show(found) {
+  show(found, compared = true) {
     const { sessions } = found;
     this.ids = sessions.map((each) => each.session_id);
     const asked = query();
@@ -58,7 +87,8 @@ class SessionCompare extends HTMLElement {
     const seek = (t) => first.seek(t);
     const rows = this.players.map((player, i) => el('div.scale', {}, el('span.letter', {}, letter(i)), player.timeline.node));
     // Of more than two, the pictures come first: words and tables about six would push them out of sight.
-    const words = [differences(found, seek), this.apart(found.alignment), tables(found, seek)];
+    this.words = el('div.words', { role: 'status' }, el('p.quiet', {}, 'Reading all records, to say what differs …'));
+    const { words } = this;
     const pictures = [el('div.grid-of', { 'data-count': sessions.length }, this.players.map((player, i) => el('div', {}, this.heading(sessions[i], i), player.node))), el('div.together', { class: sessions.length > 2 ? 'thin' : '' }, rows, first.bar)];
     fill(this, el('div.pad.compare', {}, el('div.row.wrap', {}, el('h1', {}, 'Compare'), this.aligning(by), el('span.grow'), this.adding()), (found.unreadable || []).map((each) => el('p.problem', { role: 'alert' }, `${each.session_id} is left out: ${each.problem}`)),
       sessions.length > 2 ? [pictures, words] : [words, pictures]));
@@ -66,13 +96,15 @@ class SessionCompare extends HTMLElement {
     this.charts = new Charts({ figures: (range) => this.figures(range) }, { drones: [], cursor: () => first.t, onSeek: seek, onHover: (t) => this.players.forEach((each, i) => each.hover(t === null ? null : t + this.shifts[i])), tintOf: (name) => css(TINTS[name.charCodeAt(0) - 65]), same: (name, chosen) => name.slice(2) === chosen });
     this.firstChild.append(this.charts.node);
     keys(first.keys());
+    if (compared) this.tell(found);
     this.load();
   }
 
   async load() {
+    const { players } = this;
     try {
-      await Promise.all(this.players.map((each) => each.open()));
-      if (this.gone) return;
+      await Promise.all(players.map((each) => each.open()));
+      if (this.gone || players !== this.players) return;
       const end = Math.max(...this.players.map((each) => each.tape.end));
       for (const each of this.players) each.setSpan(end);
       this.charts.open(end);
@@ -81,7 +113,8 @@ class SessionCompare extends HTMLElement {
         player.setSpan(end);
         await this.sources[i].all(STREAM.EVENTS, 20000, (records) => player.addEvents(records));
       }));
-      this.dataset.ready = 'true';
+      this.loaded = true;
+      if (this.told) this.dataset.ready = 'true';
     } catch (error) { this.firstChild.prepend(el('p.problem', { role: 'alert' }, error.message)); }
   }
 

@@ -14,7 +14,7 @@ export class Stage {
     this.act = { onPick, onGround, onChange };
     this.canvas = el('canvas', { role: 'img', 'aria-label': 'The flight, drawn' });
     this.labels = new Labels();
-    this.node = el('div.stage', {}, this.canvas, this.labels.canvas);
+    this.node = el('div.stage.empty', {}, this.canvas, this.labels.canvas);
     try {
       this.scene = plain ? new FlatScene(this.canvas) : new Scene(this.canvas);
     } catch {
@@ -78,6 +78,7 @@ export class Stage {
   }
 
   draw(drones, options) {
+    if (!this.drawn) this.node.classList.remove('empty');
     const fine = this.canvas.width / this.labels.canvas.width;
     const dot = this.ratio * this.share;
     const seen = [...drones.filter((each) => each.id !== options.hidden), ...(options.ghosts || [])];
