@@ -61,7 +61,8 @@ def _short(value: Any) -> str:
 def _first(name: str, difference: dict[str, Any] | None) -> str:
     if difference is None:
         return text.shown(f"{name}: the motion is the same")
-    where = f"{difference['drone'] or 'all drones'} {difference['field']}"
+    whose = difference["drone"] or ("" if "." in difference["field"] else "all drones")
+    where = f"{whose} {difference['field']}".strip()
     if difference["field"] == "fault":
         where += f" {difference['a'] or difference['b']} ({'first' if difference['a'] else name} only)"
     elif "apart_m" in difference:

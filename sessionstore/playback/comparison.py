@@ -17,6 +17,7 @@ from sessionstore.errors import InvalidQuery
 from sessionstore.model.record import SessionRecord
 from sessionstore.playback import alignment
 from sessionstore.playback.role_differences import Flight, flight_of, role_differences
+from sessionstore.playback.stream_differences import stream_difference
 from sessionstore.session import Session, stream_source
 from sessionstore.session.motion import MOTION_STREAM
 from sessionstore.session.stream_reader import Line, Tape
@@ -94,12 +95,12 @@ def first_of(one: Session, other: Session, by_role: Sequence[dict[str, Any]]) ->
     """Return the first difference that means something: of the records while they agreed before, else by role.
 
     Flights that were the same byte for byte past their first moment have one cause: the first record that differs, or
-    the fault that struck one of them until then.
+    the fault that struck one of them until then. Where no position differs, the streams of the programs are compared.
     """
     exact = first_difference(one, other)
     moments = [row for row in by_role if row["sim_time"] is not None]
     if exact is None or not moments:
-        return exact or (moments[0] if moments else None)
+        return exact or (moments[0] if moments else stream_difference(one, other, same_bytes))
     began = (one.tape(MOTION_STREAM).bounds() or (0.0, 0.0))[0]
     if exact.get("noise") or exact["sim_time"] <= began or not _alike(one, other, began):
         return moments[0]

@@ -172,7 +172,7 @@ def test_sessions_are_added_to_a_comparison_and_taken_out(site: Running, open_pa
 def test_two_runs_of_one_seed_are_said_to_be_the_same(site: Running, open_page: Opener, flown: Path) -> None:
     name = site.store.get("Butterfly").session_id
     page = open_page(f"{site.url}/compare?ids={name},{name}")
-    page.get_by_text("every recorded point is the same").wait_for()
+    page.get_by_text("every recorded position, and every number of its own streams, is the same").wait_for()
 
 
 def test_a_flight_is_started_commanded_by_a_click_paused_and_stopped(

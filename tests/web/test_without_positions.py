@@ -14,7 +14,7 @@ import pytest
 import sessionstore
 from sessionstore.server.context import Settings
 from tests.server.conftest import Running, running_server
-from tests.web.conftest import PLAYER, session_page, until
+from tests.web.conftest import PLAYER, open_store, session_page, until
 
 pytestmark = pytest.mark.web
 Opener = Callable[..., Any]
@@ -128,3 +128,35 @@ def test_a_live_program_without_positions_is_followed(arm: Running, open_page: O
         program.wait(20)
     page.wait_for_selector(".status.completed")
     until(page, f"{PLAYER}.tape.end === 24")
+
+
+def test_programs_without_positions_are_compared_by_what_they_recorded(arm: Running, open_page: Opener) -> None:
+    for name, gain in (("gain one", 1.0), ("gain two", 2.0), ("gain one again", 1.0)):
+        with open_store(arm) as store, store.record(name) as session:
+            for step in range(50):
+                t = step / 10
+                session.stream("servo").append({"q": [t, gain * t], "state": "on"}, t)
+                session.event("tick", "of a clock", t_s=t, number=step)
+    ids = ",".join(arm.store.get(name).session_id for name in ("gain one", "gain two", "gain one again"))
+    page = open_page(f"{arm.url}/compare?ids={ids}&t=2")
+    page.wait_for_selector("session-compare[data-ready=true]")
+    told = page.locator(".first li").all_inner_texts()
+    assert told[0].startswith("B differs from A: First difference at 0.1 s: both programs, servo.q.1 (A 0.1, B 0.2)")
+    assert told[1].startswith("C is the same as A")
+    assert all(each.is_hidden() for each in page.locator(".stage").all())
+    charts = "[...document.querySelector('session-compare').charts.charts.values()]"
+    chart = f"{charts}.find((e) => e.spec?.startsWith('servo.q'))"
+    until(page, f"{chart}?.figure?.data.length === 6")
+    shown = page.evaluate(f"{chart}.figure.data.map((each) => [each.name, {chart}.valueAt(each, 2)[0]])")
+    assert {name.split()[-1] for name, _ in shown} == {"A", "B", "C"}
+    assert sorted(value for _, value in shown) == [2, 2, 2, 2, 2, 4]
+
+
+def test_an_event_with_a_message_shows_its_other_values_too(arm: Running, open_page: Opener) -> None:
+    with open_store(arm) as store, store.record("eventful") as session:
+        session.event("picked", "a part", t_s=1.0, part=7, bin={"row": 1})
+        session.stream("battery").append({"level": 5}, 1.0)
+    page = session_page(arm, open_page, "eventful", query="?tab=events&t=1")
+    until(page, "document.querySelector('.record .text')?.textContent === 'a part · part 7 · bin {\"row\":1}'")
+    page.get_by_role("tab", name="battery").click()
+    until(page, "document.querySelector('.record .text')?.textContent === 'level 5'")

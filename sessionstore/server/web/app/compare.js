@@ -93,11 +93,47 @@ class SessionCompare extends HTMLElement {
     fill(this, el('div.pad.compare', {}, el('div.row.wrap', {}, el('h1', {}, 'Compare'), this.aligning(by), el('span.grow'), this.adding()), (found.unreadable || []).map((each) => el('p.problem', { role: 'alert' }, `${each.session_id} is left out: ${each.problem}`)),
       sessions.length > 2 ? [pictures, words] : [words, pictures]));
     for (const each of this.players.slice(1)) each.bar.remove();
-    this.charts = new Charts({ figures: (range) => this.figures(range) }, { drones: [], cursor: () => first.t, onSeek: seek, onHover: (t) => this.players.forEach((each, i) => each.hover(t === null ? null : t + this.shifts[i])), tintOf: (name) => css(TINTS[name.charCodeAt(0) - 65]), same: (name, chosen) => name.slice(2) === chosen });
+    this.charts = new Charts(this.chartSource(), { own: (asked.charts || '').split(',').filter(Boolean), onOwn: () => keep({ charts: this.charts?.own.join(',') || null }), drones: [], cursor: () => first.t, onSeek: seek, onHover: (t) => this.players.forEach((each, i) => each.hover(t === null ? null : t + this.shifts[i])), tintOf: (name) => css(TINTS[name.charCodeAt(0) - 65]), same: (name, chosen) => name.slice(2) === chosen });
     this.firstChild.append(this.charts.node);
     keys(first.keys());
     if (compared) this.tell(found);
     this.load();
+  }
+
+  /** What charts are drawn of: each number of all sessions, told apart by letter, colour and dashes. */
+  chartSource() {
+    return { id: 'compare', figures: (range) => this.figures(range), fields: () => this.fields(), series: (wanted) => this.series(wanted), seriesText: (wanted) => this.seriesText(wanted) };
+  }
+
+  /** The recorded numbers that any of the sessions has. */
+  async fields() {
+    const found = {};
+    for (const streams of await Promise.all(this.sources.map((each) => each.fields()))) for (const [name, fields] of Object.entries(streams)) found[name] = [...new Set([...(found[name] || []), ...fields])];
+    return found;
+  }
+
+  /** Ask each session; one without the stream is left out, unless none has it. */
+  async each(ask) {
+    const found = await Promise.allSettled(this.sources.map(ask));
+    const had = found.flatMap((each, i) => (each.status === 'fulfilled' ? [[each.value, i]] : []));
+    if (!had.length) throw found[0].reason;
+    return had;
+  }
+
+  async series(wanted) {
+    const all = await this.each((source, i) => source.series(this.ownRange(wanted, this.shifts[i])));
+    const moved = (values, i) => Array.from(values, (each) => each - this.shifts[i]);
+    const ends = all.map(([figure, i]) => moved(figure.layout.xaxis.range, i));
+    const meta = all.map(([figure]) => figure.layout.meta).find((each) => each.thinned !== 'no') || all[0][0].layout.meta;
+    const data = all.flatMap(([figure, i]) => figure.data.map((trace) => ({ ...trace, x: moved(trace.x, i), line: { ...trace.line, dash: DASHES[i] }, name: trace.name === wanted.field ? letter(i) : `${letter(i)} ${trace.name}` })));
+    return { data, layout: { ...all[0][0].layout, meta, xaxis: { range: [Math.min(...ends.map((each) => each[0])), Math.max(...ends.map((each) => each[1]))] } } };
+  }
+
+  /** Every value of all as CSV; the line is named by the letter of its session first. */
+  async seriesText(wanted) {
+    const all = await this.each((source, i) => source.seriesText(this.ownRange(wanted, this.shifts[i])));
+    const rows = all.flatMap(([text, i]) => text.trimEnd().split('\r\n').slice(1).map((row) => row.replace(/^([^,]*),("?)/, `$1,$2${letter(i)} `)));
+    return ['sim_time,line,value', ...rows, ''].join('\r\n');
   }
 
   async load() {
@@ -107,6 +143,7 @@ class SessionCompare extends HTMLElement {
       if (this.gone || players !== this.players) return;
       const end = Math.max(...this.players.map((each) => each.tape.end));
       for (const each of this.players) each.setSpan(end);
+      this.firstChild.classList.toggle('without-positions', !players.some((each) => each.tape.names().size || each.world?.buildings?.length));
       this.charts.open(end);
       await Promise.all(this.players.map(async (player, i) => {
         player.timeline.setPhases(await this.sources[i].transitions(), player.tape.end);

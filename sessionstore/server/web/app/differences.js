@@ -9,10 +9,10 @@ export const letter = (index) => String.fromCharCode(65 + index);
 export function differences({ sessions, first_differences: found }, seek) {
   const told = found.map((each, i) => {
     const other = letter(i + 1);
-    if (!each) return el('li', {}, `${other} is the same as A: every recorded point is the same.`);
+    if (!each) return el('li', {}, `${other} is the same as A: every recorded position, and every number of its own streams, is the same.`);
     const names = sessions.length > 2 ? `${other} differs from A: ` : '';
     if (each.noise) return el('li', {}, names, `only noise of sensors differs (${each.field} of ${each.drone}).`);
-    return el('li', {}, names, el('strong', {}, `First difference at ${number(each.sim_time, 2)} s`), `: ${each.drone || 'all drones'}, ${each.field}`, el('span.quiet', {}, ` (${both(each, other)})`), ' ', jump(each, seek));
+    return el('li', {}, names, el('strong', {}, `First difference at ${number(each.sim_time, 2)} s`), `: ${each.drone || (each.field.includes('.') ? 'both programs' : 'all drones')}, ${each.field}`, el('span.quiet', {}, ` (${both(each, other)})`), ' ', jump(each, seek));
   });
   return el('ul.first', {}, told);
 }

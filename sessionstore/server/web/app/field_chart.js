@@ -117,7 +117,7 @@ export class FieldChart extends Chart {
     const data = figures.flatMap(({ data: traces }, i) => traces.map((trace) => {
       const own = trace.name === this.lines[i].field; // of no drone
       const at = own ? (this.lines[i].colour ??= colours++) : 0;
-      return { ...trace, part: i, band: POINTS / KEPT_OF_A_SLICE, axis: this.lines[i].axis || 0, drone: own ? null : trace.name, name: many ? `${label(this.lines[i])}${own ? '' : ` ${trace.name}`}` : own ? label(this.lines[i]) : trace.name, tint: () => (own ? tint(at) : this.tintOf(trace.name)), line: { ...trace.line, dash: DASHES[i % 4] } };
+      return { ...trace, part: i, band: POINTS / KEPT_OF_A_SLICE, axis: this.lines[i].axis || 0, drone: own ? null : trace.name, name: many ? `${label(this.lines[i])}${own ? '' : ` ${trace.name}`}` : own ? label(this.lines[i]) : trace.name, tint: () => (own ? tint(at) : this.tintOf(trace.name)), line: { ...trace.line, dash: many ? DASHES[i % 4] : trace.line?.dash || DASHES[0] } };
     }));
     this.spread(data);
     const whole = [0, Math.max(this.end || 0, ...figures.map((each) => each.layout.xaxis.range[1]))];

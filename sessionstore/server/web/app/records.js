@@ -22,16 +22,20 @@ const USED = {
   [STREAM.COMMUNICATION]: ['type', 'from', 'to', 'message', 'delivered', 'dropped_because', 'rssi_dbm', 'id'], [STREAM.LOG]: ['level', 'message', 'drone'],
 };
 
+/* What a line of a table of ours leaves to its tooltip: where in a program it was written, in which thread. */
+const SELDOM_TOLD = ['stream', 'logger', 'file', 'line', 'function', 'module', 'process', 'thread', 'thread_name', 'traceback', 'data', 'utc'];
+
 /** Return kind, text and who of a record of any stream. */
 export function textsOf(stream, line) {
   const record = line['='] || line; // a record with keys of the line itself (n, t, c) is nested
   const [kind, text, who] = TEXTS[stream] ? TEXTS[stream](record) : ['', '', record.drone];
-  const shown = [text, text && TEXTS[stream] ? '' : rest(record, USED[stream] || ['drone'])].filter(Boolean).join(' · ');
+  const said = TEXTS[stream] ? ['level', ...USED[stream], ...SELDOM_TOLD] : ['drone'];
+  const shown = [text, rest(record, said)].filter(Boolean).join(' · ');
   return [plainText(kind), shown, plainText(who)];
 }
 
 const plainText = (value) => (value === undefined || value === null ? '' : typeof value === 'object' ? JSON.stringify(value) : String(value));
-const rest = (record, used) => Object.entries(record).filter(([name]) => !['n', 't', 'level', 'stream', ...used].includes(name)).map(([name, value]) => `${name} ${plainText(value)}`).join(' · ');
+const rest = (record, used) => Object.entries(record).filter(([name]) => !['n', 't', ...used].includes(name)).map(([name, value]) => `${name} ${plainText(value)}`).join(' · ');
 
 /** The drones that a record is about, or that speak in it. */
 function dronesOf(line) {
