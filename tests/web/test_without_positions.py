@@ -160,3 +160,11 @@ def test_an_event_with_a_message_shows_its_other_values_too(arm: Running, open_p
     until(page, "document.querySelector('.record .text')?.textContent === 'a part · part 7 · bin {\"row\":1}'")
     page.get_by_role("tab", name="battery").click()
     until(page, "document.querySelector('.record .text')?.textContent === 'level 5'")
+
+
+def test_charts_of_own_streams_stay_inside_a_phone(arm: Running, open_page: Opener) -> None:
+    page = session_page(arm, open_page, "arm", viewport={"width": 390, "height": 844})
+    until(page, "document.querySelectorAll('.chart.own').length === 5")
+    rights = "[...document.querySelectorAll('.chart.own')].map((each) => each.getBoundingClientRect().right)"
+    until(page, f"Math.max(...{rights}) > 0")
+    assert max(page.evaluate(rights)) <= 390
