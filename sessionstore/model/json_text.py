@@ -228,7 +228,7 @@ class Fixed(dict[str, Any]):
 
     def copied(self) -> dict[str, Any]:
         """Return a copy that its owner may change, all of its own."""
-        return {name: _copied(value) for name, value in self.items()}
+        return {name: copied(value) for name, value in self.items()}
 
     def laid_out(self, newline: str) -> str:
         """Return the text at this indent; see :func:`layout`."""
@@ -237,14 +237,15 @@ class Fixed(dict[str, Any]):
         return self._texts[newline]
 
 
-def _copied(value: Any) -> Any:
+def copied(value: Any) -> Any:
+    """Return a copy of plain data whose containers are all of its own."""
     if not value or type(value) not in _CONTAINERS:
         return value
     inner = value.values() if isinstance(value, dict) else value
     if _CONTAINERS.isdisjoint(map(type, inner)):
         return dict(value) if isinstance(value, dict) else list(value)
     return (
-        {name: _copied(item) for name, item in value.items()} if isinstance(value, dict) else list(map(_copied, inner))
+        {name: copied(item) for name, item in value.items()} if isinstance(value, dict) else list(map(copied, inner))
     )
 
 
@@ -319,6 +320,12 @@ def _spread(value: dict[str, Any] | list[Any], newline: str) -> str:
     places: Any = range(len(value)) if isinstance(value, list) else list(value)
     items: list[Any] = value if isinstance(value, list) else list(value.values())
     branches = [number for number, item in enumerate(items) if item and type(item) in _CONTAINERS]
+    if len(branches) == len(items):  # tables, and the documents in them
+        texts = _each(items, inner)
+        if isinstance(value, list):
+            return f"[{inner}{separator.join(texts)}{newline}]"
+        lines = [f"{_encode(name).decode()}: {text}" for name, text in zip(value, texts, strict=True)]
+        return f"{{{inner}{separator.join(lines)}{newline}}}"
     leaves: Any = value.copy()  # all but the branches is written at once, with a null in the place of each
     for number in branches:
         leaves[places[number]] = None

@@ -5,7 +5,6 @@ Not here: reading and replacing the file (documents), which fields exist (model.
 
 from __future__ import annotations
 
-import copy
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -143,7 +142,7 @@ def _note_not_finite(document: dict[str, Any], record: SessionRecord, found: dic
 def edited_fields(record: SessionRecord, change: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
     """Return the fields that a function changed."""
     before = record.to_dict()
-    after = copy.deepcopy(before)
+    after = json_text.copied(before)
     change(after)
     gone = [name for name in RECORD_FIELDS if name not in after]
     if gone:

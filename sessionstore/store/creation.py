@@ -21,6 +21,7 @@ from sessionstore.layout import DOCUMENT, StoreRoot
 from sessionstore.model import json_text, names, provenance, records
 from sessionstore.model.instants import instant, new_uuid
 from sessionstore.model.record import SessionRecord
+from sessionstore.session import known_texts
 from sessionstore.session.documents import encode_new, numbered
 from sessionstore.store import trash
 from sessionstore.store.id_reservations import IdReservations
@@ -156,4 +157,6 @@ class Creator:
 
 
 def _document(draft: Draft) -> bytes:
-    return encode_new(draft.record.to_dict(), draft.tables)
+    data = encode_new(draft.record.to_dict(), draft.tables)
+    known_texts.remember(data)  # its first change follows soon: the run begins
+    return data

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from enum import Enum
 from typing import Any
@@ -60,3 +61,27 @@ def test_what_has_no_json_form_is_refused_with_its_place() -> None:
     for bad in ({"a": [math.nan]}, {"a": [math.inf]}, {"a": ["\ud800"]}, {"a": [object()]}, {"a": [nested]}):
         with pytest.raises(InvalidRecord, match=r"v\.a\[0\]"):
             json_text.plain_copy(bad, "v")
+
+
+_shapes = st.recursive(
+    st.sampled_from([None, 1, "", "a" * 30, "b" * 109, 'c"\n\0next\0', [], {}]),
+    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.sampled_from(["", "k" * 40, '"', "n"]), inner),
+    max_leaves=12,
+)
+
+
+def _by_hand(value: Any, indent: int) -> str:
+    """Return the layout as the rule says it: what fits in 110 characters stands on one line, else an item a line."""
+    text = json.dumps(value, ensure_ascii=False)
+    if not value or not isinstance(value, list | dict) or len(text) + indent <= 110:
+        return text
+    blanks = "\n" + " " * (indent + 2)
+    parts = [("", each) for each in value] if isinstance(value, list) else []
+    parts = parts or [(f"{json.dumps(key)}: ", each) for key, each in value.items()]
+    lines = [blanks + before + _by_hand(each, indent + 2) for before, each in parts]
+    return text[0] + ",".join(lines) + blanks[:-2] + text[-1]
+
+
+@given(_shapes)
+def test_a_layout_is_what_its_rule_says(value: Any) -> None:
+    assert json_text.layout(value).decode() == _by_hand(value, 0) + "\n"

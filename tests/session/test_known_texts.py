@@ -123,3 +123,24 @@ def test_updates_of_a_known_and_of_an_unknown_text_write_the_same(tmp_path: Path
             assert data == json_text.layout(documents.load(str(session.folder / "session.json"))[0])
             found.append(sorted(json_text.parse(data, "")["session"]["1"]))
     assert found[0] == found[1]
+
+
+def test_a_session_is_changed_in_the_text_that_it_was_made_with(tmp_path: Path) -> None:
+    session = sessionstore.open(tmp_path / "store").create("Moth", metadata={"pilot": "Ada"})
+    assert known_texts.is_known((session.folder / "session.json").read_bytes())
+    session.update(status="running")
+    data = (session.folder / "session.json").read_bytes()
+    assert data == documents.encode(documents.tables_of(data, "session.json"))
+
+
+def test_a_function_edits_a_copy_of_the_record_all_of_its_own(tmp_path: Path) -> None:
+    session = sessionstore.open(tmp_path / "store").create("Moth", metadata={"deep": [{"count": 1}]})
+    seen: list[tuple[Any, Any]] = []
+
+    def count(record: dict[str, Any]) -> None:
+        record["metadata"]["deep"][0]["count"] += 1
+
+    session.update(count, accepted=lambda uuid, before, after: seen.append((before, after)))
+    ((before, after),) = seen
+    assert before == {"metadata": {"deep": [{"count": 1}]}}
+    assert after == {"metadata": {"deep": [{"count": 2}]}}
