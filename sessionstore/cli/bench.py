@@ -32,7 +32,7 @@ _PLACES = ("--dir", "--scratch", "--output")
 
 
 @click.command()
-@click.option("--quick", is_flag=True, help="Small and short: about seven minutes for all.")
+@click.option("--quick", is_flag=True, help="Small and short: about eight minutes for all.")
 @click.option("--part", "parts", multiple=True, type=click.Choice(_PARTS), help="Only this part; may be repeated.")
 @click.option("--system", "systems", multiple=True, metavar="NAME", help="Of the peers only this one; may be repeated.")
 @click.option(

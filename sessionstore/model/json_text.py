@@ -244,9 +244,7 @@ def copied(value: Any) -> Any:
     inner = value.values() if isinstance(value, dict) else value
     if _CONTAINERS.isdisjoint(map(type, inner)):
         return dict(value) if isinstance(value, dict) else list(value)
-    return (
-        {name: copied(item) for name, item in value.items()} if isinstance(value, dict) else list(map(copied, inner))
-    )
+    return {name: copied(item) for name, item in value.items()} if isinstance(value, dict) else list(map(copied, inner))
 
 
 class Layouts:
