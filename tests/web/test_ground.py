@@ -123,3 +123,16 @@ def test_the_height_line_ends_on_the_terrain_and_old_scenes_have_no_ground(count
     under = page.evaluate(f"[[55, 5], [0, -20], [200, 200]].map(([x, y]) => {PLAYER}.stage.ground.under(x, y, 30))")
     assert [round(each, 1) for each in under] == [5.0, 0.0, 0.0]
     assert page.evaluate("async () => (await import('/player/ground.js')).grounds(undefined)") == []
+
+
+def test_neighbours_that_were_simplified_apart_show_no_line_of_background(site: Running, open_page: Opener) -> None:
+    page = open_page(f"{site.url}/sessions")
+    rows = [
+        {"use": "road", "faces": [[0, 0, 1, 10, 0, 1, 10, 10, 1, 0, 10, 1]]},
+        {"use": "water", "faces": [[10.4, 0, 1, 10.4, 10, 1, 20, 10, 1, 20, 0, 1]]},  # turned the other way
+    ]
+    found = page.evaluate("async (rows) => (await import('/player/ground.js')).grounds(rows)", rows)
+    east = {each["use"]: [corner[0] for corner in each["corners"]] for each in found}
+    assert max(east["road"]) > min(east["water"]), "they overlap"
+    assert min(east["road"]) > -0.5 and max(east["water"]) < 20.5, "by less than half a metre"
+    assert {corner[2] for each in found for corner in each["corners"]} == {1}

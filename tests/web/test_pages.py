@@ -97,6 +97,23 @@ def test_hashes_stand_below_all_else_that_differs(site: Running, open_page: Open
         site.store.delete(each)
 
 
+def test_long_names_leave_the_tables_and_pictures_of_a_comparison_their_place(site: Running, open_page: Opener) -> None:
+    long = "A flight over the northern buildings at wind force seven, third attempt with new propellers " * 2
+    with open_store(site) as store:
+        for name in (long, "רחפן סורק את הבניין הצפוני"):
+            with store.record(name, seed=len(name)) as recorder:
+                for step in range(3):
+                    recorder.motion.append("rover", t_s=step, position_m=(step, 0, 1))
+        ids = [each.session_id for each in store.find(sort="-created_at", limit=2)]
+    page = ready(open_page(f"{site.url}/compare?ids={','.join(ids)}"))
+    heads = [each.bounding_box() for each in page.locator(".grid-of > div > .row").all()]
+    assert len(heads) == 2 and all(box["height"] <= 40 for box in heads), "one line each"
+    names = page.locator(".two-tables .whose").all()
+    assert names and all(each.bounding_box()["height"] <= 40 for each in names), "two lines at most"
+    for each in ids:
+        site.store.delete(each)
+
+
 def test_compare_shows_what_differs_and_two_players_in_step(site: Running, open_page: Opener) -> None:
     page = compare_page(site, open_page, "Butterfly", "Storm")
     page.locator(".first").filter(has_text="First difference at").filter(has_text="scout-1, path").wait_for()

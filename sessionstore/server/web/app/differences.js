@@ -40,7 +40,7 @@ function byRole(found, seek) {
 
 /** Differences by role, parameters that differ, and all metrics: what differs most on top, with deltas to A. */
 export function tables({ sessions, parameters, metrics, by_role: roles = [] }, seek) {
-  const heads = () => el('thead', {}, el('tr', {}, el('th', { scope: 'col' }, 'value'), sessions.map((each, i) => el('th', { scope: 'col' }, el('span', { title: each.session_id }, `${letter(i)} · ${each.session_name || each.session_id} `), status(each)))));
+  const heads = () => el('thead', {}, el('tr', {}, el('th', { scope: 'col' }, 'value'), sessions.map((each, i) => el('th', { scope: 'col' }, el('span.whose', { title: `${each.session_name || ''} ${each.session_id}`, dir: 'auto' }, `${letter(i)} · ${each.session_name || each.session_id} `), status(each)))));
   const kinds = (each) => new Set(each.values.map((value) => JSON.stringify(value))).size;
   const hash = (each) => Number(/(_hash|sha256)$/.test(each.name)); // says that something differs, not what: last
   const differ = [...parameters].sort((a, b) => hash(a) - hash(b) || kinds(b) - kinds(a)).map((each) => el('tr', {}, el('th', { scope: 'row' }, each.name), each.values.map((value) => el('td', {}, each.values.reduce((text, other) => (text === null ? apart(value, other) : longer(text, apart(value, other))), null)))));

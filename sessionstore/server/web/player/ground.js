@@ -4,6 +4,7 @@
 /** From below to above where they overlap. */
 export const USES = ['terrain', 'land', 'plants', 'water', 'rail', 'road'];
 const LEAST_M = 0.4; // lower than this a drone stands
+const WIDER_M = 0.3; // outlines are simplified by a quarter of a metre (simulation/world/ground.py)
 
 export class Ground {
   constructor({ base, buildings, ground = [] }) {
@@ -54,9 +55,23 @@ export function faces(rows) {
 export function grounds(rows) {
   const made = (Array.isArray(rows) ? rows : []).flatMap((row) => {
     const use = USES.includes(row?.use) ? row.use : 'land';
-    return [...faces(row?.faces), ...terrain(row)].map((corners) => ({ use, corners }));
+    return [...faces(row?.faces).map(wider), ...terrain(row)].map((corners) => ({ use, corners }));
   });
   return made.sort((a, b) => USES.indexOf(a.use) - USES.indexOf(b.use));
+}
+
+/** A ring moved outwards by WIDER_M: neighbours that were simplified apart overlap, and no background shows between them. */
+function wider(corners) {
+  const count = corners.length;
+  const area = corners.reduce((sum, [x, y], i) => { const [u, v] = corners[(i + 1) % count]; return sum + x * v - u * y; }, 0);
+  const way = area < 0 ? -1 : 1;
+  const out = corners.map(([x, y], i) => { const [u, v] = corners[(i + 1) % count]; const length = Math.hypot(u - x, v - y); return length ? [way * (v - y) / length, way * (x - u) / length] : [0, 0]; });
+  return corners.map(([x, y, z], i) => {
+    const [a, b] = [out[(i + count - 1) % count], out[i]];
+    const along = 1 + a[0] * b[0] + a[1] * b[1]; // 0 where the ring turns back
+    const by = WIDER_M / Math.max(along, 0.5);
+    return [x + (a[0] + b[0]) * by, y + (a[1] + b[1]) * by, z];
+  });
 }
 
 /** Squares between heights on a grid. */
