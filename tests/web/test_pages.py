@@ -114,6 +114,21 @@ def test_long_names_leave_the_tables_and_pictures_of_a_comparison_their_place(si
         site.store.delete(each)
 
 
+def test_a_printed_comparison_has_all_its_charts(site: Running, open_page: Opener) -> None:
+    page = compare_page(site, open_page, "Butterfly", "Storm")
+    page.set_viewport_size({"width": 760, "height": 600})
+    page.locator(".chart-legend button").first.wait_for()
+    page.emulate_media(media="print")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    blank = """[...document.querySelectorAll('.charts .chart:not([hidden]) canvas')].filter((each) => {
+      const empty = document.createElement('canvas');
+      Object.assign(empty, { width: each.width, height: each.height });
+      return empty.toDataURL() === each.toDataURL();
+    }).length"""
+    assert page.locator(".charts .chart:not([hidden]) canvas").count() >= 5
+    assert page.evaluate(blank) == 0, "those that are out of sight too"
+
+
 def test_compare_shows_what_differs_and_two_players_in_step(site: Running, open_page: Opener) -> None:
     page = compare_page(site, open_page, "Butterfly", "Storm")
     page.locator(".first").filter(has_text="First difference at").filter(has_text="scout-1, path").wait_for()

@@ -35,6 +35,8 @@ export class Charts {
     this.sight.observe(this.node);
     this.recolour = () => { for (const each of this.charts.values()) each.picture = null; this.redraw(); };
     addEventListener('themechange', this.recolour);
+    this.onPaper = () => this.redraw(true);
+    addEventListener('beforeprint', this.onPaper);
     if (source.fields) this.picker(own);
   }
 
@@ -181,6 +183,7 @@ export class Charts {
     this.watch.disconnect();
     this.sight.disconnect();
     removeEventListener('themechange', this.recolour);
+    removeEventListener('beforeprint', this.onPaper);
   }
 }
 
