@@ -168,7 +168,7 @@ class Placer:
             ours = self._as_compared(session_id, compared)
             missing = _missing(ours, theirs.tree)
             self._begin()
-            self._log.updating(ours, missing, lineage.digest(theirs.tables))
+            self._log.updating(ours, missing, lineage.digest(theirs.tables), theirs.tree.sizes)
             count = sum(self._bring(ours, theirs.tree, file) for file in missing)
             _check_unchanged(theirs)
             data = _document(theirs, record.uuid, record.merged_from or {})

@@ -22,7 +22,7 @@ from sessionstore.disk import files
 from sessionstore.disk.append_file import AppendFile
 from sessionstore.disk.beside import create_beside
 from sessionstore.disk.reading import stamp_of
-from sessionstore.errors import Conflict, Corrupt, OutcomeUnknown, SessionGone, UnsafeFile
+from sessionstore.errors import Conflict, Corrupt, NewerFormat, OutcomeUnknown, SessionGone, UnsafeFile
 from sessionstore.model.field_rules import FINAL_STATUSES
 from sessionstore.session.sealed_file import SealedFile
 from sessionstore.session.sealed_form import MEMBER_BYTES, sealed
@@ -179,14 +179,14 @@ def _prove(beside: Path, plain: FileBytes, size: int) -> None:
 
 def _exchange(path: Path, beside: Path, seen: os.stat_result, durable: bool) -> None:
     """Give the sealed file its name and remove the plain one, while no process can append."""
-    lock = AppendFile(path, missing=_gone, left_over=left_over)
+    lock = AppendFile(path, missing=gone, left_over=left_over)
     try:
         lock.lock()
         try:
             if stamp_of(os.fstat(lock.descriptor)) != stamp_of(seen):
                 raise Conflict(f"{path} is being written; seal it when its writer has ended")
             target = sealed_path(path)
-            files.remove(target)  # left by a seal that was interrupted: the plain one counted
+            _remove_interrupted(path, target)
             files.rename_new(beside, target)
             if durable:
                 _prove_named(path)
@@ -199,7 +199,25 @@ def _exchange(path: Path, beside: Path, seen: os.stat_result, durable: bool) -> 
         lock.close()
 
 
-def _gone(path: Path | str) -> None:
+def _remove_interrupted(path: Path, target: Path) -> None:
+    """Remove what a seal that was interrupted left: the plain stream, which counted, holds all of it.
+
+    Raises: Conflict: it is another file, or holds other lines. StoreUnusable, UnsafeFile. Nothing was removed.
+    """
+    try:
+        with files.opened(target) as descriptor:
+            held = holds(path, descriptor)
+    except FileNotFoundError:
+        return
+    except (Corrupt, NewerFormat) as error:
+        raise Conflict(f"{target} is there, and no sealed stream: {error.reason}; move it away first") from error
+    if not held:
+        raise Conflict(f"{path} and {target.name} differ: `sessionstore doctor --fix` decides")
+    files.remove(target)
+
+
+def gone(path: Path | str) -> None:
+    """Refuse to make a file that another process removed meanwhile. Raises: FileNotFoundError."""
     raise FileNotFoundError(f"{path} is gone")
 
 
@@ -231,7 +249,7 @@ def unseal_stream(path: Path, durable: bool = True, salvage: bool = False) -> bo
 def _unsealed(path: Path, durable: bool, salvage: bool) -> bool:
     """Put the plain form in its place and remove the sealed one; False: it was sealed again meanwhile."""
     source = sealed_path(path)
-    lock = AppendFile(source, missing=_gone, timeout_s=_WAIT_S)
+    lock = AppendFile(source, missing=gone, timeout_s=_WAIT_S)
     try:
         lock.lock()
         try:
@@ -253,7 +271,7 @@ def _unsealed(path: Path, durable: bool, salvage: bool) -> bool:
 
 def _no_plain(path: Path) -> bool:
     """Whether there is no plain file that counts; one that is left over is removed, under its lock."""
-    plain = AppendFile(path, missing=_gone, left_over=left_over)
+    plain = AppendFile(path, missing=gone, left_over=left_over)
     try:
         plain.lock()
         plain.unlock()
@@ -274,7 +292,7 @@ def remove_sealed(path: Path, sealed_file: AppendFile) -> bool:
 
     Raises: SessionGone: the plain one is gone; LockTimeout, UnsafeFile, StoreUnusable. Nothing was removed.
     """
-    plain = AppendFile(path, missing=_gone, left_over=left_over)
+    plain = AppendFile(path, missing=gone, left_over=left_over)
     try:
         plain.lock()
         try:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import errno
 import os
+import threading
 import time
 from pathlib import Path
 from types import TracebackType
@@ -23,7 +24,7 @@ from typing import Any, Self
 
 from sessionstore.disk import files
 from sessionstore.disk.bulk_sync import sync_trees
-from sessionstore.errors import StoreUnusable
+from sessionstore.errors import StoreUnusable, StreamClosed
 from sessionstore.layout import DOCUMENT, StoreRoot
 from sessionstore.model.instants import instant
 from sessionstore.model.record import SessionRecord
@@ -37,7 +38,7 @@ LONGEST_S = 60.0
 
 
 class Batch:
-    """The block; for one thread.
+    """The block; threads may share it, and must have ended theirs before it ends.
 
     Attributes:
         session_ids: of the sessions that are named and durable, in the order in which they were made.
@@ -48,6 +49,8 @@ class Batch:
         self._root, self._creator, self._catalog = root, creator, catalog
         self._waiting: list[tuple[Draft, os.stat_result]] = []
         self._since = 0.0
+        self._mutex = threading.RLock()
+        self._depth, self._ended, self._pid = 0, False, os.getpid()
 
     def create(self, name: str | None = None, **fields: Any) -> str:
         """Make a session that exists from the end of the block on; return the id that it will have.
@@ -57,19 +60,30 @@ class Batch:
         Args: as for ``SessionStore.create``.
 
         Raises: InvalidName, InvalidRecord, LockTimeout, StoreUnusable: this one was not made, the block can go on.
-            OutcomeUnknown: of a full group, as :meth:`flush`.
+            OutcomeUnknown: of a full group, as :meth:`flush`. StreamClosed: the block has ended.
         """
+        self._check_open()
         draft = self._creator.draft(name, fields)
         return self._add(draft, self._creator.stage(draft, sync=False))
 
     def _add(self, draft: Draft, status: os.stat_result) -> str:
-        if not self._waiting:
-            self._since = time.monotonic()
-        self._waiting.append((draft, status))
         session_id = draft.record.session_id
-        if len(self._waiting) >= GROUP or time.monotonic() - self._since > LONGEST_S:
-            self.flush()
+        with self._mutex:
+            if self._ended:  # by another thread, while this one was built
+                self._discard([(draft, status)])
+                self._check_open()
+            if not self._waiting:
+                self._since = time.monotonic()
+            self._waiting.append((draft, status))
+            if len(self._waiting) >= GROUP or time.monotonic() - self._since > LONGEST_S:
+                self.flush()
         return session_id
+
+    def _check_open(self) -> None:
+        if self._ended:
+            raise StreamClosed("the block of this batch has ended; nothing was made")
+        if self._pid != os.getpid():
+            raise StreamClosed("the batch is that of the parent process; nothing was made")
 
     def adopt(self, built: Path, record: SessionRecord, tables: dict[str, Any]) -> str:
         """Take in a folder that an import built in staging, its document included; nothing of it need be synced.
@@ -89,7 +103,17 @@ class Batch:
             StoreUnusable: those named so far are there, and may not be durable; the others were not made.
             OutcomeUnknown: all are visible, a power cut may take them.
         """
+        if self._pid != os.getpid():
+            return  # what waits is the parent's
+        with self._mutex:
+            self._flush(self._taken())
+
+    def _taken(self) -> list[tuple[Draft, os.stat_result]]:
+        """Return what waits, and waits no longer."""
         waiting, self._waiting = self._waiting, []
+        return waiting
+
+    def _flush(self, waiting: list[tuple[Draft, os.stat_result]]) -> None:
         if not waiting:
             return
         named: list[SessionRow] = []
@@ -127,13 +151,18 @@ class Batch:
             self._creator.discard(self._creator.staged(draft))
 
     def __enter__(self) -> Self:
+        self._depth += 1
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
-        if kind is None:
-            self.flush()
-        else:
-            waiting, self._waiting = self._waiting, []
-            self._discard(waiting)
+        if self._pid != os.getpid():
+            return
+        with self._mutex:
+            self._depth -= 1
+            self._ended = self._depth == 0
+            if kind is None:
+                self.flush()
+            else:
+                self._discard(self._taken())

@@ -52,10 +52,11 @@ class MergeLog:
         """Note sessions (id, uuid) that are about to get their names. Raises: StoreUnusable: nothing was noted."""
         self._write([{"action": "add", "session_id": session_id, "uuid": uuid} for session_id, uuid in sessions])
 
-    def updating(self, ours: _Files, touched: Iterable[str], digest: str) -> None:
+    def updating(self, ours: _Files, touched: Iterable[str], digest: str, ends: Mapping[str, int]) -> None:
         """Keep our record and the files that will be replaced, and note the sizes of all that will change.
 
         Args:
+            ends: the sizes that they will have at most.
             digest: of the record that the merge is about to put here (model.lineage).
         """
         place, touched = self.folder / ours.folder.name, list(touched)
@@ -65,7 +66,9 @@ class MergeLog:
             files.make_dirs((place / name).parent)
             files.put(place / name, data)
         sizes = {name: ours.sizes.get(name) for name in touched}
-        self._write([{"action": "update", "session_id": ours.folder.name, "sizes": sizes, "digest": digest}])
+        ends = {name: ends[name] for name in touched if _is_stream(name)}
+        noted = {"action": "update", "session_id": ours.folder.name, "sizes": sizes, "ends": ends, "digest": digest}
+        self._write([noted])
 
     def retire(self, session_id: str) -> None:
         """Move a session in here, durably; the caller holds the lock of the store and of the session.
@@ -163,6 +166,9 @@ class MergeLog:
         tables, data, _ = documents.load(str(folder / DOCUMENT))
         if data != old and lineage.digest(tables) != entry["digest"]:
             raise Conflict(f"{session_id} changed since the merge")
+        for name, end in entry.get("ends", {}).items():
+            if stream_source.size(folder / name) > end:
+                raise Conflict(f"{session_id}: records were appended to {name} since the merge")
         for name, size in entry["sizes"].items():
             if _is_stream(name):
                 self._shorten(folder / name, size or 0)

@@ -10,6 +10,8 @@ import pytest
 
 import sessionstore
 from sessionstore.errors import NotApplied, SessionNotFound
+from sessionstore.exchange import merge as merge_module
+from sessionstore.exchange.compare import Comparison, Copy
 from sessionstore.exchange.merge import merge
 from sessionstore.exchange.trees import FolderTree
 from sessionstore.exchange.verify import Bundle
@@ -368,3 +370,46 @@ def test_an_id_that_differs_in_case_only_is_taken(here: SessionStore, there: Ses
     if first.session_id.lower() == second.session_id.lower():  # in one minute
         ((action, session_id),) = actions(here, there)
         assert (action, session_id) == ("copied", f"{second.session_id}-2")
+
+
+def test_what_was_recorded_since_a_merge_is_not_undone_with_it(here: SessionStore, there: SessionStore) -> None:
+    session = flown(there)
+    here.merge(there.root.path)
+    appended(session)
+    session.update(notes="later")
+    here.merge(there.root.path)
+    appended(here.get(session.session_id))  # acknowledged here, behind what the merge took
+    before = contents(here)
+    with pytest.raises(NotApplied, match="since the merge"):
+        History(here).undo()
+    assert contents(here) == before and here.get(session.session_id).tape("log").count() == 2
+
+
+@pytest.mark.parametrize("change", ["record", "stream"])
+def test_a_change_while_a_merge_compares_is_not_replaced(
+    here: SessionStore, there: SessionStore, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    session = flown(there)
+    here.merge(there.root.path)
+    appended(session)
+    session.update(notes="later")
+    compare = merge_module.compare
+
+    def compared(ours: Copy, theirs: Copy) -> Comparison:
+        found = compare(ours, theirs)
+        if change == "record":
+            here.update(session.session_id, notes="meanwhile")
+        else:
+            appended(here.get(session.session_id))
+        return found
+
+    monkeypatch.setattr(merge_module, "compare", compared)
+    report = here.merge(there.root.path)
+    monkeypatch.undo()
+    assert [outcome.action for outcome in report.outcomes] == ["skipped"]
+    assert "changed here since it was compared" in report.outcomes[0].reason
+    ours = here.get(session.session_id)
+    assert ours.record.notes == ("meanwhile" if change == "record" else "")
+    assert ours.tape("log").count() == (0 if change == "record" else 1) and here.doctor().findings == []
+    action = "diverged" if change == "record" else "updated"  # the line is the one that theirs has
+    assert [outcome.action for outcome in here.merge(there.root.path).outcomes] == [action]

@@ -850,7 +850,7 @@ MUTANTS = (
     Mutant(
         "a merge keeps nothing for its undo",
         "sessionstore/exchange/place.py",
-        "            self._log.updating(ours, missing, lineage.digest(theirs.tables))\n",
+        "            self._log.updating(ours, missing, lineage.digest(theirs.tables), theirs.tree.sizes)\n",
         "",
         "tests/exchange/test_merge.py::test_one_undo_takes_a_whole_merge_back",
     ),

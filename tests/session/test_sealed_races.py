@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import subprocess
 import sys
@@ -121,3 +122,18 @@ def test_the_doctor_names_an_empty_file_beside_a_sealed_stream_and_ends_it(tmp_p
     assert len(found) == 1 and "is empty" in found[0].what and values(path) == list(range(200))
     assert sealed_repair.end_interrupted(store.root, stream_source.sealed_path(path)).startswith("removed")
     assert values(path) == list(range(200)) and not store.doctor().findings
+
+
+@pytest.mark.parametrize("other", ["lines", "foreign"])
+def test_sealing_removes_no_other_file_of_its_name(path: Path, other: str) -> None:
+    beside = stream_source.sealed_path(path)
+    if other == "lines":  # a sealed stream that the plain one does not hold
+        sealing.seal_stream(filled(path, 40))
+    else:
+        beside.write_bytes(gzip.compress(b"notes of a person"))
+    kept = beside.read_bytes()
+    path.write_bytes(filled(path.with_name("other.jsonl"), 30).read_bytes())
+    with pytest.raises(Conflict, match=r"decides" if other == "lines" else r"move it away"):
+        sealing.seal_stream(path)
+    assert beside.read_bytes() == kept and values(path) == list(range(30))
+    assert sorted(each.name for each in path.parent.iterdir()) == sorted([path.name, beside.name, "other.jsonl"])

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
 import pytest
 
 import sessionstore
 from sessionstore.disk import bulk_sync, files
-from sessionstore.errors import InvalidRecord, OutcomeUnknown, StoreUnusable
+from sessionstore.errors import InvalidRecord, OutcomeUnknown, StoreUnusable, StreamClosed
 from sessionstore.model.instants import new_uuid
 from sessionstore.model.json_text import layout
 from sessionstore.model.record import SessionRecord
@@ -138,3 +141,32 @@ def test_a_store_that_does_not_wait_for_the_disk_syncs_nothing(
     monkeypatch.setattr(batch, "sync_trees", None)
     with sessionstore.open(store.root.path, sync="os") as other:
         assert len(other.create_many({"name": f"run {number}"} for number in range(3))) == 3
+
+
+def test_threads_may_share_a_batch(store: SessionStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch, "GROUP", 3)
+    with store.batch() as block, ThreadPoolExecutor(4) as pool:
+        made = list(pool.map(lambda number: block.create(f"n{number}"), range(40)))
+    assert sorted(block.session_ids) == sorted(made) == sorted(row.session_id for row in store.find())
+
+
+def test_a_session_is_refused_when_the_block_has_ended(store: SessionStore) -> None:
+    with store.batch() as block, block:
+        block.create("inner")
+    with pytest.raises(StreamClosed, match="has ended"):
+        block.create("late")
+    assert [row.session_name for row in store.find()] == ["inner"]
+    assert not list(store.root.staging.iterdir())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no fork on Windows")
+def test_a_forked_child_that_leaves_the_block_takes_nothing_of_its_parent(store: SessionStore) -> None:
+    with store.batch() as block:
+        block.create("mine")
+        child = os.fork()
+        if child == 0:
+            block.__exit__(ValueError, ValueError(), None)
+            block.flush()
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+    assert [row.session_name for row in store.find()] == ["mine"]

@@ -8,11 +8,11 @@ from __future__ import annotations
 from typing import Literal
 
 from sessionstore.disk import files
-from sessionstore.disk.append_file import AppendFile
 from sessionstore.errors import Conflict
 from sessionstore.layout import DOCUMENT
 from sessionstore.maintenance.findings import Finding
 from sessionstore.session.documents import tables_of
+from sessionstore.session.sealing import file_to_append
 from sessionstore.store import SessionStore
 
 Side = Literal["ours", "theirs"]
@@ -36,7 +36,7 @@ def take(store: SessionStore, finding: Finding, side: Side) -> str:
             store.root.quarantine(original, 0, files.read(original)[0])
             files.put(original, theirs)
     elif side == "theirs":
-        stream = AppendFile(original)
+        stream = file_to_append(original)  # a sealed one is made plain first, or it would stay beside, and differ
         stream.lock()
         try:
             store.root.quarantine(original, 0, files.read(original)[0])

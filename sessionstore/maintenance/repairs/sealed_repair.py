@@ -28,7 +28,7 @@ def end_interrupted(root: StoreRoot, sealed: Path) -> str:
         sealing.unseal_stream(plain, root.durable)
         return "removed: the plain stream holds all of it"
     except Conflict:
-        lock = AppendFile(sealed)
+        lock = AppendFile(sealed, missing=sealing.gone)
         lock.lock()
         try:
             root.quarantine(sealed, 0, files.read(sealed)[0])

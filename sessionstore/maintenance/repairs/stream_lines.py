@@ -16,7 +16,6 @@ from typing import Any
 import msgspec
 
 from sessionstore.disk import files
-from sessionstore.disk.append_file import AppendFile
 from sessionstore.layout import StoreRoot
 from sessionstore.maintenance.checks import accepted
 from sessionstore.maintenance.repairs import notes, old_lines
@@ -24,7 +23,7 @@ from sessionstore.maintenance.repairs.old_lines import Restored, StreamCopy
 from sessionstore.maintenance.repairs.proven_lines import checked, proven, text_of
 from sessionstore.model.wording import counted
 from sessionstore.session import Session
-from sessionstore.session.sealing import unsealed_to_append
+from sessionstore.session.sealing import file_to_append, unsealed_to_append
 from sessionstore.session.stream_line import BYTE_ORDER_MARK, CHECKSUM, Line, Mark, parse_line
 
 _CHECKSUM_AT_END = re.compile(rb',\s*"c"\s*:\s*"[^"]*"\s*\}\s*$')
@@ -94,7 +93,7 @@ def _rewrite(root: StoreRoot, path: Path, change: Callable[[list[bytes]], list[b
     unsealed_to_append(path)
     if files.status(path) is None:
         return 0
-    stream = AppendFile(path)
+    stream = file_to_append(path)
     stream.lock()
     try:
         data, _ = files.read(path)

@@ -12,12 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sessionstore.disk import files
-from sessionstore.disk.append_file import AppendFile
 from sessionstore.errors import Conflict
 from sessionstore.layout import StoreRoot
 from sessionstore.maintenance.repairs import notes
 from sessionstore.session import Session
-from sessionstore.session.sealing import unsealed_to_append
+from sessionstore.session.sealing import file_to_append, unsealed_to_append
 from sessionstore.session.stream_reader import Damage, Mark, Tape, last_good_line
 
 _CHUNK = 1 << 20
@@ -31,7 +30,7 @@ def cut_torn_end(root: StoreRoot, path: Path) -> int:
     unsealed_to_append(path)
     if not os.path.lexists(path):
         return 0
-    stream = AppendFile(path)
+    stream = file_to_append(path)
     size = stream.lock()
     try:
         _, torn = last_good_line(stream.descriptor, size)
@@ -56,9 +55,12 @@ def cut_damaged_lines(root: StoreRoot, session: Session, path: Path) -> int:
     if not ranges:
         return 0
     unsealed_to_append(path)
-    stream = AppendFile(path)
-    for begin, end in ranges:
-        root.quarantine(path, begin, _bytes_of(path, begin, end))
+    stream = file_to_append(path)
+    try:
+        for begin, end in ranges:
+            root.quarantine(path, begin, _bytes_of(path, begin, end))
+    except FileNotFoundError as error:
+        raise Conflict(f"{path} was sealed or moved during its repair; run it again") from error
     lost = sum(end - begin for begin, end in ranges)
     what = f"damaged lines moved to quarantine ({lost} bytes in all)"
     rows = [{"stream": path.stem, "expected": first, "found": then} for first, then in gaps]
