@@ -39,6 +39,7 @@ class Slow:
 def listed(site: Running, open_page: Opener, name: str, method: str, **more: Any) -> tuple[Any, Slow]:
     page = open_page(f"{site.url}/sessions?q=name~{name.lower()}&columns=session,tags,notes", **more)
     rows(page).filter(has_text=name).wait_for()
+    until(page, "document.querySelector('session-list').rows.current && document.querySelector('.actions').innerText")
     return page, Slow(page, site.store.get(name).session_id, method)
 
 
