@@ -17,18 +17,18 @@ import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from sessionstore.disk import bell, files, rename
 from sessionstore.errors import OutcomeUnknown
-from sessionstore.session.stream_line import ordered_line_bytes
+from sessionstore.session.stream_line import line_bytes
 from sessionstore.session.stream_record import payload_of
 from sessionstore.session.stream_writer import StreamWriter
 
 _BURST_S = 0.002  # appends that come so closely are worth a lease
 _LOOK_S = 0.01
 _SHARED_S = 5.0  # how long a stream that another writer asked for is locked for each append
-_NEVER = -math.inf
+_NEVER, _FOREVER = -math.inf, math.inf
 
 
 class LeasedWriter(StreamWriter):
@@ -39,6 +39,8 @@ class LeasedWriter(StreamWriter):
     _shared_until_s = -math.inf
     _moves = -1
     _looked_n = -1
+    _text_of_s: float | None = None  # the sim_time that _time_text says
+    _time_text = b""
 
     def __init__(self, path: Path, *given: Any, **more: Any) -> None:
         super().__init__(path, *given, **more)
@@ -55,30 +57,37 @@ class LeasedWriter(StreamWriter):
     def _append_leased(self, payload: bytes, t_s: float | None, at_least_s: float) -> bool:
         """Append a record in order to a stream whose lock is kept; False: it has to be locked and looked at anew."""
         with self._mutex:
+            latest_s = self._latest_s
             if t_s is None:
-                t_s = self._latest_s if self._latest_s > at_least_s else at_least_s if at_least_s > _NEVER else 0.0
-            if not self._leased or not self._latest_s <= t_s < math.inf or self._order_text:
+                t_s = latest_s if latest_s > at_least_s else at_least_s if at_least_s > _NEVER else 0.0
+            if not self._leased or not latest_s <= t_s < _FOREVER or self._order_text:
                 return False
-            file, (opened, size) = self._file, self._seen
-            if self._moves != rename.moves or os.lseek(file.descriptor, 0, os.SEEK_END) != size:
+            descriptor, (opened, size) = self._file.descriptor, self._seen
+            if self._moves != rename.moves or os.lseek(descriptor, 0, os.SEEK_END) != size:
                 return False
-            data = ordered_line_bytes(payload, self._next_n, t_s)
+            if t_s is not self._text_of_s:  # the records of one tick have one sim_time, the very same number
+                self._text_of_s, self._time_text = t_s, repr(t_s).encode()
+            data = line_bytes(payload, self._next_n, self._time_text, b"")
             try:
-                files.write_all(file.descriptor, data, self._text_path)
+                files.write_all(descriptor, data, self._text_path)
             except OSError as error:
-                self._leased = False
-                try:
-                    file.take_back(error, size)
-                except OutcomeUnknown as unknown:
-                    self._failure = str(unknown)
-                    raise
+                self._undo(error, size)
             self._seen = opened, size + len(data)
             self._next_n += 1
-            if t_s > self._latest_s:  # -0.0 is not above 0.0
+            if t_s > latest_s:  # -0.0 is not above 0.0
                 self._latest_s = t_s
             if not self._waits_for_sync:
                 self._sync_as_asked()
             return True
+
+    def _undo(self, error: OSError, size: int) -> NoReturn:
+        """Cut what a failed write left. Raises: as :meth:`append`."""
+        self._leased = False
+        try:
+            self._file.take_back(error, size)
+        except OutcomeUnknown as unknown:
+            self._failure = str(unknown)
+            raise
 
     def _unlock(self) -> None:
         now_s = time.monotonic()

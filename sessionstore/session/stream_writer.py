@@ -31,10 +31,10 @@ from sessionstore.errors import Corrupt, InvalidRecord, OutcomeUnknown, StoreUnu
 from sessionstore.session import stream_sync
 from sessionstore.session.sealing import file_to_append
 from sessionstore.session.stream_check import KINDS
-from sessionstore.session.stream_line import Line, line_bytes, mark_bytes, ordered_line_bytes
+from sessionstore.session.stream_line import Line, line_bytes, lines_bytes, mark_bytes
 from sessionstore.session.stream_order import ATTEMPT, StreamOrder
 from sessionstore.session.stream_reader import order_of_source
-from sessionstore.session.stream_record import MAX_RECORD_BYTES, payload_of
+from sessionstore.session.stream_record import MAX_RECORD_BYTES, payload_of, payloads_of
 from sessionstore.session.stream_source import Source
 from sessionstore.session.stream_tail import Tail, tail_of
 
@@ -126,7 +126,7 @@ class StreamWriter:
 
         Raises: as :meth:`append`; what is refused leaves none of them.
         """
-        payloads = [payload_of(record) for record in records]
+        payloads = payloads_of(records if type(records) is list else list(records))
         if payloads:
             self._write(payloads, t_s, _NEVER)
 
@@ -209,13 +209,11 @@ class StreamWriter:
                     t_s = self._latest_s if self._latest_s > at_least_s else at_least_s if at_least_s > _NEVER else 0.0
                 if t_s < self._latest_s or self._order_text:
                     self._take_out_of_order(t_s)
-                n, order_text = self._next_n, self._order_text
-                if order_text or len(payloads) > 1:
-                    time_text = repr(t_s).encode()
-                    lines = [line_bytes(each, number, time_text, order_text) for number, each in enumerate(payloads, n)]
-                    data = b"".join(lines)
+                n, time_text = self._next_n, repr(t_s).encode()
+                if len(payloads) == 1:
+                    data = line_bytes(payloads[0], n, time_text, self._order_text)
                 else:
-                    data = ordered_line_bytes(payloads[0], n, t_s)
+                    data = lines_bytes(payloads, n, time_text, self._order_text)
                 if self._encoding is not None:
                     data = data.decode().encode(self._encoding)
                 self._seen = (file.opened, file.write(data, size))

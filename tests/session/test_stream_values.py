@@ -7,6 +7,7 @@ import random
 import threading
 import zlib
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -48,6 +49,32 @@ def test_a_record_with_the_keys_of_the_line_comes_back_under_its_own_names(path:
     assert Tape(path).check().whole and Tape(path).count() == 3
     again = json.loads(json.dumps(lines[0].to_json()))
     assert again["n"] == 0 and again["t"] == 0.5 and again["="] == record
+
+
+@pytest.mark.parametrize("strange", [{}, {"n": 1}, {"v": float("nan")}, {"a": None}, {"z": (1, {2})}, {"k": "null"},
+    {"s": "two\nlines"}, {5: "a number as key"}, MappingProxyType({"v": 1})])  # fmt: skip
+def test_a_batch_is_the_same_bytes_as_its_records_one_by_one(path: Path, strange: Any) -> None:
+    records = [{"x": 1.5, "on": True, "list": [1, {"deep": "ü"}]}, strange, {"y": -0.0}]
+    with_one, with_many = StreamWriter(path), StreamWriter(path.with_name("many.jsonl"))
+    for _ in range(2):
+        for record in records:
+            with_one.append(record, 0.25)
+        with_many.extend(records, 0.25)
+    with_one.close()
+    with_many.close()
+    assert path.read_bytes() == with_many.path.read_bytes()
+    assert len(path.read_bytes().splitlines()) == 6
+
+
+def test_a_batch_with_a_record_that_is_refused_leaves_none(path: Path) -> None:
+    writer = StreamWriter(path)
+    writer.extend([{"i": 0}])
+    for wrong in ({"v": object()}, {"v": "\ud800"}, {"v": 10**5000}, {"v": "x" * (1 << 20)}, ["v"]):
+        with pytest.raises(InvalidRecord):
+            writer.extend([{"i": 1}, wrong, {"i": 2}])  # type: ignore[list-item]
+    writer.extend([])
+    writer.close()
+    assert [line.data for line in Tape(path).read()] == [{"i": 0}]
 
 
 def test_a_line_of_an_older_version_with_our_new_keys_reads_as_it_did(path: Path) -> None:
