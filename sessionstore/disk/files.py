@@ -116,8 +116,7 @@ def opened_to_append(path: AnyPath, *, durable: bool, missing: Missing | None = 
 
 def write_all(descriptor: int, data: bytes, path: AnyPath) -> None:
     """Write every byte; a short write is continued, an error leaves a prefix."""
-    if observer is not None:  # as note, without its call
-        observer("write", str(path), data)
+    note("write", path, data)
     written = os.write(descriptor, data)
     while written < len(data):  # RLIMIT_FSIZE, a full disk or a signal can end a write half-way
         written += os.write(descriptor, memoryview(data)[written:])
