@@ -11,10 +11,10 @@ Not here: which values a record may hold (stream_record), files (stream_source),
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
-from zlib import crc32
 
 import msgspec
 
@@ -92,7 +92,7 @@ def line_bytes(payload: bytes, n: int, time_text: bytes, order_text: bytes) -> b
         head = b'{"n":%d,"t":%b%b,%b' % (n, time_text, order_text, payload[1:-1])
     else:
         head = b'{"n":%d,"t":%b%b' % (n, time_text, order_text)
-    return b'%b,"c":"%08x"}\n' % (head, crc32(head))
+    return b'%b,"c":"%08x"}\n' % (head, zlib.crc32(head))
 
 
 def lines_bytes(payloads: Iterable[bytes], n: int, time_text: bytes, order_text: bytes) -> bytes:
@@ -102,14 +102,14 @@ def lines_bytes(payloads: Iterable[bytes], n: int, time_text: bytes, order_text:
         head = b'{"n":%d%b%b' % (number, between, payload[1:-1])
         if len(payload) == 2:  # nothing behind the comma
             head = head[:-1]
-        lines.append(b'%b,"c":"%08x"}\n' % (head, crc32(head)))
+        lines.append(b'%b,"c":"%08x"}\n' % (head, zlib.crc32(head)))
     return b"".join(lines)
 
 
 def mark_bytes(content: dict[str, Any]) -> bytes:
     """Return the line of a mark."""
     head = b'{"<":%b' % msgspec.json.encode(content)
-    return b'%b,"c":"%08x"}\n' % (head, crc32(head))
+    return b'%b,"c":"%08x"}\n' % (head, zlib.crc32(head))
 
 
 def parse_line(raw: bytes, offset: int) -> Line | Damage | Mark:
@@ -128,7 +128,7 @@ def parse_line(raw: bytes, offset: int) -> Line | Damage | Mark:
     crc = data.pop(CHECKSUM, None)
     if crc is None:
         remark = "unverified"
-    elif raw[-TAIL_LENGTH:-10] != b',"c":"' or b"%08x" % crc32(raw[:-TAIL_LENGTH]) != raw[-10:-2]:
+    elif raw[-TAIL_LENGTH:-10] != b',"c":"' or b"%08x" % zlib.crc32(raw[:-TAIL_LENGTH]) != raw[-10:-2]:
         remark = (
             remark
             if has_right_checksum(raw) and remark
@@ -164,7 +164,7 @@ def _line(data: dict[str, Any], offset: int, end: int, remark: Remarked) -> Line
 
 def has_right_checksum(raw: bytes) -> bool:
     """Whether a line (without its newline) ends with the checksum of its own bytes."""
-    return raw[-TAIL_LENGTH:-10] == b',"c":"' and b"%08x" % crc32(raw[:-TAIL_LENGTH]) == raw[-10:-2]
+    return raw[-TAIL_LENGTH:-10] == b',"c":"' and b"%08x" % zlib.crc32(raw[:-TAIL_LENGTH]) == raw[-10:-2]
 
 
 def _undone(raw: bytes) -> tuple[bytes, dict[str, Any], Remarked] | None:
