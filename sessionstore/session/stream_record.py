@@ -27,15 +27,16 @@ _encode, _encode_lines = msgspec.json.Encoder().encode, msgspec.json.Encoder().e
 def payload_of(record: Mapping[str, Any]) -> bytes:
     """Return a record as the JSON object that a line holds. Raises: InvalidRecord."""
     kind = type(record)
-    if (kind is dict and is_json(record)) or kind is Plain:
+    plain = (kind is dict and is_json(record)) or kind is Plain
+    if plain:
         try:
             payload = _encode(record)
         except (TypeError, ValueError, OverflowError):
-            return _closely(record)
+            return _closely(record, plain)
         # find costs half of what "in" does
         if payload.find(b"null") < 0 and len(payload) <= MAX_RECORD_BYTES and OWN_KEYS.isdisjoint(record):
             return payload
-    return _closely(record)
+    return _closely(record, plain)
 
 
 def payloads_of(records: Sequence[Mapping[str, Any]]) -> list[bytes]:
@@ -53,10 +54,9 @@ def payloads_of(records: Sequence[Mapping[str, Any]]) -> list[bytes]:
     return list(map(payload_of, records))
 
 
-def _closely(record: Mapping[str, Any]) -> bytes:
+def _closely(record: Mapping[str, Any], plain: bool) -> bytes:
     """Return what :func:`payload_of` does of any record, or say what is wrong with it. Raises: InvalidRecord."""
     not_finite = 0
-    plain = type(record) is Plain or (type(record) is dict and is_json(record))
     if not plain:
         record, not_finite = _converted(record)
     try:
