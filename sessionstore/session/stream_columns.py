@@ -173,7 +173,7 @@ def _decoded(data: bytes, decode: Any, names: list[str]) -> _Part | None:
     if len(rows) != data.count(b"\n"):
         return None
     numbers, times = [row.n for row in rows], [row.t for row in rows]  # half of the time of attrgetter
-    if set(map(type, numbers)) != {int} or numbers[0] < 0 or numbers[-1] >= _INT64:  # the caller sees that they grow
+    if set(map(type, numbers)) != {int} or min(numbers) < 0 or max(numbers) >= _INT64:
         return None
     own: dict[str, list[Any]] = {NUMBER: numbers, SIM_TIME: times}
     return numbers, times, [own.get(name) or _values_of(rows, i) for i, name in enumerate(names)]
