@@ -230,6 +230,6 @@ def markdown() -> str:
     parts = []
     for title, bugs in (("our own code", IN_OUR_CODE), ("the harness itself", IN_THE_HARNESS)):
         parts += [f"Found in {title}, each kept as a test:\n"]
-        parts += [f"- {each.bug} ({each.shown_by}; [test]({each.test.partition('::')[0]}))" for each in bugs]
+        parts += [f"- {each.bug} ({each.shown_by}; `{each.test.partition('::')[0]}`)" for each in bugs]
         parts += [""]
     return "\n".join(parts).rstrip()

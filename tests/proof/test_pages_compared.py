@@ -37,7 +37,7 @@ from tests.proof.volumes import PROOF, volume
 from tests.rows import KEYS, NUMBERS, TEXTS
 from tests.server.conftest import Running, running_server
 
-ROW = "T10, T11 pages by API, command line and handles, held against a full comparison of the folders"
+ROW = "T10, T11 pages by API, command line and handles, compared with all folders"
 ROUNDS = 15 if PROOF == "ci" else volume(150, 3_000)
 TAGS = ("night", "Day", "ä", "5")
 FIELDS = ("status", "session_name", "session_id", "points", "distance_m", "created_at", "rev", "tags", "notes")
