@@ -24,17 +24,13 @@ _ROWS_AT_ONCE = 8192
 _FEW = 7  # as a share of these: with more hits rows are gone through, not hits
 
 
-class _Doc(msgspec.Struct, gc=False):
-    session_id: str
-    session_name: str | None = None
-    tags: list[Any] = []
-    metadata: Any = None
-
-
-class _Line(msgspec.Struct, gc=False):
-    doc: _Doc
-
-
+#: What of a line is decoded: the values that :class:`sessionstore.query.Search` looks into.
+_Doc: Any = msgspec.defstruct(
+    "_Doc",
+    [("session_id", str), ("session_name", str | None, None), ("tags", list[Any], []), ("metadata", Any, None)],
+    gc=False,
+)
+_Line: Any = msgspec.defstruct("_Line", [("doc", _Doc)], gc=False)
 _decode_lines = msgspec.json.Decoder(_Line).decode_lines
 
 
@@ -92,7 +88,7 @@ def words_of(data: bytes) -> list[bytes]:
         raise Damaged(str(error)) from error
 
 
-def _text(doc: _Doc) -> bytes:
+def _text(doc: Any) -> bytes:
     found: list[str] = [doc.session_id]
     _add(doc.session_name, found)
     _add(doc.tags, found)
