@@ -78,7 +78,7 @@ export class Stage {
   }
 
   draw(drones, options) {
-    if (!this.drawn) this.node.classList.remove('empty');
+    this.node.classList.remove('empty');
     const fine = this.canvas.width / this.labels.canvas.width;
     const dot = this.ratio * this.share;
     const seen = [...drones.filter((each) => each.id !== options.hidden), ...(options.ghosts || [])];
