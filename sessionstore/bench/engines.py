@@ -117,7 +117,7 @@ def _look(
 def processes(bench: Bench, url: str, folder: Path) -> None:
     """E3: rows a second of 1 to 8 processes, ours and the raw driver's in turns, beside what the disk syncs."""
     seconds, rounds = bench.plan.storm_s / 2, bench.plan.rounds
-    for number in (1, 2, 4, 8) if max(bench.plan.storms) > 4 else (1, 4):
+    for number in (1, 2, 4, 8) if max(bench.plan.sweep_processes) > 4 else (1, 4):
         found: dict[str, list[float]] = {"postgresql": [], _DRIVERS["postgresql"]: [], "fdatasync by hand": []}
         for turn in range(rounds):
             for kind in (list(found), list(found)[::-1])[turn % 2]:

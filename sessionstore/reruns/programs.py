@@ -87,6 +87,7 @@ def run_program(
             facts["diff"] = "uncommitted.diff"
         _note(run, facts)
         given = {SESSION_VARIABLE: run.session_id, "SESSIONSTORE_DIR": str(store.root.path)}
+        clock = _ProgramClock(run)  # from before the program begins: a moment of it is never too early
         process = subprocess.Popen(
             [resolved, *command[1:]],
             cwd=at,
@@ -94,7 +95,7 @@ def run_program(
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
-        code, resources = _followed(process, run, output or sys.stdout)
+        code, resources = _followed(process, run, clock, output or sys.stdout)
         _note(run, {**facts, "exit_code": code})
         _finish(run, code, resources)
     return Ended(run.session_id, code if code >= 0 else 128 - code)
@@ -138,9 +139,10 @@ def _note(run: Recorder, facts: Mapping[str, Any]) -> None:
     run.update(change)
 
 
-def _followed(process: subprocess.Popen[bytes], run: Recorder, output: TextIO) -> tuple[int, dict[str, Any]]:
+def _followed(
+    process: subprocess.Popen[bytes], run: Recorder, clock: _ProgramClock, output: TextIO
+) -> tuple[int, dict[str, Any]]:
     """Keep and pass on the output until the program has ended; return exit code and figures."""
-    clock = _ProgramClock(run)
     threads = [
         threading.Thread(target=_kept_output, args=(pipe, out, run, level, clock))
         for pipe, out, level in ((process.stdout, output, "info"), (process.stderr, sys.stderr, "warning"))

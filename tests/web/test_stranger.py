@@ -153,7 +153,7 @@ def test_an_edit_on_the_page_never_overwrites_an_edit_by_hand(own_yard: Running,
     page = opened(own_yard, open_page, expect=("412",))
     edit_by_hand(own_yard, notes="by hand")
     page.get_by_role("button", name="Edit").click()
-    assert page.locator("#edit-notes").input_value() == "by hand", "the form shows the file as it is now"
+    until(page, "document.querySelector('#edit-notes')?.value === 'by hand'")  # the form shows the file as it is now
     edit_by_hand(own_yard, notes="by hand again")
     page.locator("#edit-notes").fill("from the page")
     page.get_by_role("button", name="Save").click()
