@@ -93,6 +93,7 @@ def test_streams_that_go_on_after_the_last_position_can_be_reached(arm: Running,
     page = session_page(arm, open_page, "short flight, long log", query="?t=40")
     assert page.locator(".stage").is_visible()
     until(page, f"{PLAYER}.t === 40")
+    until(page, "getComputedStyle(document.querySelector('.stage canvas')).visibility === 'visible'")
     assert page.locator(".clock").inner_text() == "00:40.0 / 00:40.0"
 
 
