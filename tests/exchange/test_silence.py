@@ -63,9 +63,14 @@ def bytes_of(proxy: Proxy, work: Callable[[], object]) -> int:
 def completed(store: SessionStore, url: str) -> bool:
     """Push once more, as a minute later, when the claims of the push that died are taken over."""
     place = FsspecPlace(url)
-    for name in place.files(claims.CLAIMS):
-        place.remove(f"{claims.CLAIMS}/{name}")
-    return push(store, url).clean
+    for _ in range(3):  # a claim that was on its way when the line fell silent may arrive by now
+        for name in place.files(claims.CLAIMS):
+            place.remove(f"{claims.CLAIMS}/{name}")
+        report = push(store, url)
+        if report.clean:
+            return True
+        assert all("another push" in each.reason for each in report.outcomes if each.action == "skipped"), report
+    return False
 
 
 def test_a_push_to_s3_whose_line_falls_silent_gives_up_and_the_next_completes_it(
