@@ -188,6 +188,26 @@ def test_a_push_that_was_interrupted_is_completed(
     assert contents(other) == contents(store)
 
 
+@pytest.mark.parametrize("left", [0, 100])
+def test_a_record_that_was_cut_while_it_was_sent_is_sent_again_and_a_foreign_one_is_not_replaced(
+    store: SessionStore, other: SessionStore, memory: str, left: int
+) -> None:
+    flights(store, 2)
+    push(store, memory)
+    place = FsspecPlace(memory)
+    for name in place.files(manifest.FOLDER):  # as of a push that was cut before it told what it sent
+        place.remove(f"{manifest.FOLDER}/{name}")
+    cut, foreign = (store.get(f"Flight {number}").session_id for number in range(2))
+    place.put(f"{cut}/session.json", place.read(f"{cut}/session.json")[:left])
+    place.put(f"{foreign}/session.json", b'{"not": ours')
+    found = {each.source_id: each for each in push(store, memory).outcomes}
+    assert found[cut].action == "copied"
+    assert found[foreign].action == "skipped" and found[foreign].reason.startswith("Corrupt")
+    assert place.read(f"{foreign}/session.json") == b'{"not": ours'
+    other.pull(memory)
+    assert contents(other)[cut] == contents(store)[cut]
+
+
 def test_a_wrong_checksum_is_not_taken(store: SessionStore, other: SessionStore, memory: str) -> None:
     flights(store, 1)
     push(store, memory)

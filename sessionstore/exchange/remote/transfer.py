@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from hashlib import md5, sha256
 
-from sessionstore.errors import Conflict, LockTimeout, RemoteUnavailable, SessionStoreError
+from sessionstore.errors import Conflict, Corrupt, LockTimeout, RemoteUnavailable, SessionStoreError
 from sessionstore.exchange.compare import STREAM_SUFFIX, Copy, compare, compare_stream, read_copy, same_file
 from sessionstore.exchange.merge import MergeReport, Outcome, merge
 from sessionstore.exchange.remote import manifest
@@ -28,7 +28,7 @@ from sessionstore.exchange.remote.places import FsspecPlace
 from sessionstore.exchange.remote.store import AT_ONCE, open_place, refuse
 from sessionstore.exchange.remote.tree import RemoteTree
 from sessionstore.exchange.sources import Progress, Total
-from sessionstore.exchange.trees import FolderTree, Tree
+from sessionstore.exchange.trees import FolderTree, Tree, read_whole
 from sessionstore.layout import DOCUMENT
 from sessionstore.model.row import SessionRow
 from sessionstore.query import Filter
@@ -239,10 +239,10 @@ class _Push:
         """
         name = ours.tree.name
         remote = RemoteTree(self._place, name, self._entries.get(name), ours.tree, stand)
-        if DOCUMENT not in remote.sizes:  # new, or begun by a push that was interrupted
+        theirs = _record_there(remote, ours)
+        if theirs is None:
             missing = [file for file in ours.tree.sizes if not _stands(ours.tree, remote, file, stand)]
             return Outcome(name, "copied", name), missing
-        theirs = read_copy(remote)
         if theirs.root_uuid != ours.root_uuid:
             raise Conflict(f"another session is called {name} at {self._place.label}; give this folder another name")
         found = compare(theirs, ours)
@@ -292,6 +292,22 @@ class _Push:
                 if size < job.tree.sizes[file]:
                     label = f"{self._place.label}/{job.name}/{file}"
                     raise RemoteUnavailable(f"{label} has {size} of {job.tree.sizes[file]} bytes after it was sent")
+
+
+def _record_there(remote: RemoteTree, ours: Copy) -> Copy | None:
+    """Return the session as it is there; None: it is new, or its push was cut before its record was there.
+
+    Where files are not replaced at once (SFTP), a cut leaves an empty record, or the beginning of the one sent.
+    Raises: Corrupt: the record there is another one, and damaged; RemoteUnavailable, and as :func:`read_copy`.
+    """
+    if DOCUMENT not in remote.sizes:
+        return None
+    try:
+        return read_copy(remote)
+    except Corrupt:
+        if ours.data.startswith(read_whole(remote, DOCUMENT)):
+            return None
+        raise
 
 
 def _digest(tree: FolderTree, file: str) -> tuple[int, str]:
