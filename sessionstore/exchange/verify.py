@@ -270,7 +270,7 @@ def _tar_members(path: Path) -> Iterator[tuple[str, Iterator[bytes]]]:
         with (
             os.fdopen(files.open_to_read(path), "rb") as raw,
             zstandard.ZstdDecompressor().stream_reader(raw) as plain,
-            tarfile.open(fileobj=cast(IO[bytes], _Bounded(plain, packed, path)), mode="r|") as archive,
+            tarfile.open(fileobj=cast(IO[bytes], bounded := _Bounded(plain, packed, path)), mode="r|") as archive,
         ):
             for member in archive:
                 if member.isdir():
@@ -279,6 +279,8 @@ def _tar_members(path: Path) -> Iterator[tuple[str, Iterator[bytes]]]:
                 _refuse_member(member, names, unpacked, packed, path)
                 names.add(member.name)
                 yield member.name, _pieces(archive.extractfile(member), zstandard.ZstdError, path)
+            while bounded.read(1 << 16):
+                pass  # the padding behind the last member: the checksum of the whole stands at the end
     except (tarfile.TarError, zstandard.ZstdError, EOFError) as error:
         raise Corrupt(f"not a readable .tar.zst: {error}", path) from error
     for name, first in twins(names).items():
